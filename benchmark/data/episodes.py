@@ -1,0 +1,120 @@
+"""Demonstrations on disk: memory-mapped uint8 frames plus actions, states, proprioception and episode bounds.
+
+A folder holds `frames.npy` (N, V, H, W, 3), `actions.npy` (N, A), `states.npy` (N, S), `proprio.npy` (N, P), `ends.npy` (E,)
+with the exclusive end of each episode, and `episodes.json` with the spec and one info entry per episode. Frames of all episodes
+follow one another; opening the folder reads nothing but headers.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from benchmark.contracts import DataSpec, Episode
+from benchmark.errors import BenchmarkError
+from benchmark.seeds import numpy_rng
+
+ARRAYS = ("actions", "states", "proprio")
+
+
+@dataclass
+class Demos:
+    """Opened demonstrations. `frames` is a memory map; the small arrays are in memory."""
+
+    spec: DataSpec
+    frames: np.ndarray
+    actions: np.ndarray
+    states: np.ndarray
+    proprio: np.ndarray
+    ends: np.ndarray
+    infos: list[dict[str, Any]]
+
+    @property
+    def starts(self) -> np.ndarray:
+        return np.concatenate([[0], self.ends[:-1]])
+
+    @property
+    def lengths(self) -> np.ndarray:
+        return np.diff(self.ends, prepend=0)
+
+    def __len__(self) -> int:
+        """Number of episodes."""
+        return len(self.ends)
+
+    def steps_of(self, episodes: np.ndarray) -> np.ndarray:
+        """Row indices of all steps of some episodes, in order."""
+        return np.concatenate([np.arange(self.starts[e], self.ends[e]) for e in episodes])
+
+    def split(self, held_out: float) -> tuple[np.ndarray, np.ndarray]:
+        """Episode numbers for training and held out: by whole trajectory, the same for every stage and method."""
+        order = numpy_rng("split", len(self)).permutation(len(self))
+        n = max(1, round(held_out * len(self))) if len(self) > 1 else 0
+        return np.sort(order[n:]), np.sort(order[:n])
+
+
+class DemosWriter:
+    """Streams episodes into a folder; frames go straight to disk, so memory does not grow with the data set."""
+
+    def __init__(self, folder: Path, spec: DataSpec):
+        self.folder, self.spec = folder, spec
+        self._frame = (len(spec.views), spec.resolution, spec.resolution, 3)
+        folder.mkdir(parents=True, exist_ok=True)
+        self._file = (folder / "frames.npy").open("wb")
+        self._write_header(0)
+        self._columns: dict[str, list[np.ndarray]] = {name: [] for name in ARRAYS}
+        self._ends: list[int] = []
+        self._infos: list[dict[str, Any]] = []
+
+    def add(self, episode: Episode) -> None:
+        length = len(episode.actions)
+        widths = {"actions": self.spec.action_dim, "states": self.spec.state_dim, "proprio": self.spec.proprio_dim}
+        check_episode(episode, (length, *self._frame), widths, f"episode {len(self._ends)}")
+        self._file.write(np.ascontiguousarray(episode.frames).tobytes())
+        for name in ARRAYS:
+            self._columns[name].append(np.asarray(getattr(episode, name), np.float32))
+        self._ends.append((self._ends[-1] if self._ends else 0) + length)
+        self._infos.append(episode.info)
+
+    def finish(self) -> None:
+        if not self._ends:
+            raise BenchmarkError(f"no episodes were written to {self.folder}")
+        self._file.seek(0)
+        self._write_header(self._ends[-1])
+        self._file.close()
+        for name in ARRAYS:
+            np.save(self.folder / f"{name}.npy", np.concatenate(self._columns[name]))
+        np.save(self.folder / "ends.npy", np.asarray(self._ends, np.int64))
+        text = json.dumps({"spec": asdict(self.spec), "episodes": self._infos}, indent=1, sort_keys=True)
+        (self.folder / "episodes.json").write_text(text)
+
+    def _write_header(self, steps: int) -> None:
+        """numpy pads the header so that the first axis can grow in place: the frames behind it never move."""
+        header = {"descr": "|u1", "fortran_order": False, "shape": (steps, *self._frame)}
+        np.lib.format.write_array_header_1_0(self._file, header)
+
+
+def check_episode(episode: Episode, frames: tuple[int, ...], widths: dict[str, int], where: str) -> None:
+    """Refuse what would poison training later: wrong shapes, NaN, nothing at all."""
+    if frames[0] == 0:
+        raise BenchmarkError(f"{where} has no steps")
+    if episode.frames.shape != frames or episode.frames.dtype != np.uint8:
+        raise BenchmarkError(f"{where}: frames are {episode.frames.dtype} {episode.frames.shape}, expected uint8 {frames}")
+    for name, width in widths.items():
+        array = getattr(episode, name)
+        if array.shape != (frames[0], width):
+            raise BenchmarkError(f"{where}: {name} has shape {array.shape}, expected {(frames[0], width)}")
+        if not np.isfinite(array).all():
+            raise BenchmarkError(f"{where}: {name} contains NaN or infinite values")
+
+
+def open_demos(folder: Path) -> Demos:
+    text = json.loads((folder / "episodes.json").read_text())
+    spec = text["spec"]
+    spec["views"] = tuple(spec["views"])
+    frames = np.load(folder / "frames.npy", mmap_mode="r", allow_pickle=False)
+    arrays = {name: np.load(folder / f"{name}.npy", allow_pickle=False) for name in (*ARRAYS, "ends")}
+    return Demos(DataSpec(**spec), frames, infos=text["episodes"], **arrays)
