@@ -16,9 +16,32 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from benchmark.errors import BenchmarkError
+
 # What a preset may override: {"quick": {"width": 16}, "paper": {...}, "paper/kitchen": {"latent_dim": 64}}. The entry of the
 # preset is applied first, then that of the preset and environment.
 Presets = Mapping[str, Mapping[str, Any]]
+
+
+OPTIMIZERS = ("adamw", "adam", "sgd", "lars")
+SCHEDULES = ("cosine", "constant")
+
+
+def require(condition: bool, message: str) -> None:
+    """For `__post_init__` of configs: an impossible combination stops before any work."""
+    if not condition:
+        raise BenchmarkError(message)
+
+
+def check_training(config: MethodConfig | PolicyConfig) -> None:
+    """What every config that trains must fulfil."""
+    require(config.optimizer in OPTIMIZERS, f"optimizer '{config.optimizer}' is none of {', '.join(OPTIMIZERS)}")
+    require(config.schedule in SCHEDULES, f"schedule '{config.schedule}' is none of {', '.join(SCHEDULES)}")
+    require(config.lr > 0, f"lr must be positive, not {config.lr}")
+    require(config.batch_size >= 1, f"batch_size must be at least 1, not {config.batch_size}")
+    require(config.epochs > 0, f"epochs must be positive, not {config.epochs}")
+    require(0 <= config.warmup < 1, f"warmup is a fraction of the run below 1, not {config.warmup}")
+    require(config.clip is None or config.clip > 0, f"clip must be positive or null, not {config.clip}")
 
 
 # ---------------------------------------------------------------------------------------------------------------- data
@@ -125,6 +148,9 @@ class MethodConfig:
     clip: float | None = None  # gradient norm, per group
     augment: bool = True  # False: the "no augmentation" ablation of methods that augment
 
+    def __post_init__(self) -> None:
+        check_training(self)
+
 
 class Method(nn.Module, ABC):
     """A recipe that yields an encoder, by training on demonstrations or from published weights.
@@ -207,6 +233,14 @@ class PolicyConfig:
     schedule: str = "constant"
     clip: float | None = None
 
+    def __post_init__(self) -> None:
+        check_training(self)
+        require(
+            min(self.history, self.stride, self.chunk, self.execute) >= 1, "history, stride, chunk, execute must be at least 1"
+        )
+        require(self.execute <= self.chunk, f"execute={self.execute} actions cannot come from a chunk of {self.chunk}")
+        require(not self.ensemble or self.execute == 1, "ensemble plans at every step: it needs execute=1")
+
 
 @dataclass
 class Chunks:
@@ -287,6 +321,11 @@ class EnvConfig:
 
     resolution: int = 96  # square frames
     demonstrations: str = "scripted"  # one of Environment.sources
+    episodes: int = 64  # demonstrations to make or to take, the first so many
+
+    def __post_init__(self) -> None:
+        require(self.resolution >= 16, "resolution must be at least 16 pixels")
+        require(self.episodes >= 2, "episodes must be at least 2: one to train on and one to hold out")
 
 
 @dataclass

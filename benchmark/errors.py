@@ -15,7 +15,7 @@ class UnknownName(BenchmarkError):
 
     def __init__(self, kind: str, name: str, known: Iterable[str]):
         known = sorted(known)
-        super().__init__(f"unknown {kind} '{name}'{suggest(name, known)}. Known: {', '.join(known) or 'none'}")
+        super().__init__(f"unknown {kind} '{name}'{suggest(name, known)} Known: {', '.join(known) or 'none'}")
 
 
 class Missing(BenchmarkError):
@@ -31,6 +31,6 @@ class Diverged(BenchmarkError):
 
 
 def suggest(name: str, known: Iterable[str]) -> str:
-    """`; did you mean dynamo?` or an empty string."""
+    """How to end a sentence about an unknown name: `; did you mean dynamo?`, or a full stop."""
     close = difflib.get_close_matches(name, list(known), n=3, cutoff=0.5)
-    return f"; did you mean {' or '.join(close)}?" if close else ""
+    return f"; did you mean {' or '.join(close)}?" if close else "."

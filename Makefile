@@ -1,0 +1,15 @@
+.PHONY: setup test slow lint types format results
+PYTHON := .venv/bin/python
+
+setup:
+	python3 scripts/bootstrap.py setup
+test:
+	$(PYTHON) -m pytest
+slow:
+	$(PYTHON) -m pytest -m slow
+lint:
+	$(PYTHON) -m ruff check . && $(PYTHON) -m ruff format --check .
+types:
+	$(PYTHON) -m mypy
+format:
+	$(PYTHON) -m ruff check --fix . && $(PYTHON) -m ruff format .

@@ -1,0 +1,164 @@
+"""The verbs. Parsing and printing; every verb calls one function elsewhere."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from benchmark.errors import BenchmarkError
+
+EXAMPLES = """examples:
+  python -m benchmark run --methods all --envs kitchen
+  python -m benchmark run --methods random,dynamo,dynamo:no_forward --envs kitchen --policies mlp,knn --seeds 3
+  python -m benchmark run --methods dynamo --envs kitchen method.dynamo.latent_dim=32 pretrain.epochs=4
+  python -m benchmark plan --methods all --envs kitchen --seeds 3 --policies mlp,knn
+  python -m benchmark table main --format latex
+  python -m benchmark list methods
+  python -m benchmark data make kitchen --episodes 50
+  python -m benchmark check dynamo
+"""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    options = parser().parse_args(arguments)
+    try:
+        return options.verb_function(options)
+    except BenchmarkError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    except BrokenPipeError:
+        sys.stderr.close()
+        return 0
+    except KeyboardInterrupt:
+        print("\ninterrupted; run the same command again and it goes on from here", file=sys.stderr)
+        return 130
+
+
+def parser() -> argparse.ArgumentParser:
+    from benchmark import verbs
+
+    top = _Parser(
+        prog="benchmark",
+        description="Which visual encoder is best for robot control, and by how much.",
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    add = top.add_subparsers(dest="verb", required=True, metavar="VERB", parser_class=_Parser).add_parser
+
+    run = _matrix(add("run", **_doc(verbs.run)))
+    run.add_argument("--videos", type=int, default=0, metavar="N", help="film the first N evaluation episodes of each cell")
+    _verb(run, verbs.run)
+
+    plan = _matrix(add("plan", **_doc(verbs.plan)))
+    _format(plan, "text", "json")
+    _verb(plan, verbs.plan)
+
+    table = add("table", **_doc(verbs.table))
+    table.add_argument("name", choices=verbs.TABLES, help="which table")
+    table.add_argument("--source", choices=("ours", "published", "both"), default="ours", help="whose numbers (default: ours)")
+    table.add_argument("--records", type=Path, metavar="DIR", help="read exported records instead of the store")
+    _format(table, "text", "md", "csv", "latex", "html", "json")
+    _verb(_matrix(table, default_from_last=True), verbs.table)
+
+    listing = add("list", **_doc(verbs.list_components))
+    listing.add_argument("what", choices=("methods", "policies", "envs", "presets", "ablations"), help="what to list")
+    _format(listing, "text", "json")
+    _verb(listing, verbs.list_components)
+
+    check = add("check", **_doc(verbs.check))
+    check.add_argument("name", help="a method, policy or environment")
+    _verb(check, verbs.check)
+
+    data = add("data", **_doc(verbs.data_make)).add_subparsers(
+        dest="action", required=True, metavar="ACTION", parser_class=_Parser
+    )
+    make = data.add_parser("make", **_doc(verbs.data_make))
+    make.add_argument("env", help="an environment")
+    make.add_argument("--episodes", type=int, help="how many demonstrations (default: the preset's)")
+    make.add_argument("--preset", default="quick", help="smoke, quick (default), standard or paper")
+    make.add_argument("--video", type=Path, metavar="FILE", help="film the first demonstration (mp4)")
+    make.add_argument("overrides", nargs="*", metavar="KEY=VALUE", help="e.g. env.kitchen.resolution=128")
+    _format(make, "text", "json")
+    _verb(_common(make), verbs.data_make)
+
+    results = _actions(add("results", **_doc(verbs.results_ls)))
+    ls = results.add_parser("ls", **_doc(verbs.results_ls))
+    show = results.add_parser("show", **_doc(verbs.results_show))
+    show.add_argument("key", help="a key or the beginning of one")
+    verify = results.add_parser("verify", **_doc(verbs.results_verify))
+    gc = results.add_parser("gc", **_doc(verbs.results_gc))
+    gc.add_argument("--yes", action="store_true", help="delete; without it, only say what would go")
+    actions = (ls, verbs.results_ls), (show, verbs.results_show), (verify, verbs.results_verify), (gc, verbs.results_gc)
+    for sub, function in actions:
+        _format(sub, "text", "json")
+        _verb(_common(sub), function)
+
+    _verb(_common(add("doctor", **_doc(verbs.doctor))), verbs.doctor)
+    return top
+
+
+class _Parser(argparse.ArgumentParser):
+    """argparse's own messages, with the nearest verb or choice."""
+
+    def error(self, message: str) -> None:  # type: ignore[override]
+        import re
+
+        from benchmark.errors import suggest
+
+        if match := re.search(r"invalid choice: '([^']*)' \(choose from (.*)\)", message):
+            known = re.findall(r"[\w-]+", match.group(2))
+            message = f"unknown '{match.group(1)}'{suggest(match.group(1), known)} Known: {', '.join(known)}"
+        self.exit(2, f"error: {message}\n(see {self.prog} --help)\n")
+
+
+def _actions(sub: argparse.ArgumentParser) -> argparse._SubParsersAction[_Parser]:
+    return sub.add_subparsers(dest="action", required=True, metavar="ACTION", parser_class=_Parser)
+
+
+def _doc(function: object) -> dict[str, object]:
+    """A verb's help is its function's docstring."""
+    text = (function.__doc__ or "").strip()
+    return {"help": text.split("\n")[0], "description": text, "formatter_class": argparse.RawDescriptionHelpFormatter}
+
+
+def _common(sub: argparse.ArgumentParser) -> argparse.ArgumentParser:
+    default = Path(os.environ.get("BENCHMARK_HOME", "runs"))
+    sub.add_argument("--home", type=Path, default=default, metavar="DIR", help="the store (default: BENCHMARK_HOME or runs/)")
+    sub.add_argument("--quiet", action="store_true", help="no progress, only results")
+    return sub
+
+
+def _matrix(sub: argparse.ArgumentParser, default_from_last: bool = False) -> argparse.ArgumentParser:
+    """The flags that name cells."""
+    flags: list[tuple[str, object, object, str]] = [
+        ("methods", _names, ["all"], "all, or names: dynamo,byol,dynamo:no_forward,dynamo:all"),
+        ("envs", _names, ["kitchen"], "all, or names"),
+        ("policies", _names, ["default"], "all, or names"),
+        ("seeds", int, 1, "how many"),
+        ("preset", str, "quick", "smoke, quick, standard or paper"),
+    ]
+    for name, kind, default, text in flags:
+        shown = "the last run's" if default_from_last else ",".join(default) if isinstance(default, list) else default
+        value = None if default_from_last else default
+        sub.add_argument(f"--{name}", type=kind, default=value, help=f"{text} (default: {shown})")  # type: ignore[arg-type]
+    sub.add_argument("overrides", nargs="*", metavar="KEY=VALUE", help="e.g. pretrain.epochs=4 method.dynamo.latent_dim=32")
+    return _common(sub)
+
+
+def _names(text: str) -> list[str]:
+    return [part for part in text.split(",") if part]
+
+
+def _format(sub: argparse.ArgumentParser, *formats: str) -> None:
+    sub.add_argument("--format", choices=formats, default=formats[0], help=f"{', '.join(formats)} (default: {formats[0]})")
+
+
+def _verb(sub: argparse.ArgumentParser, function: object) -> None:
+    sub.set_defaults(verb_function=function)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

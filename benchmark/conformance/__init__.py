@@ -1,0 +1,39 @@
+"""The promises of the contracts, as checks that any component can be put through.
+
+`python -m benchmark check NAME` runs them on one component, the test suite on all of them. Everything here is small and runs on
+a CPU in seconds; it says that a component keeps its word, not that it is any good.
+"""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from benchmark.conformance import environments, methods, policies
+from benchmark.contracts import Environment, Method, Policy
+
+PROMISES = {Method: methods.PROMISES, Policy: policies.PROMISES, Environment: environments.PROMISES}
+
+
+@dataclass(frozen=True)
+class Result:
+    promise: str
+    error: str | None
+
+
+def promises_of(cls: type) -> tuple:
+    return next(promises for base, promises in PROMISES.items() if issubclass(cls, base))
+
+
+def check(cls: type) -> Iterator[Result]:
+    """Every promise of one component, kept or not."""
+    for promise in promises_of(cls):
+        error = None
+        try:
+            promise(cls)
+        except Exception as problem:
+            last = traceback.extract_tb(problem.__traceback__)[-1]
+            error = f"{type(problem).__name__}: {problem} ({Path(last.filename).name}:{last.lineno})"
+        yield Result((promise.__doc__ or "").strip().rstrip("."), error)

@@ -1,0 +1,178 @@
+"""What every method promises."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from safetensors.torch import load, save
+
+from benchmark import registry
+from benchmark.agent import encode
+from benchmark.config.compose import component_config, variant_config
+from benchmark.config.schema import PRESETS
+from benchmark.conformance.common import ensure, tensors
+from benchmark.console import Task
+from benchmark.contracts import DataSpec, Encoder, Episode, Method
+from benchmark.data.episodes import Demos, DemosWriter, open_demos
+from benchmark.data.windows import WindowSampler
+from benchmark.errors import Missing
+from benchmark.seeds import numpy_rng, seed, torch_rng
+from benchmark.train import train
+
+STEPS = 4
+
+
+def fake_demos(folder: Path, views: int = 2, resolution: int = 64, episodes: int = 3, length: int = 24) -> Demos:
+    """Small demonstrations in which something visible moves with the state."""
+    spec = DataSpec("fake", tuple(f"view{i}" for i in range(views)), resolution, 3, 4, 5, 10.0)
+    writer = DemosWriter(folder, spec)
+    for index in range(episodes):
+        rng = numpy_rng("fake demos", index)
+        states = np.cumsum(rng.normal(size=(length, 5)) * 0.1, axis=0)
+        frames = rng.integers(0, 30, (length, views, resolution, resolution, 3), dtype=np.uint8)
+        for t in range(length):
+            column = int((np.tanh(states[t, 0]) + 1) / 2 * (resolution - 8))
+            frames[t, :, 8:24, column : column + 8] = 220
+        actions = np.diff(states[:, :3], axis=0, append=states[-1:, :3])
+        writer.add(Episode(frames, actions.astype(np.float32), states.astype(np.float32), states[:, :4].astype(np.float32)))
+    writer.finish()
+    return open_demos(folder)
+
+
+def _built(cls: type[Method], config: Any, spec: DataSpec) -> Method:
+    torch.manual_seed(seed("conformance"))
+    return cls(config, spec)
+
+
+def _with_demos(check: Callable[[type[Method], Any, Demos], None]) -> Callable[[type[Method]], None]:
+    def run(cls: type[Method]) -> None:
+        config = component_config(cls, "smoke", "fake")
+        if reason := cls.missing(config):
+            raise Missing(reason)
+        with tempfile.TemporaryDirectory() as folder:
+            check(cls, config, fake_demos(Path(folder)))
+
+    run.__doc__ = check.__doc__
+    return run
+
+
+def method_presets(cls: type[Method]) -> None:
+    """Presets and variants set only fields that exist, to values that are allowed."""
+    for preset in PRESETS:
+        for env in registry.envs().names():
+            config = component_config(cls, preset, env)
+            for variant in cls.variants:
+                variant_config(cls, config, variant)
+
+
+@_with_demos
+def encoder_shapes(cls: type[Method], config: Any, demos: Demos) -> None:
+    """The encoder gives finite features of the declared size, the same for uint8 and float frames."""
+    encoder = _built(cls, config, demos.spec).encoder.eval()
+    features = _encode(encoder, demos)
+    ensure(features.shape == (6, encoder.dim * (1 if encoder.reads == "state" else 2)), f"shape {tuple(features.shape)}")
+    ensure(bool(features.isfinite().all()), "features are not finite")
+    if encoder.reads == "state":
+        return
+    images = torch.from_numpy(demos.frames[:6, 0]).permute(0, 3, 1, 2)
+    with torch.no_grad():
+        whole = encoder.pooled(images)
+        torch.testing.assert_close(whole, encoder.pooled(images.float() / 255), rtol=1e-4, atol=1e-4)
+        torch.testing.assert_close(whole[:1], encoder.pooled(images[:1]), rtol=1e-3, atol=1e-3)
+        if encoder.patch_dim is not None:
+            tokens = encoder.patch(images)
+            ensure(
+                tokens.ndim == 3 and tokens.shape[0] == 6 and tokens.shape[2] == encoder.patch_dim,
+                f"patch shape {tuple(tokens.shape)}",
+            )
+
+
+@_with_demos
+def encoder_is_still(cls: type[Method], config: Any, demos: Demos) -> None:
+    """An encoder in evaluation mode changes neither weights nor buffers, and answers the same twice."""
+    encoder = _built(cls, config, demos.spec).encoder.eval()
+    before = save(tensors(encoder))
+    first, second = _encode(encoder, demos), _encode(encoder, demos)
+    ensure(torch.equal(first, second), "two calls differ")
+    ensure(save(tensors(encoder)) == before, "weights or buffers changed")
+
+
+@_with_demos
+def encoder_round_trip(cls: type[Method], config: Any, demos: Demos) -> None:
+    """A bare encoder with stored tensors loaded into it is the same encoder."""
+    encoder = _built(cls, config, demos.spec).encoder.eval()
+    torch.manual_seed(1)
+    other = cls.build_encoder(config, demos.spec)
+    other.load_state_dict(load(save(tensors(encoder))))
+    ensure(torch.equal(_encode(encoder, demos), _encode(other.eval(), demos)), "features differ after loading")
+
+
+@_with_demos
+def method_trains(cls: type[Method], config: Any, demos: Demos) -> None:
+    """Training is finite, reaches every tensor it says it trains, and repeats bit by bit, also when interrupted."""
+    if not cls.learns:
+        return
+    whole, again = _train(cls, config, demos, [STEPS]), _train(cls, config, demos, [STEPS])
+    ensure(save(tensors(whole)) == save(tensors(again)), "two identical runs differ")
+    ensure(save(tensors(whole)) == save(tensors(_train(cls, config, demos, [STEPS // 2, STEPS]))), "a resumed run differs")
+    method = _built(cls, config, demos.spec).train()
+    loss, logs = method.loss(_sampler(method, demos).batch_at(0), torch_rng("conformance"))
+    ensure(loss.ndim == 0 and bool(loss.isfinite()), f"the loss is {loss}")
+    ensure(all(not v.requires_grad for v in logs.values()), "logged values must be detached")
+    loss.backward()
+    listed = {id(p) for g in method.groups() for p in g.params}
+    names = [n for n, p in method.named_parameters() if id(p) in listed and p.grad is None]
+    ensure(not names, f"no gradient reaches {', '.join(names[:5])}")
+    forgotten = [n for n, p in method.named_parameters() if p.requires_grad and id(p) not in listed]
+    ensure(not forgotten, f"trainable but in no group: {', '.join(forgotten[:5])}")
+
+
+class _StopHere(Exception):
+    pass
+
+
+def _sampler(method: Method, demos: Demos) -> WindowSampler:
+    return WindowSampler(demos, np.arange(len(demos)), method.diet(method.config), min(8, method.config.batch_size), 0)
+
+
+def _train(cls: type[Method], config: Any, demos: Demos, stops: list[int]) -> Method:
+    """Train for STEPS steps, interrupted at each stop but the last and continued from the checkpoint by a fresh object."""
+    with tempfile.TemporaryDirectory() as work:
+        for stop in stops:
+            method = _built(cls, config, demos.spec)
+            sampler = _sampler(method, demos)
+
+            def batch_at(step: int, stop: int = stop, sampler: WindowSampler = sampler) -> Any:
+                if step == stop:
+                    raise _StopHere
+                return sampler.batch_at(step)
+
+            try:
+                train(
+                    method,
+                    batch_at,
+                    config,
+                    steps=STEPS,
+                    seed=0,
+                    device="cpu",
+                    precision="fp32",
+                    checkpoints=Path(work),
+                    checkpoint_every=STEPS // 2,
+                    task=Task(),
+                )
+            except _StopHere:
+                continue
+    return method
+
+
+def _encode(encoder: Encoder, demos: Demos) -> torch.Tensor:
+    raw = demos.states if encoder.reads == "state" else demos.frames
+    return encode(encoder, torch.from_numpy(np.ascontiguousarray(raw[:6])))
+
+
+PROMISES = (method_presets, encoder_shapes, encoder_is_still, encoder_round_trip, method_trains)

@@ -1,0 +1,101 @@
+"""What a person sees while work goes on: a bar on a terminal, a line now and then in a log file. Results go to stdout only."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    SpinnerColumn,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+
+LOG_EVERY = 15.0  # seconds between two lines of one task where there is no terminal
+
+
+class Task:
+    """One piece of work whose progress is shown."""
+
+    def update(self, done: float, total: float, note: str = "") -> None:
+        """How far it is. Cheap enough to call every step."""
+
+
+class Reporter:
+    """Says what happens on stderr."""
+
+    def __init__(self, quiet: bool = False):
+        self.console = Console(stderr=True, quiet=quiet, highlight=False)
+        self._live = sys.stderr.isatty() and not quiet
+
+    def say(self, text: str, style: str = "") -> None:
+        self.console.print(text, style=style or None, markup=False)
+
+    def warn(self, text: str) -> None:
+        self.say(text, "yellow")
+
+    @contextmanager
+    def task(self, label: str) -> Iterator[Task]:
+        """Shows a task while the block runs."""
+        if self._live:
+            columns = (
+                SpinnerColumn(),
+                TextColumn("{task.description}"),
+                BarColumn(bar_width=28),
+                MofNCompleteColumn(),
+                TimeElapsedColumn(),
+                TimeRemainingColumn(),
+                TextColumn("{task.fields[note]}", style="dim"),
+            )
+            with Progress(*columns, console=self.console, transient=True) as progress:
+                yield _Bar(progress, label)
+        else:
+            yield _Lines(self, label)
+
+
+class _Bar(Task):
+    def __init__(self, progress: Progress, label: str):
+        self._progress, self._id = progress, progress.add_task(label, total=None, note="")
+
+    def update(self, done: float, total: float, note: str = "") -> None:
+        self._progress.update(self._id, completed=done, total=total, note=note)
+
+
+class _Lines(Task):
+    def __init__(self, reporter: Reporter, label: str):
+        self._reporter, self._label = reporter, label
+        self._start = self._last = time.monotonic()
+
+    def update(self, done: float, total: float, note: str = "") -> None:
+        now = time.monotonic()
+        if now - self._last < LOG_EVERY or done <= 0:
+            return
+        self._last = now
+        left = (now - self._start) / done * (total - done)
+        self._reporter.say(f"  {self._label}: {done:g}/{total:g}, {duration(left)} left {note}".rstrip())
+
+
+def duration(seconds: float) -> str:
+    """`8 s`, `3 min 20 s`, `2 h 05 min`."""
+    seconds = round(seconds)
+    if seconds < 60:
+        return f"{seconds} s"
+    if seconds < 3600:
+        return f"{seconds // 60} min {seconds % 60:02d} s"
+    return f"{seconds // 3600} h {seconds % 3600 // 60:02d} min"
+
+
+def size(n_bytes: float) -> str:
+    """`512 B`, `3.4 MB`, `19.2 GB`."""
+    for unit in ("B", "kB", "MB", "GB"):
+        if n_bytes < 1000 or unit == "GB":
+            return f"{n_bytes:.0f} {unit}" if unit == "B" else f"{n_bytes:.1f} {unit}"
+        n_bytes /= 1000
+    raise AssertionError

@@ -1,0 +1,125 @@
+"""How long a plan will take and how much disk it will need, from what this store has seen.
+
+Time is work divided by rate. The rate of a stage is taken from finished stages of the same kind and component in this store,
+else of the same kind, else from defaults measured once on a two-core processor.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping
+from dataclasses import dataclass
+from statistics import median
+from typing import Any
+
+from benchmark import registry
+from benchmark.plan import Stage
+from benchmark.store import Store
+
+# Seconds per unit of work on two cores with AMX: simulator steps with a rendered frame, training frames through a narrow
+# ResNet-18 at 96 pixels, embedded frames, probes, policy samples, evaluation steps.
+DEFAULT_RATES = {"demos": 1 / 160, "pretrain": 1 / 1000, "embed": 1 / 4000, "probe": 3.0, "fit": 1 / 30000, "rollout": 1 / 150}
+BYTES_PER_WEIGHT = 4
+
+
+@dataclass(frozen=True)
+class Estimate:
+    seconds: float
+    bytes: float
+
+
+def estimate(stages: Mapping[str, Stage], store: Store) -> dict[str, Estimate]:
+    """For each stage that is not cached."""
+    rates = _Rates(store)
+    frames = {key: _frames(stage, store) for key, stage in stages.items() if stage.kind == "demos"}
+    todo = {key: stage for key, stage in stages.items() if not store.has(stage.kind, key)}
+    return {
+        key: Estimate(
+            work(stage, frames.get(stage.inputs.get("demos", key), 0.0)) * rates.of(stage),
+            _disk(stage, stages, frames.get(stage.inputs.get("demos", key), 0.0)),
+        )
+        for key, stage in todo.items()
+    }
+
+
+def work(stage: Stage, frames: float) -> float:
+    """The amount of work of a stage in the unit its rate is given in; `frames` is the size of the demonstrations."""
+    params = stage.params
+    match stage.kind:
+        case "demos" | "embed":
+            return frames
+        case "pretrain":
+            cls = registry.methods().get(params["method"])
+            if not cls.learns:
+                return 0.0
+            config, budget = params["config"], params["budget"]
+            window = cls.diet(cls.Config(**config)).window
+            if budget["steps"] is not None:
+                return budget["steps"] * config["batch_size"] * window
+            return budget["frames"] or (budget["epochs"] or config["epochs"]) * frames * window
+        case "fit":
+            config, budget = params["config"], params["budget"]
+            if not registry.policies().get(params["policy"]).learns:
+                return 0.0
+            return (
+                budget["steps"] * config["batch_size"] if budget["steps"] else (budget["epochs"] or config["epochs"]) * frames
+            )
+        case "rollout":
+            return params["episodes"] * _max_steps(params["env"], params["env_config"])
+    return 1.0
+
+
+class _Rates:
+    """Seconds per unit of work, by kind and component and by kind."""
+
+    def __init__(self, store: Store):
+        seen: dict[tuple[str, ...], list[float]] = defaultdict(list)
+        for kind in DEFAULT_RATES:
+            for key in store.keys(kind):
+                manifest = store.manifest(kind, key)
+                stage = Stage(kind, key, "", manifest["params"], manifest["inputs"])
+                demos = manifest["inputs"].get("demos")
+                frames = store.manifest("demos", demos)["summary"]["frames"] if demos and store.has("demos", demos) else 0
+                units = work(stage, manifest["summary"].get("frames", frames) if kind == "demos" else frames)
+                if units:
+                    rate = manifest["wall_seconds"] / units
+                    seen[kind, _component(stage)].append(rate)
+                    seen[kind,].append(rate)
+        self._median = {name: median(values) for name, values in seen.items()}
+
+    def of(self, stage: Stage) -> float:
+        by_component = self._median.get((stage.kind, _component(stage)))
+        return by_component or self._median.get((stage.kind,)) or DEFAULT_RATES[stage.kind]
+
+
+def _component(stage: Stage) -> str:
+    return str(stage.params.get("method") or stage.params.get("policy") or stage.params.get("env") or "")
+
+
+def _frames(stage: Stage, store: Store) -> float:
+    """Exact if the demonstrations exist, otherwise as many as the time limit allows."""
+    if store.has("demos", stage.key):
+        return store.manifest("demos", stage.key)["summary"]["frames"]
+    return stage.params["config"]["episodes"] * _max_steps(stage.params["env"], stage.params["config"])
+
+
+def _max_steps(env: str, config: dict[str, Any]) -> int:
+    cls = registry.envs().get(env)
+    return cls.spec(cls.Config(**config)).max_steps
+
+
+def _disk(stage: Stage, stages: Mapping[str, Stage], frames: float) -> float:
+    if stage.kind == "demos":
+        cls = registry.envs().get(stage.params["env"])
+        config = cls.Config(**stage.params["config"])
+        # twice: finished episodes are kept beside until the artifact is whole
+        return 2 * frames * len(cls.spec(config).views) * config.resolution**2 * 3
+    width = 64
+    if "pretrain" in stage.inputs or stage.kind == "pretrain":
+        config = (stage if stage.kind == "pretrain" else stages[stage.inputs["pretrain"]]).params["config"]
+        width = config["width"]
+    if stage.kind == "pretrain":
+        return 3 * 11.2e6 * (width / 64) ** 2 * BYTES_PER_WEIGHT  # ResNet-18 weights and two moments while training
+    if stage.kind == "embed":
+        return frames * 8 * width * 2
+    return 1e6

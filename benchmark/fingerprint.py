@@ -1,0 +1,70 @@
+"""The version of the code behind an artifact: a hash of the modules that computed it, followed through their imports.
+
+Comments, docstrings and formatting do not count, so documentation never invalidates results, and nobody has to remember to
+raise a version number. Modules that cannot change a number (messages, the store, the launcher) are left out.
+"""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+import importlib.util
+from functools import cache
+from pathlib import Path
+
+FIRST_PARTY = ("benchmark", "methods", "policies", "envs")
+INERT = (
+    "benchmark.errors",
+    "benchmark.console",
+    "benchmark.registry",
+    "benchmark.store",
+    "benchmark.stages.context",
+    "benchmark.fingerprint",
+)
+
+
+def fingerprint(*modules: str) -> str:
+    """Hash of the given modules and everything of ours that they import."""
+    closure: set[str] = set()
+    todo = list(modules)
+    while todo:
+        module = todo.pop()
+        if module not in closure and module not in INERT:
+            closure.add(module)
+            todo.extend(_read(module)[1])
+    digest = hashlib.sha256()
+    for module in sorted(closure):
+        digest.update(f"{module}:{_read(module)[0]}\n".encode())
+    return digest.hexdigest()[:16]
+
+
+@cache
+def _read(module: str) -> tuple[str, frozenset[str]]:
+    """Hash of one module's code and the first-party modules it imports anywhere, also inside functions."""
+    spec = importlib.util.find_spec(module)
+    if spec is None or spec.origin is None:
+        return "", frozenset()
+    tree = ast.parse(Path(spec.origin).read_text())
+    imports: set[str] = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            imports.update(alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module and node.level == 0:
+            imports.add(node.module)
+            imports.update(f"{node.module}.{alias.name}" for alias in node.names)
+        if (
+            isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef)
+            and ast.get_docstring(node) is not None
+        ):
+            node.body = node.body[1:]
+    roots = (*FIRST_PARTY, module.split(".")[0])
+    ours = {name for name in imports if name.split(".")[0] in roots and name != module and _is_module(name)}
+    return hashlib.sha256(ast.dump(tree).encode()).hexdigest(), frozenset(ours)
+
+
+@cache
+def _is_module(name: str) -> bool:
+    try:
+        return importlib.util.find_spec(name) is not None
+    except ModuleNotFoundError:
+        return False

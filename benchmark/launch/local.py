@@ -1,0 +1,125 @@
+"""Runs stages in this process, one after another, each under its lock.
+
+A cell asks for its last stage; what is missing is built on the way, what exists is verified and used. A stage that fails takes
+down the cells that need it and nothing else.
+"""
+
+from __future__ import annotations
+
+import importlib
+import time
+import traceback
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from benchmark.config.schema import MachineConfig
+from benchmark.console import Reporter, duration
+from benchmark.errors import BenchmarkError, Corrupt
+from benchmark.machine import provenance, set_threads
+from benchmark.plan import Cell, Plan, Stage
+from benchmark.stages.context import Context, StageFunction
+from benchmark.store import Store
+
+FINAL = ("probe", "rollout")  # the stages whose results a table shows
+
+
+class StageFailed(Exception):
+    """A stage could not be built; the reason has been reported and stored."""
+
+
+@dataclass
+class Runner:
+    store: Store
+    reporter: Reporter
+    machine: MachineConfig = field(default_factory=MachineConfig)
+    timeout: float = 120.0
+
+    def run(self, plan: Plan) -> list[Cell]:
+        """Complete every cell that can run here; returns those that failed."""
+        set_threads(self.machine.threads)
+        failed: list[Cell] = []
+        gone: set[str] = set()  # stages that failed in this run: not tried again for another cell
+        runnable = [cell for cell in plan.cells if cell.missing is None]
+        for number, cell in enumerate(runnable, 1):
+            try:
+                for kind in FINAL:
+                    self.ensure(plan.stages[cell.stages[kind]], plan.stages, gone)
+            except StageFailed:
+                failed.append(cell)
+                continue
+            self.reporter.say(f"[{number}/{len(runnable)}] {cell.label}: done", "green")
+        return failed
+
+    def ensure(self, stage: Stage, stages: dict[str, Stage], gone: set[str] | None = None) -> Path:
+        """The verified folder of a stage's artifact, built if it is not there."""
+        gone = set() if gone is None else gone
+        if stage.key in gone:
+            raise StageFailed(stage.label)
+        if (folder := self._stored(stage)) is not None:
+            return folder
+        try:
+            inputs = {kind: self.ensure(stages[key], stages, gone) for kind, key in stage.inputs.items()}
+        except StageFailed:
+            gone.add(stage.key)
+            self.store.note_failure(stage.key, "a stage it builds on failed")
+            raise
+        waiting = f"{stage.label}: another run is building it; waiting"
+        with self.store.lock(stage.kind, stage.key, lambda: self.reporter.say(waiting)):
+            if (folder := self._stored(stage)) is not None:
+                return folder
+            try:
+                self._build(stage, inputs)
+            except Exception as error:
+                gone.add(stage.key)
+                self._report(stage, error)
+                raise StageFailed(stage.label) from error
+        return self.store.open(stage.kind, stage.key)
+
+    def _stored(self, stage: Stage) -> Path | None:
+        if not self.store.has(stage.kind, stage.key):
+            return None
+        try:
+            return self.store.open(stage.kind, stage.key)
+        except Corrupt as error:
+            moved = self.store.quarantine(stage.kind, stage.key)
+            self.reporter.warn(f"corrupt artifact: {error}. Moved to {moved}; building it again")
+            return None
+
+    def _build(self, stage: Stage, inputs: dict[str, Path]) -> None:
+        function: StageFunction = importlib.import_module(f"benchmark.stages.{stage.kind}").run
+        manifests = {kind: self.store.manifest(kind, stage.inputs[kind]) for kind in inputs}
+        start = time.monotonic()
+        with self.store.building(stage.kind, stage.key) as building, self.reporter.task(stage.label) as task:
+            context = Context(
+                params=stage.params,
+                inputs=inputs,
+                manifests=manifests,
+                out=building.out,
+                work=building.work,
+                task=task,
+                workers=self.machine.workers,
+                timeout=self.timeout,
+            )
+            summary = function(context)
+            seconds = time.monotonic() - start
+            manifest: dict[str, Any] = {
+                "label": stage.label,
+                "params": stage.params,
+                "inputs": stage.inputs,
+                "summary": summary,
+                "wall_seconds": round(seconds, 3),
+                "finished": datetime.now(UTC).isoformat(timespec="seconds"),
+                "provenance": provenance(),
+            }
+            self.store.commit(stage.kind, stage.key, building, manifest)
+        self.store.note_failure(stage.key, None)
+        self.reporter.say(f"  {stage.label}: {duration(seconds)}", "dim")
+
+    def _report(self, stage: Stage, error: Exception) -> None:
+        reason = str(error) if isinstance(error, BenchmarkError) else f"{type(error).__name__}: {error}"
+        self.store.note_failure(stage.key, reason)
+        self.reporter.say(f"{stage.label} failed: {reason}", "red")
+        if not isinstance(error, BenchmarkError):
+            self.reporter.say("".join(traceback.format_exception(error)).rstrip(), "dim")

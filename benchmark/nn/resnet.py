@@ -1,0 +1,42 @@
+"""ResNet-18 (He et al. 2016) without its classifier, at any width."""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+from torchvision.models.resnet import BasicBlock
+
+
+class ResNet18(nn.Module):
+    """torchvision's network, parameter names and random initialisation; `width` channels in the first stage instead of 64.
+
+    timm's `resnet18` zero-initialises the last norm of every block and so starts from another function; DynaMo, BYOL and the
+    random row of the paper start from torchvision's. Width 64 has 11 176 512 parameters.
+    """
+
+    def __init__(self, width: int = 64):
+        super().__init__()
+        self.dim = 8 * width
+        self.conv1 = nn.Conv2d(3, width, 7, stride=2, padding=3, bias=False)
+        self.bn1 = nn.BatchNorm2d(width)
+        self.relu = nn.ReLU(inplace=True)
+        self.maxpool = nn.MaxPool2d(3, stride=2, padding=1)
+        self.layer1 = _stage(width, width, stride=1)
+        self.layer2 = _stage(width, 2 * width, stride=2)
+        self.layer3 = _stage(2 * width, 4 * width, stride=2)
+        self.layer4 = _stage(4 * width, 8 * width, stride=2)
+        for module in self.modules():
+            if isinstance(module, nn.Conv2d):
+                nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, 3, H, W) -> (N, dim, H/32, W/32), the map before pooling."""
+        x = self.maxpool(self.relu(self.bn1(self.conv1(x))))
+        return self.layer4(self.layer3(self.layer2(self.layer1(x))))
+
+
+def _stage(inputs: int, outputs: int, stride: int) -> nn.Sequential:
+    """Two basic blocks, the first with a projected shortcut where the shape changes."""
+    shortcut = None
+    if stride > 1:
+        shortcut = nn.Sequential(nn.Conv2d(inputs, outputs, 1, stride=stride, bias=False), nn.BatchNorm2d(outputs))
+    return nn.Sequential(BasicBlock(inputs, outputs, stride, shortcut), BasicBlock(outputs, outputs))

@@ -1,0 +1,80 @@
+"""A small transformer over sequences of vectors, as in nanoGPT."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+
+class Transformer(nn.Module):
+    """(N, T, inputs) -> (N, T, outputs) for T up to `context`; position t sees positions up to t, or all if not `causal`.
+
+    Linear in, learned positions, pre-norm blocks, a last norm, linear out; GPT-2's initialisation. With 6 layers, 6 heads and
+    width 120 it is the inverse and the forward model of DynaMo's release (github.com/jeffacce/dynamo_ssl), biases included.
+    """
+
+    def __init__(
+        self,
+        inputs: int,
+        outputs: int,
+        *,
+        context: int,
+        layers: int,
+        heads: int,
+        width: int,
+        dropout: float = 0.0,
+        mlp_ratio: int = 4,
+        causal: bool = True,
+    ):
+        super().__init__()
+        self.embed = nn.Linear(inputs, width)
+        self.positions = nn.Parameter(torch.empty(context, width))
+        self.dropout = nn.Dropout(dropout)
+        self.blocks = nn.ModuleList(Block(width, heads, dropout, mlp_ratio, causal) for _ in range(layers))
+        self.norm = nn.LayerNorm(width)
+        self.head = nn.Linear(width, outputs)
+        self._initialise()
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.dropout(self.embed(x) + self.positions[: x.shape[1]])
+        for block in self.blocks:
+            x = block(x)
+        return self.head(self.norm(x))
+
+    def _initialise(self) -> None:
+        """GPT-2: normal with deviation 0.02; what is added to the residual stream shrinks with the number of additions."""
+        nn.init.normal_(self.positions, std=0.02)
+        for name, module in self.named_modules():
+            if isinstance(module, nn.Linear):
+                residual = name.endswith(("project", "contract"))
+                nn.init.normal_(module.weight, std=0.02 / math.sqrt(2 * len(self.blocks)) if residual else 0.02)
+                nn.init.zeros_(module.bias)
+
+
+class Block(nn.Module):
+    """Pre-norm self-attention and a GELU multilayer perceptron, each added to the stream."""
+
+    def __init__(self, width: int, heads: int, dropout: float, mlp_ratio: int, causal: bool):
+        super().__init__()
+        self.heads, self.causal = heads, causal
+        self.attention_norm = nn.LayerNorm(width)
+        self.query_key_value = nn.Linear(width, 3 * width)
+        self.project = nn.Linear(width, width)
+        self.mlp_norm = nn.LayerNorm(width)
+        self.expand = nn.Linear(width, mlp_ratio * width)
+        self.contract = nn.Linear(mlp_ratio * width, width)
+        self.dropout = nn.Dropout(dropout)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = x + self.dropout(self.project(self._attend(self.attention_norm(x))))
+        return x + self.dropout(self.contract(F.gelu(self.expand(self.mlp_norm(x)))))
+
+    def _attend(self, x: Tensor) -> Tensor:
+        n, t, width = x.shape
+        q, k, v = self.query_key_value(x).view(n, t, 3, self.heads, width // self.heads).permute(2, 0, 3, 1, 4)
+        dropout = self.dropout.p if self.training else 0.0
+        attended = F.scaled_dot_product_attention(q, k, v, dropout_p=dropout, is_causal=self.causal)
+        return attended.transpose(1, 2).reshape(n, t, width)

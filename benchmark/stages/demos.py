@@ -1,0 +1,92 @@
+"""Demonstrations: recorded from the scripted expert, or taken from recordings that exist."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from benchmark import registry
+from benchmark.contracts import DataSpec, Environment, EnvSpec, Episode
+from benchmark.data.episodes import DemosWriter
+from benchmark.errors import BenchmarkError
+from benchmark.seeds import seed
+from benchmark.simulation.demonstrate import demonstrate
+from benchmark.stages.context import Context
+
+
+def run(context: Context) -> dict[str, Any]:
+    cls = registry.envs().get(context.params["env"])
+    config = cls.Config(**context.params["config"])
+    spec = cls.spec(config)
+    data = data_spec(cls, config)
+    if config.demonstrations not in cls.sources:
+        raise BenchmarkError(f"{cls.name} has no demonstrations '{config.demonstrations}'; it has {', '.join(cls.sources)}")
+    episodes = _scripted(context, cls, config) if config.demonstrations == "scripted" else _recorded(context, cls, config)
+    writer = DemosWriter(context.out, data)
+    scores, steps = [], []
+    for episode in episodes:
+        writer.add(episode)
+        steps.append(len(episode.actions))
+        scores.append(episode.info.get("score", {}).get(spec.metric))
+    writer.finish()
+    known = [s for s in scores if s is not None]
+    return {
+        "source": config.demonstrations,
+        "episodes": len(steps),
+        "frames": sum(steps),
+        "mean_steps": float(np.mean(steps)),
+        "mean_score": float(np.mean(known)) if known else None,
+        "metric": spec.metric,
+    }
+
+
+def data_spec(cls: type[Environment], config: Any) -> DataSpec:
+    spec: EnvSpec = cls.spec(config)
+    return DataSpec(cls.name, spec.views, config.resolution, spec.action_dim, spec.proprio_dim, spec.state_dim, spec.hz)
+
+
+def _recorded(context: Context, cls: type[Environment], config: Any) -> Iterator[Episode]:
+    for done, episode in enumerate(cls.import_demonstrations(config)):
+        if done == config.episodes:
+            return
+        yield episode
+        context.task.update(done + 1, config.episodes)
+
+
+def _scripted(context: Context, cls: type[Environment], config: Any) -> Iterator[Episode]:
+    """Finished episodes are kept in `work`, so an interrupted recording goes on where it stopped."""
+    paths = [context.work / f"{index:06d}.npz" for index in range(config.episodes)]
+    todo = [index for index, path in enumerate(paths) if not path.is_file()]
+    seeds = [seed("demonstrations", cls.name, index) for index in todo]
+    done = config.episodes - len(todo)
+    recorded = demonstrate(cls, config, seeds, workers=context.workers, timeout=context.timeout)
+    for index, episode in zip(todo, recorded, strict=True):
+        _save(paths[index], episode)
+        done += 1
+        context.task.update(done, config.episodes)
+    for path in paths:
+        yield _load(path)
+
+
+def _save(path: Path, episode: Episode) -> None:
+    beside = path.with_suffix(".part")
+    with beside.open("wb") as file:
+        np.savez(
+            file,
+            frames=episode.frames,
+            actions=episode.actions,
+            states=episode.states,
+            proprio=episode.proprio,
+            info=np.frombuffer(json.dumps(episode.info).encode(), np.uint8),
+        )
+    beside.replace(path)
+
+
+def _load(path: Path) -> Episode:
+    with np.load(path, allow_pickle=False) as file:
+        arrays = {name: file[name] for name in ("frames", "actions", "states", "proprio")}
+        return Episode(**arrays, info=json.loads(file["info"].tobytes()))

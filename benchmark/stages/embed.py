@@ -1,0 +1,43 @@
+"""Encoder + demonstrations -> features of every frame, computed once for all policies and probes."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import numpy as np
+import torch
+
+from benchmark.agent import encode
+from benchmark.data.episodes import open_demos
+from benchmark.errors import Diverged
+from benchmark.stages.context import Context
+from benchmark.stages.pretrain import load_encoder
+
+BATCH = 256
+
+
+def run(context: Context) -> dict[str, Any]:
+    kind, device = context.params["features"], context.params["device"]
+    demos = open_demos(context.inputs["demos"])
+    encoder = load_encoder(context).to(device)
+    raw = demos.states if encoder.reads == "state" else demos.frames
+    dtype = np.float32 if encoder.reads == "state" else np.float16
+    features: np.ndarray | None = None
+    start = time.monotonic()
+    for at in range(0, len(raw), BATCH):
+        rows = torch.from_numpy(np.ascontiguousarray(raw[at : at + BATCH])).to(device)
+        block = encode(encoder, rows, kind).float().cpu().numpy()
+        if features is None:
+            shape = (len(raw), block.shape[1])
+            features = np.lib.format.open_memmap(context.out / "features.npy", "w+", dtype, shape)
+        features[at : at + len(block)] = block
+        context.task.update(min(at + BATCH, len(raw)), len(raw))
+    assert features is not None
+    features.flush()
+    if not np.isfinite(features).all():
+        raise Diverged("the encoder produced NaN or infinite features")
+    return {
+        "dim": int(features.shape[1]),
+        "encoder_ms": 1000 * (time.monotonic() - start) / (len(raw) * len(demos.spec.views)),
+    }

@@ -1,0 +1,91 @@
+"""Method + demonstrations -> an encoder."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from safetensors.torch import save_file
+
+from benchmark import registry
+from benchmark.contracts import Method
+from benchmark.data.episodes import open_demos
+from benchmark.data.windows import WindowSampler
+from benchmark.seeds import seed
+from benchmark.stages.context import Context
+from benchmark.train import train
+
+
+def run(context: Context) -> dict[str, Any]:
+    params = context.params
+    demos = open_demos(context.inputs["demos"])
+    cls = registry.methods().get(params["method"])
+    config = cls.Config(**params["config"])
+    torch.manual_seed(seed("initialise", params["seed"]))
+    method = cls(config, demos.spec)
+    summary: dict[str, Any] = {
+        "encoder_params": _count(method.encoder),
+        "trainable_params": 0,
+        "frames_seen": 0,
+        "gradient_steps": 0,
+        "pretrain_seconds": 0.0,
+    }
+    if cls.learns:
+        summary |= _learn(context, method, demos)
+    state = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in method.encoder.state_dict().items()}
+    save_file(state, context.out / "encoder.safetensors")
+    return summary
+
+
+def _learn(context: Context, method: Method, demos: Any) -> dict[str, Any]:
+    params, config = context.params, method.config
+    budget, device = params["budget"], params["device"]
+    episodes, _ = demos.split(params["split"]["held_out"])
+    sampler = WindowSampler(demos, episodes, method.diet(config), config.batch_size, params["seed"], device)
+    steps = steps_of(budget, sampler, config.epochs)
+    trained = train(
+        method,
+        sampler.batch_at,
+        config,
+        steps=steps,
+        seed=seed("pretrain", params["seed"]),
+        device=device,
+        precision=budget["precision"],
+        checkpoints=context.work,
+        checkpoint_every=budget["checkpoint_every"],
+        task=context.task,
+    )
+    trained.save(context.out / "curves.csv")
+    last = trained.curves[-1]
+    return {
+        "trainable_params": sum(p.numel() for g in method.groups() for p in g.params),
+        "frames_seen": steps * sampler.frames_per_step,
+        "gradient_steps": steps,
+        "pretrain_seconds": trained.seconds,
+        "frames_per_second": steps * sampler.frames_per_step / max(trained.seconds, 1e-9),
+        "final_loss": last["loss"],
+    }
+
+
+def steps_of(budget: dict[str, Any], sampler: WindowSampler, epochs: float) -> int:
+    """The budget in optimiser steps, whatever unit it was given in."""
+    if budget["steps"] is not None:
+        return budget["steps"]
+    if budget["frames"] is not None:
+        return max(1, round(budget["frames"] / sampler.frames_per_step))
+    return max(1, round((budget["epochs"] or epochs) * sampler.steps_per_epoch))
+
+
+def load_encoder(context: Context) -> Any:
+    """The encoder that a `pretrain` artifact holds, in evaluation mode and frozen."""
+    from safetensors.torch import load_file
+
+    params = context.manifests["pretrain"]["params"]
+    cls = registry.methods().get(params["method"])
+    encoder = cls.build_encoder(cls.Config(**params["config"]), open_demos(context.inputs["demos"]).spec)
+    encoder.load_state_dict(load_file(context.inputs["pretrain"] / "encoder.safetensors"))
+    return encoder.eval().requires_grad_(False)
+
+
+def _count(module: torch.nn.Module) -> int:
+    return sum(p.numel() for p in module.parameters())

@@ -1,0 +1,103 @@
+"""Cheap measures of features on held-out demonstrations: what a linear map or a nearest neighbour can read from them.
+
+Both are fitted on the training demonstrations only (the DynaMo release fits its probes on the frames it reports). They say how
+much of the simulator state survives in a feature; whether that predicts success is a question the report asks.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from typing import Any
+
+import numpy as np
+
+from benchmark import registry
+from benchmark.data.episodes import Demos, open_demos
+from benchmark.stages.context import Context
+
+RIDGE = 1e-3  # relative to the mean variance of the features
+QUERIES = 2000  # held-out frames used as nearest-neighbour queries at most
+REFERENCES = 8000  # training frames searched at most
+VARIES = 1e-3  # state dimensions with a smaller standard deviation over the demonstrations carry nothing to read
+COLLAPSED_RANK = 2.0
+COLLAPSED_SPREAD = 1e-2
+
+
+def run(context: Context) -> dict[str, Any]:
+    demos = open_demos(context.inputs["demos"])
+    features = np.load(context.inputs["embed"] / "features.npy", mmap_mode="r", allow_pickle=False)
+    train, held_out = (demos.steps_of(e) for e in demos.split(context.params["split"]["held_out"]))
+    x, x_test = features[train].astype(np.float64), features[held_out].astype(np.float64)
+    y, y_test = _targets(demos, train), _targets(demos, held_out)
+    names = state_names(context)
+    varies = y.std(axis=0) > VARIES
+    context.task.update(1, 3)
+    groups = np.array([name.split("/")[0] for name in names])[varies]
+    scores = linear_r2(x, y[:, varies], x_test, y_test[:, varies])
+    context.task.update(2, 3)
+    spectrum = singular_values(x)
+    np.savetxt(context.out / "spectrum.csv", spectrum, fmt="%.6g")
+    by_group: dict[str, list[float]] = defaultdict(list)
+    for group, score in zip(groups, scores, strict=True):
+        by_group[group].append(float(score))
+    return {
+        "linear_r2": float(np.mean(scores)),
+        "linear_r2_by_group": {group: float(np.mean(values)) for group, values in by_group.items()},
+        "nearest_error": nearest_error(x, y[:, varies], x_test, y_test[:, varies]),
+        **health(x, spectrum),
+    }
+
+
+def state_names(context: Context) -> tuple[str, ...]:
+    params = context.manifests["demos"]["params"]
+    cls = registry.envs().get(params["env"])
+    return cls.spec(cls.Config(**params["config"])).state_names
+
+
+def linear_r2(x: np.ndarray, y: np.ndarray, x_test: np.ndarray, y_test: np.ndarray) -> np.ndarray:
+    """Held-out R2 of ridge regression, per target, clipped at -1 so that one bad target cannot hide the others."""
+    mean, target = x.mean(0), y.mean(0)
+    centred = x - mean
+    gram = centred.T @ centred / len(x)
+    penalty = RIDGE * max(np.trace(gram) / len(gram), 1e-12)
+    weights = np.linalg.solve(gram + penalty * np.eye(len(gram)), centred.T @ (y - target) / len(x))
+    error = ((x_test - mean) @ weights + target - y_test) ** 2
+    variance = ((y_test - target) ** 2).mean(0)
+    return np.maximum(1 - error.mean(0) / np.maximum(variance, VARIES**2), -1.0)
+
+
+def nearest_error(x: np.ndarray, y: np.ndarray, x_test: np.ndarray, y_test: np.ndarray) -> float:
+    """Mean squared state error of the nearest training frame in units of the variance: 0 is perfect, 2 is chance."""
+    reference = np.linspace(0, len(x) - 1, min(REFERENCES, len(x))).astype(int)
+    query = np.linspace(0, len(x_test) - 1, min(QUERIES, len(x_test))).astype(int)
+    scale = x.std(0) + 1e-9
+    a, b = (x_test[query] / scale).astype(np.float32), (x[reference] / scale).astype(np.float32)
+    distance = (b**2).sum(1)[None] - 2 * a @ b.T
+    match = reference[distance.argmin(1)]
+    return float((((y[match] - y_test[query]) / y.std(0)) ** 2).mean())
+
+
+def singular_values(x: np.ndarray) -> np.ndarray:
+    """Standard deviations along the principal axes, largest first."""
+    values = np.linalg.eigvalsh(np.cov(x, rowvar=False).reshape(x.shape[1], x.shape[1]))
+    return np.sqrt(np.maximum(values[::-1], 0))
+
+
+def health(x: np.ndarray, spectrum: np.ndarray) -> dict[str, Any]:
+    """Signs of collapse. Effective rank: exponential of the entropy of the singular values (Roy and Vetterli, 2007)."""
+    share = spectrum / max(spectrum.sum(), 1e-12)
+    entropy = -(share * np.log(np.maximum(share, 1e-12))).sum()
+    rank = float(np.exp(entropy))
+    norm = np.linalg.norm(x, axis=1, keepdims=True)
+    spread = float(np.sqrt((spectrum**2).sum()) / max(float(norm.mean()), 1e-12))
+    unit = x / np.maximum(norm, 1e-12)
+    return {
+        "effective_rank": rank,
+        "feature_std": float(unit.std(0).mean() * np.sqrt(x.shape[1])),
+        "relative_spread": spread,
+        "collapsed": bool(x.shape[1] > COLLAPSED_RANK and (rank < COLLAPSED_RANK or spread < COLLAPSED_SPREAD)),
+    }
+
+
+def _targets(demos: Demos, rows: np.ndarray) -> np.ndarray:
+    return demos.states[rows].astype(np.float64)

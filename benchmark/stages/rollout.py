@@ -1,0 +1,107 @@
+"""Encoder + policy + simulator -> one record per evaluation episode.
+
+The episodes are fixed by environment and seed alone, so every method meets the same ones and differences can be paired. Records
+hold nothing that differs between two identical runs: no times, no machine.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection
+from typing import Any
+
+import numpy as np
+from safetensors.torch import load_file
+
+from benchmark import registry
+from benchmark.agent import Agent, AgentController
+from benchmark.contracts import PolicySpec
+from benchmark.data.episodes import open_demos
+from benchmark.seeds import evaluation_seed
+from benchmark.simulation.protocol import Outcome
+from benchmark.simulation.rollout import rollout
+from benchmark.stages.context import Context
+from benchmark.stages.pretrain import load_encoder
+
+RECORDS = "records.jsonl"
+
+
+def run(context: Context) -> dict[str, Any]:
+    outcomes, _, controller = simulate(context)
+    with (context.out / RECORDS).open("w") as file:
+        for record in records(context, outcomes):
+            file.write(json.dumps(record, sort_keys=True) + "\n")
+    scores = [r["score"] for r in records(context, outcomes)]
+    return {
+        "episodes": len(outcomes),
+        "crashed": sum(o.score is None for o in outcomes),
+        "mean_score": float(np.mean(scores)),
+        **controller.latency(),
+    }
+
+
+def simulate(context: Context, record: Collection[int] = ()) -> tuple[list[Outcome], dict[int, np.ndarray], AgentController]:
+    """Run the episodes of a cell; `record` names those whose frames are kept for a video."""
+    params = context.params
+    cls = registry.envs().get(params["env"])
+    config = cls.Config(**params["env_config"])
+    controller = AgentController(
+        load_encoder(context).to(params["device"]), load_agent(context), slots=params["slots"], kind=params["features"]
+    )
+    seeds = [evaluation_seed(cls.name, params["seed"], episode) for episode in range(params["episodes"])]
+    metric, finished = cls.spec(config).metric, 0
+
+    def show(outcome: Outcome) -> None:
+        nonlocal finished
+        finished += 1
+        note = f"last scored {outcome.score[metric]:g}" if outcome.score else "last crashed"
+        context.task.update(finished, len(seeds), note)
+
+    outcomes, frames = rollout(
+        cls,
+        config,
+        seeds,
+        controller,
+        slots=params["slots"],
+        workers=context.workers,
+        timeout=context.timeout,
+        record=record,
+        on_outcome=show,
+    )
+    return outcomes, frames, controller
+
+
+def load_agent(context: Context) -> Agent:
+    """The agent of a `fit` artifact, at the checkpoint that the recipe names."""
+    params = context.manifests["fit"]["params"]
+    name = context.params["checkpoint"]
+    cls = registry.policies().get(params["policy"])
+    path = context.inputs["fit"] / f"{name if cls.learns else 'last'}.safetensors"
+    feature_dim = context.manifests["fit"]["summary"]["feature_dim"]
+    agent = Agent(
+        cls(cls.Config(**params["config"]), PolicySpec(feature_dim, open_demos(context.inputs["demos"]).spec.action_dim))
+    )
+    agent.load_state_dict(load_file(path))
+    return agent.to(context.params["device"]).eval()
+
+
+def records(context: Context, outcomes: list[Outcome]) -> list[dict[str, Any]]:
+    """One row per episode. A crashed episode is a failed one: it scores the lowest value there is, and says so."""
+    params = context.params
+    cls = registry.envs().get(params["env"])
+    spec = cls.spec(cls.Config(**params["env_config"]))
+    rows = []
+    for outcome in outcomes:
+        score = outcome.score or {}
+        rows.append(
+            {
+                "episode": outcome.episode,
+                "episode_seed": outcome.seed,
+                "steps": outcome.steps,
+                "score": score.get(spec.metric, spec.metric_range[0]),
+                "crashed": outcome.score is None,
+                "error": outcome.error,
+                **{f"metric/{name}": value for name, value in score.items()},
+            }
+        )
+    return rows

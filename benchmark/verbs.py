@@ -1,0 +1,294 @@
+"""What each verb of the command line does. A docstring here is that verb's help."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import shutil
+import sys
+from dataclasses import asdict, replace
+from typing import Any
+
+from benchmark import conformance, registry
+from benchmark.config.compose import compose_config
+from benchmark.console import Reporter, duration, size
+from benchmark.errors import BenchmarkError, Corrupt, UnknownName
+from benchmark.estimate import Estimate, estimate
+from benchmark.launch.local import Runner, StageFailed
+from benchmark.listing import LISTS
+from benchmark.plan import Plan, Request, demos_stage, make_plan
+from benchmark.store import KINDS, Store, write_text
+
+TABLES = ("main", "policies", "ablations", "actions", "finetune", "real", "budget", "tasks", "hyperparameters")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Run every cell of the matrix, then print the table.
+
+    Cells that exist already are not computed again: the same command continues an interrupted run, and a larger
+    matrix adds only what is new. Rows that cannot run here become a dash with the reason.
+    """
+    request = _request(options)
+    plan = make_plan(request)
+    store, reporter = _store(options), Reporter(options.quiet)
+    _announce(plan, store, reporter)
+    _remember(store, request)
+    config = next(iter(plan.configs.values()))
+    runner = Runner(store, reporter, config.machine, config.rollout.timeout)
+    failed = runner.run(plan)
+    if options.videos:
+        from benchmark.launch.film import film_cells
+
+        film_cells(plan, runner, options.videos, store.root / "videos")
+    _print_table("main", plan, store, "text", "ours")
+    return 1 if failed else 0
+
+
+def plan(options: argparse.Namespace) -> int:
+    """Show what would run: cells, stages they share, what is cached, time and disk."""
+    made = make_plan(_request(options))
+    store = Store(options.home)
+    estimates = estimate(made.stages, store)
+    stages = [{**asdict(stage), "cached": store.has(stage.kind, key)} for key, stage in made.stages.items()]
+    if options.format == "json":
+        print(json.dumps({**made.to_json(), "stages": stages, "estimate": asdict(_total(estimates))}, indent=1))
+        return 0
+    for kind in KINDS:
+        of_kind = [s for s in stages if s["kind"] == kind]
+        if of_kind:
+            print(f"{kind}: {len(of_kind)} ({sum(s['cached'] for s in of_kind)} cached)")
+        for stage in of_kind:
+            users = sum(stage["key"] in cell.stages.values() for cell in made.cells)
+            cost = "cached" if stage["cached"] else f"about {duration(estimates[stage['key']].seconds)}"
+            print(f"  {stage['key'][:10]}  {stage['label']:<56} {cost}, feeds {users} cell{'s' * (users != 1)}")
+    for cell in made.cells:
+        if cell.missing:
+            print(f"missing: {cell.label}: {cell.missing}")
+    print(_summary(made, estimates))
+    return 0
+
+
+def table(options: argparse.Namespace) -> int:
+    """Print a table, computed from per-episode records."""
+    if options.source == "published":
+        _print_published(options.name, options.format)
+        return 0
+    store = _store(options)
+    _print_table(options.name, make_plan(_request(options, _last(store))), store, options.format, options.source)
+    return 0
+
+
+def list_components(options: argparse.Namespace) -> int:
+    """List what can be named: methods, policies, environments, presets, ablations."""
+    rows = LISTS[options.what]()
+    if options.format == "json":
+        print(json.dumps(rows, indent=1))
+        return 0
+    columns = [name for name in rows[0] if any(row[name] for row in rows)] if rows else []
+    widths = {name: min(60, max(len(name), *(len(str(row[name] or "")) for row in rows))) for name in columns}
+    print("  ".join(name.ljust(widths[name]) for name in columns).rstrip())
+    for row in rows:
+        print("  ".join(str(row[name] or "").ljust(widths[name]) for name in columns).rstrip())
+    return 0
+
+
+def check(options: argparse.Namespace) -> int:
+    """Run the conformance suite on one method, policy or environment."""
+    name = options.name
+    kinds = {"method": registry.methods(), "policy": registry.policies(), "environment": registry.envs()}
+    found = [(kind, r.get(name)) for kind, r in kinds.items() if name in r.names()]
+    if not found:
+        raise UnknownName("component", name, [n for r in kinds.values() for n in r.names()])
+    passed = True
+    for kind, cls in found:
+        for result in conformance.check(cls):
+            passed &= result.error is None
+            print(f"{'ok    ' if result.error is None else 'FAILED'}  {kind} {name}: {result.promise}")
+            if result.error is not None:
+                print(f"        {result.error}")
+    return 0 if passed else 1
+
+
+def data_make(options: argparse.Namespace) -> int:
+    """Record demonstrations with the scripted expert, or take the recordings of an environment."""
+    config = compose_config(options.env, preset=options.preset, overrides=options.overrides)
+    env_config = config.env[options.env]
+    if options.episodes is not None:
+        env_config = replace(env_config, episodes=options.episodes)
+    if reason := registry.envs().get(options.env).missing(env_config):
+        raise BenchmarkError(f"{options.env} cannot run here: {reason}")
+    store, reporter = _store(options), Reporter(options.quiet)
+    stage = demos_stage(options.env, env_config)
+    try:
+        folder = Runner(store, reporter, config.machine, config.rollout.timeout).ensure(stage, {stage.key: stage})
+    except StageFailed:
+        return 1
+    summary = store.manifest("demos", stage.key)["summary"]
+    if options.video:
+        from benchmark.launch.film import film_demonstration
+
+        film_demonstration(folder, options.video)
+    if options.format == "json":
+        print(json.dumps({"folder": str(folder), "key": stage.key, **summary}, indent=1))
+    else:
+        text = f"{summary['episodes']} episodes, {summary['frames']} frames, {summary['mean_steps']:.0f} steps on average"
+        print(f"{text}, mean {summary['metric']} {summary['mean_score']:.2f}\n{folder}")
+    return 0
+
+
+def results_ls(options: argparse.Namespace) -> int:
+    """Look after the store: list, show, verify, clean up."""
+    store = _store(options)
+    rows = []
+    for kind in KINDS:
+        for key in store.keys(kind):
+            manifest = store.manifest(kind, key)
+            total = sum(entry["bytes"] for entry in manifest["files"].values())
+            rows.append(
+                {"kind": kind, "key": key, "label": manifest["label"], "bytes": total, "finished": manifest["finished"]}
+            )
+    if options.format == "json":
+        print(json.dumps(rows, indent=1))
+    else:
+        for row in rows:
+            print(f"{row['kind']:<9} {row['key'][:10]}  {row['label']:<56} {size(row['bytes']):>9}  {row['finished']}")
+        print(f"{len(rows)} artifacts, {size(sum(r['bytes'] for r in rows))} in {store.root}")
+    return 0
+
+
+def results_show(options: argparse.Namespace) -> int:
+    """Print the manifest of one artifact: its recipe, inputs, summary, files and provenance."""
+    store = _store(options)
+    manifest = store.manifest(*store.find(options.key))
+    print(json.dumps(manifest, indent=1))
+    return 0
+
+
+def results_verify(options: argparse.Namespace) -> int:
+    """Check every file in the store against its checksum."""
+    store = _store(options)
+    rows = []
+    for kind in KINDS:
+        for key in store.keys(kind):
+            try:
+                store.verify(kind, key)
+                rows.append({"kind": kind, "key": key, "error": None})
+            except Corrupt as error:
+                rows.append({"kind": kind, "key": key, "error": str(error)})
+    corrupt = [row for row in rows if row["error"]]
+    if options.format == "json":
+        print(json.dumps(rows, indent=1))
+    else:
+        for row in corrupt:
+            print(f"corrupt: {row['error']}")
+        advice = "; run again to rebuild the others" if corrupt else ""
+        print(f"{len(rows) - len(corrupt)} of {len(rows)} artifacts are whole{advice}")
+    return 1 if corrupt else 0
+
+
+def results_gc(options: argparse.Namespace) -> int:
+    """Remove what the last run of each matrix no longer needs: superseded artifacts, quarantine, unfinished work."""
+    store = _store(options)
+    wanted: set[str] = set()
+    for path in (store.root / "plans").glob("*.json"):
+        wanted |= set(make_plan(_request_from(json.loads(path.read_text()))).stages)
+    folders = [store.folder(kind, key) for kind in KINDS for key in store.keys(kind) if key not in wanted]
+    folders += [*(store.root / "quarantine").iterdir(), *(store.root / "building").iterdir()]
+    total = sum(f.stat().st_size for folder in folders for f in folder.rglob("*") if f.is_file())
+    if options.format == "json":
+        print(json.dumps({"folders": [str(f) for f in folders], "bytes": total, "deleted": options.yes}, indent=1))
+    else:
+        for folder in folders:
+            print(folder.relative_to(store.root))
+        verb = "deleted" if options.yes else "would be deleted (add --yes)"
+        print(f"{len(folders)} folders, {size(total)}: {verb}")
+    for folder in folders if options.yes else []:
+        shutil.rmtree(folder)
+    return 0
+
+
+def doctor(options: argparse.Namespace) -> int:
+    """Say what this machine can run, and what is missing with the command that mends it."""
+    import torch
+
+    from benchmark.machine import provenance, resolve_device, resolve_precision
+
+    facts = provenance()
+    device = resolve_device("auto")
+    print(f"processor  {facts['processor']}")
+    precision, threads = resolve_precision("auto", device), torch.get_num_threads()
+    print(f"device     {device} ({facts['gpu'] or 'no GPU'}), {precision}, {threads} threads")
+    print("versions   " + ", ".join(f"{k} {v}" for k, v in facts["versions"].items()))
+    existing = next(p for p in (options.home.absolute(), *options.home.absolute().parents) if p.exists())
+    print(f"store      {options.home} ({size(shutil.disk_usage(existing).free)} free)")
+    for row in [*LISTS["envs"](), *LISTS["methods"]()]:
+        print(f"{'missing' if row['missing'] else 'ok':<10} {row['name']}" + (f": {row['missing']}" if row["missing"] else ""))
+    return 0
+
+
+def _request(options: argparse.Namespace, last: Request | None = None) -> Request:
+    """The matrix asked for; flags not given come from `last`."""
+    base = last or Request()
+    names = ("methods", "envs", "policies", "seeds", "preset")
+    given = {name: value for name in names if (value := getattr(options, name)) is not None}
+    return replace(base, **given, **({"overrides": options.overrides} if options.overrides else {}))
+
+
+def _request_from(saved: dict[str, Any]) -> Request:
+    return Request(**saved)
+
+
+def _remember(store: Store, request: Request) -> None:
+    """Keep the request: `table` without flags shows the last one, `gc` keeps what any of them needs."""
+    from benchmark.store import key_of
+
+    text = json.dumps(asdict(request), indent=1)
+    write_text(store.root / "plans" / f"{key_of(asdict(request))}.json", text)
+    write_text(store.root / "last.json", text)
+
+
+def _last(store: Store) -> Request | None:
+    path = store.root / "last.json"
+    return _request_from(json.loads(path.read_text())) if path.is_file() else None
+
+
+def _store(options: argparse.Namespace) -> Store:
+    store = Store(options.home)
+    store.prepare()
+    return store
+
+
+def _announce(plan: Plan, store: Store, reporter: Reporter) -> None:
+    """Say what will happen, and stop here if the disk cannot hold it."""
+    estimates = estimate(plan.stages, store)
+    needed = _total(estimates).bytes
+    free = shutil.disk_usage(store.root).free
+    missing = {(cell.method, cell.env): cell.missing for cell in plan.cells if cell.missing}
+    for (method, env), reason in missing.items():
+        reporter.warn(f"{method} on {env} cannot run here: {reason}")
+    reporter.say(f"{_summary(plan, estimates)} ({size(free)} free)")
+    if needed > free:
+        raise BenchmarkError(f"the plan needs about {size(needed)} of disk and {store.root} has {size(free)} free")
+
+
+def _total(estimates: dict[str, Estimate]) -> Estimate:
+    return Estimate(sum(e.seconds for e in estimates.values()), sum(e.bytes for e in estimates.values()))
+
+
+def _summary(plan: Plan, estimates: dict[str, Estimate]) -> str:
+    total, todo = _total(estimates), f"{len(estimates)} of {len(plan.stages)} stages to do"
+    return f"{len(plan.cells)} cells, {todo}: about {duration(total.seconds)}, {size(total.bytes)} of disk"
+
+
+def _print_table(name: str, plan: Plan, store: Store, style: str, source: str) -> None:
+    from benchmark.report.collect import collect
+    from benchmark.report.tables import build
+
+    records, cells = collect(plan, store)
+    print(build(name, records, cells, source=source).render(style, terminal=sys.stdout.isatty()))
+
+
+def _print_published(name: str, style: str) -> None:
+    from benchmark.report.tables import published_table
+
+    print(published_table(name).render(style, terminal=sys.stdout.isatty()))
