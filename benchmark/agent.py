@@ -61,8 +61,8 @@ class Agent(nn.Module):
 class AgentController:
     """Implements `benchmark.simulation.protocol.Controller` for an encoder and an agent.
 
-    Every call of the encoder and the policy is on all slots, whatever they are doing, so that an episode's actions cannot depend
-    on its neighbours; rows that are not concerned are computed and ignored, and draw from a generator that nobody else uses.
+    Every call of the encoder and the policy is on all slots, whatever they are doing, so that the actions of an episode cannot
+    depend on its neighbours; rows that are not concerned are computed, ignored, and draw from a generator nobody else uses.
     """
 
     def __init__(self, encoder: Encoder, agent: Agent, slots: int, kind: str = "pooled"):
@@ -129,7 +129,7 @@ class AgentController:
         self._plans[self._rows[rows], slots.time[rows] % self._plans.shape[1]] = chunks[rows]
 
     def _actions(self, time: np.ndarray) -> np.ndarray:
-        """The action that the current plan has for now, or the mean of what all plans have for now (uniform, as in the release)."""
+        """What the current plan has for now, or the mean of what all plans have for now (uniform, as in the release)."""
         if not self.config.ensemble:
             return self._plans[self._rows, 0, time % self.config.execute]
         age = np.arange(self.config.chunk)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import ast
 import hashlib
 import importlib.util
+import sys
 from functools import cache
 from pathlib import Path
 
@@ -41,10 +42,10 @@ def fingerprint(*modules: str) -> str:
 @cache
 def _read(module: str) -> tuple[str, frozenset[str]]:
     """Hash of one module's code and the first-party modules it imports anywhere, also inside functions."""
-    spec = importlib.util.find_spec(module)
-    if spec is None or spec.origin is None:
+    path = getattr(sys.modules.get(module), "__file__", None) or getattr(importlib.util.find_spec(module), "origin", None)
+    if path is None:
         return "", frozenset()
-    tree = ast.parse(Path(spec.origin).read_text())
+    tree = ast.parse(Path(path).read_text())
     imports: set[str] = set()
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):

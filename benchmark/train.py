@@ -94,7 +94,7 @@ def train(
         optimizer.step()
         trainable.after_step(step, steps)
         if logged:
-            values = {"loss": loss, **logs, **norms}
+            values = {"loss": loss.detach(), **logs, **norms}
             trained.curves.append(
                 {"step": step, **{k: float(v) for k, v in values.items()}, "lr": optimizer.param_groups[0]["lr"]}
             )

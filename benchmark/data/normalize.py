@@ -35,22 +35,30 @@ class Normalizer(nn.Module):
         if mode not in MODES:
             raise BenchmarkError(f"normalisation '{mode}' is none of {', '.join(MODES)}")
         if data.ndim != 2 or data.shape[1] != len(self.shift) or len(data) == 0:
-            raise BenchmarkError(f"cannot fit a normaliser of {len(self.shift)} dimensions to data of shape {tuple(data.shape)}")
+            raise BenchmarkError(
+                f"cannot fit a normaliser of {len(self.shift)} dimensions to data of shape {tuple(data.shape)}"
+            )
+
+        def parts() -> Iterator[Tensor]:
+            for part in range(0, len(data), ROWS):
+                yield torch.as_tensor(data[part : part + ROWS]).to(zero)
+
+        zero = torch.zeros_like(self.shift, dtype=torch.float64)
         if mode == "standard":
-            shift = sum(part.sum(0) for part in _parts(data)) / len(data)
-            spread = (sum(((part - shift) ** 2).sum(0) for part in _parts(data)) / len(data)).sqrt()
+            shift = sum((part.sum(0) for part in parts()), zero) / len(data)
+            spread = (sum((((part - shift) ** 2).sum(0) for part in parts()), zero) / len(data)).sqrt()
         elif mode == "minmax":
-            low = torch.stack([part.amin(0) for part in _parts(data)]).amin(0)
-            high = torch.stack([part.amax(0) for part in _parts(data)]).amax(0)
+            low = torch.stack([part.amin(0) for part in parts()]).amin(0)
+            high = torch.stack([part.amax(0) for part in parts()]).amax(0)
             shift, spread = (high + low) / 2, (high - low) / 2
         else:
-            shift, spread = torch.zeros(data.shape[1]), torch.ones(data.shape[1])
+            shift, spread = zero, zero + 1
         if not torch.isfinite(spread).all():
             raise BenchmarkError("cannot normalise data with NaN or infinite values")
         scale = torch.where(spread > CONSTANT * spread.max(), spread, 1.0)
-        shift[list(exclude)], scale[list(exclude)] = 0.0, 1.0
         self.shift.copy_(shift)
         self.scale.copy_(scale)
+        self.shift[list(exclude)], self.scale[list(exclude)] = 0.0, 1.0
         return self
 
     def forward(self, x: Tensor) -> Tensor:
@@ -58,9 +66,3 @@ class Normalizer(nn.Module):
 
     def inverse(self, y: Tensor) -> Tensor:
         return y * self.scale + self.shift
-
-
-def _parts(data: Tensor | np.ndarray) -> Iterator[Tensor]:
-    for start in range(0, len(data), ROWS):
-        part = data[start : start + ROWS]
-        yield (part if isinstance(part, Tensor) else torch.tensor(np.asarray(part))).double()

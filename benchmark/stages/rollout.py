@@ -36,7 +36,7 @@ def run(context: Context) -> dict[str, Any]:
         "episodes": len(outcomes),
         "crashed": sum(o.score is None for o in outcomes),
         "mean_score": float(np.mean(scores)),
-        **controller.latency(),
+        "policy_ms": controller.latency()["policy_call_ms"] / context.params["slots"],
     }
 
 

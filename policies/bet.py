@@ -1,0 +1,105 @@
+"""Behavior Transformer (Shafiullah et al. 2022): k-means bins of actions, classified, plus an offset per bin.
+
+The ancestor of VQ-BeT, without a learned tokenizer: bins are the centres of whole action chunks. Constants after
+github.com/notmahi/bet. As in `vqbet`, the loss is on the chunk after the newest observation.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from benchmark.contracts import Chunks, Policy, PolicyConfig, PolicySpec, require
+from benchmark.nn.policy_parts import (
+    QUICK_HORIZON,
+    SMOKE_HORIZON,
+    categorical,
+    condition,
+    focal_loss,
+    k_means,
+    masked_mean,
+    nearest,
+    rows_uniform,
+    token_dim,
+)
+from benchmark.nn.transformer import Transformer
+
+GAMMA = 2.0
+
+
+@dataclass
+class BeTConfig(PolicyConfig):
+    layers: int = 6
+    heads: int = 6
+    width: int = 120
+    bins: int = 64
+    offset_weight: float = 1000.0  # of the squared offset error
+    temperature: float = 1.0  # of the bins at rollout
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        require(self.width % self.heads == 0, f"width={self.width} is not a multiple of heads={self.heads}")
+        require(self.bins >= 2, f"bins must be at least 2, not {self.bins}")
+        require(self.temperature > 0, f"temperature must be positive, not {self.temperature}")
+
+
+QUICK = QUICK_HORIZON | {"layers": 2, "heads": 4, "width": 128, "lr": 1e-3, "schedule": "cosine"}
+
+
+class BeT(Policy):
+    name = "bet"
+    Config = BeTConfig
+    source = "Behavior Transformers (Shafiullah et al. 2022); release configs"
+    presets = {
+        "smoke": SMOKE_HORIZON | {"layers": 1, "heads": 2, "width": 16, "bins": 8, "batch_size": 32, "lr": 1e-3},
+        "quick": QUICK,
+        "standard": QUICK,
+        # The kitchen settings; the DynaMo paper has no row for this head.
+        "paper": {"history": 10, "batch_size": 64, "epochs": 50, "weight_decay": 0.1, "betas": (0.9, 0.95), "clip": 1.0},
+        # Published weight: 1e5 on displacements in metres, of which our unit is 0.03.
+        "paper/block_push": {"history": 5, "batch_size": 256, "epochs": 350}
+        | {"layers": 4, "heads": 4, "width": 72, "bins": 24, "offset_weight": 90.0},
+        "paper/pusht": {"history": 5, "chunk": 5, "ensemble": True},
+    }
+
+    centres: Tensor
+
+    def __init__(self, config: BeTConfig, spec: PolicySpec):
+        super().__init__(config, spec)
+        chunk = config.chunk * spec.action_dim
+        self.trunk = Transformer(
+            token_dim(spec),
+            config.bins * (1 + chunk),
+            context=config.history,
+            layers=config.layers,
+            heads=config.heads,
+            width=config.width,
+        )
+        self.register_buffer("centres", torch.zeros(config.bins, chunk))
+
+    def prepare(self, samples: Chunks, rng: torch.Generator) -> None:
+        self.centres.copy_(k_means(samples.actions.flatten(1), self.config.bins, rng))
+
+    def loss(self, batch: Chunks, rng: torch.Generator) -> tuple[Tensor, dict[str, Tensor]]:
+        target = nearest(batch.actions.flatten(1), self.centres)
+        logits, offsets = self._heads(batch.features, batch.goal)
+        focal = focal_loss(logits, target, GAMMA)
+        offset = masked_mean((self._compose(target, offsets) - batch.actions) ** 2, batch.valid)
+        return focal + self.config.offset_weight * offset, {"bin_loss": focal.detach(), "offset_loss": offset.detach()}
+
+    def act(self, features: Tensor, goal: Tensor | None, rngs: Sequence[torch.Generator]) -> Tensor:
+        logits, offsets = self._heads(features, goal)
+        return self._compose(categorical(logits, rows_uniform(rngs, (), logits), self.config.temperature), offsets)
+
+    def _heads(self, features: Tensor, goal: Tensor | None) -> tuple[Tensor, Tensor]:
+        """Bin logits (B, bins) and an offset for each (B, bins, chunk * A)."""
+        bins = self.config.bins
+        logits, offsets = self.trunk(condition(features, goal))[:, -1].split([bins, bins * self.centres.shape[1]], dim=-1)
+        return logits, offsets.unflatten(1, (bins, -1))
+
+    def _compose(self, bins: Tensor, offsets: Tensor) -> Tensor:
+        flat = self.centres[bins] + offsets[torch.arange(len(bins), device=bins.device), bins]
+        return flat.unflatten(1, (self.config.chunk, self.spec.action_dim))

@@ -1,0 +1,77 @@
+"""Nearest neighbours with locally weighted regression: the policy without training.
+
+The action is the average of what was done at the k most similar observations, weighted by softmax(-distance), as in VINN (Pari
+et al. 2022, section 3.2), the source of the DynaMo paper's "kNN (LWR)" column. That paper does not give k; ours is a default,
+not a reproduction. Distances are Euclidean over the standardised features of the whole history.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from benchmark.contracts import Chunks, Policy, PolicyConfig, PolicySpec, require
+from benchmark.nn.policy_parts import QUICK_HORIZON, SMOKE_HORIZON, condition
+
+QUERIES = 64  # compared with the whole bank at once: 64 x 128,000 distances are 33 MB
+
+
+@dataclass
+class KNNConfig(PolicyConfig):
+    k: int = 16
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        require(self.k >= 1, f"k must be at least 1, not {self.k}")
+
+
+class KNN(Policy):
+    """k-NN over all training samples; exact."""
+
+    name = "knn"
+    Config = KNNConfig
+    learns = False
+    source = "VINN (Pari et al. 2022); DynaMo paper, Table 4"
+    presets = {
+        "smoke": SMOKE_HORIZON | {"k": 4},
+        "quick": QUICK_HORIZON,
+        "standard": QUICK_HORIZON,
+        "paper": {},
+    }
+
+    keys: Tensor
+    values: Tensor
+
+    def __init__(self, config: KNNConfig, spec: PolicySpec):
+        super().__init__(config, spec)
+        self.register_buffer("keys", torch.empty(0, config.history * (spec.feature_dim + spec.goal_dim)))
+        self.register_buffer("values", torch.empty(0, config.chunk * spec.action_dim))
+
+    def prepare(self, samples: Chunks, rng: torch.Generator) -> None:
+        self.keys = condition(samples.features, samples.goal).flatten(1)
+        self.values = samples.actions.flatten(1)
+
+    def act(self, features: Tensor, goal: Tensor | None, rngs: Sequence[torch.Generator]) -> Tensor:
+        queries = condition(features, goal).flatten(1)
+        actions = torch.cat([self._regress(part) for part in queries.split(QUERIES)])
+        return actions.unflatten(1, (self.config.chunk, self.spec.action_dim))
+
+    def _regress(self, queries: Tensor) -> Tensor:
+        """Neighbours by one matrix product, then their distances again by difference: the expanded square |q|² - 2qk + |k|²
+        cancels badly exactly where the weights are decided, between very similar observations."""
+        squared = (self.keys**2).sum(1) - 2 * queries @ self.keys.T  # up to |q|², the same for all keys
+        nearest = squared.topk(min(self.config.k, len(self.keys)), largest=False).indices
+        distance = (queries[:, None] - self.keys[nearest]).norm(dim=-1)
+        return (torch.softmax(-distance, dim=-1)[..., None] * self.values[nearest]).sum(1)
+
+    def _load_from_state_dict(self, state_dict: Mapping[str, Any], prefix: str, *args: Any) -> None:
+        """The bank is as long as the training set, which a freshly built policy does not know."""
+        for name in ("keys", "values"):
+            if prefix + name in state_dict:
+                stored = state_dict[prefix + name]
+                setattr(self, name, stored.new_empty(stored.shape, device=self.keys.device))
+        super()._load_from_state_dict(state_dict, prefix, *args)

@@ -1,0 +1,30 @@
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import torch
+
+from benchmark import registry
+from benchmark.store import Store
+from tests.toy import Toy
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+torch.set_num_threads(1)
+
+
+@pytest.fixture
+def toy() -> Iterator[type[Toy]]:
+    """The toy environment under its name."""
+    registry.envs().add(Toy)
+    yield Toy
+    registry.envs().remove("toy")
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    store = Store(tmp_path / "runs")
+    store.prepare()
+    return store

@@ -1,0 +1,101 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from benchmark.contracts import DataSpec, Diet, Episode
+from benchmark.data.episodes import Demos, DemosWriter, open_demos
+from benchmark.data.windows import WindowSampler
+from benchmark.errors import BenchmarkError
+
+LENGTHS = (5, 9, 3)
+
+
+@pytest.fixture
+def demos(tmp_path: Path) -> Demos:
+    """Frames that say where they come from: pixel 0 is the episode, pixel 1 the step."""
+    writer = DemosWriter(tmp_path / "demos", DataSpec("fake", ("a", "b"), 16, 2, 1, 3, 10.0))
+    for episode, length in enumerate(LENGTHS):
+        frames = np.zeros((length, 2, 16, 16, 3), np.uint8)
+        frames[..., 0] = episode
+        frames[..., 1] = np.arange(length)[:, None, None, None]
+        step = np.arange(length, dtype=np.float32)[:, None]
+        writer.add(Episode(frames, np.repeat(step, 2, 1), np.repeat(step, 3, 1), step, {"score": {"x": episode}}))
+    writer.finish()
+    return open_demos(tmp_path / "demos")
+
+
+def test_what_was_written_is_what_is_opened(demos: Demos) -> None:
+    assert demos.frames.shape == (17, 2, 16, 16, 3)
+    assert isinstance(demos.frames, np.memmap)
+    assert demos.lengths.tolist() == list(LENGTHS)
+    assert demos.infos[1] == {"score": {"x": 1}}
+    assert demos.actions[5:14, 0].tolist() == list(range(9))
+
+
+@pytest.mark.parametrize(("window", "stride"), [(1, 1), (2, 1), (3, 2)])
+def test_every_window_comes_once_an_epoch_and_none_crosses_an_episode(demos: Demos, window: int, stride: int) -> None:
+    sampler = WindowSampler(demos, np.arange(3), Diet(window, stride), batch_size=1, seed=0)
+    seen = []
+    for step in range(sampler.steps_per_epoch):
+        batch = sampler.batch_at(step)
+        marks = batch.frames[0, :, :, :2, 0, 0]  # (T, V, 2)
+        assert (marks[..., 0] == batch.episode[0]).all()
+        steps = marks[:, 0, 1].tolist()
+        assert steps == list(range(steps[0], steps[0] + window * stride, stride))
+        assert batch.actions[0, :, 0].tolist() == steps
+        assert batch.start[0] == steps[0]
+        seen.append((int(batch.episode[0]), steps[0]))
+    span = (window - 1) * stride + 1
+    expected = [(e, s) for e, length in enumerate(LENGTHS) for s in range(length - span + 1)]
+    assert sorted(seen) == expected, "the last frame of an episode must be reached"
+
+
+def test_batches_are_a_function_of_seed_and_step(demos: Demos) -> None:
+    a, b = (WindowSampler(demos, np.arange(3), Diet(2), 4, seed=1) for _ in range(2))
+    for _ in range(9):
+        a.batch_at(0)
+    assert torch.equal(a.batch_at(7).frames, b.batch_at(7).frames)
+    other = WindowSampler(demos, np.arange(3), Diet(2), 4, seed=2)
+    assert any(not torch.equal(a.batch_at(i).frames, other.batch_at(i).frames) for i in range(3))
+
+
+def test_too_long_a_window_is_refused(demos: Demos) -> None:
+    with pytest.raises(BenchmarkError, match=r"no demonstration is as long as a window of 20 frames"):
+        WindowSampler(demos, np.arange(3), Diet(20), 4, 0)
+
+
+def test_the_split_is_by_trajectory_and_always_the_same(demos: Demos) -> None:
+    train, held_out = demos.split(0.34)
+    assert sorted([*train, *held_out]) == [0, 1, 2]
+    assert len(held_out) == 1
+    assert np.array_equal(demos.split(0.34)[1], held_out)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"actions": np.full((4, 2), np.nan, np.float32)}, "NaN"),
+        ({"actions": np.zeros((4, 3), np.float32)}, r"actions has shape \(4, 3\), expected \(4, 2\)"),
+        ({"frames": np.zeros((4, 2, 16, 16, 3), np.float32)}, "expected uint8"),
+        ({"states": np.zeros((3, 3), np.float32)}, "states has shape"),
+    ],
+)
+def test_bad_episodes_are_refused(tmp_path: Path, change: dict[str, np.ndarray], message: str) -> None:
+    good = {
+        "frames": np.zeros((4, 2, 16, 16, 3), np.uint8),
+        "actions": np.zeros((4, 2), np.float32),
+        "states": np.zeros((4, 3), np.float32),
+        "proprio": np.zeros((4, 1), np.float32),
+    }
+    writer = DemosWriter(tmp_path, DataSpec("fake", ("a", "b"), 16, 2, 1, 3, 10.0))
+    with pytest.raises(BenchmarkError, match=message):
+        writer.add(Episode(**{**good, **change}))
+
+
+def test_an_empty_data_set_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(BenchmarkError, match="no episodes"):
+        DemosWriter(tmp_path, DataSpec("fake", ("a",), 16, 2, 1, 3, 10.0)).finish()
