@@ -7,6 +7,7 @@ import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from benchmark.errors import BenchmarkError
 
@@ -118,7 +119,7 @@ def _actions(sub: argparse.ArgumentParser) -> argparse._SubParsersAction[_Parser
     return sub.add_subparsers(dest="action", required=True, metavar="ACTION", parser_class=_Parser)
 
 
-def _doc(function: object) -> dict[str, object]:
+def _doc(function: object) -> dict[str, Any]:
     """A verb's help is its function's docstring."""
     text = (function.__doc__ or "").strip()
     return {"help": text.split("\n")[0], "description": text, "formatter_class": argparse.RawDescriptionHelpFormatter}

@@ -128,7 +128,7 @@ def expand_methods(names: Sequence[str]) -> list[tuple[str, str]]:
 def _expand(names: Sequence[str], known: registry.Registry[Any]) -> list[str]:
     chosen: list[str] = []
     for name in names:
-        chosen += known.names() if name == "all" else [known.get(name).name]  # type: ignore[attr-defined]
+        chosen += known.names() if name == "all" else [known.get(name).name]
     return list(dict.fromkeys(chosen))
 
 

@@ -122,9 +122,9 @@ def make_optimizer(groups: list[Group], config: MethodConfig | PolicyConfig) -> 
                 param_groups.append({"params": params, "weight_decay": weight_decay, "group": group.name})
     match config.optimizer:
         case "adamw":
-            return torch.optim.AdamW(param_groups, lr=config.lr, betas=tuple(config.betas))
+            return torch.optim.AdamW(param_groups, lr=config.lr, betas=(config.betas[0], config.betas[1]))
         case "adam":
-            return torch.optim.Adam(param_groups, lr=config.lr, betas=tuple(config.betas))
+            return torch.optim.Adam(param_groups, lr=config.lr, betas=(config.betas[0], config.betas[1]))
         case "sgd":
             return torch.optim.SGD(param_groups, lr=config.lr, momentum=config.momentum)
         case "lars":

@@ -95,7 +95,11 @@ def list_components(options: argparse.Namespace) -> int:
 def check(options: argparse.Namespace) -> int:
     """Run the conformance suite on one method, policy or environment."""
     name = options.name
-    kinds = {"method": registry.methods(), "policy": registry.policies(), "environment": registry.envs()}
+    kinds: dict[str, registry.Registry[Any]] = {
+        "method": registry.methods(),
+        "policy": registry.policies(),
+        "environment": registry.envs(),
+    }
     found = [(kind, r.get(name)) for kind, r in kinds.items() if name in r.names()]
     if not found:
         raise UnknownName("component", name, [n for r in kinds.values() for n in r.names()])

@@ -11,12 +11,10 @@ MIN_SIDE = 256  # small frames are enlarged by whole factors: a film is for eyes
 
 def write_video(frames: np.ndarray, path: Path, fps: float) -> None:
     """(T, V, H, W, 3) uint8 -> mp4, views side by side."""
-    import imageio.v2 as imageio
+    import imageio.v3 as imageio
 
     side_by_side = np.concatenate(list(np.moveaxis(frames, 1, 0)), axis=2)
     factor = max(1, -(-MIN_SIDE // side_by_side.shape[1]))
     enlarged = side_by_side.repeat(factor, axis=1).repeat(factor, axis=2)
     path.parent.mkdir(parents=True, exist_ok=True)
-    with imageio.get_writer(path, fps=fps, macro_block_size=2, codec="libx264", quality=7) as writer:
-        for frame in enlarged:
-            writer.append_data(frame)
+    imageio.imwrite(path, enlarged, fps=fps, macro_block_size=2, codec="libx264", quality=7)

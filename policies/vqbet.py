@@ -2,10 +2,13 @@
 
 A residual VQ-VAE turns action chunks into two codes of 16. A GPT over the observations predicts the codes (focal loss) and,
 for each code, an offset that is added to the decoded chunk. At rollout the codes are sampled, so that two ways of doing a thing
-stay two ways. Sizes and constants after github.com/jeffacce/dynamo_ssl, with three differences that matter:
+stay two ways. Sizes and constants after github.com/jeffacce/dynamo_ssl, with four differences that matter:
 
 - the tokenizer is fitted first, on all training chunks; the release zeroes the policy loss meanwhile, for a whole epoch;
 - its codes start from k-means of the encoded chunks instead of at random, so that none begins dead;
+- the offset that is trained is that of the demonstrated codes. The release trains that of codes it samples, which have nothing
+  to do with the demonstrated action once there are two: every offset then learns to lead from its code to the middle, and the
+  modes that the codes keep apart are averaged after all (`as_released` does so; measured in the tests);
 - the loss is on the chunk after the newest observation, which is the one that a rollout uses; the release adds, with equal
   weight, the same loss after each older observation of the window.
 """
@@ -51,6 +54,7 @@ class VQBeTConfig(PolicyConfig):
     hidden: int = 1024  # of the two-layer heads
     offset_weight: float = 100.0  # of the L1 offset loss, for actions scaled to [-1, 1]
     temperature: float = 1.0  # of the codes at rollout
+    as_released: bool = False  # train the offsets of sampled codes
     codes: int = 16
     groups: int = 2
     latent: int = 512
@@ -111,8 +115,10 @@ class VQBeT(Policy):
     def loss(self, batch: Chunks, rng: torch.Generator) -> tuple[Tensor, dict[str, Tensor]]:
         target = self.tokenizer.encode(batch.actions.flatten(1))
         logits, offsets = self._heads(batch.features, batch.goal)
-        uniform = torch.rand(target.shape, generator=rng, device=target.device)
-        predicted = self._compose(categorical(logits, uniform), offsets)
+        codes = target
+        if self.config.as_released:
+            codes = categorical(logits, torch.rand(target.shape, generator=rng, device=target.device))
+        predicted = self._compose(codes, offsets)
         offset = masked_mean((predicted - batch.actions).abs(), batch.valid)
         weights = CODE_WEIGHTS[: self.config.groups]
         code = torch.stack([w * focal_loss(logits[:, g], target[:, g], GAMMA) for g, w in enumerate(weights)]).sum()

@@ -63,8 +63,10 @@ def compose_config(
         plain: Any = OmegaConf.to_object(composed)
     except (HydraException, OmegaConfBaseException) as error:
         raise BenchmarkError(_one_sentence(error, overrides)) from error
-    values = {f.name: getattr(plain, f.name) for f in fields(Schema)}
-    return Config(**values, **{g: {n: getattr(getattr(plain, g), n) for n in nodes} for g, nodes in groups.items()})
+    values: dict[str, Any] = {f.name: getattr(plain, f.name) for f in fields(Schema)}
+    for group, nodes in groups.items():
+        values[group] = {name: getattr(getattr(plain, group), name) for name in nodes}
+    return Config(**values)
 
 
 def variant_config(cls: Any, config: Any, variant: str) -> Any:

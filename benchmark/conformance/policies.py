@@ -91,7 +91,7 @@ def policy_learns(cls: type[Policy]) -> None:
         optimizer.step()
         policy.after_step(step, 30)
         losses.append(float(loss))
-    ensure(np.isfinite(losses).all() and losses[-1] < losses[0], f"loss went from {losses[0]:.4g} to {losses[-1]:.4g}")
+    ensure(bool(np.isfinite(losses).all()) and losses[-1] < losses[0], f"loss went from {losses[0]:.4g} to {losses[-1]:.4g}")
 
 
 PROMISES = (policy_presets, policy_acts, policy_rows_are_independent, policy_round_trip, policy_learns)

@@ -69,15 +69,18 @@ def adjust_hue_(images: Tensor, shift: Tensor) -> Tensor:
     high = torch.maximum(torch.maximum(r, g), b)
     low = torch.minimum(torch.minimum(r, g), b)
     chroma = high - low
-    inverse = chroma.clamp(min=1e-12).reciprocal_()
-    hue = torch.lerp((r - g).mul_(inverse).add_(4), (b - r).mul_(inverse).add_(2), (high == g).to(r.dtype))
-    hue.lerp_((g - b).mul_(inverse), (high == r).to(r.dtype))
-    hue.add_(6 * shift.view(-1, 1, 1, 1))
+    hue = torch.lerp((r - g).add_(chroma, alpha=4), (b - r).add_(chroma, alpha=2), _equal(high, g))
+    hue.lerp_(g - b, _equal(high, r)).div_(chroma.clamp(min=1e-12)).add_(6 * shift.view(-1, 1, 1, 1))
     hue.sub_(torch.floor(hue / 6), alpha=6)
     for channel, (centre, slope, offset) in zip((r, g, b), ((3, 1, -1), (2, -1, 2), (4, -1, 2)), strict=True):
         trapezoid = (hue - centre).abs_().mul_(slope).add_(offset).clamp_(0, 1)
         torch.addcmul(low, chroma, trapezoid, out=channel)
     return images
+
+
+def _equal(a: Tensor, b: Tensor) -> Tensor:
+    """1.0 where equal, else 0.0, without a detour over booleans."""
+    return torch.eq(a, b, out=torch.empty_like(a))
 
 
 def gaussian_blur(images: Tensor, sigma: Tensor, kernel: int) -> Tensor:

@@ -73,9 +73,7 @@ def detectable(of: Components, seeds: int, episodes: int, chance: float = POWER,
     return float(found) * unit
 
 
-def episodes_needed(
-    difference: float, of: Components, seeds: int, chance: float = POWER, level: float = LEVEL
-) -> int | None:
+def episodes_needed(difference: float, of: Components, seeds: int, chance: float = POWER, level: float = LEVEL) -> int | None:
     """The fewest episodes per seed that find the difference with that chance; None where no number does: more seeds then."""
     if power(difference, of, seeds, MAX_EPISODES, level) < chance:
         return None

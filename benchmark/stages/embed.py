@@ -23,7 +23,7 @@ def run(context: Context) -> dict[str, Any]:
     encoder = load_encoder(context).to(device)
     raw = demos.states if encoder.reads == "state" else demos.frames
     dtype = np.float32 if encoder.reads == "state" else np.float16
-    features: np.ndarray | None = None
+    features: np.memmap | None = None
     start = time.monotonic()
     for at in range(0, len(raw), BATCH):
         rows = torch.from_numpy(np.ascontiguousarray(raw[at : at + BATCH])).to(device)

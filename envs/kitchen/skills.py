@@ -89,11 +89,11 @@ class Skills:
     def light_switch(self) -> Actions:
         """Closed fingers right of the lever's tip, short of the knobs behind; push left."""
         self.face(*FACE["light"])
-        tip = self.site("light_site") + (0, -0.035, 0) + self.offset(0.004)
+        tip = self.site("light_site") + (0, LD, 0) + self.offset(0.004)
         side = tip + (0.062, 0, 0)
         yield from self.swing(self.before(side, .11)+ self.offset(.008), CLOSED)
         yield from self.enter(lambda: side, CLOSED, .03)
-        yield from self.go(lambda: self.before(np.array([self.arm.position[0] - 0.1, *tip[1:]]), .03) , CLOSED, lambda: self.joint("light_switch") < -0.6, 20)
+        yield from self.go(lambda: self.before(np.array([self.arm.position[0] - 0.12, *tip[1:]]), .03) , CLOSED, lambda: self.joint("light_switch") < -0.6, 20)
         yield from self.retreat(0.05, CLOSED)
 
     def slide_cabinet(self) -> Actions:
@@ -175,5 +175,6 @@ class Skills:
         yield from self.retreat(.12, OPEN)
 
 
-FACE = {"light": (-.3, -.3), "slide": (-.6, 0), "knob": (-.3, -.3), "micro": (.3, -.3), "hinge": (0, .3), "kettle": (-.3, -.45)}
+FACE = {"light": (-.3, -.3), "slide": (-.6, 0), "knob": (0, 0), "micro": (.3, -.3), "hinge": (0, .3), "kettle": (-.3, -.45)}
 MK = .5
+LD=-.03

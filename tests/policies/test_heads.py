@@ -138,7 +138,7 @@ def test_the_state_dict_restores_the_policy(name):
 def test_goals_change_what_is_done(name):
     policy, batch = prepared(name, GOALS)
     if policy.learns:
-        learn(policy, batch, 20)
+        learn(policy, batch, 100)
     act = [policy.act(batch.features[:8], batch.goal[order], [rng(i) for i in range(8)]) for order in (range(8), range(8, 16))]
     assert not torch.allclose(*act)
 
@@ -165,8 +165,8 @@ def bimodal(config) -> Chunks:
 def test_two_modes(name):
     """Heads that sample keep both ways and go one of them; regression goes down the middle, where nobody went."""
     changes = {
-        "diffusion": {"width": 32, "noise_steps": 50, "sample_steps": 10},
-        "flow": {"width": 32, "sample_steps": 10},
+        "diffusion": {"chunk": 2, "width": 32, "noise_steps": 50, "sample_steps": 10},
+        "flow": {"chunk": 2, "width": 32, "sample_steps": 10},
         "knn": {"k": 16},
     }
     policy = build(name, **changes.get(name, {}))

@@ -1,0 +1,263 @@
+"""The two frames that tables are made of, `records` (a row per episode) and `cells` (a row per cell), and the questions that
+every table asks of them: which rows, which scores, what is missing, what does the caption have to say."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, Literal, NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from benchmark.errors import BenchmarkError, UnknownName
+from benchmark.report import statistics
+from benchmark.report.power import Components, components, detectable
+from benchmark.report.published import ENVS
+from benchmark.report.statistics import Groups, Interval
+from benchmark.report.table import DASH, Cell, Kind
+from benchmark.seeds import numpy_rng
+
+FLOOR = "random"  # the method whose encoder is never trained
+BUDGET_LIMITED = ("smoke", "quick")
+STATISTICS = {"mean": statistics.mean, "iqm": statistics.iqm}
+NOT_PLANNED = "not part of this run"
+
+
+@dataclass(frozen=True)
+class Options:
+    """What a reader can choose about a table; each table uses what concerns it."""
+
+    source: Literal["ours", "published", "both"] = "ours"
+    env: str | None = None  # where a table shows one environment; default: the first
+    policy: str | None = None  # where a table shows one policy; default: the first
+    method: str = "dynamo"  # whose ablations and fine-tuning
+    reference: str = FLOOR  # what `compare` compares with, as `method` or `method:variant`
+    statistic: str = "mean"  # mean | iqm
+    metric: str = "score"  # or another metric column of the records, as `metric/tasks_raw`
+    holm: bool = False  # correct the p-values of `compare` for their number
+    difference: float | None = None  # the difference that `power` has to resolve
+    level: float = statistics.LEVEL
+    draws: int = statistics.DRAWS
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if self.source not in ("ours", "published", "both"):
+            raise UnknownName("source", self.source, ("ours", "published", "both"))
+        if self.statistic not in STATISTICS:
+            raise UnknownName("statistic", self.statistic, STATISTICS)
+        if not 0 < self.level < 1:
+            raise BenchmarkError(f"level is a probability between 0 and 1, not {self.level}")
+        if self.draws < 100:
+            raise BenchmarkError(f"draws must be at least 100, not {self.draws}")
+
+
+class Key(NamedTuple):
+    """A row of a table."""
+
+    method: str
+    variant: str = ""
+
+    @classmethod
+    def parse(cls, text: str) -> Key:
+        method, _, variant = text.partition(":")
+        return cls(method, variant)
+
+    def __str__(self) -> str:
+        return f"{self.method}:{self.variant}" if self.variant else self.method
+
+
+class Place(NamedTuple):
+    """A column of scores: an environment under a policy."""
+
+    env: str
+    policy: str
+
+
+class Frames:
+    """Records and cells with the options of a table."""
+
+    def __init__(self, records: pd.DataFrame, cells: pd.DataFrame, options: Options):
+        if cells.empty:
+            raise BenchmarkError("there is nothing to show: the plan has no cells")
+        self.records, self.cells, self.options = records, cells, options
+        if options.metric not in records and not records.empty:
+            raise UnknownName("metric", options.metric, [c for c in records if c == "score" or str(c).startswith("metric/")])
+        self._episodes = {
+            (str(env), Key(str(method), str(variant)), str(policy)): frame.sort_values(["seed", "episode"])
+            for (env, method, variant, policy), frame in records.groupby(["env", "method", "variant", "policy"])
+        }
+
+    # ------------------------------------------------------------------------------------------------- rows and columns
+
+    @cached_property
+    def envs(self) -> list[str]:
+        return list(dict.fromkeys(self.cells.env))
+
+    @cached_property
+    def policies(self) -> list[str]:
+        return list(dict.fromkeys(self.cells.policy))
+
+    @property
+    def env(self) -> str:
+        return self._chosen("environment", self.options.env, self.envs)
+
+    @property
+    def policy(self) -> str:
+        return self._chosen("policy", self.options.policy, self.policies)
+
+    def _chosen(self, kind: str, name: str | None, known: Sequence[str]) -> str:
+        if name is not None and name not in known:
+            raise UnknownName(f"{kind} in these results", name, known)
+        return name or known[0]
+
+    def keys(self) -> list[Key]:
+        """All rows: the ceiling first, the floor last, the rest in the order of the cells."""
+        found = dict.fromkeys(Key(m, v) for m, v in zip(self.cells.method, self.cells.variant, strict=True))
+        return sorted(found, key=lambda key: {"ceiling": 0, "floor": 2}.get(self.kind(key), 1))
+
+    def kind(self, key: Key) -> Kind:
+        if key == Key(FLOOR):
+            return "floor"
+        of_method = self.cells[self.cells.method == key.method]
+        return "ceiling" if bool(of_method.privileged.any()) else "row"
+
+    def cell_rows(self, place: Place, key: Key) -> pd.DataFrame:
+        c = self.cells
+        return c[(c.env == place.env) & (c.policy == place.policy) & (c.method == key.method) & (c.variant == key.variant)]
+
+    def bounds(self, env: str) -> tuple[float, float]:
+        """What the shown metric can be: known for the score and for single tasks."""
+        if self.options.metric.startswith("metric/task/"):
+            return (0.0, 1.0)
+        if self.options.metric != "score":
+            return statistics.UNBOUNDED
+        first = self.cells[self.cells.env == env].iloc[0]
+        return (float(first.metric_low), float(first.metric_high))
+
+    def title(self, env: str) -> str:
+        """`Franka Kitchen /4`, with the visual shift where there is one."""
+        low, high = self.bounds(env)
+        shifts = [s for s in dict.fromkeys(self.cells[self.cells.env == env].visual_shift.fillna("")) if s and s != "none"]
+        top = f" /{high:g}" if np.isfinite(high) and low == 0 else ""
+        return f"{ENVS.get(env, env)}{top}{', shift ' + ' and '.join(shifts) if shifts else ''}"
+
+    # ----------------------------------------------------------------------------------------------------------- scores
+
+    def episodes(self, place: Place, key: Key) -> pd.DataFrame:
+        return self._episodes.get((place.env, key, place.policy), self.records.iloc[:0])
+
+    def groups(self, place: Place, key: Key, metric: str | None = None) -> list[np.ndarray]:
+        """The scores of each training seed."""
+        return _by_seed(self.episodes(place, key), metric or self.options.metric)
+
+    def paired(self, place: Place, a: Key, b: Key) -> tuple[list[np.ndarray], list[np.ndarray]]:
+        """The scores of two rows on the episodes that both faced, in the same order."""
+        on, metric = ["seed", "episode", "episode_seed"], self.options.metric
+        both = self.episodes(place, a)[[*on, metric]].merge(self.episodes(place, b)[[*on, metric]], on=on)
+        return _by_seed(both, f"{metric}_x"), _by_seed(both, f"{metric}_y")
+
+    def rng(self, *purpose: str) -> np.random.Generator:
+        """The generator of one number: it does not depend on which other rows are shown."""
+        return numpy_rng("report", self.options.seed, *purpose)
+
+    def interval(self, place: Place, key: Key, metric: str | None = None, bounds: statistics.Bounds | None = None) -> Interval:
+        return statistics.interval(
+            self.groups(place, key, metric),
+            self.rng("interval", *place, *key),
+            statistic=STATISTICS[self.options.statistic],
+            bounds=bounds or self.bounds(place.env),
+            level=self.options.level,
+            draws=self.options.draws,
+        )
+
+    # ---------------------------------------------------------------------------------------------- what must be said
+
+    def remarks(self, place: Place, key: Key) -> tuple[str, ...]:
+        """Footnotes of a cell: what is absent and how to mend it, what crashed, what collapsed."""
+        rows = self.cell_rows(place, key)
+        if rows.empty:
+            return (NOT_PLANNED,)
+        undone = rows[rows.status != "done"]
+        if len(undone) == len(rows):
+            return tuple(dict.fromkeys(_reason(row) for row in undone.itertuples()))
+        notes = [f"seed {row.seed} left out: {_reason(row)}" for row in undone.itertuples()]
+        episodes = self.episodes(place, key)
+        if crashed := int(episodes.crashed.sum()):
+            notes.append(f"{crashed} of {len(episodes)} episodes crashed and count as the lowest score")
+        notes += [
+            f"collapsed: effective rank {row.effective_rank:.1f} of {row.feature_dim:.0f}"
+            for row in rows.itertuples()
+            if row.status == "done" and getattr(row, "collapsed", False) is True
+        ]
+        return tuple(dict.fromkeys(notes))
+
+    def dash(self, place: Place, key: Key) -> Cell:
+        """The cell of a row without scores."""
+        return Cell(DASH, notes=self.remarks(place, key))
+
+    def protocol(self, places: Sequence[Place]) -> str:
+        """What a caption owes its reader: episodes, seeds, interval, checkpoint, demonstrations, preset."""
+        sentences = [self._sample(env) for env in dict.fromkeys(place.env for place in places)]
+        rate = self.options.statistic == "mean" and all(
+            statistics.is_rate(groups, self.bounds(place.env)) for place in places for groups in self._all_groups(place)
+        )
+        what = "Mean" if self.options.statistic == "mean" else "Interquartile mean"
+        how = "Wilson" if rate else "two-stage bootstrap over seeds and episodes with Student's quantiles; Wilson for 0/1 scores"
+        sentences.append(f"{what} and {self.options.level:.0%} interval ({how}).")
+        if all(len(groups) == 1 for place in places for groups in self._all_groups(place)):
+            sentences.append("One training seed: the intervals cover episodes only.")
+        sentences.append(f"Checkpoint: {_listed(self.cells.checkpoint)}. Preset: {_listed(self.cells.preset)}.")
+        return " ".join([*sentences, *self._limits(places)])
+
+    def _sample(self, env: str) -> str:
+        records, cells = self.records[self.records.env == env], self.cells[self.cells.env == env]
+        counts = records.groupby(["method", "variant", "policy", "seed"]).size()
+        seeds = records.groupby(["method", "variant", "policy"]).seed.nunique()
+        size = f"{_span(counts)} episodes x {_span(seeds)} seeds" if len(counts) else "no episodes yet"
+        metric = _listed(cells.metric) if self.options.metric == "score" else self.options.metric.removeprefix("metric/")
+        return f"{ENVS.get(env, env)}: {metric}, {size}, demonstrations: {_listed(cells.demonstrations)}."
+
+    def _limits(self, places: Sequence[Place]) -> list[str]:
+        """On presets that are too small to rank methods: what difference they could show at all."""
+        presets = [preset for preset in dict.fromkeys(self.cells.preset) if preset in BUDGET_LIMITED]
+        if not presets:
+            return []
+        reach = {env: self.resolution(Place(env, policy)) for env, policy in places}
+        known = [f"{value:.2f} in {ENVS.get(env, env)}" for env, value in reach.items() if value is not None]
+        size = f" Two rows have to differ by about {', '.join(known)} to be told apart with 80 % power." if known else ""
+        return [f"Budget-limited (preset {', '.join(presets)}): not a ranking of methods.{size}"]
+
+    def variances(self, place: Place) -> Components | None:
+        """Between seeds and between episodes, averaged over the rows of a column."""
+        rows = self._all_groups(place)
+        return components(rows) if any(len(group) > 1 for groups in rows for group in groups) else None
+
+    def resolution(self, place: Place) -> float | None:
+        """The smallest difference between two rows that this many seeds and episodes find in four of five cases."""
+        variances = self.variances(place)
+        if variances is None:
+            return None
+        rows = self._all_groups(place)
+        seeds, episodes = min(map(len, rows)), min(len(group) for groups in rows for group in groups)
+        return detectable(variances.of_difference(), seeds, episodes, level=self.options.level)
+
+    def _all_groups(self, place: Place) -> list[Groups]:
+        return [groups for key in self.keys() if (groups := self.groups(place, key))]
+
+
+def _by_seed(frame: pd.DataFrame, metric: str) -> list[np.ndarray]:
+    return [group[metric].to_numpy(float) for _, group in frame.groupby("seed", sort=True)]
+
+
+def _reason(row: Any) -> str:
+    return f"{row.status}: {row.reason}" if isinstance(row.reason, str) and row.reason else str(row.status)
+
+
+def _listed(values: pd.Series) -> str:
+    return ", ".join(str(value) for value in dict.fromkeys(values.dropna())) or "unknown"
+
+
+def _span(values: pd.Series) -> str:
+    return f"{values.min()}" if values.min() == values.max() else f"{values.min()} to {values.max()}"

@@ -1,0 +1,252 @@
+"""A Table as text for a terminal, Markdown, CSV, LaTeX, HTML or JSON. Nothing here knows what the table is about."""
+
+from __future__ import annotations
+
+import csv
+import html
+import io
+import json
+import math
+import re
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict
+from itertools import groupby
+from typing import Any
+
+import rich.box
+import rich.table
+from rich.console import Console, Group
+from rich.text import Text
+
+from benchmark.errors import UnknownName
+from benchmark.report.table import DASH, Cell, Row, Table
+
+KINDS = {"ceiling": "ceiling: sees the simulator state", "floor": "floor: not trained", "row": "", "total": ""}
+PROSE = 110  # columns of a terminal that captions fill at least
+SUPERSCRIPTS = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
+
+
+def render(table: Table, format: str) -> str:
+    """The table in one of FORMATS, ending with a newline."""
+    if format not in FORMATS:
+        raise UnknownName("format", format, FORMATS)
+    return FORMATS[format](table).rstrip("\n") + "\n"
+
+
+def _label(row: Row) -> str:
+    return f"{row.label} ({KINDS[row.kind]})" if KINDS[row.kind] else row.label
+
+
+def _groups(table: Table) -> Iterator[tuple[str, list[Row]]]:
+    """Runs of rows of one kind: what a rule separates."""
+    for kind, rows in groupby(table.rows, key=lambda row: row.kind):
+        yield kind, list(rows)
+
+
+def _superscript(table: Table, notes: Sequence[str]) -> str:
+    return " ".join(str(mark) for mark in table.marks(notes)).translate(SUPERSCRIPTS)
+
+
+# ------------------------------------------------------------------------------------------------------------ terminal
+
+
+def to_rich(table: Table) -> Group:
+    """For a terminal. Brackets of intervals are text here, not markup."""
+    notes = [Text(f"{str(i).translate(SUPERSCRIPTS)} {note}", style="dim") for i, note in enumerate(table.notes, 1)]
+    return Group(_grid(table), Text(table.caption), *(Text(remark) for remark in table.remarks), *notes)
+
+
+def _grid(table: Table) -> rich.table.Table:
+    shown = rich.table.Table(box=rich.box.SIMPLE_HEAD, pad_edge=False)
+    shown.add_column(Text(table.stub))
+    for column in table.columns:
+        shown.add_column(Text(column.heading), justify=column.align)
+    for _, rows in _groups(table):
+        for row in rows:
+            style = "" if row.kind == "row" else "bold" if row.kind == "total" else "italic"
+            label = Text(_label(row) + _superscript(table, row.notes), style=style)
+            cells = [Text(c.text + _superscript(table, c.notes), style="bold" if c.strong else "") for c in row.cells]
+            shown.add_row(label, *cells)
+        shown.add_section()
+    return shown
+
+
+def to_text(table: Table) -> str:
+    """As the terminal shows it, without colour and as wide as the rows need."""
+    console = Console(width=1000, file=io.StringIO(), color_system=None)
+    console.width = max(PROSE, console.measure(_grid(table)).maximum)
+    with console.capture() as captured:
+        console.print(to_rich(table))
+    return "\n".join(line.rstrip() for line in captured.get().splitlines())
+
+
+# ------------------------------------------------------------------------------------------------------------ markdown
+
+
+def to_markdown(table: Table) -> str:
+    def escape(text: str) -> str:
+        return re.sub(r"([|*\\])", r"\\\1", text.replace("\n", " ")).replace("<", "&lt;")
+
+    def cell(c: Cell) -> str:
+        text = f"**{escape(c.text)}**" if c.strong else escape(c.text)
+        return text + _superscript(table, c.notes)
+
+    def label(row: Row) -> str:
+        text = escape(_label(row)) + _superscript(table, row.notes)
+        return f"*{text}*" if KINDS[row.kind] else f"**{text}**" if row.kind == "total" else text
+
+    def line(cells: Sequence[str]) -> str:
+        return f"| {' | '.join(cells)} |"
+
+    rules = ["---:" if column.align == "right" else ":---" for column in table.columns]
+    lines = [line([escape(table.stub), *(escape(c.heading) for c in table.columns)]), line([":---", *rules])]
+    lines += [line([label(row), *map(cell, row.cells)]) for row in table.rows]
+    notes = [f"{str(i).translate(SUPERSCRIPTS)} {escape(note)}  " for i, note in enumerate(table.notes, 1)]
+    closing = [escape(remark) for remark in table.remarks]
+    return "\n".join([*lines, "", escape(table.caption), *(f"\n{text}" for text in closing), *(["", *notes] if notes else [])])
+
+
+# ----------------------------------------------------------------------------------------------------------------- csv
+
+
+def to_csv(table: Table) -> str:
+    """For programs: numbers in full precision, the ends of intervals in columns of their own, reasons in `notes`."""
+    spans = [any(row.cells[i].low is not None for row in table.rows) for i in range(len(table.columns))]
+    header = [table.stub.lower(), "kind"]
+    for column, span in zip(table.columns, spans, strict=True):
+        header += [column.key, f"{column.key}_low", f"{column.key}_high"] if span else [column.key]
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow([*header, "notes"])
+    for row in table.rows:
+        values: list[Any] = [row.label, row.kind]
+        for cell, span in zip(row.cells, spans, strict=True):
+            values.append("" if cell.text == DASH else _exact(cell))
+            values += ["" if end is None else repr(float(end)) for end in (cell.low, cell.high)] if span else []
+        writer.writerow([*values, "; ".join(dict.fromkeys([*row.notes, *(n for cell in row.cells for n in cell.notes)]))])
+    return out.getvalue()
+
+
+def _exact(cell: Cell) -> str:
+    """The number behind the text, or the text where it is that number already (`0.80` stays `0.80`)."""
+    try:
+        shown = float(cell.text)
+    except ValueError:
+        shown = math.nan
+    return cell.text if cell.value is None or shown == cell.value else repr(float(cell.value))
+
+
+# --------------------------------------------------------------------------------------------------------------- latex
+
+LATEX = {
+    "\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_", "{": r"\{", "}": r"\}",
+    "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "<": r"\textless{}", ">": r"\textgreater{}",
+    "|": r"\textbar{}", '"': r"\textquotedbl{}", "'": r"\textquotesingle{}", "`": r"\textasciigrave{}",
+    "—": "---", "–": "--", "±": r"$\pm$", "×": r"$\times$", "·": r"$\cdot$", "≥": r"$\geq$", "≤": r"$\leq$",
+    "≈": r"$\approx$", "∞": r"$\infty$", "→": r"$\to$", "−": r"$-$", "µ": r"\textmu{}", "²": r"\textsuperscript{2}",
+    "…": r"\ldots{}", "\n": " ",
+}  # fmt: skip
+
+
+def latex_escape(text: str) -> str:
+    """Any text as LaTeX prints it: `--flag` keeps its two hyphens, what no font has shows its code point."""
+
+    def one(character: str) -> str:
+        known = LATEX.get(character, character)
+        return known if known != character or ord(character) < 0x250 else f"[U+{ord(character):04X}]"
+
+    escaped = "".join(map(one, text.replace("--", "\0")))
+    return escaped.replace("\0", "-{}-")
+
+
+def to_latex(table: Table) -> str:
+    """A booktabs table. The preamble needs `\\usepackage[T1]{fontenc}`, `textcomp` and `booktabs`."""
+
+    def marked(text: str, notes: Sequence[str], command: str = "") -> str:
+        marks = ",".join(map(str, table.marks(notes)))
+        body = f"{command}{{{latex_escape(text)}}}" if command else latex_escape(text)
+        return body + (rf"\textsuperscript{{{marks}}}" if marks else "")
+
+    def line(row: Row) -> str:
+        style = {"ceiling": r"\textit", "floor": r"\textit", "total": r"\textbf"}.get(row.kind, "")
+        cells = [marked(c.text, c.notes, r"\textbf" if c.strong else "") for c in row.cells]
+        return " & ".join([marked(_label(row), row.notes, style), *cells]) + r" \\"
+
+    # a bracket after the end of a line would be read as its optional argument
+    groups = ["\n".join(re.sub(r"^([\[*])", r"{}\1", line(row)) for row in rows) for _, rows in _groups(table)]
+    heading = " & ".join(latex_escape(text) for text in [table.stub, *(c.heading for c in table.columns)]) + r" \\"
+    small = [latex_escape(remark) for remark in table.remarks]
+    small += [rf"\textsuperscript{{{i}}} {latex_escape(note)}" for i, note in enumerate(table.notes, 1)]
+    return "\n".join(
+        [
+            r"\begin{table}[t]",
+            r"\centering",
+            rf"\caption{{{latex_escape(table.caption)}}}",
+            rf"\label{{tab:{re.sub(r'[^A-Za-z0-9-]', '-', table.name)}}}",
+            rf"\begin{{tabular}}{{l{''.join('r' if c.align == 'right' else 'l' for c in table.columns)}}}",
+            r"\toprule",
+            heading,
+            r"\midrule",
+            "\n\\midrule\n".join(groups),
+            r"\bottomrule",
+            r"\end{tabular}",
+            *[rf"\par\smallskip{{\footnotesize\raggedright {text}\par}}" for text in small],
+            r"\end{table}",
+        ]
+    )
+
+
+# ------------------------------------------------------------------------------------------------------ html and json
+
+
+def to_html(table: Table) -> str:
+    """A `<table>` whose numbers stand in `data-value`, one `<tbody>` per group of rows, notes in a list below."""
+
+    def marks(notes: Sequence[str]) -> str:
+        links = [f'<a href="#{table.name}-note-{mark}">{mark}</a>' for mark in table.marks(notes)]
+        return f"<sup>{', '.join(links)}</sup>" if links else ""
+
+    def cell(c: Cell, align: str) -> str:
+        numbers = {"value": c.value, "low": c.low, "high": c.high}
+        data = "".join(f' data-{name}="{float(number)!r}"' for name, number in numbers.items() if number is not None)
+        text = html.escape(c.text)
+        return f'<td class="{align}"{data}>{f"<strong>{text}</strong>" if c.strong else text}{marks(c.notes)}</td>'
+
+    lines = [f'<table id="{html.escape(table.name)}">', f"<caption>{html.escape(table.caption)}</caption>", "<thead><tr>"]
+    lines.append(f'<th scope="col" class="left">{html.escape(table.stub)}</th>')
+    heading = '<th scope="col" class="{}" data-key="{}">{}</th>'
+    lines += [heading.format(c.align, html.escape(c.key), html.escape(c.heading)) for c in table.columns]
+    lines.append("</tr></thead>")
+    for kind, rows in _groups(table):
+        lines.append(f'<tbody class="{kind}">')
+        for row in rows:
+            cells = "".join(cell(c, column.align) for c, column in zip(row.cells, table.columns, strict=True))
+            lines.append(f'<tr><th scope="row" class="left">{html.escape(_label(row))}{marks(row.notes)}</th>{cells}</tr>')
+        lines.append("</tbody>")
+    lines.append("</table>")
+    lines += [f'<p class="remark">{html.escape(remark)}</p>' for remark in table.remarks]
+    if table.notes:
+        items = [f'<li id="{table.name}-note-{i}">{html.escape(note)}</li>' for i, note in enumerate(table.notes, 1)]
+        lines.append(f'<ol class="notes">{"".join(items)}</ol>')
+    return "\n".join(lines)
+
+
+def to_json(table: Table) -> str:
+    def finite(value: Any) -> Any:
+        if isinstance(value, dict):
+            return {key: finite(item) for key, item in value.items()}
+        if isinstance(value, list | tuple):
+            return [finite(item) for item in value]
+        return None if isinstance(value, float) and not math.isfinite(value) else value
+
+    return json.dumps({**finite(asdict(table)), "notes": table.notes}, indent=1, ensure_ascii=False, allow_nan=False)
+
+
+FORMATS: dict[str, Callable[[Table], str]] = {
+    "text": to_text,
+    "md": to_markdown,
+    "csv": to_csv,
+    "latex": to_latex,
+    "html": to_html,
+    "json": to_json,
+}

@@ -1,0 +1,21 @@
+"""The T and its goal, in the pixels of the 512 x 512 table (gym-pusht, as in Diffusion Policy)."""
+
+from __future__ import annotations
+
+import numpy as np
+
+TABLE = 512  # side of the table
+AGENT_RADIUS = 15
+GOAL = np.array([256, 256, np.pi / 4])  # x, y, angle of the goal; the same in every episode
+# The block in its own frame, corner by corner. A pose is the position of its origin (middle of the bar's outer edge) and an angle.
+OUTLINE = np.array([[-60, 0], [60, 0], [60, 30], [15, 30], [15, 120], [-15, 120], [-15, 30], [-60, 30]], float)
+
+
+def place(points: np.ndarray, pose: np.ndarray) -> np.ndarray:
+    """Points of the block's frame on the table."""
+    return points @ turn(pose[2]).T + pose[:2]
+
+
+def turn(angle: float) -> np.ndarray:
+    cos, sin = np.cos(angle), np.sin(angle)
+    return np.array([[cos, -sin], [sin, cos]])

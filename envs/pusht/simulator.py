@@ -1,0 +1,71 @@
+"""gym-pusht's table, driven step by step: the physics, the picture and the coverage of the Diffusion Policy paper."""
+
+from __future__ import annotations
+
+import os
+
+os.environ.setdefault("PYGAME_HIDE_SUPPORT_PROMPT", "1")  # pygame greets on standard output
+
+import cv2
+import numpy as np
+import shapely
+from gym_pusht.envs.pusht import PushTEnv
+from pymunk.vec2d import Vec2d
+
+from envs.pusht.geometry import GOAL, OUTLINE, TABLE, place
+
+SUBSTEPS = 10  # physics steps of 10 ms per control step of 0.1 s
+GOAL_AREA = shapely.Polygon(place(OUTLINE, GOAL))
+
+
+class Table:
+    """One agent (a disc that goes where it is sent) and one T-shaped block."""
+
+    def __init__(self) -> None:
+        self._env = PushTEnv(obs_type="pixels", observation_width=TABLE, observation_height=TABLE)
+
+    def reset(self, seed: int) -> None:
+        """A new simulation with the agent and the block where gym-pusht puts them for this seed."""
+        self._env.reset(seed=seed)
+
+    def put(self, agent: np.ndarray, block: np.ndarray) -> None:
+        """Everything at rest at the given places. The angle goes first: it turns the block about its centre of mass."""
+        env = self._env
+        env.agent.position, env.agent.velocity = (float(agent[0]), float(agent[1])), (0, 0)
+        env.block.angle = float(block[2])
+        env.block.position = (float(block[0]), float(block[1]))
+        env.block.velocity, env.block.angular_velocity = (0, 0), 0
+        env.space.reindex_shapes_for_body(env.agent)
+        env.space.reindex_shapes_for_body(env.block)
+
+    def drive(self, target: np.ndarray) -> None:
+        """One control step towards a target: `PushTEnv.step` without its score, which costs more than the physics."""
+        env, x, y = self._env, float(target[0]), float(target[1])
+        for _ in range(SUBSTEPS):
+            at, speed = env.agent.position, env.agent.velocity
+            pull_x = env.k_p * (x - at.x) - env.k_v * speed.x
+            pull_y = env.k_p * (y - at.y) - env.k_v * speed.y
+            env.agent.velocity = Vec2d(speed.x + pull_x * env.dt, speed.y + pull_y * env.dt)
+            env.space.step(env.dt)
+
+    @property
+    def agent(self) -> np.ndarray:
+        return np.array(self._env.agent.position)
+
+    @property
+    def block(self) -> np.ndarray:
+        """x, y, angle."""
+        return np.array([*self._env.block.position, self._env.block.angle])
+
+    def coverage(self) -> float:
+        """The share of the goal that the block covers."""
+        return GOAL_AREA.intersection(shapely.Polygon(place(OUTLINE, self.block))).area / GOAL_AREA.area
+
+    def picture(self) -> np.ndarray:
+        """The table at its full 512 x 512, without a marker for the action; `shrink` gives the sizes that people use."""
+        return self._env.get_obs()
+
+
+def shrink(picture: np.ndarray, side: int) -> np.ndarray:
+    """To (side, side, 3) as gym-pusht does it, bilinear and without smoothing."""
+    return cv2.resize(picture, (side, side))

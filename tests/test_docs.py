@@ -1,0 +1,43 @@
+"""What the documents tell people to do, done."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+import methods
+from benchmark import conformance, registry
+from benchmark.cli import main
+from benchmark.contracts import Method
+from benchmark.registry import Registry
+
+ROOT = Path(__file__).parent.parent
+
+
+def code_blocks(path: Path) -> list[str]:
+    return re.findall(r"```python\n(.*?)```", path.read_text(), re.S)
+
+
+def test_a_method_is_added_by_one_short_file(
+    tmp_path: Path, toy: type, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    source = code_blocks(ROOT / "docs" / "adding_a_method.md")[0]
+    assert len(source.splitlines()) < 60
+    folder = tmp_path / "methods"
+    folder.mkdir()
+    (folder / "barlow_twins.py").write_text(source)
+    monkeypatch.setattr(methods, "__path__", [*methods.__path__, str(folder)])
+    fresh: Registry[Method] = Registry("method", "methods", Method)  # type: ignore[type-abstract]
+    monkeypatch.setattr(registry, "methods", lambda: fresh)
+    assert [r.error for r in conformance.check(fresh.get("barlow_twins"))] == [None] * len(conformance.promises_of(Method))
+    arguments = ["--methods", "random,barlow_twins:no_augmentation", "--envs", "toy", "--preset", "smoke"]
+    assert main(["run", *arguments, "--home", str(tmp_path / "runs"), "--quiet"]) == 0
+    assert "barlow_twins:no_augmentation" in capsys.readouterr().out
+
+
+def test_documents_name_only_files_that_exist() -> None:
+    for document in [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")]:
+        for link in re.findall(r"\]\(((?!http)[^)#]+)\)", document.read_text()):
+            assert (document.parent / link).exists(), f"{document.name} links to {link}"
