@@ -99,7 +99,7 @@ class AgentController:
     def act(self, slots: Slots) -> np.ndarray:
         self._observe(slots, slots.active & self._looked_at[slots.time % self.config.execute])
         self._plan(slots, slots.active & (slots.time % self.config.execute == 0))
-        return np.where(slots.active[:, None], self._actions(slots.time), 0)
+        return np.where(slots.active[:, None], self._actions(slots.time), np.float32(0))
 
     def latency(self) -> dict[str, float]:
         """Mean milliseconds of a call on all slots."""
@@ -134,8 +134,7 @@ class AgentController:
             return self._plans[self._rows, 0, time % self.config.execute]
         age = np.arange(self.config.chunk)
         planned = self._plans[self._rows[:, None], (time[:, None] - age) % self.config.chunk, age]
-        made = (age <= time[:, None])[..., None]
-        return np.where(made, planned, 0).sum(1) / np.maximum(made.sum(1), 1)
+        return planned.mean(1, where=(age <= time[:, None])[..., None])
 
 
 class _Watch:

@@ -40,6 +40,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def parser() -> argparse.ArgumentParser:
     from benchmark import verbs
+    from benchmark.report.render import STYLES
+    from benchmark.report.tables import TABLES
 
     top = _Parser(
         prog="benchmark",
@@ -58,10 +60,18 @@ def parser() -> argparse.ArgumentParser:
     _verb(plan, verbs.plan)
 
     table = add("table", **_doc(verbs.table))
-    table.add_argument("name", choices=verbs.TABLES, help="which table")
+    table.add_argument("name", choices=[*TABLES, "real", "hyperparameters"], help="which table")
     table.add_argument("--source", choices=("ours", "published", "both"), default="ours", help="whose numbers (default: ours)")
-    table.add_argument("--records", type=Path, metavar="DIR", help="read exported records instead of the store")
-    _format(table, "text", "md", "csv", "latex", "html", "json")
+    table.add_argument("--env", help="the environment of a table that shows one (default: the first)")
+    table.add_argument("--policy", help="the policy of a table that shows one (default: the first)")
+    table.add_argument("--method", help="whose ablations, fine-tuning or true-action variants (default: dynamo)")
+    table.add_argument("--reference", help="what `compare` compares with (default: random)")
+    table.add_argument("--statistic", choices=("mean", "iqm"), help="mean (default) or interquartile mean")
+    table.add_argument("--metric", help="another column of the records, e.g. metric/tasks_raw")
+    table.add_argument("--holm", action="store_true", help="correct the p-values of `compare` for their number")
+    table.add_argument("--difference", type=float, help="the difference that `power` has to resolve")
+    table.add_argument("--trials", type=Path, metavar="CSV", help="real trials (method, task, successes, trials) for `real`")
+    _format(table, *STYLES)
     _verb(_matrix(table, default_from_last=True), verbs.table)
 
     listing = add("list", **_doc(verbs.list_components))

@@ -12,6 +12,7 @@ import inspect
 import pkgutil
 from functools import cache
 from importlib.metadata import entry_points
+from types import ModuleType
 from typing import Generic, TypeVar
 
 from benchmark.contracts import Environment, Method, Policy
@@ -49,7 +50,7 @@ class Registry(Generic[T]):
             found: dict[str, type[T]] = {}
             package = importlib.import_module(self.package)
             for info in pkgutil.iter_modules(package.__path__):
-                module = importlib.import_module(f"{self.package}.{info.name}")
+                module = _import(f"{self.package}.{info.name}")
                 for cls in vars(module).values():
                     if self._is_component(cls) and f"{cls.__module__}.".startswith(f"{module.__name__}."):
                         self._insert(found, cls)
@@ -68,6 +69,13 @@ class Registry(Generic[T]):
         if name in found and found[name] is not cls:
             raise BenchmarkError(f"two {self.kind}s are named '{name}': {_origin(found[name])} and {_origin(cls)}")
         found[name] = cls
+
+
+def _import(name: str) -> ModuleType:
+    try:
+        return importlib.import_module(name)
+    except Exception as error:
+        raise BenchmarkError(f"{name.replace('.', '/')}.py cannot be imported: {type(error).__name__}: {error}") from error
 
 
 def _origin(cls: type) -> str:

@@ -9,17 +9,21 @@ import sys
 from dataclasses import asdict, replace
 from typing import Any
 
+import pandas as pd
+
 from benchmark import conformance, registry
-from benchmark.config.compose import compose_config
+from benchmark.config.compose import as_params, compose_config
 from benchmark.console import Reporter, duration, size
 from benchmark.errors import BenchmarkError, Corrupt, UnknownName
 from benchmark.estimate import Estimate, estimate
 from benchmark.launch.local import Runner, StageFailed
 from benchmark.listing import LISTS
 from benchmark.plan import Plan, Request, demos_stage, make_plan
-from benchmark.store import KINDS, Store, write_text
-
-TABLES = ("main", "policies", "ablations", "actions", "finetune", "real", "budget", "tasks", "hyperparameters")
+from benchmark.report.collect import collect
+from benchmark.report.render import render
+from benchmark.report.table import Table
+from benchmark.report.tables import build
+from benchmark.store import KINDS, Store, key_of, write_text
 
 
 def run(options: argparse.Namespace) -> int:
@@ -40,7 +44,7 @@ def run(options: argparse.Namespace) -> int:
         from benchmark.launch.film import film_cells
 
         film_cells(plan, runner, options.videos, store.root / "videos")
-    _print_table("main", plan, store, "text", "ours")
+    print(render(_table("main", plan, store), "text", terminal=sys.stdout.isatty()))
     return 1 if failed else 0
 
 
@@ -69,13 +73,42 @@ def plan(options: argparse.Namespace) -> int:
 
 
 def table(options: argparse.Namespace) -> int:
-    """Print a table, computed from per-episode records."""
-    if options.source == "published":
-        _print_published(options.name, options.format)
-        return 0
-    store = _store(options)
-    _print_table(options.name, make_plan(_request(options, _last(store))), store, options.format, options.source)
+    """Print a table, computed from per-episode records.
+
+    Flags that name cells default to those of the last run. `--source published` prints the numbers of the DynaMo paper,
+    `both` puts them side by side with a status.
+    """
+    from benchmark.report import ledgers, published
+
+    if options.name == "real":
+        trials = pd.read_csv(options.trials) if options.trials else published.trials(2, 3)
+        shown = ledgers.real(trials)
+    elif options.source == "published":
+        shown = published.published_table(options.name)
+    else:
+        plan = make_plan(_request(options, _last(Store(options.home))))
+        if options.name == "hyperparameters":
+            shown = ledgers.hyperparameters(_settings(plan), f"Settings of the preset {plan.preset}.")
+        else:
+            shown = _table(options.name, plan, _store(options), **_choices(options))
+    print(render(shown, options.format, terminal=sys.stdout.isatty()))
     return 0
+
+
+def _settings(plan: Plan) -> dict[str, dict[str, Any]]:
+    """Column -> setting -> value, for the table of hyperparameters."""
+    columns: dict[str, dict[str, Any]] = {}
+    for env, config in plan.configs.items():
+        where = f" ({env})" if len(plan.configs) > 1 else ""
+        for group in (config.method, config.policy):
+            columns |= {f"{name}{where}": as_params(values) for name, values in group.items()}
+    return columns
+
+
+def _choices(options: argparse.Namespace) -> dict[str, Any]:
+    """The choices of a table that were made."""
+    names = ("source", "env", "policy", "method", "reference", "statistic", "metric", "holm", "difference")
+    return {name: value for name in names if (value := getattr(options, name)) is not None}
 
 
 def list_components(options: argparse.Namespace) -> int:
@@ -244,8 +277,6 @@ def _request_from(saved: dict[str, Any]) -> Request:
 
 def _remember(store: Store, request: Request) -> None:
     """Keep the request: `table` without flags shows the last one, `gc` keeps what any of them needs."""
-    from benchmark.store import key_of
-
     text = json.dumps(asdict(request), indent=1)
     write_text(store.root / "plans" / f"{key_of(asdict(request))}.json", text)
     write_text(store.root / "last.json", text)
@@ -284,15 +315,6 @@ def _summary(plan: Plan, estimates: dict[str, Estimate]) -> str:
     return f"{len(plan.cells)} cells, {todo}: about {duration(total.seconds)}, {size(total.bytes)} of disk"
 
 
-def _print_table(name: str, plan: Plan, store: Store, style: str, source: str) -> None:
-    from benchmark.report.collect import collect
-    from benchmark.report.tables import build
-
+def _table(name: str, plan: Plan, store: Store, **choices: Any) -> Table:
     records, cells = collect(plan, store)
-    print(build(name, records, cells, source=source).render(style, terminal=sys.stdout.isatty()))
-
-
-def _print_published(name: str, style: str) -> None:
-    from benchmark.report.tables import published_table
-
-    print(published_table(name).render(style, terminal=sys.stdout.isatty()))
+    return build(name, records, cells, **choices)

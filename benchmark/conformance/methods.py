@@ -79,7 +79,7 @@ def encoder_shapes(cls: type[Method], config: Any, demos: Demos) -> None:
     ensure(bool(features.isfinite().all()), "features are not finite")
     if encoder.reads == "state":
         return
-    images = torch.from_numpy(demos.frames[:6, 0]).permute(0, 3, 1, 2)
+    images = torch.from_numpy(np.array(demos.frames[:6, 0])).permute(0, 3, 1, 2)
     with torch.no_grad():
         whole = encoder.pooled(images)
         torch.testing.assert_close(whole, encoder.pooled(images.float() / 255), rtol=1e-4, atol=1e-4)
@@ -172,7 +172,7 @@ def _train(cls: type[Method], config: Any, demos: Demos, stops: list[int]) -> Me
 
 def _encode(encoder: Encoder, demos: Demos) -> torch.Tensor:
     raw = demos.states if encoder.reads == "state" else demos.frames
-    return encode(encoder, torch.from_numpy(np.ascontiguousarray(raw[:6])))
+    return encode(encoder, torch.from_numpy(np.array(raw[:6])))
 
 
 PROMISES = (method_presets, encoder_shapes, encoder_is_still, encoder_round_trip, method_trains)

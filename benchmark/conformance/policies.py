@@ -90,7 +90,7 @@ def policy_learns(cls: type[Policy]) -> None:
             ensure(not missed, f"no gradient reaches {', '.join(missed[:5])}")
         optimizer.step()
         policy.after_step(step, 30)
-        losses.append(float(loss))
+        losses.append(loss.item())
     ensure(bool(np.isfinite(losses).all()) and losses[-1] < losses[0], f"loss went from {losses[0]:.4g} to {losses[-1]:.4g}")
 
 

@@ -53,9 +53,9 @@ class Recipe:
         def uniform(low: float, high: float, *shape: int) -> Tensor:
             return low + (high - low) * torch.rand(n, *shape, generator=rng, device=rng.device)
 
-        box = crop_boxes(
-            uniform(self.crop, 1, TRIES), uniform(*map(math.log, RATIO), TRIES), uniform(0, 1), uniform(0, 1), height, width
-        )
+        low, high = map(math.log, RATIO)
+        areas, ratios = uniform(self.crop, 1, TRIES), uniform(low, high, TRIES)
+        box = crop_boxes(areas, ratios, uniform(0, 1), uniform(0, 1), height, width)
         jittered = uniform(0, 1) < self.jitter_p
         brightness, contrast, saturation, hue = self.jitter
         factors = {

@@ -45,7 +45,7 @@ class WindowSampler:
         chosen = self._order(epoch)[position * self.batch_size : (position + 1) * self.batch_size]
         rows = self.starts[chosen, None] + self._offsets
         episode = self._episode[chosen]
-        frames = torch.from_numpy(np.ascontiguousarray(self.demos.frames[rows])).to(self.device, non_blocking=True)
+        frames = torch.from_numpy(np.asarray(self.demos.frames[rows])).to(self.device, non_blocking=True)
         return Windows(
             frames=frames.permute(0, 1, 2, 5, 3, 4),
             actions=self._tensor(self.demos.actions[rows]),

@@ -15,6 +15,7 @@ from benchmark.nn.resnet import ResNet18
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
 
+WIDTHS = {"smoke": 8, "quick": 16, "standard": 32, "paper": 64}  # of the backbone, the same for every row of a preset
 VIT_SHAPES = {"vit_tiny": (12, 3), "vit_small": (12, 6), "vit_base": (12, 12)}  # blocks, heads (DeiT and ViT papers)
 
 

@@ -22,6 +22,22 @@ from benchmark.seeds import numpy_rng
 FLOOR = "random"  # the method whose encoder is never trained
 BUDGET_LIMITED = ("smoke", "quick")
 STATISTICS = {"mean": statistics.mean, "iqm": statistics.iqm}
+MEASURED = (  # columns that exist once a cell is done
+    "frames_seen",
+    "gradient_steps",
+    "pretrain_params",
+    "encoder_params",
+    "encoder_ms",
+    "policy_ms",
+    "pretrain_seconds",
+    "wall_seconds",
+    "effective_rank",
+    "feature_std",
+    "feature_dim",
+    "probe_linear",
+    "probe_nn",
+    "collapsed",
+)
 NOT_PLANNED = "not part of this run"
 
 
@@ -81,7 +97,9 @@ class Frames:
     def __init__(self, records: pd.DataFrame, cells: pd.DataFrame, options: Options):
         if cells.empty:
             raise BenchmarkError("there is nothing to show: the plan has no cells")
-        self.records, self.cells, self.options = records, cells, options
+        measured = cells.reindex(columns=[*cells.columns, *(name for name in MEASURED if name not in cells)])
+        measured[list(MEASURED)] = measured[list(MEASURED)].apply(pd.to_numeric)
+        self.records, self.cells, self.options = records, measured, options
         if options.metric not in records and not records.empty:
             raise UnknownName("metric", options.metric, [c for c in records if c == "score" or str(c).startswith("metric/")])
         self._episodes = {
@@ -112,6 +130,7 @@ class Frames:
             raise UnknownName(f"{kind} in these results", name, known)
         return name or known[0]
 
+    @cached_property
     def keys(self) -> list[Key]:
         """All rows: the ceiling first, the floor last, the rest in the order of the cells."""
         found = dict.fromkeys(Key(m, v) for m, v in zip(self.cells.method, self.cells.variant, strict=True))
@@ -187,9 +206,8 @@ class Frames:
         if crashed := int(episodes.crashed.sum()):
             notes.append(f"{crashed} of {len(episodes)} episodes crashed and count as the lowest score")
         notes += [
-            f"collapsed: effective rank {row.effective_rank:.1f} of {row.feature_dim:.0f}"
-            for row in rows.itertuples()
-            if row.status == "done" and getattr(row, "collapsed", False) is True
+            f"seed {row.seed} collapsed: effective rank {row.effective_rank:.1f} of {row.feature_dim:.0f}"
+            for row in rows[rows.collapsed.eq(True)].itertuples()
         ]
         return tuple(dict.fromkeys(notes))
 
@@ -200,22 +218,24 @@ class Frames:
     def protocol(self, places: Sequence[Place]) -> str:
         """What a caption owes its reader: episodes, seeds, interval, checkpoint, demonstrations, preset."""
         sentences = [self._sample(env) for env in dict.fromkeys(place.env for place in places)]
-        rate = self.options.statistic == "mean" and all(
-            statistics.is_rate(groups, self.bounds(place.env)) for place in places for groups in self._all_groups(place)
-        )
+        shown = [(groups, self.bounds(place.env)) for place in places for groups in self._all_groups(place)]
         what = "Mean" if self.options.statistic == "mean" else "Interquartile mean"
-        how = "Wilson" if rate else "two-stage bootstrap over seeds and episodes with Student's quantiles; Wilson for 0/1 scores"
-        sentences.append(f"{what} and {self.options.level:.0%} interval ({how}).")
-        if all(len(groups) == 1 for place in places for groups in self._all_groups(place)):
+        sentences.append(f"{what} and {self.options.level:.0%} interval ({self._kind_of_interval(shown)}).")
+        if all(len(groups) == 1 for groups, _ in shown):
             sentences.append("One training seed: the intervals cover episodes only.")
         sentences.append(f"Checkpoint: {_listed(self.cells.checkpoint)}. Preset: {_listed(self.cells.preset)}.")
         return " ".join([*sentences, *self._limits(places)])
+
+    def _kind_of_interval(self, shown: Sequence[tuple[Groups, statistics.Bounds]]) -> str:
+        rates = [self.options.statistic == "mean" and statistics.is_rate(groups, bounds) for groups, bounds in shown]
+        names = ["Wilson"] * any(rates) + ["bootstrap over seeds and episodes with Student's quantiles"] * (not all(rates))
+        return " for rates, ".join(names) or "none yet"
 
     def _sample(self, env: str) -> str:
         records, cells = self.records[self.records.env == env], self.cells[self.cells.env == env]
         counts = records.groupby(["method", "variant", "policy", "seed"]).size()
         seeds = records.groupby(["method", "variant", "policy"]).seed.nunique()
-        size = f"{_span(counts)} episodes x {_span(seeds)} seeds" if len(counts) else "no episodes yet"
+        size = f"{_span(counts, 'episode')} x {_span(seeds, 'seed')}" if len(counts) else "no episodes yet"
         metric = _listed(cells.metric) if self.options.metric == "score" else self.options.metric.removeprefix("metric/")
         return f"{ENVS.get(env, env)}: {metric}, {size}, demonstrations: {_listed(cells.demonstrations)}."
 
@@ -244,7 +264,7 @@ class Frames:
         return detectable(variances.of_difference(), seeds, episodes, level=self.options.level)
 
     def _all_groups(self, place: Place) -> list[Groups]:
-        return [groups for key in self.keys() if (groups := self.groups(place, key))]
+        return [groups for key in self.keys if (groups := self.groups(place, key))]
 
 
 def _by_seed(frame: pd.DataFrame, metric: str) -> list[np.ndarray]:
@@ -259,5 +279,6 @@ def _listed(values: pd.Series) -> str:
     return ", ".join(str(value) for value in dict.fromkeys(values.dropna())) or "unknown"
 
 
-def _span(values: pd.Series) -> str:
-    return f"{values.min()}" if values.min() == values.max() else f"{values.min()} to {values.max()}"
+def _span(counts: pd.Series, noun: str) -> str:
+    few, many = int(counts.min()), int(counts.max())
+    return f"{few if few == many else f'{few} to {many}'} {noun}{'s' * (many != 1)}"

@@ -26,11 +26,11 @@ PROSE = 110  # columns of a terminal that captions fill at least
 SUPERSCRIPTS = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
-def render(table: Table, format: str) -> str:
-    """The table in one of FORMATS, ending with a newline."""
-    if format not in FORMATS:
-        raise UnknownName("format", format, FORMATS)
-    return FORMATS[format](table).rstrip("\n") + "\n"
+def render(table: Table, style: str, *, terminal: bool = False) -> str:
+    """The table in one of STYLES; with `terminal` a text comes in the terminal's width and colours."""
+    if style not in STYLES:
+        raise UnknownName("format", style, STYLES)
+    return (_on_terminal(table) if terminal and style == "text" else STYLES[style](table)).rstrip("\n")
 
 
 def _label(row: Row) -> str:
@@ -72,9 +72,17 @@ def _grid(table: Table) -> rich.table.Table:
 
 
 def to_text(table: Table) -> str:
-    """As the terminal shows it, without colour and as wide as the rows need."""
+    """Without colour and as wide as the rows need, for files and pipes."""
     console = Console(width=1000, file=io.StringIO(), color_system=None)
     console.width = max(PROSE, console.measure(_grid(table)).maximum)
+    return _captured(console, table)
+
+
+def _on_terminal(table: Table) -> str:
+    return _captured(Console(force_terminal=True), table)
+
+
+def _captured(console: Console, table: Table) -> str:
     with console.capture() as captured:
         console.print(to_rich(table))
     return "\n".join(line.rstrip() for line in captured.get().splitlines())
@@ -242,7 +250,7 @@ def to_json(table: Table) -> str:
     return json.dumps({**finite(asdict(table)), "notes": table.notes}, indent=1, ensure_ascii=False, allow_nan=False)
 
 
-FORMATS: dict[str, Callable[[Table], str]] = {
+STYLES: dict[str, Callable[[Table], str]] = {
     "text": to_text,
     "md": to_markdown,
     "csv": to_csv,

@@ -5,6 +5,7 @@ A cell carries its footnotes itself; renderers number them in order of appearanc
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -24,6 +25,24 @@ class Cell:
     high: float | None = None
     notes: tuple[str, ...] = ()
     strong: bool = False
+
+
+def shown(
+    value: float,
+    low: float,
+    high: float,
+    *,
+    digits: int = 2,
+    sign: bool = False,
+    notes: tuple[str, ...] = (),
+    strong: bool = False,
+) -> Cell:
+    """An estimate with its interval: `0.62 [0.48, 0.74]`, or `+0.12 [-0.03, +0.27]` for differences."""
+
+    def one(number: float) -> str:
+        return f"{number:{'+' if sign else ''}.{digits}f}" if math.isfinite(number) else "∞"
+
+    return Cell(f"{one(value)} [{one(low)}, {one(high)}]", value, low, high, notes, strong)
 
 
 @dataclass(frozen=True)
@@ -69,6 +88,12 @@ class Table:
         """The numbers under which footnotes appear."""
         numbers = self.notes
         return [numbers.index(note) + 1 for note in notes]
+
+    def render(self, style: str = "text", *, terminal: bool = False) -> str:
+        """As text | md | csv | latex | html | json, without a newline at the end; `terminal` allows colour."""
+        from benchmark.report.render import render
+
+        return render(self, style, terminal=terminal)
 
     def column(self, key: str) -> dict[str, Cell]:
         """Row label -> cell of one column."""

@@ -26,7 +26,7 @@ def run(context: Context) -> dict[str, Any]:
     features: np.memmap | None = None
     start = time.monotonic()
     for at in range(0, len(raw), BATCH):
-        rows = torch.from_numpy(np.ascontiguousarray(raw[at : at + BATCH])).to(device)
+        rows = torch.from_numpy(np.array(raw[at : at + BATCH])).to(device)
         block = encode(encoder, rows, kind).float().cpu().numpy()
         if features is None:
             shape = (len(raw), block.shape[1])

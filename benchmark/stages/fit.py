@@ -25,7 +25,7 @@ def run(context: Context) -> dict[str, Any]:
     device, cell_seed = params["device"], params["seed"]
     demos = open_demos(context.inputs["demos"])
     raw = np.load(context.inputs["embed"] / "features.npy", mmap_mode="r", allow_pickle=False)
-    features = torch.from_numpy(np.asarray(raw, np.float32))
+    features = torch.from_numpy(np.array(raw, np.float32))
     actions = torch.from_numpy(demos.actions)
     episodes, held_out = demos.split(params["split"]["held_out"])
     torch.manual_seed(seed("initialise policy", cell_seed))

@@ -97,14 +97,27 @@ class Skills:
         yield from self.retreat(0.05, CLOSED)
 
     def slide_cabinet(self) -> Actions:
+        if self.joint("right_hinge_cabinet") > .5:
+            yield from self._slide_grasped(); return
         self.face(*FACE["slide"])
         s = self.site("slide_site") + self.offset(.006)
         s[2] = 2.50
         left = s + (-.07, 0, 0)
         yield from self.swing(self.before(left, .12)+ self.offset(.015), CLOSED)
         yield from self.enter(lambda: left, CLOSED, .02)
-        yield from self.go(lambda: np.array([self.arm.position[0] + 0.1, *self.before(s, .02)[1:]]), CLOSED, lambda: self.joint("slide_cabinet") > 0.22, 30)
+        yield from self.go(lambda: np.array([self.arm.position[0] + 0.1, *self.before(s, .02)[1:]]), CLOSED, lambda: self.joint("slide_cabinet") > 0.25, 30)
         yield from self.go(lambda: self.arm.position + (-0.1, -0.15, 0), CLOSED, lambda: self.arm.position[1] < s[1]-.08, 12)
+
+    def _slide_grasped(self):
+        self.face(SY, SP)
+        h = lambda: self.site("slide_site")*(1,1,0)+(0,0,SZ)
+        yield from self.swing(self.before(h(), .16)+(.05,0,0), OPEN, .03)
+        yield from self.enter(h, OPEN, .02)
+        yield from self.grasp(h, .05, .02)
+        f=lambda: turn("z",-min(SY,2*self.joint("slide_cabinet")))@turn("z",SY)@turn("x",SP)@self.home
+        yield from self.go(lambda: self.before(h(),.02,f())+(.1,0,0), CLOSED, lambda: self.joint("slide_cabinet") > 0.22, 40,f)
+        yield from self.release()
+        yield from self.retreat(.08,OPEN)
 
     def bottom_burner(self) -> Actions:
         return self._knob("knob2_site", "knob_Joint_2")
@@ -153,9 +166,10 @@ class Skills:
         def arc():
             p = hinge + turn("z", .3) @ (h() - hinge)
             return self.before(np.array([*p[:2], 2.56]), .02, yaw()@face)
-        yield from self.go(arc, CLOSED, lambda: angle() > 1.26 or self.arm.opening < .02, 50, lambda: yaw() @ face)
+        yield from self.go(arc, CLOSED, lambda: angle() > 1.25 or self.arm.opening < .02, 50, lambda: yaw() @ face)
         yield from self.release()
         yield from self.retreat(.08, OPEN)
+        yield from self.go(lambda: self.arm.position + (0.02, -.05, -.2), OPEN, lambda: self.arm.position[2] < 2.35, 12)
 
     def kettle(self) -> Actions:
         self.face(*FACE["kettle"])
@@ -175,6 +189,6 @@ class Skills:
         yield from self.retreat(.12, OPEN)
 
 
-FACE = {"light": (-.3, -.3), "slide": (-.6, 0), "knob": (0, 0), "micro": (.3, -.3), "hinge": (0, .3), "kettle": (-.3, -.45)}
-MK = .5
+FACE = {"light": (-.15, 0), "slide": (-.5, 0), "knob": (0, 0), "micro": (.3, -.4), "hinge": (0, .3), "kettle": (-.4, -.35)}
+MK = .5; SY=.4; SP=0; SZ=2.56
 LD=-.03

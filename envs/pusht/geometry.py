@@ -10,6 +10,8 @@ GOAL = np.array([256, 256, np.pi / 4])  # x, y, angle of the goal; the same in e
 # The block in its own frame, corner by corner. A pose is the position of its origin (middle of the bar's outer edge) and an angle.
 OUTLINE = np.array([[-60, 0], [60, 0], [60, 30], [15, 30], [15, 120], [-15, 120], [-15, 30], [-60, 30]], float)
 
+STATE_NAMES = ("agent/x", "agent/y", "block/x", "block/y", "block/cos", "block/sin")
+
 
 def place(points: np.ndarray, pose: np.ndarray) -> np.ndarray:
     """Points of the block's frame on the table."""

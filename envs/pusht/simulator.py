@@ -57,6 +57,11 @@ class Table:
         """x, y, angle."""
         return np.array([*self._env.block.position, self._env.block.angle])
 
+    def state(self) -> np.ndarray:
+        """As named by `STATE_NAMES`."""
+        x, y, angle = self.block
+        return np.array([*self.agent, x, y, np.cos(angle), np.sin(angle)], np.float32)
+
     def coverage(self) -> float:
         """The share of the goal that the block covers."""
         return GOAL_AREA.intersection(shapely.Polygon(place(OUTLINE, self.block))).area / GOAL_AREA.area

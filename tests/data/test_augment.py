@@ -34,7 +34,7 @@ def test_shape_range_and_determinism(recipe, frames):
     out = recipe(frames, rng())
     assert out.shape == frames.shape
     assert out.dtype == torch.float32
-    assert 0 <= out.min()
+    assert out.min() >= 0
     assert out.max() <= 1 + 1e-6
     assert torch.equal(out, recipe(frames, rng()))
     assert torch.equal(out, recipe(frames.float() / 255, rng()))

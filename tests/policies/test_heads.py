@@ -6,7 +6,6 @@ from dataclasses import replace
 
 import pytest
 import torch
-from torch import nn
 
 from benchmark import registry
 from benchmark.config.compose import component_config
@@ -95,16 +94,13 @@ def test_loss_is_a_function_of_the_batch_and_the_generator(name):
     assert policy.loss(batch, rng(3))[0].item() == policy.loss(batch, rng(3))[0].item()
 
 
-@pytest.mark.parametrize("name", LEARNERS)
+@pytest.mark.parametrize("name", [name for name in LEARNERS if name not in ("bet", "vqbet")])
 def test_padded_actions_do_not_count(name):
-    """Heads that classify whole chunks see the padding in the class; everything that regresses must not."""
+    """Heads that classify whole chunks need the padding for the class; everything that regresses must not see it."""
     policy, batch = prepared(name)
     policy.eval()
     other = Chunks(batch.features, torch.where(batch.valid[..., None], batch.actions, 0.123), batch.valid)
-    one, two = policy.loss(batch, rng(1)), policy.loss(other, rng(1))
-    if name in ("bet", "vqbet"):
-        return
-    torch.testing.assert_close(one[0], two[0])
+    torch.testing.assert_close(policy.loss(batch, rng(1))[0], policy.loss(other, rng(1))[0])
 
 
 @pytest.mark.parametrize("name", HEADS)
@@ -179,4 +175,9 @@ def test_two_modes(name):
     side = chunks.mean((1, 2))
     near = ((chunks - side.sign()[:, None, None]).abs() < 0.5).flatten(1).all(1).float().mean()
     right = (side > 0).float().mean()
-    print(name, "near", near.item(), "right", right.item(), "mean", side.abs().mean().item())
+    if name in SAMPLERS:
+        assert near > 0.65
+        assert 0.3 < right < 0.7
+    else:
+        assert near == 0
+        assert side.abs().mean() < 0.1

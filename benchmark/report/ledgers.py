@@ -1,0 +1,244 @@
+"""The tables beside the scores: cost and health of each row, single tasks, comparison, power, real trials, settings."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from benchmark.console import duration
+from benchmark.errors import BenchmarkError, UnknownName
+from benchmark.report import statistics
+from benchmark.report.frames import Frames, Key, Options, Place
+from benchmark.report.power import POWER, detectable, episodes_needed
+from benchmark.report.table import DASH, Cell, Column, Row, Table, shown
+
+SEEDS = (1, 2, 3, 5, 10)
+EPISODES = (20, 50, 100, 200)
+
+Budget = tuple[str, str, Callable[[float], str]]
+BUDGET: tuple[Budget, ...] = (
+    ("frames_seen", "Frames seen", lambda v: count(v)),
+    ("gradient_steps", "Steps", lambda v: count(v)),
+    ("pretrain_params", "Trained parameters", lambda v: count(v)),
+    ("encoder_params", "Encoder parameters", lambda v: count(v)),
+    ("encoder_ms", "Encoder ms/image", lambda v: f"{v:.2f}"),
+    ("policy_ms", "Policy ms/step", lambda v: f"{v:.2f}"),
+    ("pretrain_seconds", "Pretraining", duration),
+    ("wall_seconds", "Wall time per seed", duration),
+    ("effective_rank", "Effective rank", lambda v: f"{v:.1f}"),
+    ("feature_dim", "of", lambda v: f"{v:.0f}"),
+    ("feature_std", "Feature std", lambda v: f"{v:.3f}"),
+    ("probe_linear", "Linear probe R²", lambda v: f"{v:.3f}"),
+    ("probe_nn", "Nearest-neighbour error", lambda v: f"{v:.3f}"),
+)
+
+
+def count(value: float) -> str:
+    """`640`, `12.8k`, `11.2M`."""
+    for size, unit in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
+        if value >= size:
+            return f"{value / size:.3g}{unit}"
+    return f"{value:.0f}"
+
+
+def budget(records: pd.DataFrame, cells: pd.DataFrame, options: Options) -> Table:
+    """What each row cost and what its features look like: means over seeds; in files with the range over seeds."""
+    frames = Frames(records, cells, options)
+    place = Place(frames.env, frames.policy)
+    rows = []
+    for key in frames.keys:
+        of_key = frames.cell_rows(place, key)
+        done = of_key[of_key.status == "done"]
+        line = [_over_seeds(done[column], text) for column, _, text in BUDGET]
+        rows.append(Row(str(key), tuple(line), frames.kind(key), frames.remarks(place, key)))
+    caption = (
+        f"Cost and features in {frames.title(place.env)}, policy {place.policy}; means over seeds. Latency is per image and "
+        f"per step on the machine that ran it. Probes predict the simulator state of held-out demonstrations. "
+        f"Preset: {', '.join(dict.fromkeys(frames.cells.preset))}."
+    )
+    return Table("budget", caption, "Method", tuple(Column(key, heading) for key, heading, _ in BUDGET), tuple(rows))
+
+
+def _over_seeds(values: pd.Series, text: Callable[[float], str]) -> Cell:
+    known = values.dropna()
+    if known.empty:
+        return Cell(DASH)
+    return Cell(text(float(known.mean())), float(known.mean()), float(known.min()), float(known.max()))
+
+
+def tasks(records: pd.DataFrame, cells: pd.DataFrame, options: Options) -> Table:
+    """How often each task of an environment succeeds, methods x tasks."""
+    frames = Frames(records, cells, options)
+    place = Place(frames.env, frames.policy)
+    columns = task_columns(records, place.env)
+    if not columns:
+        raise BenchmarkError(f"{place.env} records no single tasks (no metric/task/... in its episodes)")
+    rows = []
+    for key in frames.keys:
+        line = [frames.dash(place, key)] * len(columns)
+        if frames.groups(place, key):
+            found = [
+                statistics.interval(frames.groups(place, key, c), frames.rng(c), bounds=(0, 1), level=options.level)
+                for c in columns
+            ]
+            line = [shown(interval.estimate, interval.low, interval.high) for interval in found]
+        rows.append(
+            Row(str(key), tuple(line), frames.kind(key), frames.remarks(place, key) if frames.groups(place, key) else ())
+        )
+    headings = tuple(Column(c, c.removeprefix("metric/task/").replace("_", " ")) for c in columns)
+    caption = f"Success rate of each task in {frames.title(place.env)}, policy {place.policy}. {frames.protocol([place])}"
+    return Table("tasks", caption, "Method", headings, tuple(rows))
+
+
+def task_columns(records: pd.DataFrame, env: str) -> list[str]:
+    """The metric columns that hold single tasks of an environment."""
+    of_env = records[records.env == env]
+    return [str(c) for c in records if str(c).startswith("metric/task/") and of_env[c].notna().any()]
+
+
+def compare(records: pd.DataFrame, cells: pd.DataFrame, options: Options) -> Table:
+    """Every row against one of them, on the episodes that both faced."""
+    frames = Frames(records, cells, options)
+    place, reference = Place(frames.env, frames.policy), Key.parse(options.reference)
+    known = [key for key in frames.keys if frames.groups(place, key)]
+    if reference not in known:
+        raise UnknownName("method with results", str(reference), [str(key) for key in known])
+    found = {}
+    for key in known:
+        ours, theirs = frames.paired(place, key, reference)
+        if key != reference and ours:
+            rng = frames.rng("compare", *place, *reference, *key)
+            found[key] = statistics.compare(
+                ours, theirs, rng, bounds=frames.bounds(place.env), level=options.level, draws=options.draws
+            )
+    p = [comparison.p for comparison in found.values()]
+    corrected = dict(zip(found, statistics.holm(p) if options.holm else p, strict=True))
+    groups = {str(key): frames.groups(place, key) for key in known}
+    ranks = statistics.ranks([groups], frames.rng("ranks", *place), level=options.level, draws=options.draws)
+    rows = []
+    for key in frames.keys:
+        line = [frames.dash(place, key), *[Cell(DASH)] * 4]
+        if key in known:
+            rank, score = ranks[str(key)], frames.interval(place, key)
+            line[0] = shown(score.estimate, score.low, score.high, notes=frames.remarks(place, key))
+            line[4] = shown(rank.estimate, rank.low, rank.high, digits=0)
+        if key in found:
+            gap, wins = found[key].difference, found[key].improvement
+            line[1] = shown(gap.estimate, gap.low, gap.high, sign=True)
+            line[2] = Cell(_p(corrected[key]), corrected[key])
+            line[3] = shown(wins.estimate, wins.low, wins.high)
+        rows.append(Row(str(key), tuple(line), frames.kind(key)))
+    columns = (
+        Column("score", frames.title(place.env)),
+        Column("difference", f"minus {reference}"),
+        Column("p", "p (Holm)" if options.holm else "p"),
+        Column("improvement", f"better than {reference}"),
+        Column("rank", "Rank"),
+    )
+    correction = f"corrected for {len(p)} comparisons" if options.holm else "not corrected for their number"
+    caption = (
+        f"Paired comparison with {reference} on common seeds and episodes, policy {place.policy}: difference, two-sided "
+        f"p-value ({correction}), probability of doing better on an episode (ties count half), rank by the mean. "
+        f"{frames.protocol([place])}"
+    )
+    return Table("compare", caption, "Method", columns, tuple(rows))
+
+
+def _p(value: float) -> str:
+    return "<0.001" if value < 0.001 else f"{value:.3f}"
+
+
+def power(records: pd.DataFrame, cells: pd.DataFrame, options: Options) -> Table:
+    """What difference between two rows can be found with how many seeds and episodes, from the variances of these results."""
+    frames = Frames(records, cells, options)
+    place = Place(frames.env, frames.policy)
+    variances = frames.variances(place)
+    if variances is None:
+        raise BenchmarkError("power needs results with at least two episodes of a cell: run it first, or choose another policy")
+    gap = variances.of_difference()
+    rows = []
+    for seeds in SEEDS:
+        sizes = [detectable(gap, seeds, episodes, level=options.level) for episodes in EPISODES]
+        line = [Cell(f"{size:.2f}" if np.isfinite(size) else "∞", size) for size in sizes]
+        if options.difference is not None:
+            needed = episodes_needed(options.difference, gap, seeds, level=options.level)
+            line.append(
+                Cell(DASH, notes=("no number of episodes does: take more seeds",))
+                if needed is None
+                else Cell(str(needed), needed)
+            )
+        notes = ("about these two trained networks only: one seed says nothing of others",) if seeds == 1 else ()
+        rows.append(Row(str(seeds), tuple(line), notes=notes))
+    columns = [Column(f"episodes_{episodes}", f"{episodes} episodes") for episodes in EPISODES]
+    if options.difference is not None:
+        columns.append(Column("episodes_needed", f"episodes for {options.difference:g}"))
+    caption = (
+        f"{frames.title(place.env)}, policy {place.policy}: the smallest difference between two rows that is found with "
+        f"{POWER:.0%} power at level {1 - options.level:.2g}, episodes per seed. Variance of a score between episodes "
+        f"{variances.within:.3g}, between seeds {variances.between:.3g} (averaged over rows); rows taken as independent."
+    )
+    return Table("power", caption, "Seeds", tuple(columns), tuple(rows))
+
+
+def real(trials: pd.DataFrame, options: Options | None = None) -> Table:
+    """Successes of real robots, tasks x methods with Wilson intervals and a total.
+
+    `trials` has the columns task, method, successes, trials, as a person enters them in a CSV.
+    """
+    options = options or Options()
+    absent = [name for name in ("task", "method", "successes", "trials") if name not in trials]
+    if absent:
+        raise BenchmarkError(f"real trials lack the column {', '.join(absent)}; needed are task, method, successes, trials")
+    wrong = trials[~((trials.successes >= 0) & (trials.successes <= trials.trials) & (trials.trials > 0))]
+    if not wrong.empty:
+        line = wrong.iloc[0]
+        raise BenchmarkError(f"{line.method} on {line.task}: {line.successes} successes in {line.trials} trials cannot be")
+    sums = trials.groupby(["task", "method"], sort=False)[["successes", "trials"]].sum()
+    methods, names = list(dict.fromkeys(trials.method)), list(dict.fromkeys(trials.task))
+
+    def cell(successes: float, total: float) -> Cell:
+        found = statistics.wilson(successes, total, options.level)
+        text = f"{successes:g}/{total:g} [{found.low:.2f}, {found.high:.2f}]"
+        return Cell(text, found.estimate, found.low, found.high)
+
+    rows = [Row(t, tuple(cell(*sums.loc[(t, m)]) if (t, m) in sums.index else Cell(DASH) for m in methods)) for t in names]
+    totals = trials.groupby("method")[["successes", "trials"]].sum()
+    rows.append(Row("total", tuple(cell(*totals.loc[m]) for m in methods), "total"))
+    caption = (
+        f"Real trials: successes, and {options.level:.0%} Wilson interval of the rate. Totals pool tasks; they hold for "
+        "this mix of tasks."
+    )
+    return Table("real", caption, "Task", tuple(Column(m, m) for m in methods), tuple(rows))
+
+
+def hyperparameters(settings: Mapping[str, Mapping[str, Any]], caption: str = "Settings.") -> Table:
+    """Fields x columns (methods, environments or policies) from nested mappings; a dash where a column has no such field."""
+    fields = list(dict.fromkeys(name for values in settings.values() for name in values))
+    rows = []
+    for name in fields:
+        line = [_setting(values[name]) if name in values else Cell(DASH) for values in settings.values()]
+        rows.append(Row(name, tuple(line)))
+    return Table("hyperparameters", caption, "Setting", tuple(Column(name, name) for name in settings), tuple(rows))
+
+
+def _setting(value: Any) -> Cell:
+    if isinstance(value, bool) or value is None:
+        return Cell({True: "yes", False: "no", None: "none"}[value])
+    if isinstance(value, int | float):
+        return Cell(f"{value:g}" if isinstance(value, float) else str(value), float(value))
+    return Cell(
+        ", ".join(f"{v:g}" if isinstance(v, float) else str(v) for v in value)
+        if isinstance(value, list | tuple)
+        else str(value)
+    )
+
+
+TABLES: dict[str, Callable[[pd.DataFrame, pd.DataFrame, Options], Table]] = {
+    "budget": budget,
+    "tasks": tasks,
+    "compare": compare,
+    "power": power,
+}

@@ -1,0 +1,219 @@
+"""The tables of scores: methods against environments or policies, fine-tuning, ablations. (records, cells, options) -> Table.
+
+Each shows ours, the published numbers, or both with a status. A status compares only what is comparable: the same policy,
+demonstrations and budget as in the paper; otherwise it says what differs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import pandas as pd
+
+from benchmark.console import duration
+from benchmark.errors import UnknownName
+from benchmark.report import ledgers, published, statistics
+from benchmark.report.beside import Slot, beside, only_published, ordering, published_label
+from benchmark.report.frames import STATISTICS, Frames, Key, Options, Place
+from benchmark.report.ledgers import count
+from benchmark.report.published import ABLATIONS, ACTIONS, ENVS, FINETUNE, METHOD, POLICIES, published_table
+from benchmark.report.statistics import Interval
+from benchmark.report.table import DASH, Cell, Column, Row, Table, shown
+
+__all__ = ["TABLES", "build", "published_table"]
+
+
+def build(name: str, records: pd.DataFrame, cells: pd.DataFrame, **choices: object) -> Table:
+    """A table by name; `choices` are fields of Options."""
+    if name not in TABLES:
+        raise UnknownName("table", name, TABLES)
+    return TABLES[name](records, cells, Options(**choices))  # type: ignore[arg-type]
+
+
+# ---------------------------------------------------------------------------------------------------------------- grids
+
+
+def main(records: pd.DataFrame, cells: pd.DataFrame, options: Options) -> Table:
+    """Methods x environments under one policy (the paper's Table 1), with what each row cost."""
+    if options.source == "published":
+        return published_table("main")
+    frames = Frames(records, cells, options)
+    slots = [Slot(Place(env, frames.policy), frames.title(env), 1, ENVS.get(env, env)) for env in frames.envs]
+    costs = (Column("frames_seen", "Frames seen"), Column("wall_seconds", "Wall time per seed"))
+    return _grid(frames, "main", f"Policy {frames.policy}.", frames.keys, slots, costs)
+
+
+def policies(records: pd.DataFrame, cells: pd.DataFrame, options: Options) -> Table:
+    """Methods x policies in one environment (the paper's Table 4, on Push-T)."""
+    if options.source == "published":
+        return published_table("policies")
+    frames = Frames(records, cells, options)
+    env = frames.env
+    number = 4 if env == "pusht" else 0
+    slots = [Slot(Place(env, p), POLICIES.get(p, p), number, POLICIES.get(p, p)) for p in frames.policies]
+    return _grid(frames, "policies", f"Policies in {frames.title(env)}.", frames.keys, slots)
+
+
+def finetune(records: pd.DataFrame, cells: pd.DataFrame, options: Options) -> Table:
+    """From scratch against from published weights (the paper's Table 5)."""
+    if options.source == "published":
+        return published_table("finetune")
+    frames = Frames(records, cells, options)
+    slots = [Slot(Place(env, frames.policy), frames.title(env), 5, ENVS.get(env, env)) for env in frames.envs]
+    method = options.method
+    keys = [Key(method if name == METHOD else name, variant) for name, variant in FINETUNE]
+    return _grid(frames, "finetune", f"Fine-tuning with {method}, policy {frames.policy}.", keys, slots)
+
+
+def _grid(
+    frames: Frames, name: str, lead: str, keys: Sequence[Key], slots: Sequence[Slot], costs: Sequence[Column] = ()
+) -> Table:
+    """One row per key, one column of scores per slot; beside the published numbers if asked."""
+    both = frames.options.source == "both"
+    best = {slot.place: _undistinguished(frames, slot.place, keys) for slot in slots}
+    rows = []
+    for key in keys:
+        cells: list[Cell] = []
+        for slot in slots:
+            interval = _interval(frames, slot.place, key)
+            cells.append(_score(frames, slot.place, key, interval, strong=key in best[slot.place]))
+            if both:
+                cells += beside(frames, slot, published_label(slot.number, key), interval)
+        rows.append(Row(str(key), (*cells, *(_cost(frames, slots, key, column.key) for column in costs)), frames.kind(key)))
+    if both:
+        rows += only_published(slots, keys, len(costs))
+    columns = [column for slot in slots for column in _columns(slot, both)]
+    remarks = [*([ordering(frames, slot, keys) for slot in slots] if both else []), *_strong_remark(frames, best)]
+    return Table(
+        name, f"{lead} {frames.protocol([s.place for s in slots])}", "Method", (*columns, *costs), tuple(rows), tuple(remarks)
+    )
+
+
+def _columns(slot: Slot, both: bool, unit: str = "") -> list[Column]:
+    key = f"{slot.place.env}/{slot.place.policy}{unit}"
+    beside = [Column(f"{key}/published", "published"), Column(f"{key}/status", "status", "left")]
+    return [Column(key, slot.heading), *(beside if both else [])]
+
+
+def _interval(frames: Frames, place: Place, key: Key) -> Interval | None:
+    return frames.interval(place, key) if frames.groups(place, key) else None
+
+
+def _score(frames: Frames, place: Place, key: Key, interval: Interval | None, *, strong: bool = False) -> Cell:
+    if interval is None:
+        return frames.dash(place, key)
+    return shown(interval.estimate, interval.low, interval.high, notes=frames.remarks(place, key), strong=strong)
+
+
+def _cost(frames: Frames, slots: Sequence[Slot], key: Key, column: str) -> Cell:
+    """Frames seen (their range over columns), or the wall time of one seed over all columns."""
+    done = [frames.cell_rows(slot.place, key) for slot in slots]
+    values = [rows[rows.status == "done"][column].mean() for rows in done]
+    known = [float(value) for value in values if pd.notna(value)]
+    if not known:
+        return Cell(DASH)
+    if column == "wall_seconds":
+        return Cell(duration(sum(known)), sum(known))
+    return Cell(" to ".join(dict.fromkeys([count(min(known)), count(max(known))])), max(known), min(known), max(known))
+
+
+def _undistinguished(frames: Frames, place: Place, keys: Sequence[Key]) -> set[Key]:
+    """The unprivileged row with the highest score, and those that a paired comparison does not tell from it."""
+    rows = [key for key in keys if frames.kind(key) != "ceiling" and frames.groups(place, key)]
+    if len(rows) < 2:
+        return set()
+    statistic = STATISTICS[frames.options.statistic]
+    top = max(rows, key=lambda key: float(statistic(np.concatenate(frames.groups(place, key)))))
+    found = {top}
+    for key in rows:
+        ours, theirs = frames.paired(place, top, key)
+        if key != top and ours:
+            gap = statistics.compare(
+                ours,
+                theirs,
+                frames.rng("compare", *place, *top, *key),
+                bounds=frames.bounds(place.env),
+                level=frames.options.level,
+                draws=frames.options.draws,
+            )
+            found |= {key} if gap.difference.low <= 0 else set()
+    return found
+
+
+def _strong_remark(frames: Frames, best: dict[Place, set[Key]]) -> list[str]:
+    if not any(best.values()):
+        return []
+    return ["Bold: the highest score and what a paired comparison on common episodes does not tell from it."]
+
+
+# ------------------------------------------------------------------------------------------------------------ ablations
+
+
+def ablations(records: pd.DataFrame, cells: pd.DataFrame, options: Options) -> Table:
+    """What a method loses without its parts, in percent of the full method and absolute (the paper's Table 6)."""
+    return _relative(records, cells, options, "ablations", ABLATIONS, without=(*ACTIONS, *(v for _, v in FINETUNE)))
+
+
+def actions(records: pd.DataFrame, cells: pd.DataFrame, options: Options) -> Table:
+    """What ground-truth actions add (the paper's Table 7)."""
+    return _relative(records, cells, options, "actions", ACTIONS, only=tuple(ACTIONS))
+
+
+def _relative(
+    records: pd.DataFrame,
+    cells: pd.DataFrame,
+    options: Options,
+    name: str,
+    labels: dict[str, str],
+    *,
+    only: tuple[str, ...] = (),
+    without: tuple[str, ...] = (),
+) -> Table:
+    if options.source == "published":
+        return published_table(name)
+    frames, both = Frames(records, cells, options), options.source == "both"
+    full = Key(options.method)
+    keys = [key for key in frames.keys if key.method == options.method and key.variant]
+    keys = [key for key in keys if (key.variant in only or not only) and key.variant not in without]
+    number = published.TABLES[name]
+    slots = [Slot(Place(env, frames.policy), frames.title(env), number, ENVS.get(env, env)) for env in frames.envs]
+    rows = []
+    for key in [full, *keys]:
+        line: list[Cell] = []
+        for slot in slots:
+            quotient = None if key == full else _quotient(frames, slot.place, key, full)
+            percent = Cell("100", 100.0) if key == full else Cell(DASH)
+            if quotient is not None:
+                percent = shown(*(100 * end for end in (quotient.estimate, quotient.low, quotient.high)), digits=0)
+            line.append(percent)
+            if both:
+                line += beside(frames, slot, labels.get(key.variant, str(key)), quotient, scale=100)
+            line.append(_score(frames, slot.place, key, _interval(frames, slot.place, key)))
+        rows.append(Row(f"{full} (full)" if key == full else key.variant, tuple(line)))
+    columns = []
+    for slot in slots:
+        percent_slot = Slot(slot.place, f"{slot.heading.partition(' /')[0]} %", slot.number, slot.column)
+        columns += [*_columns(percent_slot, both, "/percent"), *_columns(slot, False)]
+    lead = f"{name.capitalize()} of {full}, percent of the full method (the intervals carry the error of both) and absolute."
+    caption = f"{lead} Policy {frames.policy}. {frames.protocol([slot.place for slot in slots])}"
+    return Table(name, caption, "Variant", tuple(columns), tuple(rows))
+
+
+def _quotient(frames: Frames, place: Place, part: Key, whole: Key) -> Interval | None:
+    a, b = frames.paired(place, part, whole)
+    if not a:
+        return None
+    bounds, options = frames.bounds(place.env), frames.options
+    found = statistics.ratio(a, b, frames.rng("ratio", *place, *part), bounds=bounds, level=options.level, draws=options.draws)
+    return found if np.isfinite(found.estimate) else None
+
+
+TABLES: dict[str, Callable[[pd.DataFrame, pd.DataFrame, Options], Table]] = {
+    "main": main,
+    "policies": policies,
+    "finetune": finetune,
+    "ablations": ablations,
+    "actions": actions,
+    **ledgers.TABLES,
+}

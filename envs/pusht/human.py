@@ -1,0 +1,104 @@
+"""The 206 human demonstrations of the Diffusion Policy paper, which DynaMo uses too.
+
+They hold low-dimensional states, from which the pictures are drawn again at any size. Each episode is checked on the way: its
+states must draw the picture that was recorded (the simulator looks the same), and its actions, sent from its first state, must
+move the agent along the recorded states (the simulator moves the same, and no action is off by a step).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+
+from benchmark.contracts import Episode
+from benchmark.errors import BenchmarkError
+from envs.pusht.geometry import TABLE
+from envs.pusht.score import summarise
+from envs.pusht.simulator import Table, shrink
+from envs.pusht.zarr_v2 import ZarrArray
+
+RECORDED_SIDE = 96
+PICTURE_TOLERANCE = 0.25  # grey levels of 255, mean over an episode; measured 0.12, at most 0.17; off by one step 0.29 or more
+AGENT_TOLERANCE = (
+    0.1  # pixels of 512; measured 0.00002. The block is not held to it: contacts amplify rounding (at most 17, median 0)
+)
+
+
+class Recordings:
+    """The opened and checked data set."""
+
+    def __init__(self, folder: Path):
+        self.folder = folder
+        ends, self._pictures = ZarrArray(folder / "meta/episode_ends"), ZarrArray(folder / "data/img")
+        states, actions = ZarrArray(folder / "data/state"), ZarrArray(folder / "data/action")
+        for array, width in ((states, (5,)), (actions, (2,)), (self._pictures, (RECORDED_SIDE, RECORDED_SIDE, 3))):
+            if array.shape != (len(states), *width):
+                raise BenchmarkError(f"{array.folder} has shape {array.shape}, expected {(len(states), *width)}")
+        if ends.dtype.kind != "i" or ends.shape != (len(ends),):
+            raise BenchmarkError(f"{ends.folder} holds no list of integers but {ends.dtype} {ends.shape}")
+        self.ends = ends.read(0, len(ends))
+        if (np.diff(self.ends, prepend=0) < 1).any() or self.ends[-1] != len(states):
+            raise BenchmarkError(f"{ends.folder}: the ends of the episodes do not rise one by one to {len(states)} steps")
+        self.states, self.actions = states.read(0, len(states)), actions.read(0, len(actions))
+        for array, values in ((states, self.states), (actions, self.actions)):
+            if not np.isfinite(values).all():
+                raise BenchmarkError(
+                    f"{array.folder} contains NaN or infinite values, first in row {_first(~np.isfinite(values))}"
+                )
+        if (outside := (self.actions < 0) | (self.actions > TABLE)).any():
+            raise BenchmarkError(f"{actions.folder}: the action in row {_first(outside)} leaves the table of {TABLE} pixels")
+
+    def episode(self, number: int, table: Table, side: int) -> Episode:
+        stop = int(self.ends[number])
+        start = int(self.ends[number - 1]) if number else 0
+        states, actions = self.states[start:stop], self.actions[start:stop]
+        coverages, block_error = self._replay(start, stop, table)
+        frames, observed, differences = [], [], []
+        for state, recorded in zip(states, self._pictures.read(start, stop), strict=True):
+            table.put(state[:2], state[2:])
+            picture = table.picture()
+            frames.append(shrink(picture, side))
+            observed.append(table.state())
+            differences.append(np.abs(shrink(picture, RECORDED_SIDE) - recorded).mean())
+        if not np.mean(differences) <= PICTURE_TOLERANCE:
+            raise BenchmarkError(
+                f"{self._pictures.folder}: the pictures of episode {number} differ from its states drawn again "
+                f"by {np.mean(differences):.2f} grey levels"
+            )
+        observed_states = np.stack(observed)
+        info = {
+            "source": "human",
+            "recording": number,
+            "steps": len(actions),
+            "score": summarise(coverages),
+            "replay_block_error": block_error,
+        }
+        return Episode(np.stack(frames)[:, None], actions, observed_states, observed_states[:, :2], info)
+
+    def _replay(self, start: int, stop: int, table: Table) -> tuple[list[float], float]:
+        """The coverage at the start and after every recorded action, and how far the block strayed from its recorded track."""
+        table.reset(0)
+        table.put(self.states[start, :2], self.states[start, 2:])
+        coverages, strayed = [table.coverage()], 0.0
+        for row in range(start, stop):
+            error = float(np.linalg.norm(table.agent - self.states[row, :2]))
+            if error > AGENT_TOLERANCE:
+                raise BenchmarkError(
+                    f"{self.folder}: the recorded actions lead the agent {error:.1f} pixels off its state in row {row}"
+                )
+            strayed = max(strayed, float(np.linalg.norm(table.block[:2] - self.states[row, 2:4])))
+            table.drive(self.actions[row])
+            coverages.append(table.coverage())
+        return coverages, strayed
+
+
+def demonstrations(folder: Path, side: int) -> Iterator[Episode]:
+    recordings, table = Recordings(folder), Table()
+    for number in range(len(recordings.ends)):
+        yield recordings.episode(number, table, side)
+
+
+def _first(wrong: np.ndarray) -> int:
+    return int(np.flatnonzero(wrong.any(axis=1))[0])

@@ -1,0 +1,39 @@
+"""Encoders that never learn: the floor that every other row must rise above."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from benchmark.contracts import DataSpec, Encoder, Method, MethodConfig
+from benchmark.nn.encoders import WIDTHS, build_backbone
+
+
+class Random(Method):
+    """A ResNet-18 at its random initialisation, batch norms included.
+
+    A floor worth beating: in the paper it scores 3.32 of 4 on Franka Kitchen, above every pretrained network.
+    """
+
+    name = "random"
+    learns = False
+    source = "DynaMo paper, section 4.2, row Random"
+    presets = {preset: {"width": width} for preset, width in WIDTHS.items()}
+
+    @classmethod
+    def build_encoder(cls, config: Any, data: DataSpec) -> Encoder:
+        return build_backbone(config.backbone, config.width, data.resolution)
+
+
+@dataclass
+class ViTConfig(MethodConfig):
+    backbone: str = "vit_tiny"
+
+
+class RandomViT(Random):
+    """A vision transformer at its random initialisation: the floor of the rows that use one (MAE, VC-1, MVP)."""
+
+    name = "random-vit"
+    Config = ViTConfig
+    source = "not in the paper; ViT-B as its ViT rows, ViT-Ti below the paper preset"
+    presets = {**Random.presets, "paper": {"backbone": "vit_base"}}

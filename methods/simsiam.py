@@ -1,0 +1,74 @@
+"""SimSiam: what stop-gradient alone buys, without momentum encoder or negatives; and over time."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from lightly.models.modules.heads import SimSiamPredictionHead, SimSiamProjectionHead
+from torch import Tensor
+
+from benchmark.contracts import DataSpec, Group, Windows
+from benchmark.data.augment import Recipe, simsiam
+from benchmark.nn.collapse import spread
+from benchmark.nn.losses import cosine_distance
+from benchmark.nn.two_view import QUICK, SMOKE, STANDARD, TwoViewConfig, TwoViewMethod
+
+
+@dataclass
+class SimSiamConfig(TwoViewConfig):
+    crop: float = 0.2  # SimSiam, section 3
+    hidden: int = 2048
+    out: int = 2048
+    bottleneck: int = 512  # hidden layer of the predictor
+    stop_gradient: bool = True
+
+
+@dataclass
+class SimSiamTConfig(SimSiamConfig):
+    offset: int = 1
+
+
+# SimSiam, section 3: SGD at 0.05 x batch / 256, batch 512, 100 epochs on 1.3 million pictures. Demonstrations have far fewer
+# frames: 200 epochs, as BYOL and MoCo-v3 have in the DynaMo paper. No warm-up at that batch, the paper says.
+PAPER = {"optimizer": "sgd", "lr": 0.1, "weight_decay": 1e-4, "batch_size": 512, "epochs": 200, "warmup": 0.0}
+NARROW = {"bottleneck": 64}
+
+
+class SimSiam(TwoViewMethod):
+    """Half the sum over both directions of -cos(predictor(z1), stop(z2)), shifted by 1 to be zero at best."""
+
+    name = "simsiam"
+    Config = SimSiamConfig
+    source = "SimSiam (Chen and He 2021)"
+    presets = {"smoke": SMOKE | {"bottleneck": 8}, "quick": QUICK | NARROW, "standard": STANDARD | NARROW, "paper": PAPER}
+    variants = {**TwoViewMethod.variants, "no_stop_gradient": {"stop_gradient": False}}
+
+    def __init__(self, config: SimSiamConfig, data: DataSpec):
+        super().__init__(config, data)
+        self.projector = SimSiamProjectionHead(self.encoder.dim, config.hidden, config.out)
+        self.predictor = SimSiamPredictionHead(config.out, config.bottleneck, config.out)
+
+    def recipes(self) -> tuple[Recipe, Recipe]:
+        recipe = simsiam(self.config.crop, self.config.flip)
+        return recipe, recipe
+
+    def loss(self, batch: Windows, rng: torch.Generator) -> tuple[Tensor, dict[str, Tensor]]:
+        first, second = (self.projector(self.encoder(view)) for view in self.views(batch, rng))
+        targets = (first.detach(), second.detach()) if self.config.stop_gradient else (first, second)
+        forward = cosine_distance(self.predictor(first), targets[1])
+        backward = cosine_distance(self.predictor(second), targets[0])
+        return (forward + backward) / 2, {"spread": spread(first)}
+
+    def groups(self) -> list[Group]:
+        """The predictor keeps its learning rate: it should adapt to the latest representations (SimSiam, section 4.2)."""
+        trained = [*self.encoder.parameters(), *self.projector.parameters()]
+        return [Group("encoder", trained), Group("predictor", list(self.predictor.parameters()), scheduled=False)]
+
+
+class SimSiamT(SimSiam):
+    """Adjacent frames as the two views, as BYOL-T is to BYOL: separates the temporal positive from the loss."""
+
+    name = "simsiam_t"
+    Config = SimSiamTConfig
+    source = "SimSiam (Chen and He 2021) on adjacent frames"

@@ -1,0 +1,35 @@
+"""The privileged upper bound: what a policy does when it is told the state instead of shown a picture."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from torch import Tensor
+
+from benchmark.contracts import DataSpec, Encoder, Method
+
+
+class StateEncoder(Encoder):
+    """The simulator state as it is; policies see features normalised, so nothing is scaled here."""
+
+    reads = "state"
+
+    def __init__(self, dim: int):
+        super().__init__()
+        self.dim = dim
+
+    def pooled(self, images: Tensor) -> Tensor:
+        return images.float()
+
+
+class State(Method):
+    """Not an encoder but a ceiling: shown apart in tables, never compared with rows that must look."""
+
+    name = "state"
+    learns = False
+    privileged = True
+    source = "the simulator's own state"
+
+    @classmethod
+    def build_encoder(cls, config: Any, data: DataSpec) -> Encoder:
+        return StateEncoder(data.state_dim)

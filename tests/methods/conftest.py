@@ -1,0 +1,31 @@
+"""Small demonstrations' worth of tensors for methods."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from benchmark.contracts import DataSpec, Windows
+
+
+@pytest.fixture
+def data() -> DataSpec:
+    return DataSpec("fake", ("front", "side"), 32, action_dim=3, proprio_dim=2, state_dim=5, hz=10.0)
+
+
+@pytest.fixture
+def make_batch(data: DataSpec):
+    """A batch of windows of a given length, fixed by a seed."""
+
+    def make(frames: int, size: int = 4, seed: int = 0) -> Windows:
+        rng = torch.Generator().manual_seed(seed)
+        shape = (size, frames, len(data.views), 3, data.resolution, data.resolution)
+        return Windows(
+            frames=torch.randint(0, 256, shape, dtype=torch.uint8, generator=rng),
+            actions=torch.randn(size, frames, data.action_dim, generator=rng),
+            proprio=torch.randn(size, frames, data.proprio_dim, generator=rng),
+            episode=torch.arange(size),
+            start=torch.zeros(size, dtype=torch.int64),
+        )
+
+    return make

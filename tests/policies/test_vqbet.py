@@ -1,0 +1,129 @@
+from __future__ import annotations
+
+import pytest
+import torch
+
+from benchmark.config.compose import component_config
+from benchmark.contracts import Chunks, PolicySpec
+from policies.vqbet import Tokenizer, VQBeT, VQBeTConfig
+
+SMALL = {"layers": 1, "heads": 2, "width": 16, "hidden": 32, "latent": 16, "tokenizer_epochs": 40, "tokenizer_batch": 128}
+
+
+def rng(seed: int = 0) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
+
+
+@pytest.mark.parametrize(
+    ("env", "feature_dim", "action_dim", "goal_dim", "millions"),
+    [
+        ("kitchen", 512, 9, 0, 4.26),
+        ("block_push", 1024, 2, 0, 4.09),
+        ("pusht", 512, 2, 0, 28.77),
+        ("libero_goal", 1024, 7, 1024, 4.38),
+    ],
+)
+def test_parameter_counts_are_those_of_the_release(env, feature_dim, action_dim, goal_dim, millions):
+    policy = VQBeT(component_config(VQBeT, "paper", env), PolicySpec(feature_dim, action_dim, goal_dim))
+    assert round(sum(p.numel() for p in policy.parameters()) / 1e6, 2) == millions
+
+
+def clustered(n: int = 600, chunk: int = 4) -> torch.Tensor:
+    """Chunks around eight prototypes, flat."""
+    prototypes = torch.randn(8, chunk * 2, generator=rng())
+    return prototypes[torch.arange(n) % 8] + 0.02 * torch.randn(n, chunk * 2, generator=rng(1))
+
+
+def test_the_tokenizer_learns_to_reconstruct_and_uses_its_codes():
+    torch.manual_seed(0)
+    tokenizer, chunks = Tokenizer(VQBeTConfig(**SMALL), 8), clustered()
+
+    def error() -> float:
+        return (tokenizer.decode(tokenizer.encode(chunks)) - chunks).abs().mean().item()
+
+    tokenizer.fit(chunks, 1, 128, rng())
+    early = error()
+    tokenizer.fit(chunks, 40, 128, rng())
+    assert error() < 0.2 * early
+    assert error() < 0.1
+    codes = tokenizer.encode(chunks)
+    assert codes[:, 0].unique().numel() >= 8
+    assert (codes[:8, 0] == codes[8:16, 0]).all()  # the same prototypes, the same first codes
+
+
+def test_codes_are_the_nearest_of_what_remains():
+    torch.manual_seed(0)
+    tokenizer, chunks = Tokenizer(VQBeTConfig(**SMALL), 8), clustered(64)
+    tokenizer.fit(chunks, 3, 64, rng())
+    residual = tokenizer.encoder(chunks).detach().double()
+    for group, codes in enumerate(tokenizer.encode(chunks).unbind(1)):
+        book = tokenizer.codebooks[group].double()
+        assert torch.equal(((residual[:, None] - book[None]) ** 2).sum(-1).argmin(1), codes)
+        residual = residual - book[codes]
+
+
+def test_codebooks_follow_their_members_by_moving_average():
+    torch.manual_seed(0)
+    tokenizer = Tokenizer(VQBeTConfig(**SMALL, codes=2), 8)
+    codebook, count, total = torch.tensor([[0.0], [9.0]]), torch.ones(2), torch.tensor([[0.0], [9.0]])
+    tokenizer._move(codebook, count, total, torch.tensor([[1.0], [2.0], [3.0]]), torch.zeros(3, dtype=torch.long))
+    torch.testing.assert_close(codebook, torch.tensor([[0.2 * 6 / (0.8 + 0.2 * 3)], [9.0]]))
+
+
+def fitted(**changes) -> tuple[VQBeT, Chunks]:
+    torch.manual_seed(0)
+    policy = VQBeT(VQBeTConfig(chunk=4, **SMALL, **changes), PolicySpec(6, 2))
+    actions = clustered().unflatten(1, (4, 2))
+    batch = Chunks(torch.randn(600, 1, 6, generator=rng(2)), actions, torch.ones(600, 4, dtype=torch.bool))
+    policy.prepare(batch, rng())
+    return policy, batch
+
+
+def test_training_leaves_the_tokenizer_alone():
+    policy, batch = fitted()
+    before = {name: tensor.clone() for name, tensor in policy.tokenizer.state_dict().items()}
+    policy.train()
+    optimizer = torch.optim.AdamW([p for g in policy.groups() for p in g.params], weight_decay=1.0)
+    for step in range(3):
+        loss, _ = policy.loss(batch, rng(step))
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    assert all(torch.equal(before[name], tensor) for name, tensor in policy.tokenizer.state_dict().items())
+
+
+def test_fitting_is_a_function_of_the_generator():
+    one, two = (fitted()[0].state_dict() for _ in range(2))
+    assert all(torch.equal(one[name], two[name]) for name in one)
+
+
+def test_an_action_is_the_decoded_codes_plus_one_offset_per_code():
+    policy, batch = fitted()
+    logits, offsets = policy._heads(batch.features[:5], None)
+    codes = torch.tensor([[3, 1], [0, 0], [15, 2], [7, 7], [4, 9]])
+    chunks = policy._compose(codes, offsets)
+    for row, (first, second) in enumerate(codes.tolist()):
+        latent = policy.tokenizer.codebooks[0, first] + policy.tokenizer.codebooks[1, second]
+        decoded = policy.tokenizer.decoder(latent).view(4, 2)
+        torch.testing.assert_close(chunks[row], decoded + offsets[row, 0, first] + offsets[row, 1, second])
+    assert logits.shape == (5, 2, 16)
+
+
+@pytest.mark.parametrize("as_released", [False, True])
+def test_offsets_of_sampled_codes_average_the_modes(as_released):
+    """Why the default departs from the release: trained on sampled codes, the offsets undo what the codes keep apart."""
+    torch.manual_seed(0)
+    policy = VQBeT(VQBeTConfig(as_released=as_released, **SMALL), PolicySpec(6, 2))
+    side = torch.where(torch.arange(256) % 2 == 0, 1.0, -1.0)[:, None, None]
+    actions = side + 0.05 * torch.randn(256, 1, 2, generator=rng())
+    batch = Chunks(torch.zeros(256, 1, 6), actions, torch.ones(256, 1, dtype=torch.bool))
+    policy.prepare(batch, rng())
+    optimizer = torch.optim.AdamW([p for g in policy.groups() for p in g.params], lr=1e-3)
+    for step in range(200):
+        loss, _ = policy.loss(batch, rng(step))
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    with torch.no_grad():
+        distance = policy.act(batch.features, None, [rng(i) for i in range(256)]).mean((1, 2)).abs()
+    assert (distance < 0.5).float().mean() > 0.9 if as_released else (distance > 0.8).float().mean() > 0.9
