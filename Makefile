@@ -11,5 +11,7 @@ lint:
 	$(PYTHON) -m ruff check . && $(PYTHON) -m ruff format --check .
 types:
 	$(PYTHON) -m mypy
+results:
+	$(PYTHON) scripts/regenerate.py
 format:
 	$(PYTHON) -m ruff check --fix . && $(PYTHON) -m ruff format .

@@ -20,6 +20,7 @@ from benchmark.launch.local import Runner, StageFailed
 from benchmark.listing import LISTS
 from benchmark.plan import Plan, Request, demos_stage, make_plan
 from benchmark.report.collect import collect
+from benchmark.report.export import export, load
 from benchmark.report.render import render
 from benchmark.report.table import Table
 from benchmark.report.tables import build
@@ -85,6 +86,8 @@ def table(options: argparse.Namespace) -> int:
         shown = ledgers.real(trials)
     elif options.source == "published":
         shown = published.published_table(options.name)
+    elif options.records:
+        shown = build(options.name, *load(options.records), **_choices(options))
     else:
         plan = make_plan(_request(options, _last(Store(options.home))))
         if options.name == "hyperparameters":
@@ -221,6 +224,15 @@ def results_verify(options: argparse.Namespace) -> int:
         advice = "; run again to rebuild the others" if corrupt else ""
         print(f"{len(rows) - len(corrupt)} of {len(rows)} artifacts are whole{advice}")
     return 1 if corrupt else 0
+
+
+def results_export(options: argparse.Namespace) -> int:
+    """Write the records of a matrix as CSV files small enough to commit; `table --records` reads them."""
+    store = _store(options)
+    request = _request(options, _last(store))
+    episodes = export(make_plan(request), store, request, options.folder)
+    print(f"{episodes} episodes in {options.folder}")
+    return 0
 
 
 def results_gc(options: argparse.Namespace) -> int:

@@ -237,7 +237,7 @@ def _read(path: Path) -> Mapping[str, Any]:
         with torch.serialization.safe_globals([argparse.Namespace]):
             content = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # whatever a parser says of a foreign file
-        if "Unsupported global" in str(error):
+        if "unsupported global" in str(error).lower():
             raise Corrupt("it is refused because it holds code and not only tensors") from error
         raise Corrupt(f"it cannot be read: {_kind_of(path)}") from error
     if not isinstance(content, Mapping):

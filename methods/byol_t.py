@@ -30,5 +30,7 @@ class BYOLT(Bootstrap):
         # not stated: taken as it stands. Warm-up: 10 epochs, as in BYOL.
         "paper": {"optimizer": "lars", "lr": 0.2, "weight_decay": 1.5e-6, "batch_size": 512, "epochs": 200}
         | {"warmup": 0.05, "ema_schedule": "constant"},
+        "paper/block_push": {"batch_size": 256},  # of two views
+        "paper/libero_goal": {"batch_size": 256},
     }
     variants = {**Bootstrap.variants, "offset_4": {"offset": 4}}

@@ -40,6 +40,8 @@ class MoCoV3(MomentumMethod):
         # Epochs: appendix B.1. Whether the table's learning rate is before or after scaling with the batch (by four) is not
         # stated: taken as it stands. Warm-up: 10 epochs, the reference's default.
         "paper": {"optimizer": "lars", "lr": 0.6, "weight_decay": 1e-6, "batch_size": 1024, "epochs": 200, "warmup": 0.05},
+        "paper/block_push": {"batch_size": 512},  # of two views
+        "paper/libero_goal": {"batch_size": 512},
     }
     variants = {**MomentumMethod.variants, "over_time": {"offset": 1}}
 

@@ -34,8 +34,8 @@ class VICRegTConfig(VICRegConfig):
     offset: int = 1
 
 
-# VICReg, section 4.2: LARS at 0.2 x batch / 256, decay 1e-6, 10 epochs of warm-up. Its batch of 2048 is cut to that of BYOL in the
-# DynaMo paper, as are the epochs: demonstrations have far fewer frames than ImageNet.
+# VICReg, section 4.2: LARS at 0.2 x batch / 256, decay 1e-6, 10 epochs of warm-up. Its batch of 2048 is cut to that of BYOL in
+# the DynaMo paper, as are the epochs: demonstrations have far fewer frames than ImageNet.
 PAPER = {"optimizer": "lars", "lr": 0.4, "weight_decay": 1e-6, "batch_size": 512, "epochs": 200, "warmup": 0.05}
 # As wide as the hidden layer: decorrelation works on a wide expansion (VICReg, section 5 and appendix).
 WIDE = {"smoke": SMOKE | {"out": 32}, "quick": QUICK | {"out": 256}, "standard": STANDARD | {"out": 512}}

@@ -38,7 +38,9 @@ def main(arguments: list[str]) -> int:
     if not install():
         return 1
     if verb == "run":
-        return subprocess.call([PYTHON, "-m", "benchmark", "run", *(rest or ["--methods", "all", "--envs", "kitchen"])], cwd=ROOT)
+        return subprocess.call(
+            [PYTHON, "-m", "benchmark", "run", *(rest or ["--methods", "all", "--envs", "kitchen"])], cwd=ROOT
+        )
     if verb == "test":
         return subprocess.call([PYTHON, "-m", "pytest", *rest], cwd=ROOT)
     print(f"ready: {PYTHON.relative_to(ROOT)} -m benchmark --help")

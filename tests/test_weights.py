@@ -289,7 +289,7 @@ def server():
             pass
 
     http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=http.serve_forever, daemon=True)
+    thread = threading.Thread(target=http.serve_forever, args=(0.01,), daemon=True)
     thread.start()
     http.pages, http.asked = pages, asked
     http.url = f"http://127.0.0.1:{http.server_port}"

@@ -41,8 +41,8 @@ class Frozen(Method):
     """A published encoder. A subclass names its `weights`, and `mean` and `std` where they are not ImageNet's.
 
     Frames are resized to `size` with antialiasing (bicubic) and normalised, never cropped: the 256-then-224 centre crop of
-    photographs would cut 6 % off every side of a rendered scene, where the objects are. 224 pixels are what all of these were
-    trained on or evaluated at; a smaller `size` shrinks the grid of patches, resizing learned positions, and costs accuracy.
+    photographs would cut 6 % off every side of a rendered scene, where the objects are. 224 pixels are the usual size of all of
+    these; a smaller `size` shrinks the grid of patches, resizing learned positions, and makes features worse but cheaper.
     `build_encoder` reads no file; the constructor does, and fails without it.
     """
 

@@ -13,13 +13,13 @@ from benchmark.contracts import DataSpec, Diet, Encoder, Method, MethodConfig, W
 from benchmark.data.augment import NOTHING, Recipe, byol
 from benchmark.nn.collapse import spread
 from benchmark.nn.ema import EMA, cosine_momentum
-from benchmark.nn.encoders import build_backbone
+from benchmark.nn.encoders import WIDTHS, build_backbone
 from benchmark.nn.losses import cosine_distance
 
 # What these methods have in common in a preset, so that the rows differ in nothing else.
-SMOKE: dict[str, Any] = {"width": 8, "hidden": 32, "out": 16, "batch_size": 16, "lr": 1e-3}
-QUICK: dict[str, Any] = {"width": 16, "hidden": 256, "out": 64, "batch_size": 64, "lr": 1e-3, "weight_decay": 1e-4}
-STANDARD: dict[str, Any] = {**QUICK, "width": 32, "hidden": 512, "out": 128}
+SMOKE: dict[str, Any] = {"width": WIDTHS["smoke"], "hidden": 32, "out": 16, "batch_size": 16, "lr": 1e-3}
+QUICK: dict[str, Any] = {"width": WIDTHS["quick"], "hidden": 256, "out": 64, "batch_size": 64, "lr": 1e-3, "weight_decay": 1e-4}
+STANDARD: dict[str, Any] = {**QUICK, "width": WIDTHS["standard"], "hidden": 512, "out": 128}
 
 
 @dataclass
@@ -90,7 +90,7 @@ class MomentumMethod(TwoViewMethod):
 
     def after_step(self, step: int, steps: int) -> None:
         ema = self.config.ema
-        momentum = cosine_momentum(ema, step + 1, steps) if self.config.ema_schedule == "cosine" else ema
+        momentum = cosine_momentum(ema, step, steps) if self.config.ema_schedule == "cosine" else ema
         self.target.update(self.online(), momentum)
 
 

@@ -15,7 +15,7 @@ from benchmark.errors import BenchmarkError, UnknownName
 from benchmark.report import statistics
 from benchmark.report.power import Components, components, detectable
 from benchmark.report.published import ENVS
-from benchmark.report.statistics import Groups, Interval
+from benchmark.report.statistics import Comparison, Groups, Interval
 from benchmark.report.table import DASH, Cell, Kind
 from benchmark.seeds import numpy_rng
 
@@ -102,6 +102,7 @@ class Frames:
         self.records, self.cells, self.options = records, measured, options
         if options.metric not in records and not records.empty:
             raise UnknownName("metric", options.metric, [c for c in records if c == "score" or str(c).startswith("metric/")])
+        self._scores: dict[tuple[Place, Key, str], list[np.ndarray]] = {}
         self._episodes = {
             (str(env), Key(str(method), str(variant)), str(policy)): frame.sort_values(["seed", "episode"])
             for (env, method, variant, policy), frame in records.groupby(["env", "method", "variant", "policy"])
@@ -137,10 +138,11 @@ class Frames:
         return sorted(found, key=lambda key: {"ceiling": 0, "floor": 2}.get(self.kind(key), 1))
 
     def kind(self, key: Key) -> Kind:
-        if key == Key(FLOOR):
-            return "floor"
-        of_method = self.cells[self.cells.method == key.method]
-        return "ceiling" if bool(of_method.privileged.any()) else "row"
+        return "floor" if key == Key(FLOOR) else "ceiling" if key.method in self._privileged else "row"
+
+    @cached_property
+    def _privileged(self) -> set[str]:
+        return set(self.cells.method[self.cells.privileged.astype(bool)])
 
     def cell_rows(self, place: Place, key: Key) -> pd.DataFrame:
         c = self.cells
@@ -169,7 +171,10 @@ class Frames:
 
     def groups(self, place: Place, key: Key, metric: str | None = None) -> list[np.ndarray]:
         """The scores of each training seed."""
-        return _by_seed(self.episodes(place, key), metric or self.options.metric)
+        name = (place, key, metric or self.options.metric)
+        if name not in self._scores:
+            self._scores[name] = _by_seed(self.episodes(place, key), name[2])
+        return self._scores[name]
 
     def paired(self, place: Place, a: Key, b: Key) -> tuple[list[np.ndarray], list[np.ndarray]]:
         """The scores of two rows on the episodes that both faced, in the same order."""
@@ -190,6 +195,14 @@ class Frames:
             level=self.options.level,
             draws=self.options.draws,
         )
+
+    def compare(self, place: Place, a: Key, b: Key) -> Comparison | None:
+        """Two rows on common episodes, or None where there are none."""
+        ours, theirs = self.paired(place, a, b)
+        if not ours:
+            return None
+        rng, options = self.rng("compare", *place, *a, *b), self.options
+        return statistics.compare(ours, theirs, rng, bounds=self.bounds(place.env), level=options.level, draws=options.draws)
 
     # ---------------------------------------------------------------------------------------------- what must be said
 
@@ -215,12 +228,15 @@ class Frames:
         """The cell of a row without scores."""
         return Cell(DASH, notes=self.remarks(place, key))
 
-    def protocol(self, places: Sequence[Place]) -> str:
-        """What a caption owes its reader: episodes, seeds, interval, checkpoint, demonstrations, preset."""
+    def protocol(self, places: Sequence[Place], *, rates: bool = False) -> str:
+        """What a caption owes its reader: episodes, seeds, interval, checkpoint, demonstrations, preset. `rates`: all numbers
+        of the table are success rates, whatever the score is."""
         sentences = [self._sample(env) for env in dict.fromkeys(place.env for place in places)]
         shown = [(groups, self.bounds(place.env)) for place in places for groups in self._all_groups(place)]
         what = "Mean" if self.options.statistic == "mean" else "Interquartile mean"
-        sentences.append(f"{what} and {self.options.level:.0%} interval ({self._kind_of_interval(shown)}).")
+        sentences.append(
+            f"{what} and {self.options.level:.0%} interval ({'Wilson' if rates else self._kind_of_interval(shown)})."
+        )
         if all(len(groups) == 1 for groups, _ in shown):
             sentences.append("One training seed: the intervals cover episodes only.")
         sentences.append(f"Checkpoint: {_listed(self.cells.checkpoint)}. Preset: {_listed(self.cells.preset)}.")
@@ -268,7 +284,8 @@ class Frames:
 
 
 def _by_seed(frame: pd.DataFrame, metric: str) -> list[np.ndarray]:
-    return [group[metric].to_numpy(float) for _, group in frame.groupby("seed", sort=True)]
+    seeds, scores = frame.seed.to_numpy(), frame[metric].to_numpy(float)
+    return [scores[seeds == seed] for seed in np.unique(seeds)]
 
 
 def _reason(row: Any) -> str:

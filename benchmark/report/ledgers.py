@@ -13,7 +13,7 @@ from benchmark.errors import BenchmarkError, UnknownName
 from benchmark.report import statistics
 from benchmark.report.frames import Frames, Key, Options, Place
 from benchmark.report.power import POWER, detectable, episodes_needed
-from benchmark.report.table import DASH, Cell, Column, Row, Table, shown
+from benchmark.report.table import DASH, Cell, Column, Kind, Row, Table, shown
 
 SEEDS = (1, 2, 3, 5, 10)
 EPISODES = (20, 50, 100, 200)
@@ -89,7 +89,9 @@ def tasks(records: pd.DataFrame, cells: pd.DataFrame, options: Options) -> Table
             Row(str(key), tuple(line), frames.kind(key), frames.remarks(place, key) if frames.groups(place, key) else ())
         )
     headings = tuple(Column(c, c.removeprefix("metric/task/").replace("_", " ")) for c in columns)
-    caption = f"Success rate of each task in {frames.title(place.env)}, policy {place.policy}. {frames.protocol([place])}"
+    caption = (
+        f"Success rate of each task in {frames.title(place.env)}, policy {place.policy}. {frames.protocol([place], rates=True)}"
+    )
     return Table("tasks", caption, "Method", headings, tuple(rows))
 
 
@@ -106,14 +108,14 @@ def compare(records: pd.DataFrame, cells: pd.DataFrame, options: Options) -> Tab
     known = [key for key in frames.keys if frames.groups(place, key)]
     if reference not in known:
         raise UnknownName("method with results", str(reference), [str(key) for key in known])
-    found = {}
+    found, wins = {}, {}
     for key in known:
-        ours, theirs = frames.paired(place, key, reference)
-        if key != reference and ours:
-            rng = frames.rng("compare", *place, *reference, *key)
-            found[key] = statistics.compare(
-                ours, theirs, rng, bounds=frames.bounds(place.env), level=options.level, draws=options.draws
-            )
+        comparison = frames.compare(place, key, reference)
+        if key != reference and comparison is not None:
+            ours, theirs = frames.paired(place, key, reference)
+            rng = frames.rng("improvement", *place, *key, *reference)
+            found[key] = comparison
+            wins[key] = statistics.improvement(ours, theirs, rng, level=options.level, draws=options.draws)
     p = [comparison.p for comparison in found.values()]
     corrected = dict(zip(found, statistics.holm(p) if options.holm else p, strict=True))
     groups = {str(key): frames.groups(place, key) for key in known}
@@ -126,10 +128,10 @@ def compare(records: pd.DataFrame, cells: pd.DataFrame, options: Options) -> Tab
             line[0] = shown(score.estimate, score.low, score.high, notes=frames.remarks(place, key))
             line[4] = shown(rank.estimate, rank.low, rank.high, digits=0)
         if key in found:
-            gap, wins = found[key].difference, found[key].improvement
+            gap, better = found[key].difference, wins[key]
             line[1] = shown(gap.estimate, gap.low, gap.high, sign=True)
             line[2] = Cell(_p(corrected[key]), corrected[key])
-            line[3] = shown(wins.estimate, wins.low, wins.high)
+            line[3] = shown(better.estimate, better.low, better.high)
         rows.append(Row(str(key), tuple(line), frames.kind(key)))
     columns = (
         Column("score", frames.title(place.env)),
@@ -184,9 +186,10 @@ def power(records: pd.DataFrame, cells: pd.DataFrame, options: Options) -> Table
 
 
 def real(trials: pd.DataFrame, options: Options | None = None) -> Table:
-    """Successes of real robots, tasks x methods with Wilson intervals and a total.
+    """Successes of real robots, tasks x methods with Wilson intervals and totals.
 
-    `trials` has the columns task, method, successes, trials, as a person enters them in a CSV.
+    `trials` has the columns task, method, successes, trials, as a person enters them in a CSV. A column robot gives a total
+    per robot.
     """
     options = options or Options()
     absent = [name for name in ("task", "method", "successes", "trials") if name not in trials]
@@ -196,22 +199,32 @@ def real(trials: pd.DataFrame, options: Options | None = None) -> Table:
     if not wrong.empty:
         line = wrong.iloc[0]
         raise BenchmarkError(f"{line.method} on {line.task}: {line.successes} successes in {line.trials} trials cannot be")
-    sums = trials.groupby(["task", "method"], sort=False)[["successes", "trials"]].sum()
-    methods, names = list(dict.fromkeys(trials.method)), list(dict.fromkeys(trials.task))
+    methods = list(dict.fromkeys(trials.method))
 
-    def cell(successes: float, total: float) -> Cell:
-        found = statistics.wilson(successes, total, options.level)
-        text = f"{successes:g}/{total:g} [{found.low:.2f}, {found.high:.2f}]"
-        return Cell(text, found.estimate, found.low, found.high)
+    def row(label: str, part: pd.DataFrame, kind: Kind) -> Row:
+        sums = part.groupby("method")[["successes", "trials"]].sum()
+        return Row(
+            label,
+            tuple(_rate(sums.successes[m], sums.trials[m], options.level) if m in sums.index else Cell(DASH) for m in methods),
+            kind,
+        )
 
-    rows = [Row(t, tuple(cell(*sums.loc[(t, m)]) if (t, m) in sums.index else Cell(DASH) for m in methods)) for t in names]
-    totals = trials.groupby("method")[["successes", "trials"]].sum()
-    rows.append(Row("total", tuple(cell(*totals.loc[m]) for m in methods), "total"))
+    rows = []
+    robots = trials.robot if "robot" in trials else pd.Series("", index=trials.index)
+    for robot, part in trials.groupby(robots, sort=False):
+        rows += [row(str(task), of_task, "row") for task, of_task in part.groupby("task", sort=False)]
+        rows.append(row(f"{robot} total".strip(), part, "total"))
     caption = (
         f"Real trials: successes, and {options.level:.0%} Wilson interval of the rate. Totals pool tasks; they hold for "
         "this mix of tasks."
     )
     return Table("real", caption, "Task", tuple(Column(m, m) for m in methods), tuple(rows))
+
+
+def _rate(successes: float, trials: float, level: float) -> Cell:
+    found = statistics.wilson(successes, trials, level)
+    text = f"{successes:g}/{trials:g} [{found.low:.2f}, {found.high:.2f}]"
+    return Cell(text, found.estimate, found.low, found.high)
 
 
 def hyperparameters(settings: Mapping[str, Mapping[str, Any]], caption: str = "Settings.") -> Table:

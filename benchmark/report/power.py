@@ -9,9 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
-from scipy import optimize, stats
+from scipy import optimize, special, stats
 
 from benchmark.report.statistics import LEVEL, Groups
 
@@ -56,10 +57,15 @@ def power(difference: float, of: Components, seeds: int, episodes: int, level: f
     variance = of.of_mean(seeds, episodes)
     if variance == 0:
         return float(difference != 0)
-    # the noncentral t by averaging over the chi-square: scipy's own fails at one degree of freedom
-    spread = np.sqrt(stats.chi2.ppf((np.arange(2000) + 0.5) / 2000, freedom) / freedom)
-    critical, shift = stats.t.ppf((1 + level) / 2, freedom) * spread, abs(difference) / np.sqrt(variance)
-    return float(np.mean(stats.norm.sf(critical - shift) + stats.norm.cdf(-critical - shift)))
+    critical, shift = stats.t.ppf((1 + level) / 2, freedom) * _spread(freedom), abs(difference) / np.sqrt(variance)
+    return float(np.mean(special.ndtr(shift - critical) + special.ndtr(-critical - shift)))
+
+
+@cache
+def _spread(freedom: int) -> np.ndarray:
+    """Quantiles of the estimated over the true deviation. Averaging over them gives the noncentral t distribution, for which
+    scipy's own fails at one degree of freedom."""
+    return np.sqrt(stats.chi2.ppf((np.arange(2000) + 0.5) / 2000, freedom) / freedom)
 
 
 def detectable(of: Components, seeds: int, episodes: int, chance: float = POWER, level: float = LEVEL) -> float:

@@ -82,10 +82,11 @@ def labels(number: int) -> list[str]:
 
 
 def trials(*numbers: int) -> pd.DataFrame:
-    """Tables 2 and 3 as real trials: task, method, successes, trials."""
+    """Tables 2 and 3 as real trials: robot, task, method, successes, trials."""
     frame = pd.concat([load(number) for number in numbers or (2, 3)]).drop_duplicates(["method", "column"])
     counts = frame.value.str.split("/", expand=True).astype(int)
-    return pd.DataFrame({"task": frame.column, "method": frame.method, "successes": counts[0], "trials": counts[1]})
+    robot, task = frame.column.str.split(" ").str[0], frame.column
+    return pd.DataFrame({"robot": robot, "task": task, "method": frame.method, "successes": counts[0], "trials": counts[1]})
 
 
 def published_table(name: str) -> Table:

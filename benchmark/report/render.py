@@ -30,7 +30,9 @@ def render(table: Table, style: str, *, terminal: bool = False) -> str:
     """The table in one of STYLES; with `terminal` a text comes in the terminal's width and colours."""
     if style not in STYLES:
         raise UnknownName("format", style, STYLES)
-    return (_on_terminal(table) if terminal and style == "text" else STYLES[style](table)).rstrip("\n")
+    if terminal and style == "text":
+        return _captured(Console(force_terminal=True), to_rich(table))
+    return STYLES[style](table).rstrip("\n")
 
 
 def _label(row: Row) -> str:
@@ -50,13 +52,13 @@ def _superscript(table: Table, notes: Sequence[str]) -> str:
 # ------------------------------------------------------------------------------------------------------------ terminal
 
 
-def to_rich(table: Table) -> Group:
-    """For a terminal. Brackets of intervals are text here, not markup."""
+def to_rich(table: Table, *, plain: bool = False) -> Group:
+    """For a terminal. Brackets of intervals are text here, not markup. `plain`: a star where bold cannot be shown."""
     notes = [Text(f"{str(i).translate(SUPERSCRIPTS)} {note}", style="dim") for i, note in enumerate(table.notes, 1)]
-    return Group(_grid(table), Text(table.caption), *(Text(remark) for remark in table.remarks), *notes)
+    return Group(_grid(table, plain), Text(table.caption), *(Text(remark) for remark in table.remarks), *notes)
 
 
-def _grid(table: Table) -> rich.table.Table:
+def _grid(table: Table, plain: bool) -> rich.table.Table:
     shown = rich.table.Table(box=rich.box.SIMPLE_HEAD, pad_edge=False)
     shown.add_column(Text(table.stub))
     for column in table.columns:
@@ -65,7 +67,11 @@ def _grid(table: Table) -> rich.table.Table:
         for row in rows:
             style = "" if row.kind == "row" else "bold" if row.kind == "total" else "italic"
             label = Text(_label(row) + _superscript(table, row.notes), style=style)
-            cells = [Text(c.text + _superscript(table, c.notes), style="bold" if c.strong else "") for c in row.cells]
+            star = "*" if plain else ""
+            cells = [
+                Text(star * c.strong + c.text + _superscript(table, c.notes), style="bold" if c.strong else "")
+                for c in row.cells
+            ]
             shown.add_row(label, *cells)
         shown.add_section()
     return shown
@@ -74,17 +80,13 @@ def _grid(table: Table) -> rich.table.Table:
 def to_text(table: Table) -> str:
     """Without colour and as wide as the rows need, for files and pipes."""
     console = Console(width=1000, file=io.StringIO(), color_system=None)
-    console.width = max(PROSE, console.measure(_grid(table)).maximum)
-    return _captured(console, table)
+    console.width = max(PROSE, console.measure(_grid(table, plain=True)).maximum)
+    return _captured(console, to_rich(table, plain=True))
 
 
-def _on_terminal(table: Table) -> str:
-    return _captured(Console(force_terminal=True), table)
-
-
-def _captured(console: Console, table: Table) -> str:
+def _captured(console: Console, shown: Group) -> str:
     with console.capture() as captured:
-        console.print(to_rich(table))
+        console.print(shown)
     return "\n".join(line.rstrip() for line in captured.get().splitlines())
 
 
@@ -149,7 +151,7 @@ def _exact(cell: Cell) -> str:
 LATEX = {
     "\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_", "{": r"\{", "}": r"\}",
     "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "<": r"\textless{}", ">": r"\textgreater{}",
-    "|": r"\textbar{}", '"': r"\textquotedbl{}", "'": r"\textquotesingle{}", "`": r"\textasciigrave{}",
+    "|": r"\textbar{}", '"': "''", "'": r"\textquotesingle{}", "`": r"\textasciigrave{}",
     "—": "---", "–": "--", "±": r"$\pm$", "×": r"$\times$", "·": r"$\cdot$", "≥": r"$\geq$", "≤": r"$\leq$",
     "≈": r"$\approx$", "∞": r"$\infty$", "→": r"$\to$", "−": r"$-$", "µ": r"\textmu{}", "²": r"\textsuperscript{2}",
     "…": r"\ldots{}", "\n": " ",
@@ -168,7 +170,7 @@ def latex_escape(text: str) -> str:
 
 
 def to_latex(table: Table) -> str:
-    """A booktabs table. The preamble needs `\\usepackage[T1]{fontenc}`, `textcomp` and `booktabs`."""
+    """A booktabs table. The preamble needs the packages `booktabs` and `textcomp`."""
 
     def marked(text: str, notes: Sequence[str], command: str = "") -> str:
         marks = ",".join(map(str, table.marks(notes)))

@@ -125,26 +125,14 @@ def _undistinguished(frames: Frames, place: Place, keys: Sequence[Key]) -> set[K
         return set()
     statistic = STATISTICS[frames.options.statistic]
     top = max(rows, key=lambda key: float(statistic(np.concatenate(frames.groups(place, key)))))
-    found = {top}
-    for key in rows:
-        ours, theirs = frames.paired(place, top, key)
-        if key != top and ours:
-            gap = statistics.compare(
-                ours,
-                theirs,
-                frames.rng("compare", *place, *top, *key),
-                bounds=frames.bounds(place.env),
-                level=frames.options.level,
-                draws=frames.options.draws,
-            )
-            found |= {key} if gap.difference.low <= 0 else set()
-    return found
+    gaps = {key: frames.compare(place, top, key) for key in rows if key != top}
+    return {top, *(key for key, gap in gaps.items() if gap is not None and gap.difference.low <= 0)}
 
 
 def _strong_remark(frames: Frames, best: dict[Place, set[Key]]) -> list[str]:
     if not any(best.values()):
         return []
-    return ["Bold: the highest score and what a paired comparison on common episodes does not tell from it."]
+    return ["Bold or *: the highest score and what a paired comparison on common episodes does not tell from it."]
 
 
 # ------------------------------------------------------------------------------------------------------------ ablations

@@ -11,6 +11,7 @@ TARGETS = ("green_target", "red_target")
 WORKSPACE = np.array([[0.15, -0.5], [0.7, 0.5]])  # m, where the effector may be sent
 CENTRE = 0.4  # x of the middle of the scene
 EFFECTOR_START = np.array([0.3, -0.4])
+ACTION_UNIT = 0.03  # m that an action of 1 stands for (release: recorded actions are divided by it, the simulator multiplies)
 INSIDE = 0.05  # m between a block and a target below which the block is in it
 
 

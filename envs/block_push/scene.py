@@ -1,12 +1,13 @@
 """The scene in PyBullet: an xArm 6 with a tip that pushes, two blocks, two targets, two cameras.
 
-Everything but the arm (which comes with pybullet_data) is made of primitive shapes with the sizes, masses, frictions and colours
-of the released assets. Pictures come from PyBullet's own software renderer: no GL, the same on every machine.
+The arm comes with pybullet_data; the rest is made of primitive shapes with the sizes, masses, frictions and colours of the
+released assets, save for a simpler tip. Pictures come from PyBullet's own software renderer: no GL, the same on every machine.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 import pybullet
@@ -23,9 +24,9 @@ START_JOINTS = (-0.92546325, 0.69907707, -1.10662906, 0.00066534, 0.39879697, -4
 FORCE = 5 * 240.0
 TIP_RADIUS, TIP_LENGTH = 0.005, 0.052
 BLOCK_HALF = 0.02
-BLOCK_COLOURS = ([1, 0.3412, 0.3490, 1], [0.3412, 1, 0.3490, 1])
+BLOCK_COLOURS = ((1.0, 0.3412, 0.3490, 1.0), (0.3412, 1.0, 0.3490, 1.0))
 TARGET_HALF, TARGET_RIM = 0.06, 0.006
-TARGET_COLOURS = ([0, 1, 0, 1], [1, 0, 0, 1])
+TARGET_COLOURS = ((0.0, 1.0, 0.0, 1.0), (1.0, 0.0, 0.0, 1.0))
 FOCAL = 0.803  # of the cameras, in picture widths
 CAMERAS = {  # position, Euler angles of an optical frame that looks along its z axis with y down
     "front": ((1.0, 0.0, 0.75), (math.pi / 4, math.pi, -math.pi / 2)),
@@ -66,7 +67,7 @@ class Scene:
         self.targets = layout.targets[:, :2].copy()
         self._simulate(SETTLE)
 
-    def shift(self, displacement: np.ndarray) -> None:
+    def move(self, displacement: np.ndarray) -> None:
         """One control step: move the commanded position of the effector by so many metres, within the workspace."""
         self._aim(np.clip(self.command + displacement, *WORKSPACE))
         self._simulate(SUBSTEPS)
@@ -140,14 +141,14 @@ class Scene:
         for part in range(-1, bullet.getNumJoints(self._arm)):
             bullet.setCollisionFilterPair(self._arm, tip, part, -1, 0)
 
-    def _block(self, colour: list[float]) -> int:
+    def _block(self, colour: Sequence[float]) -> int:
         shape = self._bullet.createCollisionShape(pybullet.GEOM_BOX, halfExtents=[BLOCK_HALF] * 3)
         look = self._bullet.createVisualShape(pybullet.GEOM_BOX, halfExtents=[BLOCK_HALF] * 3, rgbaColor=colour)
         body = self._bullet.createMultiBody(0.01, shape, look, [0, 0, BLOCK_HALF])
         self._bullet.changeDynamics(body, -1, lateralFriction=1.0, rollingFriction=0.0001)
         return body
 
-    def _target(self, colour: list[float]) -> int:
+    def _target(self, colour: Sequence[float]) -> int:
         """A square frame to look at; nothing collides with it."""
         middle, half = TARGET_HALF - TARGET_RIM / 2, TARGET_RIM / 2
         sides = [([TARGET_HALF, half, 0.001], [0, s * middle, 0]) for s in (1, -1)]
@@ -160,12 +161,12 @@ class Scene:
         )
         return self._bullet.createMultiBody(0, -1, look)
 
-    def _fixed(self, half: list[float], at: list[float], colour: list[float]) -> None:
+    def _fixed(self, half: Sequence[float], at: Sequence[float], colour: Sequence[float]) -> None:
         look = self._bullet.createVisualShape(pybullet.GEOM_BOX, halfExtents=half, rgbaColor=colour)
         self._bullet.createMultiBody(0, -1, look, at)
 
 
-def _view(position: tuple[float, float, float], euler: tuple[float, float, float]) -> list[float]:
+def _view(position: Sequence[float], euler: Sequence[float]) -> list[float]:
     frame = np.reshape(pybullet.getMatrixFromQuaternion(pybullet.getQuaternionFromEuler(euler)), (3, 3))
     return pybullet.computeViewMatrix(position, position + frame[:, 2], -frame[:, 1])
 

@@ -13,11 +13,11 @@ from dataclasses import dataclass
 from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from benchmark.contracts import EnvConfig, Environment, EnvSpec, Episode, Expert, require
+from benchmark.contracts import EnvConfig, Environment, EnvSpec, Episode, Expert
 from benchmark.errors import Missing
 from benchmark.seeds import numpy_rng
 from envs.pusht.geometry import STATE_NAMES, TABLE
@@ -34,10 +34,6 @@ RECORDINGS_URL = "https://diffusion-policy.cs.columbia.edu/data/training/pusht.z
 @dataclass
 class PushTConfig(EnvConfig):
     human_path: str = ""  # folder of the human demonstrations; empty: where the environment variable says
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        require(self.demonstrations in PushT.sources, f"demonstrations '{self.demonstrations}' is none of scripted, human")
 
 
 class PushT(Environment):

@@ -7,7 +7,7 @@ import numpy as np
 TABLE = 512  # side of the table
 AGENT_RADIUS = 15
 GOAL = np.array([256, 256, np.pi / 4])  # x, y, angle of the goal; the same in every episode
-# The block in its own frame, corner by corner. A pose is the position of its origin (middle of the bar's outer edge) and an angle.
+# The block's corners in its own frame. A pose is an angle and the position of its origin, the middle of the bar's outer edge.
 OUTLINE = np.array([[-60, 0], [60, 0], [60, 30], [15, 30], [15, 120], [-15, 120], [-15, 30], [-60, 30]], float)
 
 STATE_NAMES = ("agent/x", "agent/y", "block/x", "block/y", "block/cos", "block/sin")

@@ -106,6 +106,7 @@ class Fake(Environment):
         if self._in_trouble("segfault"):
             os.kill(os.getpid(), signal.SIGSEGV)
         if self._in_trouble("hang"):
+            self._tell("hangs")
             time.sleep(1000)
 
     def _tell(self, event: str) -> None:

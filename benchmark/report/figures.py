@@ -1,0 +1,199 @@
+"""Figures from the same frames as the tables. Each function returns a Figure; `save` writes the same bytes every time."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import matplotlib as mpl
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+
+from benchmark.errors import BenchmarkError, UnknownName
+from benchmark.report import statistics
+from benchmark.report.frames import Frames, Key, Options, Place
+from benchmark.report.ledgers import task_columns
+
+# Okabe and Ito's colours, told apart with any colour vision; markers and dashes carry on where they run out
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
+MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<", ">", "p", "h")
+DASHES = ("-", "--", ":", "-.")
+HATCHES = ("", "///", "...", "xxx")
+GREY = "#666666"
+STYLE: Any = {
+    "font.family": "DejaVu Sans",  # comes with matplotlib: the same text on every machine
+    "font.size": 9,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "grid.color": "#E6E6E6",
+    "grid.linewidth": 0.7,
+    "axes.axisbelow": True,
+    "svg.hashsalt": "benchmark",
+    "svg.fonttype": "path",
+}
+PROBES = {
+    "probe_linear": "held-out linear probe R²",
+    "probe_nn": "held-out nearest-neighbour error",
+    "effective_rank": "effective rank",
+}
+
+
+def save(figure: Figure, path: Path) -> None:
+    """As svg, png or pdf, without dates and random identifiers."""
+    undated = {".svg": {"Date": None}, ".pdf": {"CreationDate": None}, ".png": {"Software": None}}
+    if path.suffix not in undated:
+        raise UnknownName("figure format", path.suffix, undated)
+    with mpl.rc_context(STYLE):
+        figure.savefig(path, dpi=160, metadata=undated[path.suffix])
+
+
+def probe_scatter(
+    records: pd.DataFrame, cells: pd.DataFrame, options: Options | None = None, probe: str = "probe_linear"
+) -> Figure:
+    """Does the cheap number predict the expensive one? Probe against score, a point per row, with Spearman's coefficient."""
+    if probe not in PROBES:
+        raise UnknownName("probe", probe, PROBES)
+    frames = Frames(records, cells, options or Options())
+    place = Place(frames.env, frames.policy)
+    points = []
+    for key in frames.keys:
+        rows = frames.cell_rows(place, key)
+        value = rows[rows.status == "done"][probe].mean()
+        if frames.groups(place, key) and pd.notna(value):
+            points.append((key, float(value), frames.interval(place, key)))
+    if not points:
+        raise BenchmarkError(f"no row in {place.env} with policy {place.policy} has both a score and {PROBES[probe]}")
+    figure, axes = _figure(5.2, 3.6)
+    for index, (key, value, score) in enumerate(points):
+        error = [[score.estimate - score.low], [score.high - score.estimate]]
+        colour, marker = _colour(frames, key, index), MARKERS[index % len(MARKERS)]
+        axes.errorbar(
+            value,
+            score.estimate,
+            yerr=error,
+            color=colour,
+            marker=marker,
+            ms=6,
+            ls="none",
+            elinewidth=1,
+            capsize=2,
+            label=str(key),
+        )
+    compared = [(value, score.estimate) for key, value, score in points if frames.kind(key) != "ceiling"]
+    r = statistics.rank_correlation([x for x, _ in compared], [y for _, y in compared], frames.options.level)
+    axes.set_title(
+        f"{frames.title(place.env)}, {place.policy}\n"
+        f"Spearman {r.estimate:.2f} [{r.low:.2f}, {r.high:.2f}] over {len(compared)} rows, ceiling left out",
+        fontsize=9,
+        loc="left",
+    )
+    axes.set_xlabel(PROBES[probe])
+    axes.set_ylabel(f"score, {frames.options.level:.0%} interval")
+    _legend(axes)
+    return figure
+
+
+def task_bars(records: pd.DataFrame, cells: pd.DataFrame, options: Options | None = None) -> Figure:
+    """Success rate of each task, a group of bars per task, with Wilson intervals."""
+    frames = Frames(records, cells, options or Options())
+    place = Place(frames.env, frames.policy)
+    columns = task_columns(records, place.env)
+    keys = [key for key in frames.keys if frames.groups(place, key)]
+    if not columns or not keys:
+        raise BenchmarkError(f"{place.env} has no results with single tasks to draw")
+    figure, axes = _figure(max(5.2, 0.9 + 0.16 * len(columns) * (len(keys) + 1.5)), 3.2)
+    width = 0.84 / len(keys)
+    for index, key in enumerate(keys):
+        rates = [
+            statistics.interval(frames.groups(place, key, c), frames.rng(c), bounds=(0, 1), level=frames.options.level)
+            for c in columns
+        ]
+        heights = np.array([rate.estimate for rate in rates])
+        error = np.array([[rate.estimate - rate.low for rate in rates], [rate.high - rate.estimate for rate in rates]])
+        at = np.arange(len(columns)) + (index - (len(keys) - 1) / 2) * width
+        axes.bar(
+            at,
+            heights,
+            width * 0.92,
+            yerr=error,
+            color=_colour(frames, key, index),
+            hatch=HATCHES[index // len(COLOURS) % len(HATCHES)],
+            edgecolor="white",
+            linewidth=0,
+            error_kw={"elinewidth": 0.8, "capsize": 1.5},
+            label=str(key),
+        )
+    names = [c.removeprefix("metric/task/").replace("_", " ") for c in columns]
+    axes.set_xticks(range(len(columns)), names, rotation=20, ha="right")
+    axes.set_ylim(0, 1)
+    axes.set_ylabel(f"success rate, {frames.options.level:.0%} interval")
+    axes.set_title(f"{frames.title(place.env)}, {place.policy}", fontsize=9, loc="left")
+    axes.grid(axis="x", visible=False)
+    _legend(axes)
+    return figure
+
+
+def learning_curves(curves: pd.DataFrame, name: str = "loss", env: str | None = None) -> Figure:
+    """A named series over steps: a thin line per seed, a thick one for their mean.
+
+    `curves` has the columns env, method, variant, seed, step, name, value.
+    """
+    env = env or _first(curves, "env", "curve")
+    chosen = curves[(curves.env == env) & (curves.name == name)]
+    if chosen.empty:
+        raise UnknownName("curve", name, set(curves[curves.env == env].name))
+    return _lines(chosen, "step", f"{env}: {name}, pretraining", "step", name)
+
+
+def spectrum(spectra: pd.DataFrame, env: str | None = None) -> Figure:
+    """Eigenvalues of the feature covariance, each as a share of their sum: a collapse falls off a cliff.
+
+    `spectra` has the columns env, method, variant, seed, index (from 1), value.
+    """
+    env = env or _first(spectra, "env", "spectrum")
+    chosen = spectra[spectra.env == env].copy()
+    chosen["value"] /= chosen.groupby(["method", "variant", "seed"]).value.transform("sum")
+    figure = _lines(chosen, "index", f"{env}: feature spectrum", "component", "share of variance")
+    figure.axes[0].set_xscale("log")
+    figure.axes[0].set_yscale("log")
+    return figure
+
+
+def _lines(frame: pd.DataFrame, x: str, title: str, xlabel: str, ylabel: str) -> Figure:
+    figure, axes = _figure(5.2, 3.4)
+    for index, ((method, variant), rows) in enumerate(frame.groupby(["method", "variant"], sort=False)):
+        colour, dash = COLOURS[index % len(COLOURS)], DASHES[index // len(COLOURS) % len(DASHES)]
+        for _, seed in rows.groupby("seed"):
+            axes.plot(seed[x], seed.value, color=colour, lw=0.6, alpha=0.4)
+        middle = rows.groupby(x).value.mean()
+        axes.plot(middle.index, middle, color=colour, ls=dash, lw=1.6, label=str(Key(str(method), str(variant))))
+    axes.set_title(title, fontsize=9, loc="left")
+    axes.set_xlabel(xlabel)
+    axes.set_ylabel(ylabel)
+    _legend(axes)
+    return figure
+
+
+def _first(frame: pd.DataFrame, column: str, noun: str) -> str:
+    if frame.empty:
+        raise BenchmarkError(f"there is no {noun} to draw")
+    return str(frame[column].iloc[0])
+
+
+def _figure(width: float, height: float) -> tuple[Figure, Axes]:
+    with mpl.rc_context(STYLE):
+        figure = Figure(figsize=(width, height), layout="constrained")
+        FigureCanvasAgg(figure)
+        return figure, figure.add_subplot()
+
+
+def _colour(frames: Frames, key: Key, index: int) -> str:
+    return GREY if frames.kind(key) != "row" else COLOURS[index % len(COLOURS)]
+
+
+def _legend(axes: Axes) -> None:
+    axes.legend(loc="center left", bbox_to_anchor=(1.01, 0.5), fontsize=8, handlelength=1.6, frameon=False)

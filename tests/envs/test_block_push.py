@@ -1,0 +1,180 @@
+"""Block pushing: the layout, the score, the cameras and the units are the published ones; the oracle solves it in four ways."""
+
+import numpy as np
+import pytest
+from scipy.spatial.transform import Rotation
+
+from benchmark import conformance, registry
+from benchmark.contracts import EnvConfig
+from envs.block_push import BlockPush
+from envs.block_push.layout import ACTION_UNIT, BLOCKS, TARGETS, Layout, draw_layout
+from envs.block_push.score import Tally
+
+pytest.importorskip("pybullet", reason="python -m pip install -e .[block_push]")
+
+FAR = Layout(np.array([[0.3, -0.2, 0.3], [0.5, -0.2, 0.9]]), np.array([[0.28, 0.2, np.pi], [0.52, 0.2, np.pi]]))
+
+
+@pytest.fixture(scope="module")
+def env():
+    env = BlockPush(EnvConfig(resolution=128))
+    yield env
+    env.close()
+
+
+def play(env, seed):
+    """Runs the oracle; returns the number of steps and the first block and target that came together."""
+    env.reset(seed)
+    oracle, steps, first, over = env.expert(seed), 0, None, False
+    while not over and steps < 300 and (action := oracle.act()) is not None:
+        over = env.step(action.astype(np.float32))
+        steps += 1
+        gaps = np.linalg.norm(env._scene.blocks[:, None, :2] - env._scene.targets[None], axis=-1)
+        if first is None and gaps.min() < 0.05:
+            first = np.unravel_index(gaps.argmin(), (2, 2))
+    return steps, first, oracle.info["order"], over
+
+
+# ------------------------------------------------------------------------------------------------------- the environment
+
+
+def test_keeps_the_promises_of_an_environment():
+    assert registry.envs().get("block_push") is BlockPush
+    assert [result for result in conformance.check(BlockPush) if result.error] == []
+
+
+def test_the_seed_decides_the_layout_alone(env):
+    env.reset(11)
+    first = env.state()
+    np.random.seed(5)  # noqa: NPY002
+    for _ in range(15):
+        env.step(np.array([3, -2], np.float32))
+    env.reset(12)
+    assert not np.array_equal(env.state(), first)
+    env.reset(11)
+    assert np.array_equal(env.state(), first)
+
+
+def test_layouts_lie_where_published():
+    layouts = [draw_layout(np.random.default_rng(seed)) for seed in range(300)]
+    blocks, targets = np.array([x.blocks for x in layouts]), np.array([x.targets for x in layouts])
+    assert (np.abs(blocks[:, :, :2] - [0.4, -0.2]) <= [0.1, 0.15]).all()
+    assert (np.abs(blocks[:, 0, 0] - blocks[:, 1, 0]) > 0.1).all()
+    assert (blocks[..., 2] >= 0).all()
+    assert (blocks[..., 2] <= np.pi).all()
+    assert (np.abs(np.sort(targets[..., 0], axis=1) - [0.28, 0.52]) <= 0.005).all()
+    assert (np.abs(targets[..., 1] - 0.2) <= 0.0075).all()
+    flipped = (targets[:, 0, 0] > targets[:, 1, 0]).mean()
+    assert 0.4 < flipped < 0.6, "the sides of the targets are flipped half of the time"
+
+
+def test_an_action_of_one_moves_the_effector_by_three_centimetres(env):
+    env.reset(0)
+    start = env.proprio()
+    for _ in range(4):
+        env.step(np.array([0, -1], np.float32) * 0.5)
+    for _ in range(5):
+        env.step(np.zeros(2, np.float32))
+    assert np.allclose(env.proprio()[2:] - start[2:], [0, -2 * 0.03], atol=1e-6)
+    assert np.allclose(env.proprio()[:2], env.proprio()[2:], atol=0.005), "the arm has followed the command"
+
+
+def test_the_effector_stays_in_the_workspace(env):
+    env.reset(0)
+    for _ in range(12):
+        env.step(np.array([-3.3, -3.3], np.float32))
+    assert np.allclose(env.proprio()[2:], [0.15, -0.5])
+
+
+def test_a_block_turned_by_a_quarter_has_the_same_state(env):
+    env._scene.reset(FAR)
+    before = env.state()
+    env._scene.reset(Layout(FAR.blocks + [0, 0, np.pi / 2], FAR.targets))
+    assert np.allclose(env.state(), before, atol=2e-3)
+
+
+def test_blocks_lie_where_the_published_cameras_would_see_them():
+    """Pinhole projection with the intrinsics fx = fy = 0.803 widths, against the pixels that are coloured like each block."""
+    env, side = BlockPush(EnvConfig(resolution=224)), 224
+    env._scene.reset(FAR)
+    cameras = [((1, 0, 0.75), (np.pi / 4, np.pi, -np.pi / 2)), ((0.35, 0.7, 0.75), (np.pi / 4, np.pi, 0))]
+    for picture, (position, euler) in zip(env.render().astype(int), cameras, strict=True):
+        red, green, blue = np.moveaxis(picture, -1, 0)
+        seen = [(red > 150) & (abs(green - blue) < 15) & (red > 2 * green) & (green > 40)]
+        seen.append((green > 150) & (abs(red - blue) < 15) & (green > 2 * red) & (red > 40))
+        for mask, (x, y, _) in zip(seen, FAR.blocks, strict=True):
+            at = Rotation.from_euler("xyz", euler).inv().apply(np.array([x, y, 0.02]) - position)
+            column, row = 0.803 * side * at[:2] / at[2] + side / 2
+            rows, columns = np.nonzero(mask[int(row) - 8 : int(row) + 9, int(column) - 8 : int(column) + 9])
+            assert len(rows) > 20, "the block is not where the camera should see it"
+            assert abs(rows.mean() - 8) < 2.5
+            assert abs(columns.mean() - 8) < 2.5
+    env.close()
+
+
+# ------------------------------------------------------------------------------------------------------------- the score
+
+
+def by_the_book(track, targets):
+    """The release's counting, loop by loop, and the number of blocks in targets at one time by trying both assignments."""
+    entered, best = [[False] * 2, [False] * 2], 0
+    for blocks in track:
+        for t in range(2):
+            for b in range(2):
+                if not entered[t][b] and np.linalg.norm(blocks[b] - targets[t]) < 0.05:
+                    entered[t][b] = True
+        for assignment in ((0, 1), (1, 0)):
+            best = max(best, sum(np.linalg.norm(blocks[b] - targets[t]) < 0.05 for b, t in enumerate(assignment)))
+    return best, sum(map(sum, entered))
+
+
+def test_score_agrees_with_counting_by_hand():
+    targets, seen = FAR.targets[:, :2], set()
+    for seed in range(300):
+        rng = np.random.default_rng(seed)
+        track = targets[rng.integers(0, 2, (rng.integers(1, 6), 2))] + rng.normal(0, 0.05, (1, 2, 2))
+        tally = Tally()
+        for blocks in track:
+            tally.see(blocks, targets)
+        scores = tally.scores()
+        assert (scores["blocks"], scores["entered"]) == by_the_book(track, targets)
+        assert scores["success"] == (scores["blocks"] == 2) == tally.complete
+        seen.add((scores["blocks"], scores["entered"]))
+    assert {(1, 2), (2, 2), (2, 4), (0, 0)} <= seen, "the cases that tell the scores apart"
+
+
+def test_one_block_in_two_targets_in_turn_counts_once():
+    targets, away, tally = FAR.targets[:, :2], np.array([0.4, -0.3]), Tally()
+    for place in (targets[0], away, targets[1], away, targets[0], away):
+        tally.see(np.array([place, away]), targets)
+    assert tally.scores() == {"blocks": 1, "blocks_at_end": 0, "entered": 2, "success": 0}
+
+
+# ------------------------------------------------------------------------------------------------------------ the oracle
+
+
+def test_oracle_chooses_all_four_ways_equally(env):
+    env.reset(0)
+    orders = [tuple(env.expert(seed).info["order"]) for seed in range(200)]
+    counts = [orders.count(order) for order in set(orders)]
+    assert len(counts) == 4
+    assert min(counts) > 30
+
+
+@pytest.mark.parametrize("seed", [0, 1, 2, 3, 1 << 61 | 9])
+def test_oracle_delivers_both_blocks_as_announced(env, seed):
+    steps, (block, target), order, over = play(env, seed)
+    assert over
+    assert env.score()["blocks"] == 2
+    assert env.score()["success"] == 1
+    assert steps < 250
+    assert order[0] == f"{BLOCKS[block]} to {TARGETS[target]}"
+
+
+def test_oracle_stays_below_the_published_speed(env):
+    env.reset(5)
+    oracle = env.expert(5)
+    for _ in range(60):
+        action = oracle.act()
+        assert np.linalg.norm(action) * ACTION_UNIT <= 0.035 + 1e-9
+        env.step(action.astype(np.float32))
