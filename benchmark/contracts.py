@@ -340,7 +340,9 @@ class Episode:
 
 
 class Expert(ABC):
-    """A scripted demonstrator for one episode."""
+    """A scripted demonstrator for one episode. What it sets in `info` (JSON values) is kept with the demonstration."""
+
+    info: Mapping[str, Any] = {}
 
     @abstractmethod
     def act(self) -> np.ndarray | None:

@@ -85,25 +85,41 @@ def _egl_works() -> bool:
 # --------------------------------------------------------------------------------------------------------------- meshes
 
 
-def simplified(model: Any, cell: float, least: int = 500) -> Any:
-    """A copy of a model for pictures only: in meshes of at least `least` faces, all vertices within a cube of side `cell` move
-    to their mean, and the faces that collapse are dropped."""
+def simplified(model: Any, cell: float, texels: int, least: int = 500) -> Any:
+    """A copy of a model for pictures only. In meshes of at least `least` faces all vertices within a cube of side `cell` move to
+    their mean and the faces that collapse are dropped; textures are averaged down to a width of `texels`."""
     model = copy.copy(model)
     for mesh in np.flatnonzero(model.mesh_facenum >= least):
-        vertices = model.mesh_vert[model.mesh_vertadr[mesh] :][: model.mesh_vertnum[mesh]]
-        _, cluster = np.unique(np.floor(vertices / cell), axis=0, return_inverse=True)
-        cluster = cluster.ravel()
-        sums = np.stack([np.bincount(cluster, column) for column in vertices.T], 1)
-        vertices[:] = (sums / np.bincount(cluster)[:, None])[cluster]
-
-        start, count = model.mesh_faceadr[mesh], model.mesh_facenum[mesh]
-        corners = np.sort(cluster[model.mesh_face[start : start + count]], axis=1)
-        _, distinct = np.unique(corners, axis=0, return_index=True)
-        kept = distinct[(np.diff(corners[distinct], axis=1) > 0).all(axis=1)]
-        for per_face in (model.mesh_face, model.mesh_facenormal, model.mesh_facetexcoord):
-            per_face[start : start + len(kept)] = per_face[start + kept]
-        model.mesh_facenum[mesh] = len(kept)
+        _cluster(model, mesh, cell)
+    for texture in np.flatnonzero(model.tex_width >= 2 * texels):
+        _shrink(model, texture, model.tex_width[texture] // texels)
     return model
+
+
+def _cluster(model: Any, mesh: int, cell: float) -> None:
+    vertices = model.mesh_vert[model.mesh_vertadr[mesh] :][: model.mesh_vertnum[mesh]]
+    _, cluster = np.unique(np.floor(vertices / cell), axis=0, return_inverse=True)
+    cluster = cluster.ravel()
+    sums = np.stack([np.bincount(cluster, column) for column in vertices.T], 1)
+    vertices[:] = (sums / np.bincount(cluster)[:, None])[cluster]
+
+    start, count = model.mesh_faceadr[mesh], model.mesh_facenum[mesh]
+    corners = np.sort(cluster[model.mesh_face[start : start + count]], axis=1)
+    _, distinct = np.unique(corners, axis=0, return_index=True)
+    kept = distinct[(np.diff(corners[distinct], axis=1) > 0).all(axis=1)]
+    for per_face in (model.mesh_face, model.mesh_facenormal, model.mesh_facetexcoord):
+        per_face[start : start + len(kept)] = per_face[start + kept]
+    model.mesh_facenum[mesh] = len(kept)
+
+
+def _shrink(model: Any, texture: int, factor: int) -> None:
+    start = model.tex_adr[texture]
+    height, width, channels = (int(field[texture]) for field in (model.tex_height, model.tex_width, model.tex_nchannel))
+    image = model.tex_data[start : start + height * width * channels].reshape(height, width, channels)
+    height, width = height // factor, width // factor
+    blocks = image[: height * factor, : width * factor].reshape(height, factor, width, factor, channels)
+    model.tex_data[start : start + height * width * channels] = blocks.mean((1, 3)).round().ravel()
+    model.tex_height[texture], model.tex_width[texture] = height, width
 
 
 # ------------------------------------------------------------------------------------------------------------- pictures
@@ -124,7 +140,8 @@ class Renderer:
         model.vis.global_.offwidth = model.vis.global_.offheight = resolution
         self._options = mujoco.MjvOption()
         self._scene = mujoco.MjvScene(model, maxgeom=model.ngeom + 100)
-        self._scene.flags[[mujoco.mjtRndFlag.mjRND_SHADOW, mujoco.mjtRndFlag.mjRND_REFLECTION]] = 0
+        for costly in (mujoco.mjtRndFlag.mjRND_SHADOW, mujoco.mjtRndFlag.mjRND_REFLECTION):
+            self._scene.flags[costly] = 0
         self._area = mujoco.MjrRect(0, 0, resolution, resolution)
         _make_current()
         self._buffers = mujoco.MjrContext(model, mujoco.mjtFontScale.mjFONTSCALE_50)

@@ -4,7 +4,7 @@
 
 A file keeps the name its publisher gave it, so that one downloaded by hand and dropped there is as good as a fetched one.
 Nothing is fetched unless `weights fetch` asks for it. A file is refused, by name and with the command that mends it, unless it
-has the published checksum (where one was published), holds tensors and no code, and gives every parameter of the network a
+has the published checksum (where one is known), holds tensors and no code, and gives every parameter of the network a
 value of the right shape, with none left over. Many public loaders skip that last check and return a half-random network.
 """
 
@@ -48,7 +48,7 @@ class Weights:
     source: str
     network: Callable[[int], nn.Module]  # input size in pixels -> the network that the tensors belong to
     megabytes: int | None = None  # about; None where the publisher does not say
-    checksum: str = ""  # "sha256:..." or "md5:...", whole or the beginning, as published; empty where nothing was
+    checksum: str = ""  # "sha256:..." or "md5:...", whole or its beginning; empty where none is known
     under: str = ""  # the file holds a dict, the tensors are this entry
     prefix: str = ""  # of the names of the tensors wanted
     ignore: tuple[str, ...] = ()  # prefixes of tensors that belong to something else: heads, decoders, language models
@@ -90,7 +90,7 @@ def list_weights() -> list[dict[str, Any]]:
             "file": weights.file,
             "megabytes": weights.megabytes,
             "licence": weights.licence,
-            "checksum": weights.checksum or "not published",
+            "checksum": weights.checksum or "none known",
             "source": weights.source,
             "path": str(path_of(weights)),
         }
@@ -103,7 +103,7 @@ def verify(name: str) -> str:
     weights = _get(name)
     load(weights, weights.network(NATIVE))
     kind = weights.checksum.partition(":")[0]
-    return f"{kind} and all tensors match" if kind else "all tensors match; its publisher gives no checksum"
+    return f"{kind} and all tensors match" if kind else "all tensors match; no checksum is known for it"
 
 
 def _get(name: str) -> Weights:

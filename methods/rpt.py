@@ -87,7 +87,7 @@ class Heads(nn.Module):
         return torch.stack(errors).mean()
 
 
-def draw_masks(shape: tuple[int, int, int], low: float, high: float, rng: torch.Generator) -> Tensor:
+def draw_masks(shape: Sequence[int], low: float, high: float, rng: torch.Generator) -> Tensor:
     """(B, T, slots), True where masked: a ratio for each sequence, then every token by itself."""
     ratio = low + (high - low) * torch.rand(shape[0], 1, 1, generator=rng, device=rng.device)
     return torch.rand(*shape, generator=rng, device=rng.device) < ratio
@@ -229,8 +229,8 @@ class RPTSensorimotor(Method):
         "smoke": SMOKE | {"features": "random"},
         "quick": SMALL | {"width": WIDTHS["quick"], "size": 112},
         "standard": SMALL | {"width": WIDTHS["standard"], "size": 112},
-        # RPT, section 3: 4e-4, 0.01, 300 epochs of which 50 are warm-up. Its batch of 4096 sequences is for stored features; ours
-        # are computed anew in every step. As many passes over the frames as BYOL's 200 epochs.
+        # RPT, section 3: 4e-4, 0.01, 300 epochs of which 50 are warm-up. Its batch of 4096 sequences is for stored features;
+        # ours are computed anew in every step. As many passes over the frames as BYOL's 200 epochs.
         "paper": {"lr": 4e-4, "weight_decay": 0.01, "batch_size": 256, "epochs": 12.5, "warmup": 1 / 6},
     }
     variants = {"random_features": {"features": "random"}}

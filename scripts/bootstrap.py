@@ -38,9 +38,8 @@ def main(arguments: list[str]) -> int:
     if not install():
         return 1
     if verb == "run":
-        return subprocess.call(
-            [PYTHON, "-m", "benchmark", "run", *(rest or ["--methods", "all", "--envs", "kitchen"])], cwd=ROOT
-        )
+        rest = rest or ["--methods", "all", "--envs", "kitchen"]
+        return subprocess.call([PYTHON, "-m", "benchmark", "run", *rest], cwd=ROOT)
     if verb == "test":
         return subprocess.call([PYTHON, "-m", "pytest", *rest], cwd=ROOT)
     print(f"ready: {PYTHON.relative_to(ROOT)} -m benchmark --help")
@@ -50,7 +49,7 @@ def main(arguments: list[str]) -> int:
 def missing(verb: str) -> list[str]:
     """What has to be mended first, each with the command that mends it."""
     problems = []
-    if sys.version_info < (3, 11):
+    if sys.version_info < (3, 11):  # noqa: UP036 - this file runs before anything has checked
         version = ".".join(map(str, sys.version_info[:2]))
         problems.append(f"Python {version} is too old, 3.11 is needed: sudo apt-get install python3.11 python3.11-venv")
     if importlib.util.find_spec("ensurepip") is None:
@@ -81,7 +80,7 @@ def install() -> bool:
         if subprocess.call(command, env=environment) != 0:
             print(
                 f"\nsetting up failed at: {' '.join(map(str, command))}\n"
-                "The messages above say why. Without a network nothing can be installed; after a broken download just run this again.",
+                "The messages above say why. It takes a network; after a broken download run this again.",
                 file=sys.stderr,
             )
             return False

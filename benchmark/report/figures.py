@@ -92,7 +92,7 @@ def probe_scatter(
         loc="left",
     )
     axes.set_xlabel(PROBES[probe])
-    axes.set_ylabel(f"score, {frames.options.level:.0%} interval")
+    axes.set_ylabel(f"score, {100 * frames.options.level:g} % interval")
     _legend(axes)
     return figure
 
@@ -130,7 +130,7 @@ def task_bars(records: pd.DataFrame, cells: pd.DataFrame, options: Options | Non
     names = [c.removeprefix("metric/task/").replace("_", " ") for c in columns]
     axes.set_xticks(range(len(columns)), names, rotation=20, ha="right")
     axes.set_ylim(0, 1)
-    axes.set_ylabel(f"success rate, {frames.options.level:.0%} interval")
+    axes.set_ylabel(f"success rate, {100 * frames.options.level:g} % interval")
     axes.set_title(f"{frames.title(place.env)}, {place.policy}", fontsize=9, loc="left")
     axes.grid(axis="x", visible=False)
     _legend(axes)

@@ -235,7 +235,7 @@ class Frames:
         shown = [(groups, self.bounds(place.env)) for place in places for groups in self._all_groups(place)]
         what = "Mean" if self.options.statistic == "mean" else "Interquartile mean"
         sentences.append(
-            f"{what} and {self.options.level:.0%} interval ({'Wilson' if rates else self._kind_of_interval(shown)})."
+            f"{what} and {100 * self.options.level:g} % interval ({'Wilson' if rates else self._kind_of_interval(shown)})."
         )
         if all(len(groups) == 1 for groups, _ in shown):
             sentences.append("One training seed: the intervals cover episodes only.")

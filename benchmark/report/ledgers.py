@@ -179,7 +179,7 @@ def power(records: pd.DataFrame, cells: pd.DataFrame, options: Options) -> Table
         columns.append(Column("episodes_needed", f"episodes for {options.difference:g}"))
     caption = (
         f"{frames.title(place.env)}, policy {place.policy}: the smallest difference between two rows that is found with "
-        f"{POWER:.0%} power at level {1 - options.level:.2g}, episodes per seed. Variance of a score between episodes "
+        f"{100 * POWER:g} % power at level {1 - options.level:.2g}, episodes per seed. Variance of a score between episodes "
         f"{variances.within:.3g}, between seeds {variances.between:.3g} (averaged over rows); rows taken as independent."
     )
     return Table("power", caption, "Seeds", tuple(columns), tuple(rows))
@@ -215,7 +215,7 @@ def real(trials: pd.DataFrame, options: Options | None = None) -> Table:
         rows += [row(str(task), of_task, "row") for task, of_task in part.groupby("task", sort=False)]
         rows.append(row(f"{robot} total".strip(), part, "total"))
     caption = (
-        f"Real trials: successes, and {options.level:.0%} Wilson interval of the rate. Totals pool tasks; they hold for "
+        f"Real trials: successes, and {100 * options.level:g} % Wilson interval of the rate. Totals pool tasks; they hold for "
         "this mix of tasks."
     )
     return Table("real", caption, "Task", tuple(Column(m, m) for m in methods), tuple(rows))

@@ -151,7 +151,7 @@ def _exact(cell: Cell) -> str:
 LATEX = {
     "\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_", "{": r"\{", "}": r"\}",
     "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "<": r"\textless{}", ">": r"\textgreater{}",
-    "|": r"\textbar{}", '"': "''", "'": r"\textquotesingle{}", "`": r"\textasciigrave{}",
+    "|": r"\textbar{}", '"': "''", "`": r"\textasciigrave{}",
     "—": "---", "–": "--", "±": r"$\pm$", "×": r"$\times$", "·": r"$\cdot$", "≥": r"$\geq$", "≤": r"$\leq$",
     "≈": r"$\approx$", "∞": r"$\infty$", "→": r"$\to$", "−": r"$-$", "µ": r"\textmu{}", "²": r"\textsuperscript{2}",
     "…": r"\ldots{}", "\n": " ",
@@ -180,11 +180,14 @@ def to_latex(table: Table) -> str:
     def line(row: Row) -> str:
         style = {"ceiling": r"\textit", "floor": r"\textit", "total": r"\textbf"}.get(row.kind, "")
         cells = [marked(c.text, c.notes, r"\textbf" if c.strong else "") for c in row.cells]
-        return " & ".join([marked(_label(row), row.notes, style), *cells]) + r" \\"
+        return joined([marked(_label(row), row.notes, style), *cells])
 
-    # a bracket after the end of a line would be read as its optional argument
-    groups = ["\n".join(re.sub(r"^([\[*])", r"{}\1", line(row)) for row in rows) for _, rows in _groups(table)]
-    heading = " & ".join(latex_escape(text) for text in [table.stub, *(c.heading for c in table.columns)]) + r" \\"
+    def joined(cells: Sequence[str]) -> str:
+        # a bracket or star after the end of the line before would be read as its optional argument
+        return re.sub(r"^([\[*])", r"{}\1", " & ".join(cells)) + r" \\"
+
+    groups = ["\n".join(map(line, rows)) for _, rows in _groups(table)]
+    heading = joined([latex_escape(text) for text in [table.stub, *(c.heading for c in table.columns)]])
     small = [latex_escape(remark) for remark in table.remarks]
     small += [rf"\textsuperscript{{{i}}} {latex_escape(note)}" for i, note in enumerate(table.notes, 1)]
     return "\n".join(

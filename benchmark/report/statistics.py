@@ -243,12 +243,13 @@ def ratio(
     draws: int = DRAWS,
 ) -> Interval:
     """The quotient of two means, both uncertain; unbounded above where the denominator may be zero."""
+    bottom = float(mean(_padded(whole).reshape(-1)))
+    if bottom <= 0:
+        return Interval(np.nan, 0.0, np.inf, _covers(whole))
     above, below = joint_replicates([part, whole], rng, bounds=bounds, draws=draws)
     with np.errstate(divide="ignore", invalid="ignore"):
         drawn = np.where(below > 0, above / below, np.inf)
-    bottom = float(mean(_padded(whole).reshape(-1)))
-    estimate = float(mean(_padded(part).reshape(-1))) / bottom if bottom > 0 else np.nan
-    return _percentiles(estimate, drawn, level, _covers(whole))
+    return _percentiles(float(mean(_padded(part).reshape(-1))) / bottom, drawn, level, _covers(whole))
 
 
 def ranks(

@@ -74,7 +74,7 @@ class Recorder:
         if steps == 0:
             raise ValueError("the expert finished before its first action")
         score = checked_score(env.score(), self._spec.metric)
-        return {**getattr(expert, "info", {}), "seed": seed, "steps": steps, "score": score}
+        return {**expert.info, "seed": seed, "steps": steps, "score": score, "simulator": env.describe()}
 
 
 @dataclass

@@ -33,6 +33,7 @@ class Reply(NamedTuple):
 
     score: dict[str, float] | None = None
     error: str | None = None
+    simulator: dict[str, str] | None = None
 
     @property
     def over(self) -> bool:
@@ -80,7 +81,7 @@ class Simulators:
             self._steps[slot] += 1
         self._pulse.beat(slot)
         if over or self._steps[slot] >= self._spec.max_steps:
-            return Reply(score=checked_score(env.score(), self._spec.metric))
+            return Reply(score=checked_score(env.score(), self._spec.metric), simulator=env.describe())
         self._observations.put(slot, env, order.render)
         return Reply()
 

@@ -47,3 +47,4 @@ class Outcome:
     steps: int
     score: dict[str, float] | None  # None if the simulator crashed
     error: str | None = None
+    simulator: dict[str, str] | None = None  # what it described itself as, for the manifest

@@ -101,7 +101,7 @@ class _Rollout:
             raise ValueError(f"the controller's actions have shape {actions.shape}, expected {expected}")
         for slot in [slot for slot in self._running if not np.isfinite(actions[slot]).all()]:
             self._pool.abandon(slot)
-            self._end(slot, None, f"the controller's action at step {self._running[slot].steps} is NaN or infinite")
+            self._end(slot, Reply(error=f"the controller's action at step {self._running[slot].steps} is NaN or infinite"))
         clipped = np.clip(actions, self._low, self._high)
         for running in self._running.values():
             running.steps += 1
@@ -124,13 +124,13 @@ class _Rollout:
         for slot, reply in sorted(replies.items()):
             running = self._running[slot]
             if reply.over:
-                self._end(slot, reply.score, reply.error)
+                self._end(slot, reply)
             elif running.episode in self._record:
                 running.film.append(self._pool.observations.frames[slot].copy())
 
-    def _end(self, slot: int, score: dict[str, float] | None, error: str | None) -> None:
+    def _end(self, slot: int, reply: Reply) -> None:
         running = self._running.pop(slot)
-        outcome = Outcome(running.episode, self._seeds[running.episode], running.steps, score, error)
+        outcome = Outcome(running.episode, self._seeds[running.episode], running.steps, *reply)
         self.outcomes.append(outcome)
         if running.film:
             self.films[running.episode] = np.stack(running.film)

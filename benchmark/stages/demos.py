@@ -27,10 +27,11 @@ def run(context: Context) -> dict[str, Any]:
         raise BenchmarkError(f"{cls.name} has no demonstrations '{config.demonstrations}'; it has {', '.join(cls.sources)}")
     episodes = _scripted(context, cls, config) if config.demonstrations == "scripted" else _recorded(context, cls, config)
     writer = DemosWriter(context.out, data)
-    scores, steps = [], []
+    scores, steps, simulator = [], [], None
     for episode in episodes:
         writer.add(episode)
         steps.append(len(episode.actions))
+        simulator = simulator or episode.info.get("simulator")
         scores.append(episode.info.get("score", {}).get(spec.metric))
     writer.finish()
     known = [s for s in scores if s is not None]
@@ -41,6 +42,7 @@ def run(context: Context) -> dict[str, Any]:
         "mean_steps": float(np.mean(steps)),
         "mean_score": float(np.mean(known)) if known else None,
         "metric": spec.metric,
+        "simulator": simulator,
     }
 
 

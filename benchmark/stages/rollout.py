@@ -36,6 +36,7 @@ def run(context: Context) -> dict[str, Any]:
         "episodes": len(outcomes),
         "crashed": sum(o.score is None for o in outcomes),
         "mean_score": float(np.mean(scores)),
+        "simulator": next((o.simulator for o in outcomes if o.simulator), None),
         "policy_ms": controller.latency()["policy_call_ms"] / context.params["slots"],
     }
 

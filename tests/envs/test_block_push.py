@@ -89,7 +89,7 @@ def test_the_effector_stays_in_the_workspace(env):
 def test_a_block_turned_by_a_quarter_has_the_same_state(env):
     env._scene.reset(FAR)
     before = env.state()
-    env._scene.reset(Layout(FAR.blocks + [0, 0, np.pi / 2], FAR.targets))
+    env._scene.reset(Layout(FAR.blocks + np.array([0, 0, np.pi / 2]), FAR.targets))
     assert np.allclose(env.state(), before, atol=2e-3)
 
 

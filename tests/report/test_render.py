@@ -1,0 +1,192 @@
+"""One small table in every style: golden where people read it, parsed where programs do."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import shutil
+import subprocess
+from html.parser import HTMLParser
+
+import pytest
+from rich.console import Console
+
+from benchmark.errors import UnknownName
+from benchmark.report.published import published_table
+from benchmark.report.render import latex_escape, to_rich
+from benchmark.report.table import DASH, Cell, Column, Row, Table, shown
+
+TABLE = Table(
+    name="main",
+    caption="Scores of 10 episodes; 95 % interval.",
+    stub="Method",
+    columns=(Column("kitchen/mlp", "Kitchen /4"), Column("frames", "Frames seen"), Column("status", "Status", "left")),
+    rows=(
+        Row("state", (shown(3.1, 2.5, 3.75), Cell("0", 0.0), Cell("agrees")), "ceiling"),
+        Row("dynamo:no_forward", (shown(1.5, 1, 2, notes=("2 of 9 crashed",), strong=True), Cell("40k", 4e4), Cell(DASH))),
+        Row("r3m", (Cell(DASH, notes=("missing: run x --y",)), Cell(DASH), Cell(DASH, notes=("2 of 9 crashed",)))),
+        Row("random", (shown(1, 1, float("inf")), Cell("0", 0.0), Cell("a|b*<c>")), "floor"),
+    ),
+    remarks=("Bold or *: best.",),
+)
+
+MARKDOWN = r"""| Method | Kitchen /4 | Frames seen | Status |
+| :--- | ---: | ---: | :--- |
+| *state (ceiling: sees the simulator state)* | 3.10 [2.50, 3.75] | 0 | agrees |
+| dynamo:no_forward | **1.50 [1.00, 2.00]**¹ | 40k | — |
+| r3m | —² | — | —¹ |
+| *random (floor: not trained)* | 1.00 [1.00, ∞] | 0 | a\|b\*&lt;c> |
+
+Scores of 10 episodes; 95 % interval.
+
+Bold or \*: best.
+
+¹ 2 of 9 crashed  
+² missing: run x --y"""  # noqa: W291 - two spaces break a line in Markdown
+
+TEXT = """
+ Method                                              Kitchen /4   Frames seen   Status
+ ──────────────────────────────────────────────────────────────────────────────────────
+ state (ceiling: sees the simulator state)    3.10 [2.50, 3.75]             0   agrees
+
+ dynamo:no_forward                           *1.50 [1.00, 2.00]¹          40k   —
+ r3m                                                         —²             —   —¹
+
+ random (floor: not trained)                     1.00 [1.00, ∞]             0   a|b*<c>
+
+Scores of 10 episodes; 95 % interval.
+Bold or *: best.
+¹ 2 of 9 crashed
+² missing: run x --y"""
+
+CSV = """method,kind,kitchen/mlp,kitchen/mlp_low,kitchen/mlp_high,frames,status,notes
+state,ceiling,3.1,2.5,3.75,0,agrees,
+dynamo:no_forward,row,1.5,1.0,2.0,40000.0,,2 of 9 crashed
+r3m,row,,,,,,missing: run x --y; 2 of 9 crashed
+random,floor,1.0,1.0,inf,0,a|b*<c>,"""
+
+LATEX = r"""\begin{table}[t]
+\centering
+\caption{Scores of 10 episodes; 95 \% interval.}
+\label{tab:main}
+\begin{tabular}{lrrl}
+\toprule
+Method & Kitchen /4 & Frames seen & Status \\
+\midrule
+\textit{state (ceiling: sees the simulator state)} & 3.10 [2.50, 3.75] & 0 & agrees \\
+\midrule
+dynamo:no\_forward & \textbf{1.50 [1.00, 2.00]}\textsuperscript{1} & 40k & --- \\
+r3m & ---\textsuperscript{2} & --- & ---\textsuperscript{1} \\
+\midrule
+\textit{random (floor: not trained)} & 1.00 [1.00, $\infty$] & 0 & a\textbar{}b*\textless{}c\textgreater{} \\
+\bottomrule
+\end{tabular}
+\par\smallskip{\footnotesize\raggedright Bold or *: best.\par}
+\par\smallskip{\footnotesize\raggedright \textsuperscript{1} 2 of 9 crashed\par}
+\par\smallskip{\footnotesize\raggedright \textsuperscript{2} missing: run x -{}-y\par}
+\end{table}"""
+
+
+@pytest.mark.parametrize(("style", "expected"), [("md", MARKDOWN), ("text", TEXT), ("csv", CSV), ("latex", LATEX)])
+def test_golden(style, expected):
+    assert TABLE.render(style) == expected
+
+
+def test_csv_round_trip():
+    rows = list(csv.DictReader(io.StringIO(TABLE.render("csv"))))
+    for row, source in zip(rows, TABLE.rows, strict=True):
+        assert row["method"] == source.label
+        score = source.cells[0]
+        ends = [float(row[f"kitchen/mlp{end}"]) if row["kitchen/mlp"] else None for end in ("", "_low", "_high")]
+        assert ends == [score.value, score.low, score.high]
+
+
+def test_json_holds_everything():
+    loaded = json.loads(TABLE.render("json"))
+    assert loaded["notes"] == ["2 of 9 crashed", "missing: run x --y"] == TABLE.notes
+    assert loaded["rows"][1]["cells"][0] == {
+        "text": "1.50 [1.00, 2.00]", "value": 1.5, "low": 1, "high": 2, "notes": ["2 of 9 crashed"], "strong": True,
+    }  # fmt: skip
+    assert loaded["rows"][3]["cells"][0]["high"] is None  # JSON has no infinity
+
+
+class Page(HTMLParser):
+    """Checks that tags nest, and gathers cells and the ids that links point to."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.open, self.cells, self.ids, self.links, self.bodies, self.text = [], [], set(), set(), [], []
+        self.feed(text)
+        assert not self.open
+
+    def handle_starttag(self, tag, attrs):
+        known = dict(attrs)
+        self.open.append(tag)
+        self.ids |= {known["id"]} if "id" in known else set()
+        self.links |= {known["href"].removeprefix("#")} if "href" in known else set()
+        self.cells += [known] if tag == "td" else []
+        self.bodies += [known["class"]] if tag == "tbody" else []
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        self.text.append(data)
+
+
+def test_html_nests_escapes_and_links_its_notes():
+    page = Page(TABLE.render("html"))
+    assert page.links <= page.ids
+    assert page.bodies == ["ceiling", "row", "floor"]
+    assert page.cells[0] == {"class": "right", "data-value": "3.1", "data-low": "2.5", "data-high": "3.75"}
+    assert "a|b*<c>" in page.text
+    hostile = Table("x", "<script>alert(1)</script>", "&", (Column('"', "<b>"),), (Row("<i>", (Cell("<u>"),)),))
+    assert not {"<script", "<i>", "<u>", "<b>"} & set(hostile.render("html").replace("<script>", "<script").split())
+    assert "<script>alert(1)</script>" in Page(hostile.render("html")).text
+
+
+def test_terminal_shows_brackets_and_keeps_its_width():
+    console = Console(width=60, force_terminal=True, color_system="standard")
+    with console.capture() as captured:
+        console.print(to_rich(TABLE))
+    lines = captured.get().splitlines()
+    assert "[2.50," in captured.get()
+    assert "\x1b[1m" in captured.get()  # bold
+    assert max(len(line) for line in lines) < 120
+    assert "\x1b" not in TABLE.render("text")
+    assert "\x1b" in TABLE.render("text", terminal=True)
+    assert "\x1b" not in TABLE.render("csv", terminal=True)
+
+
+def test_unknown_style_and_ragged_rows_are_refused():
+    with pytest.raises(UnknownName, match="did you mean latex"):
+        TABLE.render("latx")
+    with pytest.raises(ValueError, match="short"):
+        Table("x", "", "", (Column("a", "a"),), (Row("short", ()),))
+
+
+def test_latex_escapes_every_special_character():
+    specials = "\\ & % $ # _ { } ~ ^ < > | \" ' ` -- — ± × ≥ µ ∞ ☃ é"
+    escaped = latex_escape(specials)
+    assert escaped.split()[1:8] == [r"\&", r"\%", r"\$", r"\#", r"\_", r"\{", r"\}"]
+    assert r"-{}-" in escaped
+    assert "[U+2603]" in escaped
+    assert escaped.isascii() or set(escaped) - set(map(chr, range(128))) == {"é"}
+
+
+@pytest.mark.skipif(shutil.which("pdflatex") is None, reason="no TeX on this machine")
+def test_latex_compiles(tmp_path):
+    hostile = "\\ & % $ # _ { } ~ ^ < > | \" ' ` -- — – ± × · ≥ ≤ ≈ ∞ → − µ ² … ☃ é [x] *"
+    cells = (Cell("[1, 2]", notes=(hostile,)), Cell(hostile, strong=True))
+    rows = (Row("[a]", cells), Row("*b", cells, "floor"), Row(hostile, cells, "total", (hostile,)))
+    columns = (Column("a", "[h]"), Column("b", hostile, "left"))
+    tables = [TABLE, Table("hard", hostile, "[Method]", columns, rows, (hostile,)), published_table("main"), published_table("real")]
+    body = "\n".join(table.render("latex") for table in tables)
+    preamble = r"\documentclass{article}\usepackage{booktabs,textcomp}\begin{document}"
+    (tmp_path / "t.tex").write_text(f"{preamble}\n{body}\n\\end{{document}}\n")
+    run = subprocess.run(
+        ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "t.tex"], cwd=tmp_path, capture_output=True, text=True, timeout=120
+    )
+    assert run.returncode == 0, run.stdout[-2000:]
+    assert "Missing character" not in (tmp_path / "t.log").read_text()
