@@ -96,6 +96,15 @@ def parser() -> argparse.ArgumentParser:
     _format(make, "text", "json")
     _verb(_common(make), verbs.data_make)
 
+    weights = _actions(add("weights", **_doc(verbs.weights_list)))
+    known = weights.add_parser("list", **_doc(verbs.weights_list))
+    _format(known, "text", "json")
+    _verb(known, verbs.weights_list)
+    for name, function in (("fetch", verbs.weights_fetch), ("verify", verbs.weights_verify)):
+        sub = weights.add_parser(name, **_doc(function))
+        sub.add_argument("name", help="a method, as in `weights list`")
+        _verb(_common(sub), function)
+
     results = _actions(add("results", **_doc(verbs.results_ls)))
     ls = results.add_parser("ls", **_doc(verbs.results_ls))
     show = results.add_parser("show", **_doc(verbs.results_show))

@@ -166,6 +166,7 @@ class Method(nn.Module, ABC):
     presets: ClassVar[Presets] = {}
     variants: ClassVar[Mapping[str, Mapping[str, Any]]] = {}  # named ablations: variant -> overrides of Config fields
     learns: ClassVar[bool] = True
+    seeded: ClassVar[bool] = True  # False: the same encoder whatever the seed, so it is built and embedded once
     privileged: ClassVar[bool] = False  # sees the simulator state; shown apart in tables
     source: ClassVar[str] = ""  # paper section or repository the recipe comes from, for `list methods`
 

@@ -42,7 +42,11 @@ def gl_backend() -> str:
     for name in candidates:
         if _works(name):
             return name
-    asked = f"MUJOCO_GL={wanted} asks for {wanted.upper()}, which does not work here" if wanted else "no way to render: neither EGL nor OSMesa works"
+    asked = (
+        f"MUJOCO_GL={wanted} asks for {wanted.upper()}, which does not work here"
+        if wanted
+        else "no way to render: neither EGL nor OSMesa works"
+    )
     raise Missing(f"{asked}. Mend it with: {' or: '.join(INSTALL[name] for name in candidates)}")
 
 

@@ -168,24 +168,25 @@ class _Builder:
     def _chain(self, method: type[Method], method_config: Any, policy: type[Policy], cell: Cell) -> list[Stage]:
         config = self.config
         name = f"{method_label(cell.method, cell.variant)} · {cell.env}"
+        encoder = f"{name} · seed {cell.seed}" if method.seeded else name
         demos = demos_stage(cell.env, self.env_config)
         split = asdict(config.split)
         pretrain_params: dict[str, Any] = {
             "method": cell.method,
             "variant": cell.variant,
             "config": as_params(method_config),
-            "seed": cell.seed,
+            "seed": cell.seed if method.seeded else 0,
         }
         if method.learns:
             budget = asdict(config.pretrain)
             budget["precision"] = resolve_precision(budget["precision"], self.device)
             pretrain_params |= {"budget": budget, "split": split, "device": self.device}
-        pretrain = _stage("pretrain", f"pretrain · {name} · seed {cell.seed}", pretrain_params, {"demos": demos.key}, method)
+        pretrain = _stage("pretrain", f"pretrain · {encoder}", pretrain_params, {"demos": demos.key}, method)
         both = {"demos": demos.key, "pretrain": pretrain.key}
         embed_params = {**asdict(config.embed), "device": self.device}
-        embed = _stage("embed", f"embed · {name} · seed {cell.seed}", embed_params, both, method)
+        embed = _stage("embed", f"embed · {encoder}", embed_params, both, method)
         features = {"demos": demos.key, "embed": embed.key}
-        probe = _stage("probe", f"probe · {name} · seed {cell.seed}", {"split": split}, features)
+        probe = _stage("probe", f"probe · {encoder}", {"split": split}, features)
         fit_params = {
             "policy": cell.policy,
             "config": as_params(config.policy[cell.policy]),

@@ -66,6 +66,8 @@ class Registry(Generic[T]):
         if not (inspect.isclass(cls) and issubclass(cls, self.base)):
             raise BenchmarkError(f"{cls!r} is registered as a {self.kind} but is not a subclass of {self.base.__name__}")
         name = cls.name  # type: ignore[attr-defined]
+        if not name.isidentifier():
+            raise BenchmarkError(f"{_origin(cls)}: the name '{name}' must be made of letters, digits and underscores")
         if name in found and found[name] is not cls:
             raise BenchmarkError(f"two {self.kind}s are named '{name}': {_origin(found[name])} and {_origin(cls)}")
         found[name] = cls

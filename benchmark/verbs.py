@@ -11,7 +11,7 @@ from typing import Any
 
 import pandas as pd
 
-from benchmark import conformance, registry
+from benchmark import conformance, registry, weights
 from benchmark.config.compose import as_params, compose_config
 from benchmark.console import Reporter, duration, size
 from benchmark.errors import BenchmarkError, Corrupt, UnknownName
@@ -120,11 +120,7 @@ def list_components(options: argparse.Namespace) -> int:
     if options.format == "json":
         print(json.dumps(rows, indent=1))
         return 0
-    columns = [name for name in rows[0] if any(row[name] for row in rows)] if rows else []
-    widths = {name: min(60, max(len(name), *(len(str(row[name] or "")) for row in rows))) for name in columns}
-    print("  ".join(name.ljust(widths[name]) for name in columns).rstrip())
-    for row in rows:
-        print("  ".join(str(row[name] or "").ljust(widths[name]) for name in columns).rstrip())
+    _print_rows(rows)
     return 0
 
 
@@ -173,6 +169,29 @@ def data_make(options: argparse.Namespace) -> int:
     else:
         text = f"{summary['episodes']} episodes, {summary['frames']} frames, {summary['mean_steps']:.0f} steps on average"
         print(f"{text}, mean {summary['metric']} {summary['mean_score']:.2f}\n{folder}")
+    return 0
+
+
+def weights_list(options: argparse.Namespace) -> int:
+    """Published weights: list what is known and what is here, fetch, verify."""
+    rows = weights.list_weights()
+    if options.format == "json":
+        print(json.dumps(rows, indent=1))
+    else:
+        _print_rows(rows)
+    return 0
+
+
+def weights_fetch(options: argparse.Namespace) -> int:
+    """Download the weights of a method from their official place, check them, and put them where they are looked for."""
+    with Reporter(options.quiet).task(f"fetch {options.name}") as task:
+        print(weights.fetch(options.name, task.update))
+    return 0
+
+
+def weights_verify(options: argparse.Namespace) -> int:
+    """Check the weights of a method against their checksum and the network they are for."""
+    print(weights.verify(options.name))
     return 0
 
 
@@ -273,6 +292,14 @@ def doctor(options: argparse.Namespace) -> int:
     for row in [*LISTS["envs"](), *LISTS["methods"]()]:
         print(f"{'missing' if row['missing'] else 'ok':<10} {row['name']}" + (f": {row['missing']}" if row["missing"] else ""))
     return 0
+
+
+def _print_rows(rows: list[dict[str, Any]]) -> None:
+    """Aligned columns, without those that are empty everywhere."""
+    columns = [name for name in rows[0] if any(row[name] for row in rows)] if rows else []
+    widths = {name: min(60, max(len(name), *(len(str(row[name] or "")) for row in rows))) for name in columns}
+    for row in [{name: name for name in columns}, *rows]:
+        print("  ".join(str(row[name] or "").ljust(widths[name]) for name in columns).rstrip())
 
 
 def _request(options: argparse.Namespace, last: Request | None = None) -> Request:

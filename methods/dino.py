@@ -73,7 +73,7 @@ class DINO(MomentumMethod):
 
 
 class Prototypes(nn.Module):
-    """Three layers into a bottleneck on the unit sphere, then cosines to unit prototypes: DINO's head with a last layer of fixed
+    """Three layers into a bottleneck on the unit sphere, then cosines to unit prototypes: DINO's head, last layer of fixed
     norm. Where the original's weight norm gives the directions a length of 1, these are normalised, which is the same function
     and lets the teacher be copied.
     """

@@ -33,7 +33,7 @@ class ViTConfig(MethodConfig):
 class RandomViT(Random):
     """A vision transformer at its random initialisation: the floor of the rows that use one (MAE, VC-1, MVP)."""
 
-    name = "random-vit"
+    name = "random_vit"
     Config = ViTConfig
     source = "not in the paper; ViT-B as its ViT rows, ViT-Ti below the paper preset"
     presets = {**Random.presets, "paper": {"backbone": "vit_base"}}

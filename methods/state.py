@@ -28,6 +28,7 @@ class State(Method):
     name = "state"
     learns = False
     privileged = True
+    seeded = False
     source = "the simulator's own state"
 
     @classmethod

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from benchmark.contracts import Chunks, Policy, PolicyConfig, PolicySpec, require
 from benchmark.nn.policy_parts import (
@@ -72,12 +72,13 @@ class BeT(Policy):
         chunk = config.chunk * spec.action_dim
         self.trunk = Transformer(
             token_dim(spec),
-            config.bins * (1 + chunk),
+            config.width,
             context=config.history,
             layers=config.layers,
             heads=config.heads,
             width=config.width,
         )
+        self.head = nn.Linear(config.width, config.bins * (1 + chunk))
         self.register_buffer("centres", torch.zeros(config.bins, chunk))
 
     def prepare(self, samples: Chunks, rng: torch.Generator) -> None:
@@ -97,7 +98,8 @@ class BeT(Policy):
     def _heads(self, features: Tensor, goal: Tensor | None) -> tuple[Tensor, Tensor]:
         """Bin logits (B, bins) and an offset for each (B, bins, chunk * A)."""
         bins = self.config.bins
-        logits, offsets = self.trunk(condition(features, goal))[:, -1].split([bins, bins * self.centres.shape[1]], dim=-1)
+        hidden = self.trunk(condition(features, goal))[:, -1]
+        logits, offsets = self.head(hidden).split([bins, bins * self.centres.shape[1]], dim=-1)
         return logits, offsets.unflatten(1, (bins, -1))
 
     def _compose(self, bins: Tensor, offsets: Tensor) -> Tensor:

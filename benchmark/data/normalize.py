@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from benchmark.errors import BenchmarkError
 
 MODES = ("standard", "minmax", "identity")
-CONSTANT = 1e-4  # a dimension that varies less than this fraction of the most variable one is left unscaled
+CONSTANT = 1e-3  # a dimension that varies less than this fraction of the most variable one is left unscaled
 ROWS = 65536  # read at a time, so that a memory-mapped array never has to fit into memory
 
 

@@ -49,6 +49,7 @@ class Frozen(Method):
     Config: ClassVar[type[MethodConfig]] = FrozenConfig
     presets: ClassVar[Presets] = {"smoke": {"size": 112}, "quick": {"size": 112}}  # a quarter of the work
     learns = False
+    seeded = False
     weights: ClassVar[Weights]
     mean: ClassVar[tuple[float, ...]] = IMAGENET_MEAN
     std: ClassVar[tuple[float, ...]] = IMAGENET_STD

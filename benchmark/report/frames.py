@@ -97,6 +97,7 @@ class Frames:
     def __init__(self, records: pd.DataFrame, cells: pd.DataFrame, options: Options):
         if cells.empty:
             raise BenchmarkError("there is nothing to show: the plan has no cells")
+        records, cells = (frame.assign(variant=frame.variant.fillna("")) for frame in (records, cells))  # CSV has no ""
         measured = cells.reindex(columns=[*cells.columns, *(name for name in MEASURED if name not in cells)])
         measured[list(MEASURED)] = measured[list(MEASURED)].apply(pd.to_numeric)
         self.records, self.cells, self.options = records, measured, options
@@ -160,7 +161,8 @@ class Frames:
     def title(self, env: str) -> str:
         """`Franka Kitchen /4`, with the visual shift where there is one."""
         low, high = self.bounds(env)
-        shifts = [s for s in dict.fromkeys(self.cells[self.cells.env == env].visual_shift.fillna("")) if s and s != "none"]
+        named = self.cells[self.cells.env == env].visual_shift.dropna()
+        shifts = [str(shift) for shift in dict.fromkeys(named) if shift not in ("", "none", 0)]
         top = f" /{high:g}" if np.isfinite(high) and low == 0 else ""
         return f"{ENVS.get(env, env)}{top}{', shift ' + ' and '.join(shifts) if shifts else ''}"
 
@@ -226,7 +228,7 @@ class Frames:
 
     def dash(self, place: Place, key: Key) -> Cell:
         """The cell of a row without scores."""
-        return Cell(DASH, notes=self.remarks(place, key))
+        return Cell(DASH, notes=self.remarks(place, key) or (f"{self.options.metric} is not recorded here",))
 
     def protocol(self, places: Sequence[Place], *, rates: bool = False) -> str:
         """What a caption owes its reader: episodes, seeds, interval, checkpoint, demonstrations, preset. `rates`: all numbers
@@ -237,7 +239,7 @@ class Frames:
         sentences.append(
             f"{what} and {100 * self.options.level:g} % interval ({'Wilson' if rates else self._kind_of_interval(shown)})."
         )
-        if all(len(groups) == 1 for groups, _ in shown):
+        if shown and all(len(groups) == 1 for groups, _ in shown):
             sentences.append("One training seed: the intervals cover episodes only.")
         sentences.append(f"Checkpoint: {_listed(self.cells.checkpoint)}. Preset: {_listed(self.cells.preset)}.")
         return " ".join([*sentences, *self._limits(places)])
@@ -285,7 +287,7 @@ class Frames:
 
 def _by_seed(frame: pd.DataFrame, metric: str) -> list[np.ndarray]:
     seeds, scores = frame.seed.to_numpy(), frame[metric].to_numpy(float)
-    return [scores[seeds == seed] for seed in np.unique(seeds)]
+    return [] if np.isnan(scores).all() else [scores[seeds == seed] for seed in np.unique(seeds)]
 
 
 def _reason(row: Any) -> str:

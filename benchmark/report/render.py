@@ -111,9 +111,10 @@ def to_markdown(table: Table) -> str:
     rules = ["---:" if column.align == "right" else ":---" for column in table.columns]
     lines = [line([escape(table.stub), *(escape(c.heading) for c in table.columns)]), line([":---", *rules])]
     lines += [line([label(row), *map(cell, row.cells)]) for row in table.rows]
-    notes = [f"{str(i).translate(SUPERSCRIPTS)} {escape(note)}  " for i, note in enumerate(table.notes, 1)]
-    closing = [escape(remark) for remark in table.remarks]
-    return "\n".join([*lines, "", escape(table.caption), *(f"\n{text}" for text in closing), *(["", *notes] if notes else [])])
+    numbers = (str(i).translate(SUPERSCRIPTS) for i in range(1, len(table.notes) + 1))
+    notes = "  \n".join(f"{number} {escape(note)}" for number, note in zip(numbers, table.notes, strict=True))
+    paragraphs = [escape(table.caption), *map(escape, table.remarks), *([notes] if notes else [])]
+    return "\n".join(lines) + "\n\n" + "\n\n".join(paragraphs)
 
 
 # ----------------------------------------------------------------------------------------------------------------- csv

@@ -1,87 +1,58 @@
+"""A scripted demonstrator: four of the seven tasks in a random order, at its own pace, with a trembling hand."""
+
 from __future__ import annotations
-from collections.abc import Callable, Iterator
+
+from collections.abc import Callable, Collection, Sequence
+
 import numpy as np
-from scipy.spatial.transform import Rotation
-from envs.kitchen.arm import Arm
 
-Goal = np.ndarray | Callable[[], np.ndarray]
-Actions = Iterator[np.ndarray]
+from benchmark.contracts import Expert
+from benchmark.seeds import numpy_rng
+from envs.kitchen.arm import JOINTS, Arm
+from envs.kitchen.skills import Actions, Skills
 
-def about(axis, angle): return Rotation.from_euler(axis, angle).as_matrix()
+TASKS_PER_EPISODE = 4  # as in the human demonstrations (Gupta et al. 2019, Relay Policy Learning)
+BEFORE_HINGE = {"slide cabinet", "top burner"}  # the open hinge cabinet hangs in front of one and above the other
+PACE = (0.65, 1.0)
+NOISE = (0.04, 0.1)  # standard deviation on the arm's actions, drawn once per episode
+ATTEMPTS = 3
 
-class Skills:
-    def __init__(self, arm, rng, pace=1.0, speed=.7):
-        self.arm=arm; self.rng=rng; self.pace=pace; self.speed=speed
-        self.data, self.model = arm.data, arm.model
-    def site(self,n): return self.data.site(n).xpos.copy()
-    def joint(self,n): return float(self.data.joint(n).qpos[0])
-    def jitter(self,w=.006): return self.rng.uniform(-w,w,3)
-    def go(self, goal, grip=0., within=None, until=None, limit=40, rotation=None, speed=None):
-        for _ in range(limit):
-            g = goal() if callable(goal) else goal
-            if until is not None:
-                if until(): return
-            elif np.linalg.norm(g-self.arm.position)<within: return
-            r = self.arm.home_rotation if rotation is None else rotation() if callable(rotation) else rotation
-            yield self.arm.toward(np.asarray(g), r, grip, speed or self.speed, self.pace)
-    def away(self, back=.1, grip=0., rotation=None, up=0., side=0.):
-        p=self.arm.position; y=p[1]-back
-        yield from self.go(lambda: self.arm.position+(side,-.15,up), grip, until=lambda: self.arm.position[1]<y, limit=12, rotation=rotation)
-    def light_switch(self):
-        s=self.site('light_site')+self.jitter(.004)+(0,-.062,0)
-        yield from self.go(s+(.07,-.06,0), within=.035)
-        yield from self.go(lambda: np.array([self.arm.position[0]-.10 if self.arm.position[1]>s[1]-.02 else s[0]+.06, s[1], s[2]]), until=lambda: self.joint('light_switch')<-.6, limit=30)
-        yield from self.away(.08)
-    def slide_cabinet(self):
-        s=self.site('slide_site')+self.jitter(); s[2]=2.47
-        yield from self.go(s+(-.12,-.12,0), within=.05)
-        yield from self.go(s+(-.09,0,0), within=.04, limit=12)
-        yield from self.go(lambda: np.array([self.arm.position[0]+.10, s[1], s[2]]), until=lambda: self.joint('slide_cabinet')>.3, limit=30)
-        yield from self.away(.12, side=-.05)
-    def knob(self, site, joint):
-        s=self.site(site)+self.jitter(.003)
-        yield from self.go(s+(0,-.12,0), 1, within=.03)
-        yield from self.go(s+(0,-.045,0), 1, within=.02, limit=12)
-        yield from self.go(s+(0,-.045,0), 0, until=lambda: self.arm.opening<.035, limit=6)
-        yield from self.go(s+(0,-.045,0), 0, rotation=lambda: about('y',.5)@self.arm.rotation, until=lambda: self.joint(joint)<-.85, limit=30)
-        yield from self.go(s+(0,-.045,0), 1, rotation=lambda: self.arm.rotation, until=lambda: self.arm.opening>.055, limit=5)
-        yield from self.away(.13, 1, rotation=self.arm.rotation)
-    def bottom_burner(self): return self.knob('knob2_site','knob_Joint_2')
-    def top_burner(self): return self.knob('knob4_site','knob_Joint_4')
-    def microwave(self):
-        anchor=self.data.joint('microwave').xanchor.copy(); j=self.jitter()
-        h=lambda: np.array([*self.site('microhandle_site')[:2], 1.80])
-        yield from self.go(h()+(0,-.14,0)+j, 1, within=.04)
-        yield from self.go(lambda: h()+(0,.03,0), 1, until=lambda: self.arm.position[1]>h()[1]-.005, limit=15)
-        yield from self.go(lambda: h()+(0,.02,0), 0, until=lambda: self.arm.opening<.05, limit=6)
-        def arc():
-            P=anchor+about('z',-.2)@(h()-anchor); P[2]=1.80; return P
-        yield from self.go(arc, 0, until=lambda: self.joint('microwave')<-.7 or self.arm.opening<.02, limit=40)
-        yield from self.go(h, 1, until=lambda: self.arm.opening>.065, limit=6)
-        yield from self.away(.10, 1)
-    def hinge_cabinet(self):
-        anchor=self.data.joint('right_hinge_cabinet').xanchor.copy(); j=self.jitter(); z=2.56
-        h=lambda: np.array([*self.site('hinge_site2')[:2], z]); th=lambda: self.joint('right_hinge_cabinet')
-        yaw=lambda: about('z', max(0,th()-LAG))
-        yield from self.go(h()+(0,-.13,0)+j, 1, within=.04)
-        yield from self.go(lambda: h()+(0,.0,0), 1, until=lambda: self.arm.position[1]>h()[1]-.03, limit=15)
-        yield from self.go(lambda: h()+(0,-.02,0), 0, until=lambda: self.arm.opening<.05, limit=6)
-        def arc():
-            P=anchor+about('z',LEAD)@(h()-anchor); P[2]=z; return P+yaw()@(0,-.02,0)
-        yield from self.go(arc, 0, rotation=lambda: yaw()@self.arm.home_rotation, until=lambda: th()>1.35 or self.arm.opening<.02, limit=50)
-        yield from self.go(lambda: self.arm.position, 1, rotation=lambda:self.arm.rotation, until=lambda: self.arm.opening>.065, limit=6)
-        yield from self.away(.1, 1, rotation=self.arm.rotation)
-    def kettle(self):
-        goal=np.array([-.23,.75,1.62]); j=self.jitter()
-        k=lambda: self.data.joint('kettle').qpos[:3].copy()
-        post=lambda: k()+Rotation.from_quat(self.data.joint('kettle').qpos[3:],scalar_first=True).as_matrix()@(-.092,0,.19)
-        yield from self.go(lambda: post()+(0,-.14,0)+j, 1, within=.04)
-        yield from self.go(lambda: post()+(0,.03,0), 1, until=lambda: self.arm.position[1]>post()[1]-.005, limit=15)
-        yield from self.go(lambda: post()+(0,.02,0), 0, until=lambda: self.arm.opening<.05, limit=6)
-        yield from self.go(lambda: self.arm.position+(0,.03,.15), 0, until=lambda: k()[2]>1.66, limit=15)
-        yield from self.go(lambda: self.arm.position+(goal+(0,0,.06)-k()), 0, until=lambda: np.linalg.norm((k()-goal)[:2])<.06, limit=30)
-        yield from self.go(lambda: self.arm.position+(goal-k()), 0, until=lambda: k()[2]<1.64, limit=12)
-        yield from self.go(lambda: self.arm.position, 1, until=lambda: self.arm.opening>.065, limit=5)
-        yield from self.away(.15, 1)
-LAG=.6; LEAD=.3
-TASKS={n.replace('_',' '):n for n in ('bottom_burner','top_burner','light_switch','slide_cabinet','hinge_cabinet','microwave','kettle')}
+
+class KitchenExpert(Expert):
+    """Performs `tasks` and is done. What it returns is what has to be executed, noise included."""
+
+    def __init__(self, arm: Arm, tasks: Sequence[str], completed: Callable[[], Collection[str]], rng: np.random.Generator):
+        self.tasks = tuple(tasks)
+        self._completed, self._rng = completed, rng
+        self._noise = rng.uniform(*NOISE)
+        self._skills = Skills(arm, rng, pace=rng.uniform(*PACE))
+        self._actions = self._perform()
+
+    def act(self) -> np.ndarray | None:
+        action = next(self._actions, None)
+        if action is None:
+            return None
+        action[:JOINTS] += self._noise * self._rng.standard_normal(JOINTS)
+        return np.clip(action, -1, 1).astype(np.float32)
+
+    def _perform(self) -> Actions:
+        for task in self.tasks:
+            for _ in range(ATTEMPTS):
+                if task in self._completed():
+                    break
+                yield from getattr(self._skills, task.replace(" ", "_"))()
+                if task not in self._completed():
+                    yield from self._skills.home()
+
+
+def four_of(tasks: Sequence[str], rng: np.random.Generator) -> list[str]:
+    """Four distinct tasks in a random order that can be carried out."""
+    while True:
+        order = [str(task) for task in rng.permutation(tasks)[:TASKS_PER_EPISODE]]
+        if "hinge cabinet" not in order or not BEFORE_HINGE & set(order[order.index("hinge cabinet") :]):
+            return order
+
+
+def expert(arm: Arm, tasks: Sequence[str], completed: Callable[[], Collection[str]], seed: int) -> KitchenExpert:
+    rng = numpy_rng("kitchen expert", seed)
+    return KitchenExpert(arm, four_of(tasks, rng), completed, rng)

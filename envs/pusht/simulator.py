@@ -8,8 +8,10 @@ os.environ.setdefault("PYGAME_HIDE_SUPPORT_PROMPT", "1")  # pygame greets on sta
 
 import cv2
 import numpy as np
+import pygame
 import shapely
 from gym_pusht.envs.pusht import PushTEnv
+from gym_pusht.envs.pymunk_override import DrawOptions
 from pymunk.vec2d import Vec2d
 
 from envs.pusht.geometry import GOAL, OUTLINE, TABLE, place
@@ -22,7 +24,7 @@ class Table:
     """One agent (a disc that goes where it is sent) and one T-shaped block."""
 
     def __init__(self) -> None:
-        self._env = PushTEnv(obs_type="pixels", observation_width=TABLE, observation_height=TABLE)
+        self._env = PushTEnv(obs_type="state")
 
     def reset(self, seed: int) -> None:
         """A new simulation with the agent and the block where gym-pusht puts them for this seed."""
@@ -67,8 +69,18 @@ class Table:
         return GOAL_AREA.intersection(shapely.Polygon(place(OUTLINE, self.block))).area / GOAL_AREA.area
 
     def picture(self) -> np.ndarray:
-        """The table at its full 512 x 512, without a marker for the action; `shrink` gives the sizes that people use."""
-        return self._env.get_obs()
+        """The table at its full 512 x 512, as gym-pusht draws it but for the action and the red dots where things touch:
+        those would tell of the contact, and only in pictures of a running simulation. `shrink` gives the usual sizes."""
+        screen = pygame.Surface((TABLE, TABLE))
+        screen.fill("white")
+        goal = self._env.get_goal_pose_body(GOAL)
+        for shape in self._env.block.shapes:
+            corners = [goal.local_to_world(corner) for corner in shape.get_vertices()]
+            pygame.draw.polygon(screen, "lightgreen", [(round(x), round(y)) for x, y in corners])
+        options = DrawOptions(screen)
+        options.flags = DrawOptions.DRAW_SHAPES
+        self._env.space.debug_draw(options)
+        return np.frombuffer(pygame.image.tobytes(screen, "RGB"), np.uint8).reshape(TABLE, TABLE, 3)
 
 
 def shrink(picture: np.ndarray, side: int) -> np.ndarray:

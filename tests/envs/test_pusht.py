@@ -80,11 +80,34 @@ def test_physics_start_and_coverage_are_those_of_gym_pusht(env):
         assert 0 < env.score()["max_coverage"] < 1, "the block was never near the goal: nothing was compared"
 
 
-def test_picture_is_that_of_gym_pusht(env):
+def test_picture_is_that_of_gym_pusht_without_the_marks_of_contact(env):
     theirs = PushTEnv(obs_type="pixels", observation_width=64, observation_height=64)
     picture, _ = theirs.reset(seed=3)
     env.reset(3)
     assert np.array_equal(env.render(), picture[None])
+    marked = 0
+    for _ in range(20):
+        action = env.state()[2:4]
+        picture, *_ = theirs.step(action)
+        env.step(action)
+        different = (env.render()[0] != picture).any(axis=-1)
+        marked += different.any()
+        assert different.sum() <= 4
+    assert marked, "the block was never touched"
+
+
+def test_a_picture_shows_nothing_of_what_went_before(env):
+    """Contacts of the simulation linger after things were put elsewhere."""
+    play(env, 0, 60)
+    agent, block = env._table.agent, env._table.block
+    env._table.put(np.array([50, 50]), GOAL)
+    moved = env.render()
+    fresh = PushT(PushTConfig(resolution=64))
+    fresh.reset(0)
+    fresh._table.put(np.array([50, 50]), GOAL)
+    assert np.array_equal(moved, fresh.render())
+    assert not np.allclose(agent, 50)
+    assert not np.allclose(block, GOAL)
 
 
 def test_never_ends_early_and_keeps_the_best_beside_the_last(env):

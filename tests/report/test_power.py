@@ -12,10 +12,10 @@ from benchmark.report import statistics as s
 
 def test_components_are_those_of_the_simulation():
     rng = np.random.default_rng(0)
-    rows = [list(rng.normal(0, 0.5, (6, 1)) + rng.normal(0, 2.0, (6, 100))) for _ in range(40)]
+    rows = [list(rng.normal(0, 0.5, (6, 1)) + rng.normal(0, 4.0, (6, 100))) for _ in range(100)]
     found = p.components(rows)
-    assert found.within == pytest.approx(4.0, rel=0.05)
-    assert found.between == pytest.approx(0.25, rel=0.25)
+    assert found.within == pytest.approx(16.0, rel=0.05)
+    assert found.between == pytest.approx(0.25, rel=0.3)
     assert p.components([[np.arange(5.0)]]).between == 0
     with pytest.raises(ValueError, match="two episodes"):
         p.components([[np.ones(1)]])

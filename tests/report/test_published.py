@@ -104,7 +104,9 @@ def test_tables_agree_with_one_another():
         assert published.lookup(4, method, "VQ-BeT").text == published.lookup(1, method, "Push-T").text
 
 
-@pytest.mark.parametrize(("name", "label"), [("moco_v3", "MoCo-v3"), ("byol-t", "BYOL-T"), ("vc1", "VC-1"), ("tcn_sv", "TCN-SV")])
+@pytest.mark.parametrize(
+    ("name", "label"), [("moco_v3", "MoCo-v3"), ("byol-t", "BYOL-T"), ("vc1", "VC-1"), ("tcn_sv", "TCN-SV")]
+)
 def test_names_of_the_harness_meet_names_of_the_paper(name, label):
     assert published.lookup(1, name, "Push-T") == published.lookup(1, label, "Push-T") is not None
     assert published.lookup(1, "no-such-method", "Push-T") is None

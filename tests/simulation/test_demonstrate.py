@@ -28,7 +28,7 @@ def by_hand(seed: int) -> Episode:
         rows.append((env.render(), action, env.state(), env.proprio()))
         over = env.step(action)
     arrays = [np.stack(column) for column in zip(*rows, strict=True)]
-    return Episode(*arrays, info={"seed": seed, "steps": len(rows), "score": env.score(), "planned": planned})
+    return Episode(*arrays, info={"seed": seed, "steps": len(rows), "score": env.score(), "planned": planned, "simulator": {}})
 
 
 def assert_same(one: Episode, other: Episode) -> None:

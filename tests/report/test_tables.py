@@ -1,0 +1,306 @@
+"""Tables of small made-up results: the numbers against the statistics directly, and everything that a table must not hide."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from benchmark.errors import BenchmarkError, UnknownName
+from benchmark.report import ledgers, published
+from benchmark.report.frames import Frames, Key, Options, Place
+from benchmark.report.tables import TABLES, build
+from tests.report.made_up import MEANS, make
+
+QUICK = {"draws": 2000}
+
+
+def undo(cells, method, seeds, status, reason):
+    chosen = (cells.method == method) & cells.seed.isin(seeds) & (cells.variant == "")
+    cells.loc[chosen, ["status", "reason"]] = [status, reason]
+    return chosen
+
+
+def test_main_shows_means_intervals_and_costs():
+    records, cells = make()
+    table = build("main", records, cells, **QUICK)
+    cell = table.column("kitchen/mlp")["byol"]
+    scores = records[records.method == "byol"].score
+    assert cell.value == pytest.approx(scores.mean())
+    assert cell.low < cell.value < cell.high
+    assert cell.text == f"{cell.value:.2f} [{cell.low:.2f}, {cell.high:.2f}]"
+    assert table.column("frames_seen")["byol"].text == "40k"
+    assert table.column("wall_seconds")["byol"].text == "2 min 05 s"
+    for stated in ("10 episodes x 3 seeds", "95 % interval", "Checkpoint: last", "64 scripted", "Preset: quick", "Policy mlp"):
+        assert stated in table.caption
+
+
+def test_ceiling_comes_first_and_floor_last():
+    table = build("main", *make(), **QUICK)
+    assert [(row.label, row.kind) for row in table.rows][:: len(table.rows) - 1] == [("state", "ceiling"), ("random", "floor")]
+    assert {row.kind for row in table.rows[1:-1]} == {"row"}
+
+
+def test_rows_that_could_not_run_show_a_dash_and_the_mending_command():
+    cell = build("main", *make(), **QUICK).column("kitchen/mlp")["r3m"]
+    assert cell.text == "—"
+    assert cell.value is None
+    assert cell.notes == ("missing: no weights here; python -m benchmark weights fetch r3m",)
+
+
+def test_partial_crashed_and_collapsed_rows_say_so():
+    records, cells = make()
+    gone = undo(cells, "byol", [1], "failed", "loss is NaN at step 12")
+    records = records[~((records.method == "byol") & (records.seed == 1))]
+    crashed = records.index[(records.method == "dynamo") & (records.variant == "")][:2]
+    records.loc[crashed, ["crashed", "score"]] = [True, 0.0]
+    cells["collapsed"] = cells.collapsed.astype(object)
+    cells.loc[(cells.method == "random") & (cells.seed == 2), ["collapsed", "effective_rank"]] = [True, 1.26]
+    column = build("main", records, cells, **QUICK).column("kitchen/mlp")
+    assert gone.sum() == 1
+    assert column["byol"].notes == ("seed 1 left out: failed: loss is NaN at step 12",)
+    assert column["dynamo"].notes == ("2 of 30 episodes crashed and count as the lowest score",)
+    assert column["random"].notes == ("seed 2 collapsed: effective rank 1.3 of 512",)
+
+
+def test_nothing_run_yet_is_a_table_of_dashes():
+    records, cells = make()
+    cells = cells.drop(columns=["frames_seen", "collapsed", "wall_seconds"]).assign(status="pending", reason="not run yet")
+    table = build("main", records.iloc[:0], cells, **QUICK)
+    assert {cell.text for row in table.rows for cell in row.cells} == {"—"}
+    assert table.notes == ["pending: not run yet"]
+    assert "no episodes yet" in table.caption
+    assert "One training seed" not in table.caption
+    with pytest.raises(BenchmarkError, match="no cells"):
+        build("main", records, cells.iloc[:0])
+
+
+def test_small_presets_say_what_they_could_resolve():
+    records, cells = make()
+    frames = Frames(records, cells, Options())
+    size = frames.resolution(Place("kitchen", "mlp"))
+    assert f"differ by about {size:.2f} in Franka Kitchen" in build("main", records, cells, **QUICK).caption
+    assert "Budget-limited (preset quick)" in build("main", records, cells, **QUICK).caption
+    assert "Budget-limited" not in build("main", *make(preset="standard"), **QUICK).caption
+    assert "the intervals cover episodes only" in build("main", *make(seeds=1), **QUICK).caption
+
+
+def test_a_number_does_not_depend_on_what_stands_beside_it():
+    records, cells = make(("kitchen", "pusht"))
+    whole = build("main", records, cells, **QUICK).column("kitchen/mlp")["dynamo"]
+    few = cells[cells.method.isin(["dynamo", "random"]) & (cells.env == "kitchen")]
+    alone = build("main", records[records.method == "dynamo"].sample(frac=1, random_state=0), few, **QUICK)
+    other = alone.column("kitchen/mlp")["dynamo"]
+    assert (whole.value, whole.low, whole.high) == (other.value, other.low, other.high)
+
+
+def test_bold_is_the_best_row_and_what_cannot_be_told_from_it():
+    records, cells = make(("pusht",), seeds=5, episodes=40)
+    cells_of = build("main", records, cells, **QUICK).column("pusht/mlp")
+    assert cells_of["dynamo"].strong
+    assert not cells_of["state"].strong  # not a competitor
+    assert not cells_of["dynamo:no_forward"].strong
+    twin = records[(records.method == "dynamo") & (records.variant == "")].assign(method="byol")
+    records = pd.concat([records[records.method != "byol"], twin])
+    assert build("main", records, cells, **QUICK).column("pusht/mlp")["byol"].strong
+
+
+def test_iqm_and_other_metrics():
+    records, cells = make()
+    records["metric/raw"] = records.score * 10
+    raw = build("main", records, cells, metric="metric/raw", **QUICK)
+    assert raw.column("kitchen/mlp")["byol"].value == pytest.approx(10 * records[records.method == "byol"].score.mean())
+    assert "kitchen: raw" in raw.caption.lower()
+    records.loc[records.method == "byol", "metric/raw"] = np.nan
+    absent = build("main", records, cells, metric="metric/raw", **QUICK).column("kitchen/mlp")["byol"]
+    assert (absent.text, absent.notes) == ("—", ("metric/raw is not recorded here",))
+    middle = build("main", records, cells, statistic="iqm", **QUICK)
+    assert "Interquartile mean" in middle.caption
+    assert (
+        middle.column("kitchen/mlp")["byol"].value != build("main", records, cells, **QUICK).column("kitchen/mlp")["byol"].value
+    )
+    with pytest.raises(UnknownName, match="did you mean metric/raw"):
+        build("main", records, cells, metric="metric/rav")
+
+
+def test_both_says_why_numbers_cannot_be_compared():
+    table = build("main", *make(), source="both", **QUICK)
+    status = table.column("kitchen/mlp/status")["dynamo"]
+    assert status.text == "not comparable"
+    for reason in ("other policy (mlp", "64 scripted; published 566 human", "preset quick"):
+        assert reason in status.notes[0]
+    assert table.column("kitchen/mlp/published")["dynamo"].text == "3.64"
+    assert table.column("kitchen/mlp/published")["MoCo-v3"].text == "3.28"  # a row that ours lack
+    assert table.column("kitchen/mlp")["MoCo-v3"].notes == ("not part of this run",)
+    assert table.column("kitchen/mlp/published")["state"].text == "—"
+    assert "rank correlation with the published column" in table.remarks[0]
+
+
+@pytest.mark.parametrize(("shift", "word"), [(0.0, "agrees"), (0.3, "above"), (-0.3, "below")])
+def test_status_where_numbers_can_be_compared(shift, word):
+    records, cells = make(("pusht",), ("vqbet",), seeds=5, episodes=50, preset="paper", demonstrations="206 human")
+    ours = (records.method == "dynamo") & (records.variant == "")
+    records.loc[ours, "score"] += 0.66 + shift - records[ours].score.mean()
+    status = build("main", records, cells, source="both", **QUICK).column("pusht/vqbet/status")["dynamo"]
+    assert status.text == word
+    assert "maximum over 51 test evaluations" in status.notes[0]
+    shifted = cells.assign(visual_shift="strong")
+    table = build("main", records, shifted, source="both", **QUICK)
+    assert "visual shift" in table.column("pusht/vqbet/status")["dynamo"].notes[0]
+    assert table.columns[0].heading == "Push-T /1, shift strong"
+
+
+def test_policies_table_has_a_column_per_policy():
+    table = build("policies", *make(("pusht",), ("vqbet", "knn")), source="both", **QUICK)
+    assert [column.heading for column in table.columns] == ["VQ-BeT", "published", "status", "kNN (LWR)", "published", "status"]
+    assert table.column("pusht/knn/published")["dynamo"].text == "0.12"
+
+
+def test_finetune_names_what_it_needs():
+    table = build("finetune", *make(), **QUICK)
+    assert [row.label for row in table.rows] == ["imagenet", "dynamo", "dynamo:imagenet_init"]
+    assert table.column("kitchen/mlp")["dynamo:imagenet_init"].notes == ("not part of this run",)
+    assert build("finetune", *make(), source="both", **QUICK).column("kitchen/mlp/published")["dynamo"].text == "3.64"
+
+
+def test_ablations_carry_the_error_of_both_sides():
+    records, cells = make(seeds=5, episodes=40)
+    table = build("ablations", records, cells, source="both", **QUICK)
+    percent = table.column("kitchen/mlp/percent")["no_forward"]
+    part, full = (records[(records.method == "dynamo") & (records.variant == v)].score.mean() for v in ("no_forward", ""))
+    assert percent.value == pytest.approx(100 * part / full)
+    absolute = table.column("kitchen/mlp")["no_forward"]
+    assert percent.high - percent.low > 100 * (absolute.high - absolute.low) / full * 0.9
+    assert table.column("kitchen/mlp/percent")["dynamo (full)"].text == "100"
+    assert table.column("kitchen/mlp/percent/published")["no_forward"].text == "34"
+    assert [row.label for row in build("actions", records, cells, **QUICK).rows] == ["dynamo (full)"]
+
+
+def test_tasks_show_success_rates():
+    records, cells = make()
+    table = build("tasks", records, cells, **QUICK)
+    assert [column.heading for column in table.columns] == ["kettle", "slide cabinet"]
+    cell = table.column("metric/task/kettle")["state"]
+    assert cell.value == pytest.approx(records[records.method == "state"]["metric/task/kettle"].mean())
+    assert "(Wilson)" in table.caption
+    with pytest.raises(BenchmarkError, match="no single tasks"):
+        build("tasks", records.drop(columns=["metric/task/kettle", "metric/task/slide cabinet"]), cells)
+
+
+def test_compare_pairs_episodes_and_corrects_when_asked():
+    records, cells = make(seeds=3, episodes=40)
+    plain = build("compare", records, cells, **QUICK)
+    holm = build("compare", records, cells, holm=True, **QUICK)
+    p = [plain.column("p")[name].value for name in ("state", "byol", "dynamo")]
+    corrected = [holm.column("p")[name].value for name in ("state", "byol", "dynamo")]
+    assert all(b >= a for a, b in zip(p, corrected, strict=True))
+    assert any(b > a for a, b in zip(p, corrected, strict=True))
+    assert plain.column("difference")["random"].text == "—"
+    assert plain.column("difference")["state"].text.startswith("+")
+    assert plain.column("rank")["state"].value == 1
+    assert "not corrected" in plain.caption
+    assert "corrected for 4 comparisons" in holm.caption
+    against = build("compare", records, cells, reference="dynamo:no_forward", **QUICK)
+    assert against.column("difference")["dynamo"].value > 1
+    with pytest.raises(UnknownName, match="did you mean dynamo"):
+        build("compare", records, cells, reference="dynmo")
+
+
+def test_pairs_are_the_same_episode_seed_or_none():
+    records, cells = make()
+    frames = Frames(records, cells, Options())
+    place, a, b = Place("kitchen", "mlp"), Key("byol"), Key("dynamo")
+    assert [len(group) for group in frames.paired(place, a, b)[0]] == [10, 10, 10]
+    records.loc[(records.method == "byol") & (records.seed == 1), "episode_seed"] += 5000
+    assert [len(group) for group in Frames(records, cells, Options()).paired(place, a, b)[0]] == [10, 10]
+
+
+def test_budget_shows_what_a_row_cost():
+    table = build("budget", *make(), **QUICK)
+    row = {column.key: cell for column, cell in zip(table.columns, table.rows[1].cells, strict=True)}
+    assert table.rows[1].label == "byol"
+    assert [row[k].text for k in ("frames_seen", "gradient_steps", "pretrain_params", "effective_rank", "feature_dim")] == [
+        "40k", "640", "11.2M", "23.4", "512",
+    ]  # fmt: skip
+    assert next(r for r in table.rows if r.label == "r3m").notes[0].startswith("missing")
+
+
+def test_power_table_names_the_episodes_for_a_difference():
+    table = build("power", *make(), difference=0.5)
+    sizes = [cell.value for cell in table.rows[2].cells[:4]]
+    assert sizes == sorted(sizes, reverse=True)
+    assert table.columns[-1].heading == "episodes for 0.5"
+    with pytest.raises(BenchmarkError, match="at least two episodes"):
+        build("power", *make(episodes=1))
+
+
+def test_real_trials_regenerate_the_papers_totals():
+    table = ledgers.real(published.trials(2))
+    total = table.column("DynaMo")["Allegro total"]
+    assert total.text.startswith("21/30 [")
+    assert (total.low, total.high) == pytest.approx((0.521, 0.833), abs=1e-3)
+    assert table.column("DynaMo")["xArm total"].text.startswith("22/25 [")
+    assert [row.label for row in ledgers.real(published.trials(3)).rows][-1] == "Allegro total"
+    mine = pd.DataFrame({"task": ["cup"], "method": ["ours"], "successes": [3], "trials": [4]})
+    assert [row.label for row in ledgers.real(mine).rows] == ["cup", "total"]
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [({"successes": [5]}, "5 successes in 4 trials"), ({"trials": [0]}, "in 0 trials"), (None, "lack the column")],
+)
+def test_impossible_trials_are_refused(change, message):
+    trials = pd.DataFrame({"task": ["cup"], "method": ["ours"], "successes": [3], "trials": [4]})
+    trials = trials.drop(columns="trials") if change is None else trials.assign(**change)
+    with pytest.raises(BenchmarkError, match=message):
+        ledgers.real(trials)
+
+
+def test_hyperparameters_show_a_dash_where_a_field_does_not_exist():
+    table = ledgers.hyperparameters(
+        {"byol": {"lr": 1e-4, "ema": 0.99}, "dynamo": {"lr": 1e-4, "betas": (0.9, 0.999), "goal": None}}
+    )
+    assert [row.label for row in table.rows] == ["lr", "ema", "betas", "goal"]
+    assert [cell.text for row in table.rows for cell in row.cells] == [
+        "0.0001", "0.0001", "0.99", "—", "—", "0.9, 0.999", "—", "none",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("name", sorted(TABLES))
+@pytest.mark.parametrize("style", ["text", "md", "csv", "latex", "html", "json"])
+def test_every_table_renders_in_every_style(name, style):
+    records, cells = make(("kitchen", "pusht"), ("mlp",), seeds=2, episodes=4)
+    before = records.copy(), cells.copy()
+    text = build(name, records, cells, draws=200).render(style)
+    assert "dynamo" in text or name == "power"
+    pd.testing.assert_frame_equal(records, before[0])  # pure
+    pd.testing.assert_frame_equal(cells, before[1])
+
+
+def test_options_are_checked():
+    records, cells = make()
+    for choices, message in [
+        ({"source": "theirs"}, "unknown source"),
+        ({"statistic": "median"}, "unknown statistic"),
+        ({"env": "kitchn"}, "did you mean kitchen"),
+        ({"policy": "vqbet"}, "unknown policy"),
+        ({"level": 1.0}, "between 0 and 1"),
+        ({"draws": 5}, "at least 100"),
+    ]:
+        with pytest.raises(BenchmarkError, match=message):
+            build("budget", records, cells, **choices)
+    with pytest.raises(UnknownName, match="did you mean main"):
+        build("mein", records, cells)
+    assert build("main", records, cells, source="published").rows[0].label == "Random"
+
+
+def test_frames_read_back_from_csv_give_the_same_table(tmp_path):
+    records, cells = make()
+    for name, frame in (("records", records), ("cells", cells)):
+        frame.to_csv(tmp_path / name, index=False)
+    again = [pd.read_csv(tmp_path / name) for name in ("records", "cells")]
+    assert build("main", *again, **QUICK) == build("main", records, cells, **QUICK)
+    assert np.isfinite(
+        [cell.value for cell in build("main", *again, **QUICK).column("kitchen/mlp").values() if cell.value]
+    ).all()
+    assert len(MEANS) == 5
