@@ -58,8 +58,8 @@ class DINO(MomentumMethod):
 
     def loss(self, batch: Windows, rng: torch.Generator) -> tuple[Tensor, dict[str, Tensor]]:
         views = self.views(batch, rng)
-        student = [at_least_float32(self.projector(self.encoder(view))) for view in views]
-        teacher = [at_least_float32(self.target(view)) for view in views]
+        student = [self.projector(self.encoder(view)) for view in views]
+        teacher = [self.target(view) for view in views]
         loss = (self.cross_entropy(teacher[0], student[1]) + self.cross_entropy(teacher[1], student[0])) / 2
         momentum = self.config.center
         self.centre.copy_(momentum * self.centre + (1 - momentum) * torch.cat(teacher).mean(0))
@@ -90,4 +90,7 @@ class Prototypes(nn.Module):
         self.prototypes = nn.Parameter(torch.randn(prototypes, bottleneck))
 
     def forward(self, x: Tensor) -> Tensor:
-        return F.linear(F.normalize(self.layers(x), dim=-1), F.normalize(self.prototypes, dim=-1))
+        """Cosines in full precision: the teacher's temperature multiplies their errors by 25."""
+        x = at_least_float32(self.layers(x))
+        with torch.autocast(x.device.type, enabled=False):
+            return F.linear(F.normalize(x, dim=-1), F.normalize(self.prototypes, dim=-1))

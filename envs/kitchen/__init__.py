@@ -49,8 +49,15 @@ class Kitchen(Environment):
 
     name = "kitchen"
     Config = KitchenConfig
-    presets = {"smoke": {"resolution": 64}, "quick": {"resolution": 96}, "standard": {"resolution": 96}, "paper": {"resolution": 224}}
-    source = "Gupta et al. 2019, Relay Policy Learning (arXiv:1910.11956); simulator of gymnasium-robotics; scripted demonstrations"
+    presets = {
+        "smoke": {"resolution": 64},
+        "quick": {"resolution": 96},
+        "standard": {"resolution": 96},
+        "paper": {"resolution": 224},
+    }
+    source = (
+        "Gupta et al. 2019, Relay Policy Learning (arXiv:1910.11956); simulator of gymnasium-robotics; scripted demonstrations"
+    )
 
     def __init__(self, config: KitchenConfig):
         super().__init__(config)
@@ -82,14 +89,18 @@ class Kitchen(Environment):
     def missing(cls, config: KitchenConfig) -> str | None:
         absent = [name for name in ("mujoco", "gymnasium", "gymnasium_robotics") if importlib.util.find_spec(name) is None]
         if absent:
-            return f"not installed: {', '.join(absent)}. Mend it with: pip install 'gymnasium-robotics>=1.4.2,<1.5' 'mujoco<3.12'"
+            return (
+                f"not installed: {', '.join(absent)}. Mend it with: pip install 'gymnasium-robotics>=1.4.2,<1.5' 'mujoco<3.12'"
+            )
         version = metadata.version("mujoco")
         if tuple(map(int, version.split(".")[:2])) >= (3, 12):
             return f"gymnasium-robotics fails with mujoco {version}. Mend it with: pip install 'mujoco<3.12'"
         return gl_missing()
 
     def reset(self, seed: int) -> None:
-        observation, _ = self._simulator.reset(seed=seed)  # goes through a SeedSequence there, so any non-negative integer will do
+        observation, _ = self._simulator.reset(
+            seed=seed
+        )  # goes through a SeedSequence there, so any non-negative integer will do
         self._readings = observation["observation"][:ROBOT]
         self._completed = set()
 

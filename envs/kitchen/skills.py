@@ -15,7 +15,7 @@ from scipy.spatial.transform import Rotation
 from envs.kitchen.arm import CLOSED, OPEN, Arm
 
 Actions = Iterator[np.ndarray]
-Moving = Callable[[], np.ndarray]  # a point or rotation that moves with the scene
+Moving = Callable[[], np.ndarray]  # a point, or a rotation matrix, that changes with the scene
 
 APPROACH = 0.12  # m in front of a handle, where a long way ends and careful motion begins
 ARRIVED = 0.035  # m
@@ -25,18 +25,13 @@ SLIPPED = 0.02  # m between the fingers: below it the handle is no longer betwee
 KETTLE_GOAL = np.array([-0.23, 0.75, 1.62])  # gymnasium-robotics, OBS_ELEMENT_GOALS
 
 
-def turn(axis: str, angle: float) -> np.ndarray:
-    return Rotation.from_euler(axis, angle).as_matrix()
-
-
 class Skills:
     """Motions for one episode. `pace` in (0, 1] is how fast the demonstrator is; every motion varies around it."""
 
     def __init__(self, arm: Arm, rng: np.random.Generator, pace: float):
         self.arm, self.rng, self.data = arm, rng, arm.data
-        self._episode_pace = pace
-        self._ahead = arm.rotation  # fingers point at the wall and open sideways
-        self.facing = self._ahead
+        self.pace = pace
+        self.facing = self._ahead = arm.rotation  # the fingers point at the wall and open sideways
 
     # ------------------------------------------------------------------------------------------------- the scene
 
@@ -61,8 +56,11 @@ class Skills:
         """Where the hand is when its fingers point at `point` from `distance` away (the fingertips are 5 cm ahead of it)."""
         return point - distance * (self.facing if facing is None else facing)[:, 2]
 
-    def straight(self, goal: Moving, grip: float, until: Callable[[], bool], limit: int, facing: Moving | None = None) -> Actions:
-        pace = self._pace()
+    def straight(
+        self, goal: Moving, grip: float, until: Callable[[], bool], limit: int, facing: Moving | None = None
+    ) -> Actions:
+        """Towards a goal until something holds, for at most `limit` steps."""
+        pace = self._varied_pace()
         for _ in range(limit):
             if until():
                 return
@@ -70,16 +68,24 @@ class Skills:
 
     def swing(self, goal: np.ndarray, grip: float) -> Actions:
         """The long way to a point in front of a handle."""
-        yield from self._swing(self.arm.posture_at(goal, self.facing), grip, lambda: self._far(goal) < ARRIVED, 60)
+        joints, pace = self.arm.posture_at(goal, self.facing), self._varied_pace()
+        for _ in range(60):
+            if self._distance(goal) < ARRIVED:
+                return
+            yield self.arm.swing(joints, grip, pace)
 
     def home(self) -> Actions:
-        """Out of whatever went wrong, halfway back to the reset posture."""
-        yield from self._swing(self.arm.home, OPEN, lambda: False, 15)
+        """Out of whatever went wrong, some way back to the reset posture."""
+        for _ in range(15):
+            yield self.arm.swing(self.arm.home, OPEN, self.pace)
 
     def enter(self, point: Moving, depth: float, grip: float) -> Actions:
         """Along the fingers until the hand is `depth` away from a point."""
-        left = lambda: float((point() - self.arm.position) @ self.facing[:, 2]) - depth  # noqa: E731
-        yield from self.straight(lambda: self.before(point(), depth - 0.02), grip, lambda: left() < 0.005, 15)
+
+        def arrived() -> bool:
+            return (point() - self.arm.position) @ self.facing[:, 2] < depth + 0.005
+
+        yield from self.straight(lambda: self.before(point(), depth - 0.02), grip, arrived, 15)
 
     def grasp(self, point: Moving, depth: float, gripped: float = GRIPPED) -> Actions:
         yield from self.straight(lambda: self.before(point(), depth), CLOSED, lambda: self.arm.opening < gripped, 6)
@@ -90,22 +96,15 @@ class Skills:
         if grip == OPEN:
             yield from self.straight(lambda: here, OPEN, lambda: self.arm.opening > RELEASED, 6)
         back = -0.15 * self.facing[:, 2] * (1, 1, 0)
-        yield from self.straight(lambda: self.arm.position + back, grip, lambda: self._far(here) > distance, 10)
+        yield from self.straight(lambda: self.arm.position + back, grip, lambda: self._distance(here) > distance, 10)
 
-    def _swing(self, joints: np.ndarray, grip: float, until: Callable[[], bool], limit: int) -> Actions:
-        pace = self._pace()
-        for _ in range(limit):
-            if until():
-                return
-            yield self.arm.swing(joints, grip, pace)
-
-    def _far(self, point: np.ndarray) -> float:
+    def _distance(self, point: np.ndarray) -> float:
         return float(np.linalg.norm(point - self.arm.position))
 
-    def _pace(self) -> float:
-        return self._episode_pace * self.rng.uniform(0.85, 1.0)
+    def _varied_pace(self) -> float:
+        return self.pace * self.rng.uniform(0.85, 1.0)
 
-    # --------------------------------------------------------------------------------------------------------- the tasks
+    # ------------------------------------------------------------------------------------------------------- the tasks
 
     def bottom_burner(self) -> Actions:
         return self._knob("knob2_site", "knob_Joint_2")
@@ -117,23 +116,28 @@ class Skills:
         """Pinch the knob's bar and roll the wrist. Straight ahead, or the fingers open against the bar while rolling."""
         self.face()
         knob = self.site(site) + self.around(0.003)
+
+        def rolled() -> np.ndarray:
+            return turn("y", 0.5) @ self.arm.rotation
+
         yield from self.swing(self.before(knob, APPROACH) + self.around(0.008), OPEN)
         yield from self.enter(lambda: knob, 0.045, OPEN)
         yield from self.grasp(lambda: knob, 0.045, gripped=0.036)
-        rolled = lambda: turn("y", 0.5) @ self.arm.rotation  # noqa: E731
-        yield from self.straight(
-            lambda: self.before(knob, 0.045, rolled()), CLOSED, lambda: self.joint(joint) < -0.85, 30, rolled
-        )
+        centred = self.before(knob, 0.045)
+        yield from self.straight(lambda: centred, CLOSED, lambda: self.joint(joint) < -0.85, 30, rolled)
         yield from self.leave(0.06, OPEN)
 
     def light_switch(self) -> Actions:
-        """Push the lever to the left with closed fingers, past the knobs right of it."""
+        """Push the lever to the left with closed fingers that pass the knobs right of it."""
         self.face(yaw=-0.15)
         lever = self.site("light_site") - (0, 0.03, 0) + self.around(0.004)
         side = lever + (0.062, 0, 0)
+
+        def leftwards() -> np.ndarray:
+            return np.array([self.arm.position[0] - 0.12, *self.before(lever, 0.03)[1:]])
+
         yield from self.swing(self.before(side, APPROACH) + self.around(0.01), CLOSED)
         yield from self.enter(lambda: side, 0.03, CLOSED)
-        leftwards = lambda: np.array([self.arm.position[0] - 0.12, *self.before(lever, 0.03)[1:]])  # noqa: E731
         yield from self.straight(leftwards, CLOSED, lambda: self.joint("light_switch") < -0.65, 25)
         yield from self.leave(0.05, CLOSED)
 
@@ -142,61 +146,92 @@ class Skills:
         self.face(yaw=-0.5)
         handle = self.site("slide_site", z=2.5) + self.around(0.006)
         side = handle - (0.07, 0, 0)
+
+        def rightwards() -> np.ndarray:
+            return np.array([self.arm.position[0] + 0.1, *self.before(handle, 0.02)[1:]])
+
+        def away() -> np.ndarray:
+            return self.arm.position - (0.1, 0.15, 0)
+
         yield from self.swing(self.before(side, APPROACH) + self.around(0.015), CLOSED)
         yield from self.enter(lambda: side, 0.02, CLOSED)
-        rightwards = lambda: np.array([self.arm.position[0] + 0.1, *self.before(handle, 0.02)[1:]])  # noqa: E731
         yield from self.straight(rightwards, CLOSED, lambda: self.joint("slide_cabinet") > 0.3, 35)
-        back = lambda: self.arm.position - (0.1, 0.15, 0)  # noqa: E731
-        yield from self.straight(back, CLOSED, lambda: self.arm.position[1] < handle[1] - 0.08, 10)
+        yield from self.straight(away, CLOSED, lambda: self.arm.position[1] < handle[1] - 0.08, 10)
 
     def hinge_cabinet(self) -> Actions:
-        """Grip the right door's bar between its two stems and follow its arc; the hand turns along from one radian on."""
+        """Grip the right door's bar between its two stems and follow its arc, turning along from one radian on. Then get below
+        the open door, which is in every way from there."""
         self.face(pitch=0.3)
-        angle = lambda: self.joint("right_hinge_cabinet")  # noqa: E731
-        bar = lambda: self.site("hinge_site2", z=2.56)  # noqa: E731
-        facing, hinge = self.facing, self.data.joint("right_hinge_cabinet").xanchor.copy()
-        along = lambda: turn("z", max(0.0, angle() - HA)) @ facing  # noqa: E731
+        start, hinge = self.facing, self.data.joint("right_hinge_cabinet").xanchor.copy()
+
+        def angle() -> float:
+            return self.joint("right_hinge_cabinet")
+
+        def bar() -> np.ndarray:
+            return self.site("hinge_site2", z=2.56)
+
+        def facing() -> np.ndarray:
+            return turn("z", max(0.0, angle() - 1.0)) @ start
+
+        def open_or_lost() -> bool:
+            return angle() > 1.3 or self.arm.opening < SLIPPED
+
         yield from self.swing(self.before(bar(), APPROACH) + self.around(0.012), OPEN)
-        yield from self.enter(bar, HD+.01, OPEN)
-        yield from self.grasp(bar, HD)
-        arc = lambda: self.before(_rotated(bar(), hinge, HL), HD, along())  # noqa: E731
-        yield from self.straight(arc, CLOSED, lambda: angle() > 1.3 or self.arm.opening < SLIPPED, 50, along)
+        yield from self.enter(bar, 0.01, OPEN)
+        yield from self.grasp(bar, 0.0)
+        yield from self.straight(lambda: about(hinge, 0.25, bar()), CLOSED, open_or_lost, 50, facing)
         yield from self.leave(0.08, OPEN)
-        under = lambda: self.arm.position + (0.02, -0.05, -0.2)  # noqa: E731
-        yield from self.straight(under, OPEN, lambda: self.arm.position[2] < 2.4, 10)  # the open door is in every way from here
+        below = self.arm.position + (0.02, -0.05, -0.3)
+        yield from self.straight(lambda: below, OPEN, lambda: self.arm.position[2] < 2.4, 10)
 
     def microwave(self) -> Actions:
-        """Grip the door's bar and pull it along its arc, the hand coming from the right as the door opens."""
+        """Grip the door's bar and pull it along its arc, the hand coming more and more from the right."""
         self.face(yaw=0.3, pitch=-0.4)
-        angle = lambda: self.joint("microwave")  # noqa: E731
-        bar = lambda: self.site("microhandle_site", z=1.81)  # noqa: E731
-        facing, hinge = self.facing, self.data.joint("microwave").xanchor.copy()
+        start, hinge = self.facing, self.data.joint("microwave").xanchor.copy()
+
+        def angle() -> float:
+            return self.joint("microwave")
+
+        def bar() -> np.ndarray:
+            return self.site("microhandle_site", z=1.81)
+
+        def facing() -> np.ndarray:
+            return turn("z", -0.5 * angle()) @ start
+
+        def open_or_lost() -> bool:
+            return angle() < -0.68 or self.arm.opening < SLIPPED
+
         yield from self.swing(self.before(bar(), APPROACH) + self.around(0.012), OPEN)
         yield from self.enter(bar, 0.015, OPEN)
         yield from self.grasp(bar, 0.015)
-        arc = lambda: _rotated(bar(), hinge, -0.25)  # noqa: E731
-        along = lambda: turn("z", -0.5 * angle()) @ facing  # noqa: E731
-        yield from self.straight(arc, CLOSED, lambda: angle() < -0.68 or self.arm.opening < SLIPPED, 40, along)
+        yield from self.straight(lambda: about(hinge, -0.25, bar()), CLOSED, open_or_lost, 40, facing)
         yield from self.leave(0.08, OPEN)
 
     def kettle(self) -> Actions:
-        """Grip the left post of the handle, lift the kettle a little and carry it to the burner behind. The way round the
-        microwave's corner is to go right first."""
+        """Grip the left post of the handle, lift the kettle a little and carry it to the burner behind: to the right first, past
+        the corner of the microwave."""
         self.face(yaw=-0.2, pitch=-0.35)
-        pose = self.data.joint("kettle").qpos  # a view: follows the kettle
-        post = lambda: pose[:3] + Rotation.from_quat(pose[3:], scalar_first=True).apply((-0.092, 0, 0.17))  # noqa: E731
+        pose = self.data.joint("kettle").qpos  # a view, it follows the kettle
+
+        def post() -> np.ndarray:
+            return pose[:3] + Rotation.from_quat(pose[3:], scalar_first=True).apply((-0.092, 0, 0.17))
+
+        def carried() -> np.ndarray:
+            return self.arm.position + (KETTLE_GOAL + (0.02, 0, 0.02) - pose[:3]) * (2, 1, 1)
+
         yield from self.swing(self.before(post(), APPROACH) + self.around(0.012), OPEN)
         yield from self.enter(post, 0.02, OPEN)
         yield from self.grasp(post, 0.015)
-        up = lambda: self.arm.position + (0.03, 0.03, 0.15)  # noqa: E731
-        yield from self.straight(up, CLOSED, lambda: pose[2] > KETTLE_GOAL[2] + 0.015, 15)
-        carry = lambda: self.arm.position + (KETTLE_GOAL + (0.02, 0, 0.02) - pose[:3]) * (2, 1, 1)  # noqa: E731
-        yield from self.straight(carry, CLOSED, lambda: pose[1] > KETTLE_GOAL[1] - 0.06, 35)
+        lifted = self.arm.position + (0.03, 0.03, 0.15)
+        yield from self.straight(lambda: lifted, CLOSED, lambda: pose[2] > KETTLE_GOAL[2] + 0.015, 15)
+        yield from self.straight(carried, CLOSED, lambda: pose[1] > KETTLE_GOAL[1] - 0.06, 35)
         yield from self.leave(0.16, OPEN)
 
 
-def _rotated(point: np.ndarray, hinge: np.ndarray, angle: float) -> np.ndarray:
+def turn(axis: str, angle: float) -> np.ndarray:
+    return Rotation.from_euler(axis, angle).as_matrix()
+
+
+def about(hinge: np.ndarray, angle: float, point: np.ndarray) -> np.ndarray:
     """A point turned about a vertical hinge."""
     return np.array([*(hinge + turn("z", angle) @ (point - hinge))[:2], point[2]])
-
-HD=.02; HL=.3; HA=1.

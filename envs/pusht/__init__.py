@@ -76,8 +76,9 @@ class PushT(Environment):
         if absent := [name for name in packages if find_spec(name) is None]:
             return f"{' and '.join(absent)} not installed; python -m pip install -e .[pusht]"
         if config.demonstrations == "human" and _recordings(config) is None:
+            folder = _recordings_folder(config)
             return (
-                f"no {RECORDINGS} in '{_recordings_folder(config)}'; unpack {RECORDINGS_URL} and name its folder in "
+                f"{RECORDINGS} not found{f' in {folder}' if folder else ''}; unpack {RECORDINGS_URL} and name its folder in "
                 f"env.pusht.human_path or {RECORDINGS_VARIABLE}, or set env.pusht.demonstrations=scripted"
             )
         return None

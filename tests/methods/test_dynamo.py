@@ -249,6 +249,7 @@ def test_paper_presets_have_the_sizes_of_the_release(env, inverse, forward, data
         ({"forward": False, "inverse": False}, "nothing to predict from"),
         ({"stop_gradient": False, "target": "ema"}, "excludes target=ema"),
         ({"inverse": False, "action_head": True}, "through its inverse model"),
+        ({"inverse_target": "action", "action_head": True}, "answers in actions already"),
         ({"heads": 7}, "divisible"),
         ({"as_released": True, "normalize_embedding": True}, "normalize_embedding"),
     ],

@@ -21,4 +21,4 @@ def test_bf16_autocast_gives_a_float32_loss_near_the_exact_one(name, data, make_
         loss = loss_of(method, batch)
         assert method.encoder.pooled(batch.frames[:, 0, 0]).dtype == torch.float32
     assert loss.dtype == torch.float32
-    assert loss.item() == pytest.approx(exact.item(), rel=0.03)
+    assert loss.item() == pytest.approx(exact.item(), rel=0.05)
