@@ -24,7 +24,7 @@ EXAMPLES = """examples:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    options = parser().parse_args(arguments)
+    options = parse(arguments)
     try:
         return options.verb_function(options)
     except BenchmarkError as error:
@@ -36,6 +36,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("\ninterrupted; run the same command again and it goes on from here", file=sys.stderr)
         return 130
+
+
+def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
+    """Overrides may stand anywhere: argparse alone takes positional arguments in one place only."""
+    top = parser()
+    options, rest = top.parse_known_args(arguments)
+    overrides = [text for text in rest if "=" in text and not text.startswith("-")]
+    if len(overrides) < len(rest) or (rest and not hasattr(options, "overrides")):
+        top.error(f"unrecognized arguments: {' '.join(text for text in rest if text not in overrides) or ' '.join(rest)}")
+    if overrides:
+        options.overrides = [*options.overrides, *overrides]
+    return options
 
 
 def parser() -> argparse.ArgumentParser:

@@ -90,8 +90,8 @@ def _egl_works() -> bool:
 
 
 def simplified(model: Any, cell: float, texels: int, least: int = 500) -> Any:
-    """A copy of a model for pictures only. In meshes of at least `least` faces all vertices within a cube of side `cell` move to
-    their mean and the faces that collapse are dropped; textures are averaged down to a width of `texels`."""
+    """A copy of a model for pictures only: in meshes of at least `least` faces all vertices within a cube of side `cell` move
+    to their mean and the faces that collapse are dropped; textures are averaged down to a width of `texels`."""
     model = copy.copy(model)
     for mesh in np.flatnonzero(model.mesh_facenum >= least):
         _cluster(model, mesh, cell)
@@ -100,7 +100,7 @@ def simplified(model: Any, cell: float, texels: int, least: int = 500) -> Any:
     return model
 
 
-def _cluster(model: Any, mesh: int, cell: float) -> None:
+def _cluster(model: Any, mesh: np.intp, cell: float) -> None:
     vertices = model.mesh_vert[model.mesh_vertadr[mesh] :][: model.mesh_vertnum[mesh]]
     _, cluster = np.unique(np.floor(vertices / cell), axis=0, return_inverse=True)
     cluster = cluster.ravel()
@@ -116,7 +116,7 @@ def _cluster(model: Any, mesh: int, cell: float) -> None:
     model.mesh_facenum[mesh] = len(kept)
 
 
-def _shrink(model: Any, texture: int, factor: int) -> None:
+def _shrink(model: Any, texture: np.intp, factor: int) -> None:
     start = model.tex_adr[texture]
     height, width, channels = (int(field[texture]) for field in (model.tex_height, model.tex_width, model.tex_nchannel))
     image = model.tex_data[start : start + height * width * channels].reshape(height, width, channels)
@@ -166,6 +166,13 @@ class Renderer:
             mujoco.mjr_readPixels(frame, None, self._area, self._buffers)
         return frames[:, ::-1].copy()  # GL counts rows from below
 
+    def describe(self) -> dict[str, str]:
+        """Who draws, in the words of the GL library, e.g. `llvmpipe (LLVM 15.0.6, 256 bits)`."""
+        from OpenGL import GL
+
+        _make_current()
+        return {"gl": os.environ["MUJOCO_GL"], "gl renderer": GL.glGetString(GL.GL_RENDERER).decode()}
+
     def close(self) -> None:
         """Its last user frees the buffers, and the last renderer the GL context."""
         global _gl
@@ -187,14 +194,6 @@ def shared_renderer(key: Hashable, build: Callable[[], Any], resolution: int) ->
         _renderers[key] = Renderer(key, build(), resolution)
     _renderers[key].users += 1
     return _renderers[key]
-
-
-def gl_renderer() -> str:
-    """What draws, in the words of the GL library, e.g. `llvmpipe (LLVM 15.0.6, 256 bits)`. Needs an open renderer."""
-    from OpenGL import GL
-
-    _make_current()
-    return GL.glGetString(GL.GL_RENDERER).decode()
 
 
 def _make_current() -> None:

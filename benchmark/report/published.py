@@ -32,8 +32,8 @@ ABLATIONS = {
     "short_context": "Short context",
 }
 ACTIONS = {
-    "inverse_only": "Inverse dynamics to true actions only",
-    "action_head": "DynaMo + MLP head from latent to action",
+    "actions_only": "Inverse dynamics to true actions only",
+    "with_actions": "DynaMo + MLP head from latent to action",
 }
 FINETUNE = {
     ("imagenet", ""): "ImageNet",

@@ -89,12 +89,6 @@ class Table:
         numbers = self.notes
         return [numbers.index(note) + 1 for note in notes]
 
-    def render(self, style: str = "text", *, terminal: bool = False) -> str:
-        """As text | md | csv | latex | html | json, without a newline at the end; `terminal` allows colour."""
-        from benchmark.report.render import render
-
-        return render(self, style, terminal=terminal)
-
     def column(self, key: str) -> dict[str, Cell]:
         """Row label -> cell of one column."""
         index = [column.key for column in self.columns].index(key)

@@ -5,14 +5,14 @@ from __future__ import annotations
 import contextlib
 import importlib.util
 import io
-from dataclasses import dataclass
 from importlib import metadata
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from benchmark.contracts import EnvConfig, Environment, EnvSpec, Expert
-from benchmark.mujoco_render import gl_missing, gl_renderer
+from benchmark.mujoco_render import gl_missing
+from benchmark.seeds import numpy_rng
 
 if TYPE_CHECKING:
     from benchmark.mujoco_render import Renderer
@@ -34,11 +34,6 @@ STATE_NAMES = (
 )
 
 
-@dataclass
-class KitchenConfig(EnvConfig):
-    """The kitchen has no switches of its own."""
-
-
 class Kitchen(Environment):
     """FrankaKitchen-v1 of gymnasium-robotics: nine joint velocities at 12.5 Hz, 280 steps, seven tasks in any order.
 
@@ -48,18 +43,15 @@ class Kitchen(Environment):
     """
 
     name = "kitchen"
-    Config = KitchenConfig
     presets = {
-        "smoke": {"resolution": 64},
-        "quick": {"resolution": 96},
-        "standard": {"resolution": 96},
-        "paper": {"resolution": 224},
+        "smoke": {"resolution": 64, "episodes": 3},
+        "quick": {"resolution": 96, "episodes": 64},
+        "standard": {"resolution": 96, "episodes": 250},
+        "paper": {"resolution": 224, "episodes": 566},
     }
-    source = (
-        "Gupta et al. 2019, Relay Policy Learning (arXiv:1910.11956); simulator of gymnasium-robotics; scripted demonstrations"
-    )
+    source = "DynaMo section 4.1 and Table 1; Gupta et al. 2019, Relay Policy Learning; gymnasium-robotics"
 
-    def __init__(self, config: KitchenConfig):
+    def __init__(self, config: EnvConfig):
         super().__init__(config)
         with contextlib.redirect_stderr(io.StringIO()):  # on import it prints a notice about another of its environments
             from gymnasium_robotics.envs.franka_kitchen.kitchen_env import KitchenEnv
@@ -70,7 +62,7 @@ class Kitchen(Environment):
         self._renderer: Renderer | None = None
 
     @classmethod
-    def spec(cls, config: KitchenConfig) -> EnvSpec:
+    def spec(cls, config: EnvConfig) -> EnvSpec:
         return EnvSpec(
             views=("front",),
             action_low=(-1.0,) * 9,
@@ -86,21 +78,18 @@ class Kitchen(Environment):
         )
 
     @classmethod
-    def missing(cls, config: KitchenConfig) -> str | None:
+    def missing(cls, config: EnvConfig) -> str | None:
         absent = [name for name in ("mujoco", "gymnasium", "gymnasium_robotics") if importlib.util.find_spec(name) is None]
         if absent:
-            return (
-                f"not installed: {', '.join(absent)}. Mend it with: pip install 'gymnasium-robotics>=1.4.2,<1.5' 'mujoco<3.12'"
-            )
+            packages = "'gymnasium-robotics>=1.4.2,<1.5' 'mujoco>=3.3,<3.12'"
+            return f"not installed: {', '.join(absent)}. Mend it with: python -m pip install {packages}"
         version = metadata.version("mujoco")
         if tuple(map(int, version.split(".")[:2])) >= (3, 12):
-            return f"gymnasium-robotics fails with mujoco {version}. Mend it with: pip install 'mujoco<3.12'"
+            return f"gymnasium-robotics fails with mujoco {version}. Mend it with: python -m pip install 'mujoco>=3.3,<3.12'"
         return gl_missing()
 
     def reset(self, seed: int) -> None:
-        observation, _ = self._simulator.reset(
-            seed=seed
-        )  # goes through a SeedSequence there, so any non-negative integer will do
+        observation, _ = self._simulator.reset(seed=seed)  # seeds of any size: they go through a numpy SeedSequence there
         self._readings = observation["observation"][:ROBOT]
         self._completed = set()
 
@@ -111,9 +100,11 @@ class Kitchen(Environment):
         return len(self._completed) == len(TASKS)
 
     def render(self) -> np.ndarray:
-        from envs.kitchen.render import front_camera
+        from envs.kitchen.render import front_camera, open_renderer
 
-        return self._open_renderer().render(self._simulator.data.qpos, [front_camera()])
+        if self._renderer is None:
+            self._renderer = open_renderer(self._simulator.model, self.config.resolution)
+        return self._renderer.render(self._simulator.data.qpos, [front_camera()])
 
     def proprio(self) -> np.ndarray:
         return self._readings.astype(np.float32)
@@ -131,27 +122,18 @@ class Kitchen(Environment):
 
     def expert(self, seed: int) -> Expert:
         from envs.kitchen.arm import Arm
-        from envs.kitchen.expert import expert
+        from envs.kitchen.expert import KitchenExpert, four_of
 
-        simulator = self._simulator
-        return expert(Arm(simulator.model, simulator.data, simulator.robot_env.dt), TASKS, lambda: self._completed, seed)
+        rng = numpy_rng("kitchen expert", seed)
+        arm = Arm(self._simulator.model, self._simulator.data, self._simulator.robot_env.dt)
+        return KitchenExpert(arm, four_of(TASKS, rng), lambda: self._completed, rng)
 
     def describe(self) -> dict[str, str]:
-        import os
-
-        self._open_renderer()
         packages = {name: metadata.version(name) for name in ("mujoco", "gymnasium-robotics")}
-        return {**packages, "gl": os.environ["MUJOCO_GL"], "gl renderer": gl_renderer()}
+        return packages if self._renderer is None else packages | self._renderer.describe()
 
     def close(self) -> None:
         if self._renderer is not None:
             self._renderer.close()
             self._renderer = None
         self._simulator.close()
-
-    def _open_renderer(self) -> Any:
-        from envs.kitchen.render import open_renderer
-
-        if self._renderer is None:
-            self._renderer = open_renderer(self._simulator.model, self.config.resolution)
-        return self._renderer

@@ -7,7 +7,6 @@ from collections.abc import Callable, Collection, Sequence
 import numpy as np
 
 from benchmark.contracts import Expert
-from benchmark.seeds import numpy_rng
 from envs.kitchen.arm import JOINTS, Arm
 from envs.kitchen.skills import Actions, Skills
 
@@ -26,6 +25,7 @@ class KitchenExpert(Expert):
         self._completed, self._rng = completed, rng
         self._noise = rng.uniform(*NOISE)
         self._skills = Skills(arm, rng, pace=rng.uniform(*PACE))
+        self.info = {"tasks": list(tasks), "noise": self._noise, "pace": self._skills.pace}
         self._actions = self._perform()
 
     def act(self) -> np.ndarray | None:
@@ -51,8 +51,3 @@ def four_of(tasks: Sequence[str], rng: np.random.Generator) -> list[str]:
         order = [str(task) for task in rng.permutation(tasks)[:TASKS_PER_EPISODE]]
         if "hinge cabinet" not in order or not BEFORE_HINGE & set(order[order.index("hinge cabinet") :]):
             return order
-
-
-def expert(arm: Arm, tasks: Sequence[str], completed: Callable[[], Collection[str]], seed: int) -> KitchenExpert:
-    rng = numpy_rng("kitchen expert", seed)
-    return KitchenExpert(arm, four_of(tasks, rng), completed, rng)

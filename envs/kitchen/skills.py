@@ -95,7 +95,7 @@ class Skills:
         self.facing, here = self.arm.rotation, self.arm.position
         if grip == OPEN:
             yield from self.straight(lambda: here, OPEN, lambda: self.arm.opening > RELEASED, 6)
-        back = -0.15 * self.facing[:, 2] * (1, 1, 0)
+        back = -0.15 * self.facing[:, 2] * xyz(1, 1, 0)
         yield from self.straight(lambda: self.arm.position + back, grip, lambda: self._distance(here) > distance, 10)
 
     def _distance(self, point: np.ndarray) -> float:
@@ -130,8 +130,8 @@ class Skills:
     def light_switch(self) -> Actions:
         """Push the lever to the left with closed fingers that pass the knobs right of it."""
         self.face(yaw=-0.15)
-        lever = self.site("light_site") - (0, 0.03, 0) + self.around(0.004)
-        side = lever + (0.062, 0, 0)
+        lever = self.site("light_site") - xyz(0, 0.03, 0) + self.around(0.004)
+        side = lever + xyz(0.062, 0, 0)
 
         def leftwards() -> np.ndarray:
             return np.array([self.arm.position[0] - 0.12, *self.before(lever, 0.03)[1:]])
@@ -145,13 +145,13 @@ class Skills:
         """Push the low end of the handle to the right with closed fingers."""
         self.face(yaw=-0.5)
         handle = self.site("slide_site", z=2.5) + self.around(0.006)
-        side = handle - (0.07, 0, 0)
+        side = handle - xyz(0.07, 0, 0)
 
         def rightwards() -> np.ndarray:
             return np.array([self.arm.position[0] + 0.1, *self.before(handle, 0.02)[1:]])
 
         def away() -> np.ndarray:
-            return self.arm.position - (0.1, 0.15, 0)
+            return self.arm.position - xyz(0.1, 0.15, 0)
 
         yield from self.swing(self.before(side, APPROACH) + self.around(0.015), CLOSED)
         yield from self.enter(lambda: side, 0.02, CLOSED)
@@ -181,7 +181,7 @@ class Skills:
         yield from self.grasp(bar, 0.0)
         yield from self.straight(lambda: about(hinge, 0.25, bar()), CLOSED, open_or_lost, 50, facing)
         yield from self.leave(0.08, OPEN)
-        below = self.arm.position + (0.02, -0.05, -0.3)
+        below = self.arm.position + xyz(0.02, -0.05, -0.3)
         yield from self.straight(lambda: below, OPEN, lambda: self.arm.position[2] < 2.4, 10)
 
     def microwave(self) -> Actions:
@@ -208,24 +208,28 @@ class Skills:
         yield from self.leave(0.08, OPEN)
 
     def kettle(self) -> Actions:
-        """Grip the left post of the handle, lift the kettle a little and carry it to the burner behind: to the right first, past
-        the corner of the microwave."""
+        """Grip the left post of the handle, lift the kettle a little and carry it to the burner behind: to the right first,
+        past the corner of the microwave."""
         self.face(yaw=-0.2, pitch=-0.35)
         pose = self.data.joint("kettle").qpos  # a view, it follows the kettle
 
         def post() -> np.ndarray:
-            return pose[:3] + Rotation.from_quat(pose[3:], scalar_first=True).apply((-0.092, 0, 0.17))
+            return pose[:3] + Rotation.from_quat(pose[3:], scalar_first=True).apply(xyz(-0.092, 0, 0.17))
 
         def carried() -> np.ndarray:
-            return self.arm.position + (KETTLE_GOAL + (0.02, 0, 0.02) - pose[:3]) * (2, 1, 1)
+            return self.arm.position + (KETTLE_GOAL + xyz(0.02, 0, 0.02) - pose[:3]) * xyz(2, 1, 1)
 
         yield from self.swing(self.before(post(), APPROACH) + self.around(0.012), OPEN)
         yield from self.enter(post, 0.02, OPEN)
         yield from self.grasp(post, 0.015)
-        lifted = self.arm.position + (0.03, 0.03, 0.15)
+        lifted = self.arm.position + xyz(0.03, 0.03, 0.15)
         yield from self.straight(lambda: lifted, CLOSED, lambda: pose[2] > KETTLE_GOAL[2] + 0.015, 15)
         yield from self.straight(carried, CLOSED, lambda: pose[1] > KETTLE_GOAL[1] - 0.06, 35)
         yield from self.leave(0.16, OPEN)
+
+
+def xyz(x: float, y: float, z: float) -> np.ndarray:
+    return np.array([x, y, z])
 
 
 def turn(axis: str, angle: float) -> np.ndarray:

@@ -9,6 +9,8 @@ import pytest
 
 from benchmark.errors import UnknownName
 from benchmark.report import published
+from benchmark.report.render import render
+from methods.dynamo import DynaMo
 
 TABLE_1 = """
 Random 3.32 0.07 0.07 0.80
@@ -29,7 +31,7 @@ DynaMo 3.64 0.65 0.66 0.93
 
 def digits(table, style):
     """Label and cells of each row as a style shows them."""
-    text = table.render(style)
+    text = render(table, style)
     if style == "csv":
         rows = pd.read_csv(io.StringIO(text), dtype=str, keep_default_na=False).drop(columns=["kind", "notes"]).to_numpy()
         return [[value or "—" for value in row] for row in rows.tolist()]
@@ -115,6 +117,7 @@ def test_names_of_the_harness_meet_names_of_the_paper(name, label):
 def test_named_rows_exist_in_their_tables():
     assert set(published.ABLATIONS.values()) == set(published.labels(6))
     assert set(published.ACTIONS.values()) == set(published.labels(7))
+    assert set(published.ABLATIONS) | set(published.ACTIONS) <= set(DynaMo.variants)
     assert set(published.FINETUNE.values()) == set(published.labels(5))
     assert list(published.ENVS.values()) == list(dict.fromkeys(published.load(1).column))
     assert list(published.POLICIES.values()) == list(dict.fromkeys(published.load(4).column))

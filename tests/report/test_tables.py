@@ -9,6 +9,7 @@ import pytest
 from benchmark.errors import BenchmarkError, UnknownName
 from benchmark.report import ledgers, published
 from benchmark.report.frames import Frames, Key, Options, Place
+from benchmark.report.render import render
 from benchmark.report.tables import TABLES, build
 from tests.report.made_up import MEANS, make
 
@@ -271,7 +272,7 @@ def test_hyperparameters_show_a_dash_where_a_field_does_not_exist():
 def test_every_table_renders_in_every_style(name, style):
     records, cells = make(("kitchen", "pusht"), ("mlp",), seeds=2, episodes=4)
     before = records.copy(), cells.copy()
-    text = build(name, records, cells, draws=200).render(style)
+    text = render(build(name, records, cells, draws=200), style)
     assert "dynamo" in text or name == "power"
     pd.testing.assert_frame_equal(records, before[0])  # pure
     pd.testing.assert_frame_equal(cells, before[1])

@@ -1,0 +1,330 @@
+"""Franka Kitchen: the stock physics under one seed, the paper's score, honest proprioception, pictures, and the demonstrator."""
+
+import importlib.util
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from benchmark import conformance, mujoco_render, registry
+from benchmark.contracts import EnvConfig
+from benchmark.errors import Missing
+from benchmark.seeds import numpy_rng
+from envs import kitchen
+from envs.kitchen import Kitchen
+
+pytest.importorskip("gymnasium_robotics", reason="python -m pip install -e .")
+
+if reason := mujoco_render.gl_missing():
+    pytest.skip(reason, allow_module_level=True)
+
+from envs.kitchen.arm import OPEN, Arm  # noqa: E402 - needs the simulator
+from envs.kitchen.expert import BEFORE_HINGE, KitchenExpert, four_of  # noqa: E402
+from envs.kitchen.skills import turn  # noqa: E402
+
+LARGE_SEED = 2**62 - 1
+GOALS = {  # where the joints of gymnasium-robotics' OBS_ELEMENT_GOALS are in qpos, written down independently
+    "bottom burner": {11: -0.88},
+    "top burner": {15: -0.92},
+    "light switch": {17: -0.69},
+    "slide cabinet": {19: 0.37},
+    "hinge cabinet": {21: 1.45},
+    "microwave": {22: -0.75},
+    "kettle": {23: -0.23, 24: 0.75, 25: 1.62},
+}
+
+
+@pytest.fixture(scope="module")
+def env():
+    env = Kitchen(EnvConfig(resolution=64))
+    yield env
+    env.close()
+
+
+def qpos(env):
+    return env._simulator.data.qpos
+
+
+def put(env, task):
+    for index, value in GOALS[task].items():
+        qpos(env)[index] = value
+
+
+def wiggle(env, seed, steps=15):
+    """Everything that can be observed while random actions are taken."""
+    env.reset(seed)
+    rng = np.random.default_rng(3)
+    seen = [(env.state(), env.proprio())]
+    for _ in range(steps):
+        env.step(rng.uniform(-1, 1, 9).astype(np.float32))
+        seen.append((env.state(), env.proprio()))
+    return np.stack([np.concatenate(pair) for pair in seen]), env.render()
+
+
+def play(env, expert, limit=280):
+    """Runs an expert; returns the number of steps and the step at which each task was completed."""
+    when: dict[str, int] = {}
+    for step in range(1, limit + 1):
+        action = expert.act()
+        if action is None:
+            return step - 1, when
+        assert action.dtype == np.float32
+        assert np.abs(action).max() <= 1
+        env.step(action)
+        for task in kitchen.TASKS:
+            if env.score()[f"task/{task}"]:
+                when.setdefault(task, step)
+    return limit, when
+
+
+# ------------------------------------------------------------------------------------------------------- the environment
+
+
+def test_keeps_the_promises_of_an_environment():
+    assert registry.envs().get("kitchen") is Kitchen
+    assert [result for result in conformance.check(Kitchen) if result.error] == []
+
+
+def test_importing_it_starts_no_simulator():
+    code = "import sys, envs.kitchen; print(sorted({'mujoco', 'gymnasium', 'gymnasium_robotics', 'OpenGL'} & set(sys.modules)))"
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert result.stdout.strip() == "[]"
+
+
+def test_the_seed_decides_the_episode_bit_by_bit_whatever_came_before(env):
+    first = wiggle(env, LARGE_SEED)
+    other = wiggle(env, 1, steps=40)
+    again = wiggle(env, LARGE_SEED)
+    fresh = Kitchen(EnvConfig(resolution=64))
+    elsewhere = wiggle(fresh, LARGE_SEED)
+    fresh.close()
+    for run in (again, elsewhere):
+        assert np.array_equal(first[0], run[0])
+        assert np.array_equal(first[1], run[1])
+    assert not np.array_equal(first[0], other[0][:16])
+
+
+def test_steers_from_readings_that_are_off_by_the_stock_noise(env):
+    env.reset(0)
+    off = env.proprio()[:9] - env.state()[:9]
+    assert 1e-5 < np.abs(off).max() <= 0.001 + 1e-6  # 0.01 times 0.1 in franka_config.xml
+    env.step(np.zeros(9, np.float32))
+    one = env.state()
+    env.reset(1)
+    env.step(np.zeros(9, np.float32))
+    assert not np.array_equal(one, env.state())
+
+
+def test_proprioception_knows_nothing_about_objects(env):
+    assert env.spec(env.config).proprio_dim == 18
+    readings, states = [], []
+    for moved in (False, True):
+        env.reset(4)
+        if moved:
+            for task in kitchen.TASKS:
+                put(env, task)
+        env.step(np.full(9, 0.1, np.float32))
+        readings.append(env.proprio())
+        states.append(env.state())
+    np.testing.assert_allclose(*readings, atol=1e-6)
+    assert np.abs(states[0][9:] - states[1][9:]).max() > 0.3
+
+
+def test_state_names_fit_the_simulator(env):
+    names = env.spec(env.config).state_names
+    joints = [env._simulator.model.joint(i).name for i in range(env._simulator.model.njnt)]
+    assert len(names) == len(qpos(env)) == len(joints) + 6  # the kettle floats: seven numbers for one joint
+    for name, index in (("microwave/door", 22), ("slide cabinet/door", 19), ("light switch/lever", 17), ("kettle/x", 23)):
+        assert names[index] == name
+        assert joints[index].split("_")[0] == name.split("/")[0].split(" ")[0]
+    assert {name.split("/")[0] for name in names} >= {"robot", *kitchen.TASKS}
+
+
+def test_counts_each_task_once_and_four_of_them(env):
+    env.reset(0)
+    assert env.score() == {"tasks": 0, "tasks_raw": 0} | {f"task/{task}": 0 for task in GOALS}
+    still = np.zeros(9, np.float32)
+    start = qpos(env).copy()
+    for number, task in enumerate(GOALS, 1):
+        put(env, task)
+        over = env.step(still)
+        score = env.score()
+        assert (score["tasks"], score["tasks_raw"], score[f"task/{task}"]) == (min(number, 4), number, 1)
+        assert over == (number == 7)
+        qpos(env)[:] = start  # undone is not unscored
+        assert not env.step(still) or number == 7
+        assert env.score() == score
+    env.reset(0)
+    assert env.score()["tasks_raw"] == 0
+
+
+@pytest.mark.parametrize(("angle", "counts"), [(-0.44, 0), (-0.46, 1)])
+def test_a_task_counts_within_the_published_distance(env, angle, counts):
+    env.reset(0)
+    qpos(env)[22] = angle  # the goal is -0.75, the distance 0.3
+    env.step(np.zeros(9, np.float32))
+    assert env.score()["task/microwave"] == counts
+
+
+# ------------------------------------------------------------------------------------------------------------- missing
+
+
+def test_says_how_to_get_missing_packages(monkeypatch):
+    config = EnvConfig()
+    find = importlib.util.find_spec
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == "gymnasium_robotics" else find(name))
+    assert "not installed: gymnasium_robotics" in Kitchen.missing(config)
+    assert "pip install 'gymnasium-robotics" in Kitchen.missing(config)
+    monkeypatch.undo()
+    monkeypatch.setattr(kitchen.metadata, "version", lambda name: "3.12.0")
+    assert "mujoco 3.12.0" in Kitchen.missing(config)
+    monkeypatch.undo()
+    assert Kitchen.missing(config) is None
+
+
+def test_says_how_to_get_a_gl_library(monkeypatch):
+    monkeypatch.setattr(mujoco_render.sys, "platform", "linux")
+    monkeypatch.delenv("MUJOCO_GL", raising=False)
+    monkeypatch.setattr(mujoco_render, "_works", lambda name: name == "osmesa")
+    assert mujoco_render.gl_backend() == "osmesa"
+    monkeypatch.setenv("MUJOCO_GL", "egl")
+    with pytest.raises(Missing, match="MUJOCO_GL=egl .* apt-get install libegl1 libgl1-mesa-dri$"):
+        mujoco_render.gl_backend()
+    monkeypatch.setenv("MUJOCO_GL", "off")
+    with pytest.raises(Missing, match="unset it"):
+        mujoco_render.gl_backend()
+    monkeypatch.delenv("MUJOCO_GL")
+    monkeypatch.setattr(mujoco_render, "_works", lambda name: False)
+    assert "libegl1 libgl1-mesa-dri or: apt-get install libosmesa6" in Kitchen.missing(EnvConfig())
+
+
+# ------------------------------------------------------------------------------------------------------------ pictures
+
+
+def test_pictures_show_the_scene(env):
+    env.reset(0)
+    before = env.render()
+    assert before.std() > 20
+    env.step(np.zeros(9, np.float32))
+    put(env, "hinge cabinet")
+    after = env.render()
+    changed = np.abs(after.astype(int) - before).max(-1)[0] > 20
+    rows, columns = np.nonzero(changed)
+    assert 50 < changed.sum() < 800
+    assert rows.mean() < 25  # the cabinet is above, left of the middle
+    assert columns.mean() < 32
+    assert {"gl", "gl renderer", "mujoco", "gymnasium-robotics"} <= env.describe().keys()
+
+
+def test_simulators_of_one_process_do_not_spoil_each_others_pictures(env):
+    other, larger = Kitchen(EnvConfig(resolution=64)), Kitchen(EnvConfig(resolution=96))
+    for each in (env, other, larger):
+        each.reset(0)
+    alone = env.render()
+    put(other, "kettle")
+    with_kettle_moved = other.render()
+    large = larger.render()
+    assert large.shape == (1, 96, 96, 3)
+    assert np.array_equal(env.render(), alone)
+    assert np.array_equal(other.render(), with_kettle_moved)
+    assert not np.array_equal(alone, with_kettle_moved)
+    other.close()
+    larger.close()
+    larger.close()  # twice is once
+    assert np.array_equal(env.render(), alone)
+
+
+def test_the_last_to_close_frees_the_gl_context(env):
+    env.reset(0)
+    picture = env.render()
+    env.close()
+    assert mujoco_render._renderers == {}
+    assert mujoco_render._gl is None
+    assert np.array_equal(env.render(), picture)  # and it comes back when needed
+
+
+def test_simplified_meshes_stay_where_they_were(env):
+    model, cell = env._simulator.model, 0.012
+    light = mujoco_render.simplified(model, cell, 256)
+    assert light.mesh_facenum.sum() < 0.25 * model.mesh_facenum.sum()
+    assert light.tex_width.max() <= 511
+    for mesh in np.flatnonzero(model.mesh_facenum >= 500):
+        start, count = model.mesh_vertadr[mesh], model.mesh_vertnum[mesh]
+        moved = np.linalg.norm(light.mesh_vert[start : start + count] - model.mesh_vert[start : start + count], axis=1)
+        assert moved.max() <= np.sqrt(3) * cell
+        faces = light.mesh_face[light.mesh_faceadr[mesh] :][: light.mesh_facenum[mesh]]
+        corners = light.mesh_vert[start : start + count][faces]
+        for one, two in ((0, 1), (1, 2), (0, 2)):
+            assert (np.abs(corners[:, one] - corners[:, two]).max(1) > 0).all(), "a collapsed face was kept"
+    small = np.flatnonzero(model.mesh_facenum < 500)
+    assert np.array_equal(light.mesh_facenum[small], model.mesh_facenum[small])
+
+
+# ------------------------------------------------------------------------------------------------------ the demonstrator
+
+
+def arm_of(env):
+    return Arm(env._simulator.model, env._simulator.data, env._simulator.robot_env.dt)
+
+
+def test_the_arm_goes_where_it_is_told(env):
+    env.reset(0)
+    arm = arm_of(env)
+    goal, rotation = np.array([-0.45, 0.35, 2.2]), turn("z", 0.3) @ arm.rotation
+    joints = arm.posture_at(goal, rotation)
+    for _ in range(20):
+        env.step(arm.straight(goal, rotation, OPEN, pace=1.0))
+    assert np.linalg.norm(arm.position - goal) < 0.004
+    assert np.linalg.norm(arm.rotation - rotation) < 0.05
+    assert arm.opening > 0.075
+    home = arm.position
+    env.reset(0)
+    for _ in range(25):
+        env.step(arm.swing(joints, OPEN, pace=1.0))
+    assert np.linalg.norm(arm.position - home) < 0.015
+    np.testing.assert_allclose(qpos(env)[:7], joints, atol=0.01)
+
+
+@pytest.mark.parametrize("task", kitchen.TASKS)
+def test_the_expert_can_do_each_task_and_does_no_other(env, task):
+    env.reset(21)
+    expert = KitchenExpert(arm_of(env), [task], lambda: env._completed, numpy_rng("test", task))
+    steps, when = play(env, expert)
+    assert set(when) == {task}
+    assert steps < 130
+
+
+@pytest.mark.parametrize("seed", [5, LARGE_SEED])
+def test_the_expert_does_four_tasks_in_its_order_in_time(env, seed):
+    env.reset(seed)
+    expert = env.expert(seed)
+    steps, when = play(env, expert)
+    assert list(when) == list(expert.info["tasks"])
+    assert env.score()["tasks"] == 4
+    assert steps < 280
+    assert expert.act() is None
+
+
+def test_experts_differ_from_seed_to_seed(env):
+    env.reset(0)
+    experts = [env.expert(seed) for seed in range(4)]
+    actions = np.stack([expert.act() for expert in experts])
+    assert len({tuple(expert.info["tasks"]) for expert in experts}) > 2
+    assert len(np.unique(actions, axis=0)) == 4
+
+
+def test_orders_are_all_that_can_be_carried_out():
+    rng = np.random.default_rng(0)
+    orders = {tuple(four_of(kitchen.TASKS, rng)) for _ in range(9000)}
+    assert all(len(set(order)) == 4 for order in orders)
+    blocked = [
+        order for order in orders if "hinge cabinet" in order and BEFORE_HINGE & {*order[order.index("hinge cabinet") :]}
+    ]
+    assert blocked == []
+    without = 6 * 5 * 4 * 3
+    with_one = (
+        2 * 6 * 12
+    )  # hinge, one of the two that come first, two of the other four: half of 24 orders, for each of 12 sets
+    with_none, with_both = 4 * 24, 4 * 8
+    assert len(orders) == without + with_one + with_none + with_both
