@@ -149,7 +149,6 @@ class Renderer:
         self._area = mujoco.MjrRect(0, 0, resolution, resolution)
         _make_current()
         self._buffers = mujoco.MjrContext(model, mujoco.mjtFontScale.mjFONTSCALE_50)
-        mujoco.mjr_setBuffer(mujoco.mjtFramebuffer.mjFB_OFFSCREEN, self._buffers)
 
     def render(self, qpos: np.ndarray, cameras: Sequence[Any]) -> np.ndarray:
         """(views, H, W, 3) uint8 with bodies where `qpos` puts them, seen by each `mujoco.MjvCamera`."""
@@ -158,6 +157,7 @@ class Renderer:
         mujoco.mj_kinematics(self._model, self._data)
         mujoco.mj_camlight(self._model, self._data)
         _make_current()
+        mujoco.mjr_setBuffer(mujoco.mjtFramebuffer.mjFB_OFFSCREEN, self._buffers)  # another renderer may have bound its own
         frames = np.empty((len(cameras), self._area.height, self._area.width, 3), np.uint8)
         everything = mujoco.mjtCatBit.mjCAT_ALL
         for frame, camera in zip(frames, cameras, strict=True):

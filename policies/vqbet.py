@@ -54,7 +54,7 @@ class VQBeTConfig(PolicyConfig):
     hidden: int = 1024  # of the two-layer heads
     offset_weight: float = 100.0  # of the L1 offset loss, for actions scaled to [-1, 1]
     temperature: float = 1.0  # of the codes at rollout
-    as_released: bool = False  # train the offsets of sampled codes
+    as_released: bool = False  # sample the first code, too, when training offsets
     codes: int = 16
     groups: int = 2
     latent: int = 512
@@ -115,9 +115,9 @@ class VQBeT(Policy):
     def loss(self, batch: Chunks, rng: torch.Generator) -> tuple[Tensor, dict[str, Tensor]]:
         target = self.tokenizer.encode(batch.actions.flatten(1))
         logits, offsets = self._heads(batch.features, batch.goal)
-        codes = target
-        if self.config.as_released:
-            codes = categorical(logits, torch.rand(target.shape, generator=rng, device=target.device))
+        codes = categorical(logits, torch.rand(target.shape, generator=rng, device=target.device))
+        if not self.config.as_released:
+            codes[:, 0] = target[:, 0]
         predicted = self._compose(codes, offsets)
         offset = masked_mean((predicted - batch.actions).abs(), batch.valid)
         weights = CODE_WEIGHTS[: self.config.groups]

@@ -56,7 +56,7 @@ def _cell(plan: Plan, cell: Cell, store: Store) -> dict[str, Any]:
         "metric_low": spec.metric_range[0],
         "metric_high": spec.metric_range[1],
         "checkpoint": plan.configs[cell.env].rollout.checkpoint,
-        "demonstrations": env_config.demonstrations,
+        "demonstrations": f"{env_config.episodes} {env_config.demonstrations}",
         "visual_shift": getattr(env_config, "shift", ""),
     }
     if status != "done":

@@ -12,7 +12,7 @@ from envs.kitchen.skills import Actions, Skills
 
 TASKS_PER_EPISODE = 4  # as in the human demonstrations (Gupta et al. 2019, Relay Policy Learning)
 BEFORE_HINGE = {"slide cabinet", "top burner"}  # the open hinge cabinet hangs in front of one and above the other
-PACE = (0.65, 1.0)
+PACE = (0.7, 1.0)
 NOISE = (0.04, 0.1)  # standard deviation on the arm's actions, drawn once per episode
 ATTEMPTS = 3
 

@@ -130,11 +130,11 @@ class Skills:
     def light_switch(self) -> Actions:
         """Push the lever to the left with closed fingers that pass the knobs right of it."""
         self.face(yaw=-0.15)
-        lever = self.site("light_site") - xyz(0, 0.03, 0) + self.around(0.004)
+        lever = self.site("light_site") - xyz(0, 0.03, -0.004) + self.around(0.004)
         side = lever + xyz(0.062, 0, 0)
 
         def leftwards() -> np.ndarray:
-            return np.array([self.arm.position[0] - 0.12, *self.before(lever, 0.03)[1:]])
+            return np.array([self.arm.position[0] - 0.08, *self.before(lever, 0.03)[1:]])
 
         yield from self.swing(self.before(side, APPROACH) + self.around(0.01), CLOSED)
         yield from self.enter(lambda: side, 0.03, CLOSED)
@@ -205,7 +205,7 @@ class Skills:
         yield from self.enter(bar, 0.015, OPEN)
         yield from self.grasp(bar, 0.015)
         yield from self.straight(lambda: about(hinge, -0.25, bar()), CLOSED, open_or_lost, 40, facing)
-        yield from self.leave(0.08, OPEN)
+        yield from self.leave(0.1, OPEN)
 
     def kettle(self) -> Actions:
         """Grip the left post of the handle, lift the kettle a little and carry it to the burner behind: to the right first,
@@ -225,6 +225,8 @@ class Skills:
         lifted = self.arm.position + xyz(0.03, 0.03, 0.15)
         yield from self.straight(lambda: lifted, CLOSED, lambda: pose[2] > KETTLE_GOAL[2] + 0.015, 15)
         yield from self.straight(carried, CLOSED, lambda: pose[1] > KETTLE_GOAL[1] - 0.06, 35)
+        lowered = self.arm.position - xyz(0, 0, 0.1)
+        yield from self.straight(lambda: lowered, OPEN, lambda: self.arm.position[2] < KETTLE_GOAL[2] + 0.18, 8)
         yield from self.leave(0.16, OPEN)
 
 

@@ -1,4 +1,4 @@
-"""Franka Kitchen: the stock physics under one seed, the paper's score, honest proprioception, pictures, and the demonstrator."""
+"""Franka Kitchen: the stock physics under one seed, the paper's score, honest proprioception, pictures, a demonstrator."""
 
 import importlib.util
 import subprocess
@@ -19,9 +19,9 @@ pytest.importorskip("gymnasium_robotics", reason="python -m pip install -e .")
 if reason := mujoco_render.gl_missing():
     pytest.skip(reason, allow_module_level=True)
 
-from envs.kitchen.arm import OPEN, Arm  # noqa: E402 - needs the simulator
-from envs.kitchen.expert import BEFORE_HINGE, KitchenExpert, four_of  # noqa: E402
-from envs.kitchen.skills import turn  # noqa: E402
+from envs.kitchen.arm import OPEN, Arm
+from envs.kitchen.expert import BEFORE_HINGE, KitchenExpert, four_of
+from envs.kitchen.skills import turn
 
 LARGE_SEED = 2**62 - 1
 GOALS = {  # where the joints of gymnasium-robotics' OBS_ELEMENT_GOALS are in qpos, written down independently
@@ -189,7 +189,7 @@ def test_says_how_to_get_a_gl_library(monkeypatch):
     monkeypatch.setattr(mujoco_render, "_works", lambda name: name == "osmesa")
     assert mujoco_render.gl_backend() == "osmesa"
     monkeypatch.setenv("MUJOCO_GL", "egl")
-    with pytest.raises(Missing, match="MUJOCO_GL=egl .* apt-get install libegl1 libgl1-mesa-dri$"):
+    with pytest.raises(Missing, match=r"MUJOCO_GL=egl .* apt-get install libegl1 libgl1-mesa-dri$"):
         mujoco_render.gl_backend()
     monkeypatch.setenv("MUJOCO_GL", "off")
     with pytest.raises(Missing, match="unset it"):
