@@ -4,7 +4,7 @@ PYTHON := .venv/bin/python
 setup:
 	python3 scripts/bootstrap.py setup
 test:
-	$(PYTHON) -m pytest
+	$(PYTHON) -m pytest -n auto
 slow:
 	$(PYTHON) -m pytest -m slow
 lint:

@@ -41,7 +41,7 @@ def main(arguments: list[str]) -> int:
         rest = rest or ["--methods", "all", "--envs", "kitchen"]
         return subprocess.call([PYTHON, "-m", "benchmark", "run", *rest], cwd=ROOT)
     if verb == "test":
-        return subprocess.call([PYTHON, "-m", "pytest", *rest], cwd=ROOT)
+        return subprocess.call([PYTHON, "-m", "pytest", "-n", "auto", *rest], cwd=ROOT)
     print(f"ready: {PYTHON.relative_to(ROOT)} -m benchmark --help")
     return 0
 

@@ -30,8 +30,7 @@ def home(tmp_path: Path, toy: type) -> Path:
 
 
 def run(home: Path, *arguments: str, verb: str = "run") -> int:
-    matrix = ["--envs", "toy", "--preset", "smoke", "--home", str(home), "--quiet"] if verb in ("run", "plan", "table") else []
-    return main([verb, *matrix, *arguments])
+    return main([verb, "--envs", "toy", "--preset", "smoke", "--home", str(home), "--quiet", "machine.threads=1", *arguments])
 
 
 def records(home: Path) -> dict[str, bytes]:
@@ -45,7 +44,8 @@ def test_from_nothing_to_a_table_and_again(home: Path, capsys: pytest.CaptureFix
     for name in ("random", "state", "byol", "dynamo"):
         assert name in first
     stages = {kind: len(list((home / kind).iterdir())) for kind in ("demos", "pretrain", "embed", "fit", "rollout", "probe")}
-    assert stages == {"demos": 1, "pretrain": 8, "embed": 8, "fit": 16, "rollout": 16, "probe": 8}
+    # state is the same encoder under both seeds; its policies are not
+    assert stages == {"demos": 1, "pretrain": 7, "embed": 7, "fit": 16, "rollout": 16, "probe": 7}
     before = {path: path.stat().st_mtime_ns for path in home.glob("*/*/manifest.json")}
     assert run(home, *arguments) == 0
     assert capsys.readouterr().out == first

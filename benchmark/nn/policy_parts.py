@@ -14,9 +14,10 @@ from torch.nn import functional as F
 from benchmark.contracts import PolicySpec
 from benchmark.nn.ema import EMA
 
-# What every head sees and does in a preset, so that the heads differ in nothing else. A plan is made every second step and
-# looks back at every fourth: half of the frames are never rendered. Executing whole chunks of 8 costs most of the score (0.8 of
-# 4 kitchen tasks, against 2.2 for half chunks and 2.8 for a plan at every step; measured on the privileged state).
+# What every head sees and does in a preset, so that the heads differ in nothing else. One observation: with three of them,
+# four steps apart, an MLP on the privileged kitchen state predicts demonstrated actions better (L1 0.086 against 0.098) and
+# completes no task instead of two, because it continues its own past. A plan at every second step: half of the frames are
+# never rendered.
 QUICK_HORIZON: dict[str, Any] = {"history": 1, "chunk": 8, "execute": 2}
 SMOKE_HORIZON: dict[str, Any] = {"history": 2, "stride": 2, "chunk": 4, "execute": 2}
 

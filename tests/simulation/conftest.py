@@ -32,4 +32,6 @@ def processes() -> set[int]:
 
 
 def segments() -> set[str]:
-    return set(os.listdir(SHARED)) if SHARED.is_dir() else set()
+    """Seen only by a test process that is alone: others have segments of their own."""
+    alone = "PYTEST_XDIST_WORKER" not in os.environ
+    return set(os.listdir(SHARED)) if alone and SHARED.is_dir() else set()
