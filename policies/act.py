@@ -33,7 +33,7 @@ class ACTConfig(PolicyConfig):
         require(self.width % self.heads == 0, f"width={self.width} is not a multiple of heads={self.heads}")
 
 
-SMALL = {"width": 128, "heads": 4, "feedforward": 512, "encoder_layers": 2, "dropout": 0.0}
+SMALL = {"width": 64, "heads": 4, "feedforward": 256, "encoder_layers": 1, "dropout": 0.0}
 QUICK = QUICK_HORIZON | SMALL | {"lr": 5e-4, "schedule": "cosine", "warmup": 0.05}
 
 

@@ -45,7 +45,7 @@ class DiffusionConfig(PolicyConfig):
         require(0 <= self.eta <= 1, f"eta must lie between 0 and 1, not {self.eta}")
 
 
-SMALL = {"layers": 2, "width": 128, "dropout": 0.0, "lr": 1e-3, "schedule": "cosine", "warmup": 0.05}
+SMALL = {"layers": 2, "width": 64, "dropout": 0.0, "lr": 1e-3, "schedule": "cosine", "warmup": 0.05}
 QUICK = QUICK_HORIZON | SMALL | {"sample_steps": 10, "eta": 0.0}
 
 

@@ -42,7 +42,7 @@ class FlowConfig(PolicyConfig):
         require(self.sample_steps >= 1, f"sample_steps must be at least 1, not {self.sample_steps}")
 
 
-SMALL = {"layers": 2, "width": 128, "dropout": 0.0, "lr": 1e-3, "schedule": "cosine", "warmup": 0.05}
+SMALL = {"layers": 2, "width": 64, "dropout": 0.0, "lr": 1e-3, "schedule": "cosine", "warmup": 0.05}
 QUICK = QUICK_HORIZON | SMALL
 
 

@@ -7,7 +7,7 @@ the machine.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 import numpy as np
@@ -47,4 +47,4 @@ class Outcome:
     steps: int
     score: dict[str, float] | None  # None if the simulator crashed
     error: str | None = None
-    simulator: dict[str, str] | None = None  # what it described itself as, for the manifest
+    simulator: dict[str, str] | None = field(default=None, compare=False)  # its description, for the manifest

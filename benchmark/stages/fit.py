@@ -39,6 +39,7 @@ def run(context: Context) -> dict[str, Any]:
         return ChunkSampler(*normal, demos.starts, demos.ends, subset, config, seed=batch_seed, device=device)
 
     training, validation = sampler(episodes, cell_seed), sampler(held_out, cell_seed)
+    agent.to(device)
     agent.policy.prepare(training.all(), torch_rng("prepare", cell_seed, device=device))
     summary: dict[str, Any] = {"policy_params": sum(p.numel() for p in agent.policy.parameters()), "fit_steps": 0}
     summary["feature_dim"] = features.shape[1]

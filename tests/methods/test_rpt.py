@@ -90,7 +90,7 @@ def test_the_error_is_the_mean_over_masked_tokens_with_equal_weight_of_slots():
 # -------------------------------------------------------------------------------------------- rpt: observation tokens
 
 
-def test_loss_is_the_error_plus_the_covariance_penalty(data, make_batch):
+def test_loss_is_the_error_plus_the_mean_squared_correlation(data, make_batch):
     """In float64, put together here from features, masks and heads; targets are those very features, standardised."""
     method = build(RPT, data).double()
     batch, config = make_batch(4), method.config
@@ -104,13 +104,13 @@ def test_loss_is_the_error_plus_the_covariance_penalty(data, make_batch):
     predicted = method.heads.back["vision"](method.sequence(tokens.unbind(2), hidden))
     squared = ((predicted - tokens) ** 2).mean(-1)
     error = sum(squared[:, :, slot][hidden[:, :, slot]].mean() for slot in range(2)) / 2
-    assert loss_of(method, batch).item() == pytest.approx((error + 0.04 * penalty / d).item(), rel=1e-6)
+    assert loss_of(method, batch).item() == pytest.approx((error + 0.1 * penalty / (d * (d - 1))).item(), rel=1e-6)
 
 
 @pytest.mark.parametrize("target", ["simsiam", "ema"])
 def test_targets_give_no_gradient(target, data, make_batch):
     """With blind heads, all gradient of the error would have to come through the targets."""
-    method = build(RPT, data, target=target, covariance_weight=0.0)
+    method = build(RPT, data, target=target, redundancy_weight=0.0)
     nn.init.zeros_(method.heads.back["vision"].weight)
     loss_of(method, make_batch(4)).backward()
     assert not method.encoder.trunk.conv1.weight.grad.any()
@@ -154,7 +154,7 @@ def test_with_the_guard_copies_of_one_feature_cost(data, make_batch):
     one = torch.randn(32, 1, generator=torch_rng("one"))
     method = build(RPT, data)
     method.encoder.forward = lambda images: one.expand(-1, 64)
-    assert method.loss(batch, torch_rng("test"))[1]["covariance"].item() > 60
+    assert method.loss(batch, torch_rng("test"))[1]["redundancy"].item() == pytest.approx(1, abs=0.1)
 
 
 # ------------------------------------------------------------------------------------------------------- sensorimotor
