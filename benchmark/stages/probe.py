@@ -18,7 +18,7 @@ from benchmark.stages.context import Context
 RIDGE = 1e-3  # relative to the mean variance of the features
 QUERIES = 2000  # held-out frames used as nearest-neighbour queries at most
 REFERENCES = 8000  # training frames searched at most
-VARIES = 1e-3  # state dimensions with a smaller standard deviation over the demonstrations carry nothing to read
+VARIES = 1e-3  # a state dimension with a smaller standard deviation has nothing to read; a feature, relative to the largest
 COLLAPSED_RANK = 2.0
 COLLAPSED_SPREAD = 1e-2
 
@@ -32,8 +32,9 @@ def run(context: Context) -> dict[str, Any]:
     names = state_names(context)
     varies = y.std(axis=0) > VARIES
     context.task.update(1, 3)
+    scaled, scaled_test = standardised(x, x_test)
     groups = np.array([name.split("/")[0] for name in names])[varies]
-    scores = linear_r2(x, y[:, varies], x_test, y_test[:, varies])
+    scores = linear_r2(scaled, y[:, varies], scaled_test, y_test[:, varies])
     context.task.update(2, 3)
     spectrum = singular_values(x)
     np.savetxt(context.out / "spectrum.csv", spectrum, fmt="%.6g")
@@ -43,7 +44,7 @@ def run(context: Context) -> dict[str, Any]:
     return {
         "linear_r2": float(np.mean(scores)),
         "linear_r2_by_group": {group: float(np.mean(values)) for group, values in by_group.items()},
-        "nearest_error": nearest_error(x, y[:, varies], x_test, y_test[:, varies]),
+        "nearest_error": nearest_error(scaled, y[:, varies], scaled_test, y_test[:, varies]),
         **health(x, spectrum),
     }
 
@@ -52,6 +53,13 @@ def state_names(context: Context) -> tuple[str, ...]:
     params = context.manifests["demos"]["params"]
     cls = registry.envs().get(params["env"])
     return cls.spec(cls.Config(**params["config"])).state_names
+
+
+def standardised(x: np.ndarray, x_test: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Both in units of the training features' spread; a dimension that hardly varies beside the others is only centred."""
+    mean, spread = x.mean(0), x.std(0)
+    scale = np.where(spread > VARIES * spread.max(), spread, max(spread.max(), 1e-12))
+    return (x - mean) / scale, (x_test - mean) / scale
 
 
 def linear_r2(x: np.ndarray, y: np.ndarray, x_test: np.ndarray, y_test: np.ndarray) -> np.ndarray:
@@ -70,8 +78,7 @@ def nearest_error(x: np.ndarray, y: np.ndarray, x_test: np.ndarray, y_test: np.n
     """Mean squared state error of the nearest training frame in units of the variance: 0 is perfect, 2 is chance."""
     reference = np.linspace(0, len(x) - 1, min(REFERENCES, len(x))).astype(int)
     query = np.linspace(0, len(x_test) - 1, min(QUERIES, len(x_test))).astype(int)
-    scale = x.std(0) + 1e-9
-    a, b = (x_test[query] / scale).astype(np.float32), (x[reference] / scale).astype(np.float32)
+    a, b = x_test[query].astype(np.float32), x[reference].astype(np.float32)
     distance = (b**2).sum(1)[None] - 2 * a @ b.T
     match = reference[distance.argmin(1)]
     return float((((y[match] - y_test[query]) / y.std(0)) ** 2).mean())
