@@ -1,12 +1,10 @@
-.PHONY: setup test slow lint types format results
+.PHONY: setup test lint types format results
 PYTHON := .venv/bin/python
 
 setup:
 	python3 scripts/bootstrap.py setup
 test:
 	$(PYTHON) -m pytest -n auto
-slow:
-	$(PYTHON) -m pytest -m slow
 lint:
 	$(PYTHON) -m ruff check . && $(PYTHON) -m ruff format --check .
 types:

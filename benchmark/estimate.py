@@ -1,7 +1,7 @@
 """How long a plan will take and how much disk it will need, from what this store has seen.
 
 Time is work divided by rate. The rate of a stage is taken from finished stages of the same kind and component in this store,
-else of the same kind, else from defaults measured once on a two-core processor.
+else of the same kind, else from rough defaults for a two-core processor.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from benchmark import registry
 from benchmark.plan import Stage
 from benchmark.store import Store
 
-# Seconds per unit of work on two cores with AMX: simulator steps with a rendered frame, training frames through a narrow
-# ResNet-18 at 96 pixels, embedded frames, probes, policy samples, evaluation steps.
+# Guesses until this store knows better, in seconds per unit of work on two cores: simulator steps with a rendered frame,
+# training frames, embedded frames, probes, policy samples, evaluation steps.
 DEFAULT_RATES = {"demos": 1 / 160, "pretrain": 1 / 1000, "embed": 1 / 4000, "probe": 3.0, "fit": 1 / 30000, "rollout": 1 / 150}
 BYTES_PER_WEIGHT = 4
 

@@ -17,7 +17,7 @@ from benchmark.nn.ema import EMA
 # What every head sees and does in a preset, so that the heads differ in nothing else. One observation: with three of them,
 # four steps apart, an MLP on the privileged kitchen state predicts demonstrated actions better (L1 0.086 against 0.098) and
 # completes no task instead of two, because it continues its own past. A plan at every second step: half of the frames are
-# never rendered.
+# never rendered. (128 demonstrations, 6000 steps, a plan at every step; 12 episodes that differ in noise alone.)
 QUICK_HORIZON: dict[str, Any] = {"history": 1, "chunk": 8, "execute": 2}
 SMOKE_HORIZON: dict[str, Any] = {"history": 2, "stride": 2, "chunk": 4, "execute": 2}
 
