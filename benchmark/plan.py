@@ -105,7 +105,7 @@ def make_plan(request: Request) -> Plan:
     return plan
 
 
-DEFAULT_POLICY = "mlp"
+DEFAULT_POLICY = "vqbet"  # as in the paper
 
 
 def expand_methods(names: Sequence[str]) -> list[tuple[str, str]]:

@@ -45,7 +45,7 @@ class Kitchen(Environment):
     name = "kitchen"
     presets = {
         "smoke": {"resolution": 64, "episodes": 3},
-        "quick": {"resolution": 96, "episodes": 64},
+        "quick": {"resolution": 96, "episodes": 128},
         "standard": {"resolution": 96, "episodes": 250},
         "paper": {"resolution": 224, "episodes": 566},
     }
