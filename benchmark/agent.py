@@ -22,12 +22,16 @@ from benchmark.simulation.protocol import Slots
 
 @torch.no_grad()
 def encode(encoder: Encoder, observations: Tensor, kind: str = "pooled") -> Tensor:
+    """Features of raw observations as rollouts see them: in evaluation mode, without gradients."""
+    return features_of(encoder.eval(), observations, kind)
+
+
+def features_of(encoder: Encoder, observations: Tensor, kind: str = "pooled") -> Tensor:
     """Features of raw observations on the encoder's device: the only way, for training and for rollouts.
 
     (N, V, H, W, 3) uint8 -> (N, V * dim), views side by side; patch features are flattened too. An encoder that reads the state
     takes (N, S).
     """
-    encoder.eval()
     if encoder.reads == "state":
         return encoder.pooled(observations)
     n, views = observations.shape[:2]
@@ -37,11 +41,14 @@ def encode(encoder: Encoder, observations: Tensor, kind: str = "pooled") -> Tens
 
 
 class Agent(nn.Module):
-    """Raw features -> actions in the environment's units. Its state dict is all that a finished fit has to store."""
+    """Raw features -> actions in the environment's units. Its state dict is all that a finished fit has to store.
 
-    def __init__(self, policy: Policy):
+    `encoder` is the agent's own copy where it was trained together with the policy; a frozen one stays with its pretraining.
+    """
+
+    def __init__(self, policy: Policy, encoder: Encoder | None = None):
         super().__init__()
-        self.policy = policy
+        self.policy, self.encoder = policy, encoder
         self.features = Normalizer(policy.spec.feature_dim)
         self.actions = Normalizer(policy.spec.action_dim)
 
@@ -65,7 +72,8 @@ class AgentController:
     depend on its neighbours; rows that are not concerned are computed, ignored, and draw from a generator nobody else uses.
     """
 
-    def __init__(self, encoder: Encoder, agent: Agent, slots: int, kind: str = "pooled"):
+    def __init__(self, encoder: Encoder, agent: Agent, slots: int, kind: str = "pooled", goals: Tensor | None = None):
+        """`goals` (n, G), raw features: what a goal-conditioned policy may be asked for; the episode's seed chooses."""
         self.encoder, self.agent, self.kind = encoder.eval(), agent.eval(), kind
         self.config, spec = agent.policy.config, agent.policy.spec
         self.device = agent.actions.scale.device
@@ -77,7 +85,10 @@ class AgentController:
         self._history = torch.zeros(slots, self._offsets[0] + 1, spec.feature_dim, device=self.device)
         kept = self.config.chunk if self.config.ensemble else 1
         self._plans = np.zeros((slots, kept, self.config.chunk, spec.action_dim), np.float32)
-        self._goals = torch.zeros(slots, spec.goal_dim, device=self.device) if spec.goal_dim else None
+        if (goals is not None) != bool(spec.goal_dim):
+            raise ValueError("a goal-conditioned policy needs goals, and only such a policy does")
+        self._choice = None if goals is None else agent.features(goals.to(self.device))
+        self._goals = None if goals is None else torch.full((slots, spec.goal_dim), torch.nan, device=self.device)
         self._rngs = [torch.Generator() for _ in range(slots)]
         self._unused = torch.Generator()
         self._rows = np.arange(slots)
@@ -86,15 +97,11 @@ class AgentController:
     def needs_frame(self, time: int) -> bool:
         return self.encoder.reads == "frames" and bool(self._looked_at[time % self.config.execute])
 
-    def begin(self, slot: int, seed: int, goal: np.ndarray | None = None) -> None:
-        """`goal`: images (V, H, W, 3) to be encoded, or the vector (G,) that the policy was trained with."""
+    def begin(self, slot: int, seed: int) -> None:
         self._rngs[slot].manual_seed(seed)
         self._history[slot], self._plans[slot] = torch.nan, np.nan  # a leak from the last episode would not go unnoticed
-        if self._goals is not None:
-            if goal is None:
-                raise ValueError("a goal-conditioned policy needs a goal at the beginning of each episode")
-            raw = torch.from_numpy(goal).to(self.device)
-            self._goals[slot] = raw if goal.ndim == 1 else self.agent.features(encode(self.encoder, raw[None], self.kind))[0]
+        if self._goals is not None and self._choice is not None:
+            self._goals[slot] = self._choice[seed % len(self._choice)]
 
     def act(self, slots: Slots) -> np.ndarray:
         self._observe(slots, slots.active & self._looked_at[slots.time % self.config.execute])

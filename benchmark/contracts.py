@@ -25,6 +25,7 @@ Presets = Mapping[str, Mapping[str, Any]]
 
 OPTIMIZERS = ("adamw", "adam", "sgd", "lars")
 SCHEDULES = ("cosine", "constant")
+GOAL_WORDS = ("last", "future")  # which observation of a demonstration a goal-conditioned policy is trained to reach
 
 
 def require(condition: bool, message: str) -> None:
@@ -146,10 +147,17 @@ class MethodConfig:
     warmup: float = 0.1  # fraction of the run spent in linear warm-up
     schedule: str = "cosine"  # cosine | constant, after the warm-up
     clip: float | None = None  # gradient norm, per group
-    augment: bool = True  # False: the "no augmentation" ablation of methods that augment
+    init: str = "scratch"  # scratch | imagenet: where the backbone starts; the latter is a ResNet-18 of width 64
+    equal_steps: bool = False  # a budget of frames buys one step per 64 of them, however many a step really reads
+    tuned: bool = False  # the encoder goes on learning with the policy, instead of being frozen
+    tuned_lr: float = 0.1  # of a tuned encoder, as a fraction of the policy's
 
     def __post_init__(self) -> None:
         check_training(self)
+        require(self.init in ("scratch", "imagenet"), f"init '{self.init}' is none of scratch, imagenet")
+        resnet18 = self.backbone == "resnet18" and self.width == 64
+        require(self.init == "scratch" or resnet18, "init=imagenet needs backbone=resnet18 and width=64, as published")
+        require(self.tuned_lr > 0, f"tuned_lr must be positive, not {self.tuned_lr}")
 
 
 class Method(nn.Module, ABC):
@@ -174,6 +182,10 @@ class Method(nn.Module, ABC):
         super().__init__()
         self.config, self.data = config, data
         self.encoder = self.build_encoder(config, data)
+        if config.init == "imagenet":
+            from benchmark.nn.pretrained import start_from_imagenet
+
+            start_from_imagenet(self.encoder)
 
     @classmethod
     @abstractmethod
@@ -188,6 +200,10 @@ class Method(nn.Module, ABC):
     @classmethod
     def missing(cls, config: Any) -> str | None:
         """None if the method can run here; otherwise what is missing and the command that mends it."""
+        if config.init == "imagenet":
+            from benchmark.nn.pretrained import RESNET18_IMAGENET, missing
+
+            return missing(RESNET18_IMAGENET)
         return None
 
     def loss(self, batch: Windows, rng: torch.Generator) -> tuple[Tensor, dict[str, Tensor]]:
@@ -251,6 +267,8 @@ class Chunks:
     actions: Tensor  # (B, chunk, A) float32; actions[:, 0] belongs to the newest observation; right-padded
     valid: Tensor  # (B, chunk) bool, False where padded
     goal: Tensor | None = None  # (B, G)
+    rows: Tensor | None = None  # (B, history) int64, the time steps of the demonstrations that `features` describe
+    goal_rows: Tensor | None = None  # (B,) int64, likewise for `goal` where that is an observation
 
 
 class Policy(nn.Module, ABC):
@@ -402,10 +420,6 @@ class Environment(ABC):
     @abstractmethod
     def expert(self, seed: int) -> Expert:
         """A demonstrator for the episode just reset; `seed` decides its choices and noise."""
-
-    def goal(self) -> np.ndarray | None:
-        """(V, H, W, 3) uint8 goal images for goal-conditioned policies, or None."""
-        return None
 
     @classmethod
     def import_demonstrations(cls, config: Any) -> Iterator[Episode]:

@@ -14,11 +14,19 @@ from typing import Any
 
 from benchmark import registry
 from benchmark.plan import Stage
-from benchmark.store import Store
+from benchmark.store import KINDS, Store
 
 # Guesses until this store knows better, in seconds per unit of work on two cores: simulator steps with a rendered frame,
-# training frames, embedded frames, probes, policy samples, evaluation steps.
-DEFAULT_RATES = {"demos": 1 / 160, "pretrain": 1 / 1000, "embed": 1 / 4000, "probe": 3.0, "fit": 1 / 30000, "rollout": 1 / 150}
+# training frames, embedded frames, probes, policy samples, the same with an encoder that learns, evaluation steps.
+DEFAULT_RATES = {
+    "demos": 1 / 100,
+    "pretrain": 1 / 600,
+    "embed": 1 / 2000,
+    "probe": 3.0,
+    "fit": 1 / 10000,
+    "tuned": 1 / 600,
+    "rollout": 1 / 100,
+}
 BYTES_PER_WEIGHT = 4
 
 
@@ -62,7 +70,9 @@ def work(stage: Stage, frames: float) -> float:
             if not registry.policies().get(params["policy"]).learns:
                 return 0.0
             return (
-                budget["steps"] * config["batch_size"] if budget["steps"] else (budget["epochs"] or config["epochs"]) * frames
+                budget["steps"] * params.get("tuned", {}).get("batch", config["batch_size"])
+                if budget["steps"]
+                else (budget["epochs"] or config["epochs"]) * frames
             )
         case "rollout":
             return params["episodes"] * _max_steps(params["env"], params["env_config"])
@@ -74,7 +84,7 @@ class _Rates:
 
     def __init__(self, store: Store):
         seen: dict[tuple[str, ...], list[float]] = defaultdict(list)
-        for kind in DEFAULT_RATES:
+        for kind in KINDS:
             for key in store.keys(kind):
                 manifest = store.manifest(kind, key)
                 stage = Stage(kind, key, "", manifest["params"], manifest["inputs"])
@@ -83,13 +93,18 @@ class _Rates:
                 units = work(stage, manifest["summary"].get("frames", frames) if kind == "demos" else frames)
                 if units:
                     rate = manifest["wall_seconds"] / units
-                    seen[kind, _component(stage)].append(rate)
-                    seen[kind,].append(rate)
+                    seen[_work(stage), _component(stage)].append(rate)
+                    seen[_work(stage),].append(rate)
         self._median = {name: median(values) for name, values in seen.items()}
 
     def of(self, stage: Stage) -> float:
-        by_component = self._median.get((stage.kind, _component(stage)))
-        return by_component or self._median.get((stage.kind,)) or DEFAULT_RATES[stage.kind]
+        by_component = self._median.get((_work(stage), _component(stage)))
+        return by_component or self._median.get((_work(stage),)) or DEFAULT_RATES[_work(stage)]
+
+
+def _work(stage: Stage) -> str:
+    """What kind of work a stage is: fitting a policy costs another rate where the encoder learns, too."""
+    return "tuned" if "tuned" in stage.params else stage.kind
 
 
 def _component(stage: Stage) -> str:

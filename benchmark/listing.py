@@ -62,9 +62,9 @@ def presets() -> list[dict[str, Any]]:
 def ablations() -> list[dict[str, Any]]:
     known = registry.methods()
     return [
-        {"name": f"{name}:{variant}", "sets": ", ".join(f"{k}={v}" for k, v in values.items())}
+        {"name": f"{name}:{variant}", "sets": ", ".join(f"{k}={v:g}" if k == "lr" else f"{k}={v}" for k, v in values.items())}
         for name in known.names()
-        for variant, values in method_variants(known.get(name)).items()
+        for variant, values in method_variants(known.get(name), known.get(name).Config()).items()
     ]
 
 

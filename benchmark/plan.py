@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from benchmark import registry
-from benchmark.config.compose import as_params, compose_config, method_variants, variant_config
+from benchmark.config.compose import TUNED, as_params, compose_config, method_variants, variant_config
 from benchmark.config.schema import Config
 from benchmark.contracts import Environment, Method, Policy
 from benchmark.errors import BenchmarkError
@@ -118,7 +118,7 @@ def expand_methods(names: Sequence[str]) -> list[tuple[str, str]]:
             continue
         cls = registry.methods().get(method)
         if variant == "all":
-            pairs += [(method, ""), *((method, v) for v in method_variants(cls))]
+            pairs += [(method, ""), *((method, v) for v in method_variants(cls, cls.Config()))]
         else:
             variant_config(cls, cls.Config(), variant)
             pairs.append((method, variant))
@@ -154,16 +154,20 @@ class _Builder:
         method = registry.methods().get(method_name)
         policy = registry.policies().get(policy_name)
         method_config = variant_config(method, self.config.method[method_name], variant)
-        cell.missing = self.missing or method.missing(method_config) or self._unfit(method, method_config)
+        cell.missing = self.missing or method.missing(method_config) or self._unfit(method, method_config, policy)
         if cell.missing is None:
             for stage in self._chain(method, method_config, policy, cell):
                 self.plan.stages[stage.key] = stage
                 cell.stages[stage.kind] = stage.key
         return cell
 
-    def _unfit(self, method: type[Method], config: Any) -> str | None:
+    def _unfit(self, method: type[Method], config: Any, policy: type[Policy]) -> str | None:
         views, needed = len(self.env.spec(self.env_config).views), method.diet(config).min_views
-        return f"needs {needed} views, {self.env.name} has {views}" if views < needed else None
+        if views < needed:
+            return f"needs {needed} views, {self.env.name} has {views}"
+        if config.tuned and not policy.learns:
+            return f"{policy.name} has no gradient that an encoder could be tuned by"
+        return None
 
     def _chain(self, method: type[Method], method_config: Any, policy: type[Policy], cell: Cell) -> list[Stage]:
         config = self.config
@@ -171,15 +175,16 @@ class _Builder:
         encoder = f"{name} · seed {cell.seed}" if method.seeded else name
         demos = demos_stage(cell.env, self.env_config)
         split = asdict(config.split)
+        precision = resolve_precision(config.pretrain.precision, self.device)
+        tuned = method_config.tuned
         pretrain_params: dict[str, Any] = {
             "method": cell.method,
-            "variant": cell.variant,
-            "config": as_params(method_config),
+            "variant": "" if cell.variant == TUNED else cell.variant,  # which starts from the encoder of the plain row
+            "config": {name: value for name, value in as_params(method_config).items() if name not in ("tuned", "tuned_lr")},
             "seed": cell.seed if method.seeded else 0,
         }
         if method.learns:
-            budget = asdict(config.pretrain)
-            budget["precision"] = resolve_precision(budget["precision"], self.device)
+            budget = asdict(config.pretrain) | {"precision": precision}
             pretrain_params |= {"budget": budget, "split": split, "device": self.device}
         pretrain = _stage("pretrain", f"pretrain · {encoder}", pretrain_params, {"demos": demos.key}, method)
         both = {"demos": demos.key, "pretrain": pretrain.key}
@@ -187,15 +192,23 @@ class _Builder:
         embed = _stage("embed", f"embed · {encoder}", embed_params, both, method)
         features = {"demos": demos.key, "embed": embed.key}
         probe = _stage("probe", f"probe · {encoder}", {"split": split}, features)
+        budget = asdict(config.fit)
+        tuned_batch, goal = budget.pop("tuned_batch"), budget.pop("goal")
         fit_params = {
             "policy": cell.policy,
             "config": as_params(config.policy[cell.policy]),
-            "budget": asdict(config.fit),
+            "budget": budget,
+            "goal": goal,
             "split": split,
             "seed": cell.seed,
             "device": self.device,
         }
-        fit = _stage("fit", f"fit {cell.policy} · {name} · seed {cell.seed}", fit_params, features, policy)
+        if tuned:
+            fit_params["tuned"] = {"batch": tuned_batch, "lr": method_config.tuned_lr, "precision": precision}
+            fit_params |= asdict(config.embed)
+        fit_inputs = {**features, "pretrain": pretrain.key} if tuned else features
+        learners = (policy, method) if tuned else (policy,)
+        fit = _stage("fit", f"fit {cell.policy} · {name} · seed {cell.seed}", fit_params, fit_inputs, *learners)
         rollout_params = {
             "env": cell.env,
             "env_config": as_params(self.env_config),
@@ -211,7 +224,7 @@ class _Builder:
         return [demos, pretrain, embed, probe, fit, rollout]
 
 
-def _stage(kind: str, label: str, params: dict[str, Any], inputs: dict[str, str], component: type | None = None) -> Stage:
-    modules = [f"benchmark.stages.{kind}", *([component.__module__] if component else [])]
+def _stage(kind: str, label: str, params: dict[str, Any], inputs: dict[str, str], *components: type) -> Stage:
+    modules = [f"benchmark.stages.{kind}", *(component.__module__ for component in components)]
     key = key_of({"kind": kind, "params": params, "inputs": inputs, "code": fingerprint(*modules)})
     return Stage(kind, key, label, params, inputs)

@@ -21,6 +21,7 @@ from benchmark.nn.precision import at_least_float32
 @dataclass
 class MAEConfig(MethodConfig):
     backbone: str = "vit_base"
+    augment: bool = True
     mask_ratio: float = 0.75
     norm_pix: bool = True  # every patch of the target with mean 0 and variance 1
     crop: float = 0.2  # smallest area of a crop, the only augmentation besides mirroring

@@ -172,6 +172,7 @@ class RPT(Method):
 
 @dataclass
 class SensorimotorConfig(SequenceConfig):
+    backbone: str = "frozen"  # what looks at pictures does not learn; `features` says what it is
     features: str = "imagenet"  # imagenet: torchvision's ResNet-18 | random: an untrained one, of `width`
     size: int = 224  # pixels that frames are resized to for imagenet
 

@@ -27,6 +27,7 @@ COLOUR = Recipe(jitter=(32 / 255, 0.0, 0.5, 0.0), jitter_p=1.0)
 
 @dataclass
 class TCNConfig(MethodConfig):
+    augment: bool = True
     loss: str = "triplet"  # triplet: semi-hard, on the unit sphere | npairs: dot products | infonce: minus distances, as in R3M
     window: int = 36  # frames; the reference's batch
     stride: int = 1  # time steps between them

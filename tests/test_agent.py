@@ -232,22 +232,25 @@ def test_encode_puts_views_side_by_side():
     torch.testing.assert_close(patches[3, 8:], encoder.patch(frames[3, 1].permute(2, 0, 1)[None]).flatten())
 
 
-def test_goals_are_encoded_like_observations_or_taken_as_they_are():
+def test_the_seed_of_an_episode_chooses_its_goal():
     frames = Recorded.make(0, 2).frames
     agent = make_agent(PolicyConfig(), goal_dim=VIEWS * DIM)
-    controller = AgentController(Eyes(), agent, slots=1)
+    goals = encode(Eyes(), torch.from_numpy(frames))
+    controller = AgentController(Eyes(), agent, slots=1, goals=goals)
     flag = np.array([True])
     slots = Slots(flag, np.array([0]), frames[:1], flag, np.zeros((1, 0), np.float32), np.zeros((1, 0), np.float32))
 
-    def act(goal: np.ndarray) -> np.ndarray:
-        controller.begin(0, 5, goal)
+    def act(seed: int) -> np.ndarray:
+        controller.begin(0, seed)
         return controller.act(slots)
 
-    vector = agent.features(encode(Eyes(), torch.from_numpy(frames[1:])))[0].numpy()
-    np.testing.assert_allclose(act(frames[1]), act(vector), rtol=1e-5)
-    assert not np.allclose(act(frames[1]), act(frames[0]))
+    for seed in (4, 5):
+        goal, noise = agent.features(goals)[seed % 2][None], torch.Generator().manual_seed(seed)
+        np.testing.assert_allclose(act(seed), agent.act(goals[:1, None], goal, [noise])[:, 0], rtol=1e-5)
     with pytest.raises(ValueError, match="goal"):
-        controller.begin(0, 5)
+        AgentController(Eyes(), agent, slots=1)
+    with pytest.raises(ValueError, match="goal"):
+        AgentController(Eyes(), make_agent(PolicyConfig()), slots=1, goals=goals)
 
 
 def test_a_frame_that_was_not_rendered_is_noticed():

@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 import torch
+from safetensors.torch import load_file
 
 from benchmark import registry
 from benchmark.cli import main
@@ -264,3 +265,52 @@ def test_films_play_what_was_recorded(home: Path) -> None:
         == 0
     )
     assert (home / "expert.mp4").stat().st_size > 500
+
+
+def test_a_tuned_encoder_starts_from_its_pretraining_and_leaves_it(home: Path) -> None:
+    """`dynamo:tuned` shares the pretraining of `dynamo`; its encoder differs afterwards, and is the one that acts."""
+    assert run(home, "--methods", "dynamo,dynamo:tuned", "--policies", "mlp", "fit.tuned_batch=4") == 0
+    (pretrained,) = home.glob("pretrain/*/encoder.safetensors")
+    before = load_file(pretrained)
+    fits = [load_file(path) for path in home.glob("fit/*/last.safetensors")]
+    (tuned,) = [weights for weights in fits if "encoder.trunk.conv1.weight" in weights]
+    assert len(fits) == 2
+    changed = {name for name, value in before.items() if not torch.equal(value, tuned[f"encoder.{name}"])}
+    parameters = {name for name in before if "running" not in name and "num_batches" not in name}
+    assert parameters <= changed, f"no gradient reached {parameters - changed}"
+    assert len(set(records(home).values())) == 2, "the tuned encoder must be the one that acts"
+
+
+def test_end_to_end_continues_where_it_was_interrupted(home: Path, tmp_path: Path) -> None:
+    arguments = ("--methods", "end_to_end", "--policies", "mlp", "fit.steps=30", "fit.tuned_batch=4", "fit.checkpoint_every=5")
+    process = start(home, *arguments, "machine.threads=1")
+    deadline = time.monotonic() + 120
+    while (
+        not list((home / "building").glob("fit-*/*/checkpoint.json")) and time.monotonic() < deadline and process.poll() is None
+    ):
+        time.sleep(0.005)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    assert not list(home.glob("fit/*/manifest.json")), "it was killed too late to mean anything"
+    assert run(home, *arguments) == 0
+    assert run(tmp_path / "whole", *arguments) == 0
+    weights = [next(place.glob("fit/*/last.safetensors")).read_bytes() for place in (home, tmp_path / "whole")]
+    assert weights[0] == weights[1]
+    assert records(home) == records(tmp_path / "whole")
+
+
+def test_knn_cannot_tune_an_encoder(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(home, "--methods", "end_to_end,random", "--policies", "knn") == 0
+    assert "no gradient that an encoder could be tuned by" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("goal", ["last", "future"])
+def test_goals_reach_every_head_and_are_the_same_every_time(home: Path, tmp_path: Path, goal: str) -> None:
+    arguments = ("--methods", "state", "--policies", "all", f"fit.goal={goal}")
+    for place in (home, tmp_path / "again"):
+        assert run(place, *arguments) == 0
+    assert records(home) == records(tmp_path / "again")
+    summaries = [json.loads(path.read_text())["summary"] for path in home.glob("fit/*/manifest.json")]
+    assert {s["goal_dim"] for s in summaries} == {4}
+    assert run(home, "--methods", "random", "--policies", "mlp", f"fit.goal={goal}") == 0
+    assert run(home, "--methods", "end_to_end", "--policies", "mlp", f"fit.goal={goal}", "fit.tuned_batch=4") == 0

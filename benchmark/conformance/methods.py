@@ -13,7 +13,7 @@ from safetensors.torch import load, save
 
 from benchmark import registry
 from benchmark.agent import encode
-from benchmark.config.compose import component_config, variant_config
+from benchmark.config.compose import component_config, method_variants, variant_config
 from benchmark.config.schema import PRESETS
 from benchmark.conformance.common import ensure, tensors
 from benchmark.console import Task
@@ -66,7 +66,7 @@ def method_presets(cls: type[Method]) -> None:
     for preset in PRESETS:
         for env in registry.envs().names():
             config = component_config(cls, preset, env)
-            for variant in cls.variants:
+            for variant in method_variants(cls, config):
                 variant_config(cls, config, variant)
 
 

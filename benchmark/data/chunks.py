@@ -14,12 +14,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from benchmark.contracts import Chunks, PolicyConfig
+from benchmark.contracts import GOAL_WORDS, Chunks, PolicyConfig
 from benchmark.errors import BenchmarkError
 from benchmark.seeds import torch_rng
 
 Array = Tensor | np.ndarray
-GOAL_WORDS = ("last", "future")
 
 
 class ChunkSampler:
@@ -59,7 +58,8 @@ class ChunkSampler:
         self._past = config.stride * torch.arange(config.history - 1, -1, -1, device=self.device)
         self._ahead = torch.arange(config.chunk, device=self.device)
 
-        self._hindsight = goals is not None and isinstance(goals, str) and goals == "future"
+        self._observed = isinstance(goals, str)
+        self._hindsight = self._observed and goals == "future"
         self._goals, self._goal_rows = self._goal_table(goals, episode)
         self._permutation = lru_cache(maxsize=2)(self._draw_permutation)
 
@@ -100,6 +100,8 @@ class ChunkSampler:
             actions=self.actions[torch.minimum(ahead, last)],
             valid=ahead <= last,
             goal=None if self._goals is None else self._goals[goal_rows].float(),
+            rows=past,
+            goal_rows=goal_rows if self._observed else None,
         )
 
     def _goal_table(self, goals: Array | str | None, episode: np.ndarray) -> tuple[Tensor | None, Tensor | None]:

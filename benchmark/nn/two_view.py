@@ -24,6 +24,7 @@ STANDARD: dict[str, Any] = {**QUICK, "width": WIDTHS["standard"], "hidden": 512,
 
 @dataclass
 class TwoViewConfig(MethodConfig):
+    augment: bool = True
     offset: int = 0  # time steps between the two frames of a positive pair; 0: one frame, augmented twice
     crop: float = 0.08  # smallest area of a crop
     flip: bool = False  # mirroring a scene changes the action that is right: off, unlike in the literature

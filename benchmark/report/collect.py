@@ -66,7 +66,7 @@ def _cell(plan: Plan, cell: Cell, store: Store) -> dict[str, Any]:
     pretrain, probe, rollout = summary.get("pretrain", {}), summary.get("probe", {}), summary.get("rollout", {})
     return {
         **row,
-        "frames_seen": pretrain.get("frames_seen"),
+        "frames_seen": (pretrain.get("frames_seen") or 0) + (summary.get("fit", {}).get("frames_seen") or 0),
         "gradient_steps": pretrain.get("gradient_steps"),
         "pretrain_params": pretrain.get("trainable_params"),
         "encoder_params": pretrain.get("encoder_params"),

@@ -8,12 +8,14 @@ import torch
 from safetensors.torch import save_file
 
 from benchmark import registry
-from benchmark.contracts import Method
+from benchmark.contracts import Method, MethodConfig
 from benchmark.data.episodes import open_demos
 from benchmark.data.windows import WindowSampler
 from benchmark.seeds import seed
 from benchmark.stages.context import Context
 from benchmark.train import train
+
+EQUAL_STEP = 64  # frames that buy a step when rows are to take equally many
 
 
 def run(context: Context) -> dict[str, Any]:
@@ -42,7 +44,7 @@ def _learn(context: Context, method: Method, demos: Any) -> dict[str, Any]:
     budget, device = params["budget"], params["device"]
     episodes, _ = demos.split(params["split"]["held_out"])
     sampler = WindowSampler(demos, episodes, method.diet(config), config.batch_size, params["seed"], device)
-    steps = steps_of(budget, sampler, config.epochs)
+    steps = steps_of(budget, sampler, config)
     trained = train(
         method,
         sampler.batch_at,
@@ -67,13 +69,13 @@ def _learn(context: Context, method: Method, demos: Any) -> dict[str, Any]:
     }
 
 
-def steps_of(budget: dict[str, Any], sampler: WindowSampler, epochs: float) -> int:
+def steps_of(budget: dict[str, Any], sampler: WindowSampler, config: MethodConfig) -> int:
     """The budget in optimiser steps, whatever unit it was given in."""
     if budget["steps"] is not None:
         return budget["steps"]
     if budget["frames"] is not None:
-        return max(1, round(budget["frames"] / sampler.frames_per_step))
-    return max(1, round((budget["epochs"] or epochs) * sampler.steps_per_epoch))
+        return max(1, round(budget["frames"] / (EQUAL_STEP if config.equal_steps else sampler.frames_per_step)))
+    return max(1, round((budget["epochs"] or config.epochs) * sampler.steps_per_epoch))
 
 
 def load_encoder(context: Context) -> Any:

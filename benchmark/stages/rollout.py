@@ -11,16 +11,19 @@ from collections.abc import Collection
 from typing import Any
 
 import numpy as np
+import torch
 from safetensors.torch import load_file
+from torch import Tensor
 
 from benchmark import registry
-from benchmark.agent import Agent, AgentController
-from benchmark.contracts import PolicySpec
+from benchmark.agent import Agent, AgentController, encode
+from benchmark.contracts import Encoder, PolicySpec
 from benchmark.data.episodes import open_demos
 from benchmark.seeds import evaluation_seed
 from benchmark.simulation.protocol import Outcome
 from benchmark.simulation.rollout import rollout
 from benchmark.stages.context import Context
+from benchmark.stages.fit import build_agent
 from benchmark.stages.pretrain import load_encoder
 
 RECORDS = "records.jsonl"
@@ -46,9 +49,10 @@ def simulate(context: Context, record: Collection[int] = ()) -> tuple[list[Outco
     params = context.params
     cls = registry.envs().get(params["env"])
     config = cls.Config(**params["env_config"])
-    controller = AgentController(
-        load_encoder(context).to(params["device"]), load_agent(context), slots=params["slots"], kind=params["features"]
-    )
+    agent = load_agent(context)
+    encoder = (agent.encoder or load_encoder(context)).to(params["device"])
+    goals = held_out_goals(context, encoder) if agent.policy.spec.goal_dim else None
+    controller = AgentController(encoder, agent, slots=params["slots"], kind=params["features"], goals=goals)
     seeds = [evaluation_seed(cls.name, params["seed"], episode) for episode in range(params["episodes"])]
     metric, finished = cls.spec(config).metric, 0
 
@@ -78,12 +82,20 @@ def load_agent(context: Context) -> Agent:
     name = context.params["checkpoint"]
     cls = registry.policies().get(params["policy"])
     path = context.inputs["fit"] / f"{name if cls.learns else 'last'}.safetensors"
-    feature_dim = context.manifests["fit"]["summary"]["feature_dim"]
-    agent = Agent(
-        cls(cls.Config(**params["config"]), PolicySpec(feature_dim, open_demos(context.inputs["demos"]).spec.action_dim))
-    )
+    summary, actions = context.manifests["fit"]["summary"], open_demos(context.inputs["demos"]).spec.action_dim
+    spec = PolicySpec(summary["feature_dim"], actions, summary["goal_dim"])
+    agent = build_agent(params, spec, load_encoder(context) if "tuned" in params else None)
     agent.load_state_dict(load_file(path))
     return agent.to(context.params["device"]).eval()
+
+
+def held_out_goals(context: Context, encoder: Encoder) -> Tensor:
+    """Features of the last observation of each demonstration that no training saw: what episodes are asked to reach."""
+    demos = open_demos(context.inputs["demos"])
+    _, held_out = demos.split(context.manifests["fit"]["params"]["split"]["held_out"])
+    last = demos.ends[held_out] - 1
+    observations = torch.from_numpy(np.asarray((demos.states if encoder.reads == "state" else demos.frames)[last]))
+    return encode(encoder, observations.to(context.params["device"]), context.params["features"]).float()
 
 
 def records(context: Context, outcomes: list[Outcome]) -> list[dict[str, Any]]:

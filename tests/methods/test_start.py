@@ -1,0 +1,86 @@
+"""Where training starts: from nothing, or from ImageNet."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+import torch
+import torchvision
+
+from benchmark import registry
+from benchmark.config.compose import component_config, method_variants, variant_config
+from benchmark.errors import BenchmarkError
+from benchmark.nn.pretrained import RESNET18_IMAGENET
+from benchmark.stages.pretrain import steps_of
+from tests.learning import build
+
+STARTERS = [
+    name
+    for name in registry.methods().names()
+    if "imagenet_init" in method_variants(cls := registry.methods().get(name), cls.Config())
+]
+
+
+@pytest.fixture
+def published(monkeypatch, tmp_path):
+    """ImageNet's file in torchvision's layout, with other numbers in it."""
+    torch.manual_seed(1)
+    network = torchvision.models.resnet18()
+    monkeypatch.setenv("BENCHMARK_WEIGHTS", str(tmp_path))
+    monkeypatch.setattr("benchmark.nn.pretrained.RESNET18_IMAGENET", replace(RESNET18_IMAGENET, checksum=""))
+    path = tmp_path / "imagenet" / RESNET18_IMAGENET.file
+    path.parent.mkdir()
+    torch.save(network.state_dict(), path)
+    return network
+
+
+@pytest.mark.parametrize("name", STARTERS)
+def test_imagenet_init_starts_from_the_published_network_and_so_do_targets(name, data, published):
+    cls = registry.methods().get(name)
+    config = variant_config(cls, component_config(cls, "smoke", "fake"), "imagenet_init")
+    method = build(cls, data, **vars(config))
+    copies = [module.weight for path, module in method.named_modules() if path.endswith("trunk.conv1")]
+    assert copies
+    assert all(torch.equal(weight, published.conv1.weight) for weight in copies)
+    assert config.width == 64
+
+
+def test_rows_that_can_start_from_imagenet():
+    assert {"byol", "dynamo", "end_to_end", "moco_v3", "vicreg_t"} <= set(STARTERS)
+    assert not {"random", "state", "imagenet", "mae", "rpt_sensorimotor"} & set(STARTERS)
+
+
+def test_without_the_file_the_row_says_how_to_get_it(monkeypatch, tmp_path):
+    monkeypatch.setenv("BENCHMARK_WEIGHTS", str(tmp_path))
+    cls = registry.methods().get("dynamo")
+    assert cls.missing(cls.Config()) is None
+    assert "weights fetch imagenet" in cls.missing(variant_config(cls, cls.Config(), "imagenet_init"))
+
+
+def test_published_learning_rate_of_fine_tuning():
+    """DynaMo paper, Table 11: 1e-5 where Table 9 has 1e-4."""
+    cls = registry.methods().get("dynamo")
+    config = component_config(cls, "paper", "kitchen")
+    assert variant_config(cls, config, "imagenet_init").lr == pytest.approx(config.lr / 10)
+
+
+def test_imagenet_fits_no_other_network():
+    cls = registry.methods().get("byol")
+    with pytest.raises(BenchmarkError, match="width=64"):
+        cls.Config(init="imagenet", width=16)
+
+
+def test_equal_steps_does_not_count_what_a_step_reads():
+    class Sampler:
+        steps_per_epoch = 7
+
+        def __init__(self, frames_per_step):
+            self.frames_per_step = frames_per_step
+
+    def steps(frames_per_step, **fields):
+        budget = {"frames": 6400, "steps": None, "epochs": None}
+        return steps_of(budget, Sampler(frames_per_step), registry.methods().get("byol").Config(**fields))
+
+    assert [steps(n) for n in (64, 128)] == [100, 50]
+    assert [steps(n, equal_steps=True) for n in (64, 128)] == [100, 100]
