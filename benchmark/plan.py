@@ -112,16 +112,16 @@ def expand_methods(names: Sequence[str]) -> list[tuple[str, str]]:
     """(method, variant) pairs in the order asked for, without repetitions."""
     pairs: list[tuple[str, str]] = []
     for name in names:
-        method, _, variant = name.partition(":")
+        method, _, variant = name.replace("-", "_").partition(":")
         if method == "all" and not variant:
             pairs += [(m, "") for m in registry.methods().names()]
             continue
         cls = registry.methods().get(method)
         if variant == "all":
-            pairs += [(method, ""), *((method, v) for v in method_variants(cls, cls.Config()))]
+            pairs += [(cls.name, ""), *((cls.name, v) for v in method_variants(cls, cls.Config()))]
         else:
             variant_config(cls, cls.Config(), variant)
-            pairs.append((method, variant))
+            pairs.append((cls.name, variant))
     return list(dict.fromkeys(pairs))
 
 

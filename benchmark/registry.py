@@ -32,10 +32,11 @@ class Registry(Generic[T]):
         return sorted(self._load())
 
     def get(self, name: str) -> type[T]:
+        """The class of that name; hyphens are as good as underscores."""
         classes = self._load()
-        if name not in classes:
+        if (plain := name.replace("-", "_")) not in classes:
             raise UnknownName(self.kind, name, classes)
-        return classes[name]
+        return classes[plain]
 
     def add(self, cls: type[T]) -> type[T]:
         """Register a class by hand: for tests and notebooks. Files in the package and entry points need no call."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from benchmark.nn.two_view import QUICK, SMOKE, STANDARD, Bootstrap, MomentumConfig
+from methods.byol import PAPER
 
 
 @dataclass
@@ -25,11 +26,7 @@ class BYOLT(Bootstrap):
         "smoke": SMOKE,
         "quick": QUICK,
         "standard": STANDARD,
-        # Table 12 and appendix B.1 have no row for BYOL-T: that of BYOL. The momentum stays at 0.99 in the code base that the
-        # paper names (lucidrains/byol-pytorch). Whether the table's learning rate is before or after scaling with the batch is
-        # not stated: taken as it stands. Warm-up: 10 epochs, as in BYOL.
-        "paper": {"optimizer": "lars", "lr": 0.2, "weight_decay": 1.5e-6, "batch_size": 512, "epochs": 200}
-        | {"warmup": 0.05, "ema_schedule": "constant"},
+        "paper": PAPER,  # Table 12 and appendix B.1 have no row for BYOL-T: that of BYOL
         "paper/block_push": {"batch_size": 256},  # of two views
         "paper/libero_goal": {"batch_size": 256},
     }
