@@ -314,3 +314,12 @@ def test_goals_reach_every_head_and_are_the_same_every_time(home: Path, tmp_path
     assert {s["goal_dim"] for s in summaries} == {4}
     assert run(home, "--methods", "random", "--policies", "mlp", f"fit.goal={goal}") == 0
     assert run(home, "--methods", "end_to_end", "--policies", "mlp", f"fit.goal={goal}", "fit.tuned_batch=4") == 0
+
+
+def test_a_policy_can_be_sent_to_the_demonstrations_it_was_shown(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(home, "--methods", "state", "--policies", "knn", "rollout.starts=demonstrations", "rollout.episodes=4") == 0
+    assert "a test of fitting" in capsys.readouterr().out
+    (folder,) = home.glob("demos/*")
+    shown = {info["seed"] for info in json.loads((folder / "episodes.json").read_text())["episodes"]}
+    (rows,) = (text.splitlines() for text in records(home).values())
+    assert {json.loads(row)["episode_seed"] for row in rows} <= shown

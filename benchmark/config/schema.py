@@ -69,12 +69,17 @@ class FitConfig:
 class RolloutConfig:
     episodes: int = 20  # evaluation episodes per cell
     slots: int = 8  # episodes in flight at once; part of the recipe, unlike the number of workers
+    starts: str = "evaluation"  # evaluation | demonstrations: those of the training set, to see whether a policy fits at all
     checkpoint: str = "last"  # last | validation (lowest loss on held-out demonstrations); never chosen on rollouts
     timeout: float = 120.0  # seconds without an answer after which a simulator is given up
 
     def __post_init__(self) -> None:
         require(self.episodes >= 1, f"rollout.episodes must be at least 1, not {self.episodes}")
         require(self.slots >= 1, f"rollout.slots must be at least 1, not {self.slots}")
+        require(
+            self.starts in ("evaluation", "demonstrations"),
+            f"unknown rollout.starts '{self.starts}': evaluation, demonstrations",
+        )
         require(self.checkpoint in ("last", "validation"), f"unknown rollout.checkpoint '{self.checkpoint}': last, validation")
 
 

@@ -57,6 +57,8 @@ def _cell(plan: Plan, cell: Cell, store: Store) -> dict[str, Any]:
         "metric_high": spec.metric_range[1],
         "checkpoint": plan.configs[cell.env].rollout.checkpoint,
         "demonstrations": f"{env_config.episodes} {env_config.demonstrations}",
+        "starts": plan.configs[cell.env].rollout.starts,
+        "goal": plan.configs[cell.env].fit.goal,
         "visual_shift": getattr(env_config, "shift", ""),
     }
     if status != "done":

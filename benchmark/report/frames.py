@@ -38,6 +38,11 @@ MEASURED = (  # columns that exist once a cell is done
     "probe_nn",
     "collapsed",
 )
+GOALS = {
+    "last": "Conditioned on the last observation of a held-out demonstration.",
+    "future": "Trained with hindsight goals, conditioned on the last observation of a held-out demonstration.",
+}
+FITTED = "Episodes start as the training demonstrations did: a test of fitting, not of generalising."
 NOT_PLANNED = "not part of this run"
 
 
@@ -242,7 +247,13 @@ class Frames:
         if shown and all(len(groups) == 1 for groups, _ in shown):
             sentences.append("One training seed: the intervals cover episodes only.")
         sentences.append(f"Checkpoint: {_listed(self.cells.checkpoint)}. Preset: {_listed(self.cells.preset)}.")
-        return " ".join([*sentences, *self._limits(places)])
+        return " ".join([*sentences, *self._unusual(), *self._limits(places)])
+
+    def _unusual(self) -> list[str]:
+        """What changes the meaning of the numbers, where it was asked for. Older records have no column for it."""
+        goals = [goal for goal in dict.fromkeys(self.cells.get("goal", ())) if goal in GOALS]
+        fitted = (self.cells.get("starts", pd.Series(dtype=str)) == "demonstrations").any()
+        return [GOALS[goal] for goal in goals] + [FITTED] * bool(fitted)
 
     def _kind_of_interval(self, shown: Sequence[tuple[Groups, statistics.Bounds]]) -> str:
         rates = [self.options.statistic == "mean" and statistics.is_rate(groups, bounds) for groups, bounds in shown]

@@ -19,6 +19,7 @@ from benchmark import registry
 from benchmark.agent import Agent, AgentController, encode
 from benchmark.contracts import Encoder, PolicySpec
 from benchmark.data.episodes import open_demos
+from benchmark.errors import BenchmarkError
 from benchmark.seeds import evaluation_seed
 from benchmark.simulation.protocol import Outcome
 from benchmark.simulation.rollout import rollout
@@ -53,7 +54,7 @@ def simulate(context: Context, record: Collection[int] = ()) -> tuple[list[Outco
     encoder = (agent.encoder or load_encoder(context)).to(params["device"])
     goals = held_out_goals(context, encoder) if agent.policy.spec.goal_dim else None
     controller = AgentController(encoder, agent, slots=params["slots"], kind=params["features"], goals=goals)
-    seeds = [evaluation_seed(cls.name, params["seed"], episode) for episode in range(params["episodes"])]
+    seeds = episode_seeds(context)
     metric, finished = cls.spec(config).metric, 0
 
     def show(outcome: Outcome) -> None:
@@ -74,6 +75,21 @@ def simulate(context: Context, record: Collection[int] = ()) -> tuple[list[Outco
         on_outcome=show,
     )
     return outcomes, frames, controller
+
+
+def episode_seeds(context: Context) -> list[int]:
+    """The episodes of a cell: those reserved for evaluation, or the ones that the policy was shown, again and again."""
+    params = context.params
+    if params["starts"] == "evaluation":
+        return [evaluation_seed(params["env"], params["seed"], episode) for episode in range(params["episodes"])]
+    demos = open_demos(context.inputs["demos"])
+    shown, _ = demos.split(context.manifests["fit"]["params"]["split"]["held_out"])
+    known = [seed for episode in shown if (seed := demos.infos[episode].get("seed")) is not None]
+    if not known:
+        raise BenchmarkError(
+            "rollout.starts=demonstrations needs demonstrations of the scripted expert: recordings have no seed"
+        )
+    return [known[episode % len(known)] for episode in range(params["episodes"])]
 
 
 def load_agent(context: Context) -> Agent:
