@@ -73,6 +73,7 @@ def _cell(plan: Plan, cell: Cell, store: Store) -> dict[str, Any]:
         "pretrain_params": pretrain.get("trainable_params"),
         "encoder_params": pretrain.get("encoder_params"),
         "pretrain_seconds": pretrain.get("pretrain_seconds"),
+        "encoder_gflops": summary.get("embed", {}).get("encoder_gflops"),
         "encoder_ms": summary.get("embed", {}).get("encoder_ms"),
         "policy_ms": rollout.get("policy_ms"),
         "wall_seconds": sum(m["wall_seconds"] for kind, m in manifests.items() if kind != "demos"),

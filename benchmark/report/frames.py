@@ -27,6 +27,7 @@ MEASURED = (  # columns that exist once a cell is done
     "gradient_steps",
     "pretrain_params",
     "encoder_params",
+    "encoder_gflops",
     "encoder_ms",
     "policy_ms",
     "pretrain_seconds",

@@ -24,6 +24,7 @@ BUDGET: tuple[Budget, ...] = (
     ("gradient_steps", "Steps", lambda v: count(v)),
     ("pretrain_params", "Trained parameters", lambda v: count(v)),
     ("encoder_params", "Encoder parameters", lambda v: count(v)),
+    ("encoder_gflops", "Encoder GFLOPs/image", lambda v: f"{v:.2f}"),
     ("encoder_ms", "Encoder ms/image", lambda v: f"{v:.2f}"),
     ("policy_ms", "Policy ms/step", lambda v: f"{v:.2f}"),
     ("pretrain_seconds", "Pretraining", duration),

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch.utils.flop_counter import FlopCounterMode
 
 from benchmark.agent import encode
 from benchmark.data.episodes import open_demos
@@ -37,7 +38,10 @@ def run(context: Context) -> dict[str, Any]:
     features.flush()
     if not np.isfinite(features).all():
         raise Diverged("the encoder produced NaN or infinite features")
+    with FlopCounterMode(display=False) as counter:
+        encode(encoder, torch.from_numpy(np.array(raw[:1])).to(device), kind)
     return {
         "dim": int(features.shape[1]),
+        "encoder_gflops": counter.get_total_flops() / len(demos.spec.views) / 1e9,
         "encoder_ms": 1000 * (time.monotonic() - start) / (len(raw) * len(demos.spec.views)),
     }

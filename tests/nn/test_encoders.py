@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from torch.utils.flop_counter import FlopCounterMode
 from torchvision.models import resnet18
 
 from benchmark.errors import UnknownName
@@ -100,3 +101,10 @@ def test_features_survive_bf16(frames):
 def test_unknown_backbones_get_a_suggestion():
     with pytest.raises(UnknownName, match="did you mean resnet18"):
         build_backbone("resnet", 64, 96)
+
+
+def test_the_work_of_a_resnet18_is_that_of_the_literature():
+    """1.81 G multiply-adds without the classifier at 224 pixels (He et al. 2016: 1.8), each of them two operations."""
+    with FlopCounterMode(display=False) as counter:
+        build_backbone("resnet18", 64, 224).eval()(torch.zeros(1, 3, 224, 224))
+    assert counter.get_total_flops() / 2 == pytest.approx(1.81e9, rel=0.01)
