@@ -1,8 +1,8 @@
-"""Figures from the same frames as the tables. Each function returns a Figure; `save` writes the same bytes every time."""
+"""Figures from the same frames as the tables. Each function returns a Figure; `encoded` gives the same bytes every time."""
 
 from __future__ import annotations
 
-from pathlib import Path
+from io import BytesIO
 from typing import Any
 
 import matplotlib as mpl
@@ -42,13 +42,39 @@ PROBES = {
 }
 
 
-def save(figure: Figure, path: Path) -> None:
+def encoded(figure: Figure, kind: str) -> bytes:
     """As svg, png or pdf, without dates and random identifiers."""
-    undated = {".svg": {"Date": None}, ".pdf": {"CreationDate": None}, ".png": {"Software": None}}
-    if path.suffix not in undated:
-        raise UnknownName("figure format", path.suffix, undated)
+    undated = {"svg": {"Date": None}, "pdf": {"CreationDate": None}, "png": {"Software": None}}
+    if kind not in undated:
+        raise UnknownName("figure format", kind, undated)
+    out = BytesIO()
     with mpl.rc_context(STYLE):
-        figure.savefig(path, dpi=160, metadata=undated[path.suffix])
+        figure.savefig(out, format=kind, dpi=160, metadata=undated[kind])
+    return out.getvalue()
+
+
+def scores(records: pd.DataFrame, cells: pd.DataFrame, options: Options | None = None) -> Figure:
+    """Every row's score with its interval: what overlaps and what does not, at a glance."""
+    frames = Frames(records, cells, options or Options())
+    place = Place(frames.env, frames.policy)
+    keys = [key for key in frames.keys if frames.groups(place, key)]
+    if not keys:
+        raise BenchmarkError(f"no row in {place.env} with policy {place.policy} has a score")
+    figure, axes = _figure(5.2, 0.9 + 0.26 * len(keys))
+    for at, key in enumerate(keys):
+        score = frames.interval(place, key)
+        error = [[score.estimate - score.low], [score.high - score.estimate]]
+        colour = _colour(frames, key, 0)
+        axes.errorbar(score.estimate, at, xerr=error, color=colour, marker="o", ms=5, ls="none", elinewidth=1.4, capsize=3)
+    axes.set_yticks(range(len(keys)), [str(key) for key in keys])
+    axes.invert_yaxis()
+    low, high = frames.bounds(place.env)
+    if np.isfinite(high - low):
+        axes.set_xlim(low, high)
+    axes.set_xlabel(f"score, {100 * frames.options.level:g} % interval")
+    axes.set_title(f"{frames.title(place.env)}, {place.policy}", fontsize=9, loc="left")
+    axes.grid(axis="y", visible=False)
+    return figure
 
 
 def probe_scatter(
