@@ -16,6 +16,7 @@ from benchmark.errors import BenchmarkError, UnknownName
 from benchmark.report import statistics
 from benchmark.report.frames import Frames, Key, Options, Place
 from benchmark.report.ledgers import task_columns
+from benchmark.report.matches import Matches
 
 # Okabe and Ito's colours, told apart with any colour vision; markers and dashes carry on where they run out
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
@@ -111,9 +112,9 @@ def probe_scatter(
         )
     compared = [(value, score.estimate) for key, value, score in points if frames.kind(key) != "ceiling"]
     r = statistics.rank_correlation([x for x, _ in compared], [y for _, y in compared], frames.options.level)
+    rho = f"{r.estimate:.2f} [{r.low:.2f}, {r.high:.2f}]" if np.isfinite(r.estimate) else "undefined"
     axes.set_title(
-        f"{frames.title(place.env)}, {place.policy}\n"
-        f"Spearman {r.estimate:.2f} [{r.low:.2f}, {r.high:.2f}] over {len(compared)} rows, ceiling left out",
+        f"{frames.title(place.env)}, {place.policy}\nSpearman {rho} over {len(compared)} rows, ceiling left out",
         fontsize=9,
         loc="left",
     )
@@ -186,6 +187,22 @@ def spectrum(spectra: pd.DataFrame, env: str | None = None) -> Figure:
     figure = _lines(chosen, "index", f"{env}: feature spectrum", "component", "share of variance")
     figure.axes[0].set_xscale("log")
     figure.axes[0].set_yscale("log")
+    return figure
+
+
+def neighbours(matches: Matches) -> Figure:
+    """Held-out frames, and below each the training frame that a row finds most similar."""
+    pictures = {"held-out frame": matches.queries, **matches.answers}
+    with mpl.rc_context(STYLE):
+        figure = Figure(figsize=(7.2, 0.4 + 1.15 * len(pictures)), layout="constrained")
+        FigureCanvasAgg(figure)
+        grid = figure.subplots(len(pictures), len(matches.queries), squeeze=False)
+    for line, (label, frames) in zip(grid, pictures.items(), strict=True):
+        for axes, frame in zip(line, frames, strict=True):
+            axes.imshow(frame, interpolation="nearest")
+            axes.set(xticks=[], yticks=[])
+            axes.spines[:].set_visible(False)
+        line[0].set_ylabel(label, rotation=0, ha="right", va="center")
     return figure
 
 

@@ -13,6 +13,7 @@ from matplotlib.figure import Figure
 from benchmark.errors import BenchmarkError
 from benchmark.report import figures
 from benchmark.report.frames import Frames, Options
+from benchmark.report.matches import Matches
 from benchmark.report.results import Results
 from benchmark.store import write_bytes
 
@@ -76,10 +77,24 @@ def _wanted(results: Results) -> Iterator[Callable[[], Drawing]]:
         yield partial(_draw, "curves", env, "", "Pretraining loss", curves)
         spectrum = partial(figures.spectrum, results.spectra[results.spectra.env == env])
         yield partial(_draw, "spectrum", env, "", "Spectrum of the features", spectrum)
+    for matches in results.matches:
+        title = "The training frame that each encoder finds most similar to a held-out one"
+        yield partial(_draw, "neighbours", matches.env, "", title, partial(figures.neighbours, matches), _in_words(matches))
 
 
-def _draw(name: str, env: str, policy: str, title: str, make: Callable[[], Figure]) -> Drawing:
+def _draw(name: str, env: str, policy: str, title: str, make: Callable[[], Figure], words: str = "") -> Drawing:
     figure = make()
+    return Drawing(slug(name, env, policy), env, policy, title, words or _axes_in_words(figure), figure)
+
+
+def _axes_in_words(figure: Figure) -> str:
     axes = figure.axes[0]
-    words = f"{axes.get_title(loc='left')}. Across: {axes.get_xlabel() or 'tasks'}; up: {axes.get_ylabel() or 'rows'}."
-    return Drawing(slug(name, env, policy), env, policy, title, words.replace("\n", ", "), figure)
+    title = axes.get_title(loc="left").replace("\n", ", ")
+    return f"{title}. Across: {axes.get_xlabel() or 'tasks'}; up: {axes.get_ylabel() or 'rows'}."
+
+
+def _in_words(matches: Matches) -> str:
+    rows = ", ".join(matches.answers)
+    return (
+        f"{matches.env}: {len(matches.queries)} held-out frames, and below each the training frame that {rows} finds nearest."
+    )

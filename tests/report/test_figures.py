@@ -41,6 +41,8 @@ def test_scatter_has_a_point_per_row_and_the_correlation():
     assert legend(figure) == ["state", "byol", "dynamo", "dynamo:no_forward", "random"]
     assert "Spearman" in figure.axes[0].get_title(loc="left")
     assert "4 rows, ceiling left out" in figure.axes[0].get_title(loc="left")
+    same = figures.probe_scatter(records, cells.assign(probe_linear=0.5), FAST)
+    assert "Spearman undefined" in same.axes[0].get_title(loc="left")
     with pytest.raises(UnknownName):
         figures.probe_scatter(records, cells, FAST, probe="probe_cubic")
     with pytest.raises(BenchmarkError, match="has both a score"):

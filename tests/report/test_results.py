@@ -7,11 +7,13 @@ import shlex
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 
 from benchmark import registry
 from benchmark.cli import main, parse
+from benchmark.data.episodes import open_demos
 from benchmark.plan import Request, make_plan
 from benchmark.report.collect import IDENTITY
 from benchmark.report.export import export, load
@@ -22,15 +24,15 @@ from benchmark.report.results import POINTS, Results, gather
 from benchmark.store import Store
 from tests.toy import Toy
 
-REQUEST = Request(["random", "byol"], ["toy"], ["mlp"], 1, "smoke", ["machine.threads=1", "method.byol.batch_size=4"])
+REQUEST = Request(["random", "state", "byol"], ["toy"], ["mlp"], 1, "smoke", ["machine.threads=1", "method.byol.batch_size=4"])
 
 
 @pytest.fixture(scope="module")
 def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """A store in which that was run, with films of `random` and `byol`."""
+    """A store in which that was run, with films."""
     registry.envs().add(Toy)
     home = tmp_path_factory.mktemp("home") / "runs"
-    flags = ["--methods", "random,byol", "--envs", "toy", "--policies", "mlp", "--preset", "smoke", "--videos", "2"]
+    flags = ["--methods", "random,state,byol", "--envs", "toy", "--policies", "mlp", "--preset", "smoke", "--videos", "2"]
     assert main(["run", *flags, "--home", str(home), "--quiet", *REQUEST.overrides]) == 0
     yield home
     registry.envs().remove("toy")
@@ -42,7 +44,7 @@ def found(home: Path) -> Results:
 
 
 def test_everything_behind_a_number_is_gathered(home: Path, found: Results) -> None:
-    assert set(found.curves.method) == {"byol"}  # random is not trained
+    assert set(found.curves.method) == {"byol"}  # the others are not trained
     assert found.curves.name.unique().tolist() == ["loss"]
     assert len(found.curves) <= POINTS
     assert found.spectra.groupby("method").value.apply(lambda values: values.is_monotonic_decreasing).all()
@@ -53,6 +55,30 @@ def test_everything_behind_a_number_is_gathered(home: Path, found: Results) -> N
         whole = Store(home).manifest(manifest["kind"], key)
         assert {**manifest, "provenance": found.provenance["provenance"][manifest["provenance"]]} == whole
     assert len(found.provenance["provenance"]) == 1
+
+
+def test_matches_are_training_frames(home: Path, found: Results) -> None:
+    (matches,) = found.matches
+    store, stages = Store(home), found.provenance["cells"][0]["stages"]
+    demos = open_demos(store.folder("demos", stages["demos"]))
+    train, held_out = demos.split(store.manifest("probe", stages["probe"])["params"]["split"]["held_out"])
+    known = {demos.frames[step, 0].tobytes() for step in demos.steps_of(train)}
+    assert set(matches.answers) == {"random", "state", "byol"}
+    assert all(frame.tobytes() in known for frames in matches.answers.values() for frame in frames)
+    asked = {demos.frames[step, 0].tobytes() for step in demos.steps_of(held_out)}
+    assert all(frame.tobytes() in asked for frame in matches.queries)
+
+
+def test_the_nearest_training_frame_is_found(home: Path, found: Results) -> None:
+    """The features of `state` are the state: what is nearest can be said without them."""
+    demos = open_demos(Store(home).folder("demos", found.provenance["cells"][0]["stages"]["demos"]))
+    (matches,) = found.matches
+    train, held_out = (demos.steps_of(episodes) for episodes in demos.split(0.1))
+    spread = demos.states[train].std(0)
+    for query, answer in zip(matches.queries, matches.answers["state"], strict=True):
+        step = next(s for s in held_out if np.array_equal(demos.frames[s, 0], query))
+        gaps = (((demos.states[train] - demos.states[step]) / spread) ** 2).sum(1)
+        assert np.array_equal(demos.frames[train[gaps.argmin()], 0], answer)
 
 
 def test_an_export_holds_the_same(tmp_path: Path, found: Results) -> None:
@@ -72,7 +98,12 @@ def test_the_page_is_written_from_a_store_and_from_records(
     page, figures = tmp_path / "new" / "report.html", tmp_path / "figures"
     assert main(["report", "--output", str(page), "--figures", str(figures), *flags]) == 0
     assert str(page) in capsys.readouterr().out
-    assert {path.name for path in figures.iterdir()} >= {"curves-toy.svg", "curves-toy.png", "spectrum-toy.svg"}
+    assert {path.name for path in figures.iterdir()} >= {
+        "curves-toy.svg",
+        "curves-toy.png",
+        "spectrum-toy.svg",
+        "neighbours-toy.png",
+    }
     from_store = page.read_text()
     assert from_store.count("data:video/mp4;base64,") == len(films(home / "videos", found.provenance)) > 0
     assert main(["report", "--records", str(tmp_path / "records"), "--output", str(page), *flags]) == 0
