@@ -17,6 +17,8 @@ EXAMPLES = """examples:
   python -m benchmark run --methods dynamo --envs kitchen method.dynamo.latent_dim=32 pretrain.epochs=4
   python -m benchmark plan --methods all --envs kitchen --seeds 3 --policies mlp,knn
   python -m benchmark table main --format latex
+  python -m benchmark report --output report.html --figures figures
+  python -m benchmark power --difference 0.3
   python -m benchmark list methods
   python -m benchmark data make kitchen --episodes 50
   python -m benchmark check dynamo
@@ -74,18 +76,26 @@ def parser() -> argparse.ArgumentParser:
     table = add("table", **_doc(verbs.table))
     table.add_argument("name", choices=[*TABLES, "real", "hyperparameters"], help="which table")
     table.add_argument("--source", choices=("ours", "published", "both"), default="ours", help="whose numbers (default: ours)")
-    table.add_argument("--records", type=Path, metavar="DIR", help="exported records instead of the store")
-    table.add_argument("--env", help="the environment of a table that shows one (default: the first)")
-    table.add_argument("--policy", help="the policy of a table that shows one (default: the first)")
+    _one_place(table)
     table.add_argument("--method", help="whose ablations, fine-tuning or true-action variants (default: dynamo)")
     table.add_argument("--reference", help="what `compare` compares with (default: random)")
     table.add_argument("--statistic", choices=("mean", "iqm"), help="mean (default) or interquartile mean")
     table.add_argument("--metric", help="another column of the records, e.g. metric/tasks_raw")
     table.add_argument("--holm", action="store_true", help="correct the p-values of `compare` for their number")
-    table.add_argument("--difference", type=float, help="the difference that `power` has to resolve")
     table.add_argument("--trials", type=Path, metavar="CSV", help="real trials (method, task, successes, trials) for `real`")
     _format(table, *STYLES)
-    _verb(_matrix(table, default_from_last=True), verbs.table)
+    _verb(_records(table), verbs.table)
+
+    power = add("power", **_doc(verbs.power))
+    power.add_argument("--difference", type=float, help="the difference between two rows that has to be found")
+    _one_place(power)
+    _format(power, *STYLES)
+    _verb(_records(power), verbs.power)
+
+    report = add("report", **_doc(verbs.report))
+    report.add_argument("--output", type=Path, default=Path("report.html"), metavar="FILE", help="default: report.html")
+    report.add_argument("--figures", type=Path, metavar="DIR", help="write each figure as svg and png as well")
+    _verb(_records(report), verbs.report)
 
     listing = add("list", **_doc(verbs.list_components))
     listing.add_argument("what", choices=("methods", "policies", "envs", "presets", "ablations"), help="what to list")
@@ -165,6 +175,18 @@ def _common(sub: argparse.ArgumentParser) -> argparse.ArgumentParser:
     sub.add_argument("--home", type=Path, default=default, metavar="DIR", help="the store (default: BENCHMARK_HOME or runs/)")
     sub.add_argument("--quiet", action="store_true", help="no progress, only results")
     return sub
+
+
+def _one_place(sub: argparse.ArgumentParser) -> None:
+    """For what is shown of one environment under one policy."""
+    sub.add_argument("--env", help="the environment of a table that shows one (default: the first)")
+    sub.add_argument("--policy", help="the policy of a table that shows one (default: the first)")
+
+
+def _records(sub: argparse.ArgumentParser) -> argparse.ArgumentParser:
+    """What results to read: those of the last run, narrowed or replaced by the flags that name cells, or exported ones."""
+    sub.add_argument("--records", type=Path, metavar="DIR", help="exported records instead of the store")
+    return _matrix(sub, default_from_last=True)
 
 
 def _matrix(sub: argparse.ArgumentParser, default_from_last: bool = False) -> argparse.ArgumentParser:

@@ -186,8 +186,13 @@ def checksum(path: Path) -> str:
 
 def write_text(path: Path, text: str) -> None:
     """Replace a file whole or not at all."""
+    write_bytes(path, text.encode())
+
+
+def write_bytes(path: Path, data: bytes) -> None:
+    """Replace a file whole or not at all."""
     beside = path.with_name(f".{path.name}.{os.getpid()}")
-    beside.write_text(text)
+    beside.write_bytes(data)
     _flush(beside)
     beside.replace(path)
 

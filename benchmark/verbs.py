@@ -22,7 +22,7 @@ from benchmark.plan import Plan, Request, demos_stage, make_plan
 from benchmark.report.collect import collect
 from benchmark.report.export import export, load
 from benchmark.report.render import render
-from benchmark.report.table import Table
+from benchmark.report.results import Results, gather
 from benchmark.report.tables import build
 from benchmark.store import KINDS, Store, key_of, write_text
 
@@ -45,7 +45,7 @@ def run(options: argparse.Namespace) -> int:
         from benchmark.launch.film import film_cells
 
         film_cells(plan, runner, options.videos, store.root / "videos")
-    print(render(_table("main", plan, store), "text", terminal=sys.stdout.isatty()))
+    print(render(build("main", *collect(plan, store)), "text", terminal=sys.stdout.isatty()))
     return 1 if failed else 0
 
 
@@ -86,16 +86,68 @@ def table(options: argparse.Namespace) -> int:
         shown = ledgers.real(trials)
     elif options.source == "published":
         shown = published.published_table(options.name)
-    elif options.records:
-        shown = build(options.name, *load(options.records), **_choices(options))
-    else:
+    elif options.name == "hyperparameters":
         plan = make_plan(_request(options, _last(Store(options.home))))
-        if options.name == "hyperparameters":
-            shown = ledgers.hyperparameters(_settings(plan), f"Settings of the preset {plan.preset}.")
-        else:
-            shown = _table(options.name, plan, _store(options), **_choices(options))
+        shown = ledgers.hyperparameters(_settings(plan), f"Settings of the preset {plan.preset}.")
+    else:
+        shown = build(options.name, *_frames(options), **_choices(options))
     print(render(shown, options.format, terminal=sys.stdout.isatty()))
     return 0
+
+
+def power(options: argparse.Namespace) -> int:
+    """Say how many episodes and seeds resolve a difference between two rows, from the variances of results that exist."""
+    from benchmark.report.frames import Options
+    from benchmark.report.ledgers import power
+
+    choices = Options(env=options.env, policy=options.policy, difference=options.difference)
+    print(render(power(*_frames(options), choices), options.format, terminal=sys.stdout.isatty()))
+    return 0
+
+
+def report(options: argparse.Namespace) -> int:
+    """Write a report page: one HTML file with sortable results, figures, films and where each number comes from.
+
+    It needs no network and no server. Films are those of `run --videos`.
+    """
+    from benchmark.report.films import films
+    from benchmark.report.gallery import gallery, save
+    from benchmark.report.page import page
+
+    found = _results(options)
+    drawn = gallery(found)
+    filmed = [] if options.records else films(options.home / "videos", found.provenance)
+    text = page(found, filmed, drawn)
+    options.output.parent.mkdir(parents=True, exist_ok=True)
+    write_text(options.output, text)
+    print(f"{options.output}: {size(len(text.encode()))}")
+    for path in save(drawn[0], options.figures) if options.figures else []:
+        print(path)
+    return 0
+
+
+def _frames(options: argparse.Namespace) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """(records, cells) of the cells that are named, from `--records` or the store."""
+    if options.records:
+        found = _recorded(options)
+        return found.records, found.cells
+    store = _store(options)
+    return collect(make_plan(_request(options, _last(store))), store)
+
+
+def _results(options: argparse.Namespace) -> Results:
+    """The same with curves, spectra and provenance."""
+    if options.records:
+        return _recorded(options)
+    store = _store(options)
+    request = _request(options, _last(store))
+    return gather(make_plan(request), store, request)
+
+
+def _recorded(options: argparse.Namespace) -> Results:
+    if options.overrides:
+        raise BenchmarkError(f"{options.overrides[0]}: records were made with their own settings; --records takes none")
+    return load(options.records).only(options.methods, options.envs, options.policies, options.seeds, options.preset)
 
 
 def _settings(plan: Plan) -> dict[str, dict[str, Any]]:
@@ -110,7 +162,7 @@ def _settings(plan: Plan) -> dict[str, dict[str, Any]]:
 
 def _choices(options: argparse.Namespace) -> dict[str, Any]:
     """The choices of a table that were made."""
-    names = ("source", "env", "policy", "method", "reference", "statistic", "metric", "holm", "difference")
+    names = ("source", "env", "policy", "method", "reference", "statistic", "metric", "holm")
     return {name: value for name in names if (value := getattr(options, name)) is not None}
 
 
@@ -246,10 +298,10 @@ def results_verify(options: argparse.Namespace) -> int:
 
 
 def results_export(options: argparse.Namespace) -> int:
-    """Write the records of a matrix as CSV files small enough to commit; `table --records` reads them."""
+    """Write the results of a matrix as CSV files small enough to commit; `--records` of other verbs reads them."""
     store = _store(options)
     request = _request(options, _last(store))
-    episodes = export(make_plan(request), store, request, options.folder)
+    episodes = export(gather(make_plan(request), store, request), options.folder)
     print(f"{episodes} episodes in {options.folder}")
     return 0
 
@@ -352,8 +404,3 @@ def _total(estimates: dict[str, Estimate]) -> Estimate:
 def _summary(plan: Plan, estimates: dict[str, Estimate]) -> str:
     total, todo = _total(estimates), f"{len(estimates)} of {len(plan.stages)} stages to do"
     return f"{len(plan.cells)} cells, {todo}: about {duration(total.seconds)}, {size(total.bytes)} of disk"
-
-
-def _table(name: str, plan: Plan, store: Store, **choices: Any) -> Table:
-    records, cells = collect(plan, store)
-    return build(name, records, cells, **choices)

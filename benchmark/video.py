@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -18,3 +20,10 @@ def write_video(frames: np.ndarray, path: Path, fps: float) -> None:
     enlarged = side_by_side.repeat(factor, axis=1).repeat(factor, axis=2)
     path.parent.mkdir(parents=True, exist_ok=True)
     imageio.imwrite(path, enlarged, fps=fps, macro_block_size=2, codec="libx264", quality=7)
+
+
+def film_name(cell: Mapping[str, Any], episode: int | str, score: float | str) -> str:
+    """The file of a filmed episode. It names the rollout: the same cell under other settings has other films."""
+    words = [cell["env"], cell["method"], cell["variant"] or "full", cell["policy"], f"seed{cell['seed']}"]
+    shown = score if isinstance(score, str) else f"{score:g}"
+    return f"{'-'.join([*words, cell['stages']['rollout'][:10]])}-episode{episode}-score{shown}.mp4"

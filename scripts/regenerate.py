@@ -24,7 +24,7 @@ MARKED = re.compile(r"(<!-- table (\w+) of ([\w-]+) -->\n).*?(<!-- end -->)", re
 
 def tables(folder: Path) -> list[str]:
     """The tables that make sense for a folder of records."""
-    _, cells = load(folder)
+    cells = load(folder).cells
     names = ["main"] if cells.policy.nunique() == 1 else ["policies"]
     names += ["budget", *(["tasks"] if "kitchen" in set(cells.env) else [])]
     return names + (["ablations"] if cells.variant.ne("").any() else [])
@@ -42,7 +42,8 @@ def generated() -> dict[Path, str]:
 
 
 def _table(name: str, folder: Path) -> str:
-    return render(build(name, *load(folder)), "md")
+    results = load(folder)
+    return render(build(name, results.records, results.cells), "md")
 
 
 def main() -> int:

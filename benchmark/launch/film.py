@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 
 from benchmark.data.episodes import open_demos
@@ -11,7 +12,7 @@ from benchmark.plan import Cell, Plan
 from benchmark.report.collect import read_records
 from benchmark.stages import rollout
 from benchmark.stages.context import Context
-from benchmark.video import write_video
+from benchmark.video import film_name, write_video
 
 
 def film_demonstration(folder: Path, path: Path, episode: int = 0) -> None:
@@ -46,7 +47,6 @@ def _film(plan: Plan, cell: Cell, runner: Runner, episodes: int, folder: Path) -
     for outcome, record in zip(rollout.records(context, outcomes), recorded, strict=False):
         if outcome != record:
             raise BenchmarkError(f"{cell.label}: episode {record['episode']} did not play again as it was recorded")
-        name = "-".join([cell.env, cell.method, cell.variant or "full", cell.policy, f"seed{cell.seed}"])
-        path = folder / f"{name}-episode{record['episode']}-score{record['score']:g}.mp4"
+        path = folder / film_name(asdict(cell), record["episode"], record["score"])
         write_video(frames[record["episode"]], path, hz)
         runner.reporter.say(f"  {path}")

@@ -1,49 +1,52 @@
-"""Records small enough to commit: the episodes and cells of a plan as two CSV files, with where they came from."""
+"""Results small enough to commit: episodes, cells, curves and spectra as CSV files, with where they came from."""
 
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
 from pathlib import Path
 
 import pandas as pd
 
 from benchmark.errors import BenchmarkError
-from benchmark.plan import Plan, Request
-from benchmark.report.collect import collect
-from benchmark.store import Store
+from benchmark.report.results import CURVES, SPECTRA, Results
+from benchmark.store import write_text
 
 TEXT = {"variant": "", "visual_shift": "", "reason": None, "error": None}  # columns in which an empty field means this
+PROVENANCE = "provenance.json"
 
 
-def export(plan: Plan, store: Store, request: Request, folder: Path) -> int:
-    """Write what exists of a plan; returns the number of episodes."""
-    records, cells = collect(plan, store)
-    if records.empty:
+def export(results: Results, folder: Path) -> int:
+    """Write what exists; returns the number of episodes."""
+    if results.records.empty:
         raise BenchmarkError("nothing of this plan has been run; there is nothing to export")
     folder.mkdir(parents=True, exist_ok=True)
-    records.to_csv(folder / "records.csv", index=False, lineterminator="\n")
-    cells.to_csv(folder / "cells.csv", index=False, lineterminator="\n", float_format="%.6g")
-    manifests = {
-        cell.stages["rollout"]: store.manifest("rollout", cell.stages["rollout"])["provenance"]
-        for cell in plan.cells
-        if cell.stages and store.has("rollout", cell.stages["rollout"])
-    }
-    unique = [json.loads(text) for text in sorted({json.dumps(p, sort_keys=True) for p in manifests.values()})]
-    provenance = {"request": asdict(request), "rollouts": sorted(manifests), "provenance": unique}
-    (folder / "provenance.json").write_text(json.dumps(provenance, indent=1, sort_keys=True) + "\n")
-    return len(records)
+    files = {"records": (results.records, None), "cells": (results.cells, "%.6g")}
+    files |= {"curves": (results.curves, "%.4g"), "spectra": (results.spectra, "%.4g")}
+    for name, (frame, digits) in files.items():
+        write_text(folder / f"{name}.csv", frame.to_csv(index=False, lineterminator="\n", float_format=digits))
+    write_text(folder / PROVENANCE, json.dumps(results.provenance, indent=1, sort_keys=True) + "\n")
+    return len(results.records)
 
 
-def load(folder: Path) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """(records, cells) as `collect` gives them."""
-    frames = []
-    for name in ("records", "cells"):
-        path = folder / f"{name}.csv"
-        if not path.is_file():
-            raise BenchmarkError(f"{path} is missing: {folder} holds no exported records")
-        frame = pd.read_csv(path)
-        for column in TEXT.keys() & set(frame.columns):
-            frame[column] = frame[column].astype(object).where(frame[column].notna(), TEXT[column])
-        frames.append(frame)
-    return frames[0], frames[1]
+def load(folder: Path) -> Results:
+    """The results as `gather` gives them. Exports of earlier versions hold no curves, no spectra and no stages."""
+    provenance = folder / PROVENANCE
+    if not provenance.is_file():
+        raise BenchmarkError(f"{provenance} is missing: {folder} holds no exported records")
+    curves, spectra = (
+        _read(folder / f"{name}.csv") if (folder / f"{name}.csv").is_file() else pd.DataFrame(columns=columns)
+        for name, columns in (("curves", CURVES), ("spectra", SPECTRA))
+    )
+    known = json.loads(provenance.read_text())
+    return Results(
+        _read(folder / "records.csv"), _read(folder / "cells.csv"), curves, spectra, {"cells": [], "stages": {}, **known}
+    )
+
+
+def _read(path: Path) -> pd.DataFrame:
+    if not path.is_file():
+        raise BenchmarkError(f"{path} is missing: {path.parent} holds no exported records")
+    frame = pd.read_csv(path)
+    for column in TEXT.keys() & set(frame.columns):
+        frame[column] = frame[column].astype(object).where(frame[column].notna(), TEXT[column])
+    return frame

@@ -1,8 +1,8 @@
-"""Figures from the same frames as the tables. Each function returns a Figure; `save` writes the same bytes every time."""
+"""Figures from the same frames as the tables. Each function returns a Figure; `encoded` gives the same bytes every time."""
 
 from __future__ import annotations
 
-from pathlib import Path
+from io import BytesIO
 from typing import Any
 
 import matplotlib as mpl
@@ -16,6 +16,7 @@ from benchmark.errors import BenchmarkError, UnknownName
 from benchmark.report import statistics
 from benchmark.report.frames import Frames, Key, Options, Place
 from benchmark.report.ledgers import task_columns
+from benchmark.report.matches import Matches
 
 # Okabe and Ito's colours, told apart with any colour vision; markers and dashes carry on where they run out
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
@@ -42,13 +43,39 @@ PROBES = {
 }
 
 
-def save(figure: Figure, path: Path) -> None:
+def encoded(figure: Figure, kind: str) -> bytes:
     """As svg, png or pdf, without dates and random identifiers."""
-    undated = {".svg": {"Date": None}, ".pdf": {"CreationDate": None}, ".png": {"Software": None}}
-    if path.suffix not in undated:
-        raise UnknownName("figure format", path.suffix, undated)
+    undated = {"svg": {"Date": None}, "pdf": {"CreationDate": None}, "png": {"Software": None}}
+    if kind not in undated:
+        raise UnknownName("figure format", kind, undated)
+    out = BytesIO()
     with mpl.rc_context(STYLE):
-        figure.savefig(path, dpi=160, metadata=undated[path.suffix])
+        figure.savefig(out, format=kind, dpi=160, metadata=undated[kind])
+    return out.getvalue()
+
+
+def scores(records: pd.DataFrame, cells: pd.DataFrame, options: Options | None = None) -> Figure:
+    """Every row's score with its interval: what overlaps and what does not, at a glance."""
+    frames = Frames(records, cells, options or Options())
+    place = Place(frames.env, frames.policy)
+    keys = [key for key in frames.keys if frames.groups(place, key)]
+    if not keys:
+        raise BenchmarkError(f"no row in {place.env} with policy {place.policy} has a score")
+    figure, axes = _figure(5.2, 0.9 + 0.26 * len(keys))
+    for at, key in enumerate(keys):
+        score = frames.interval(place, key)
+        error = [[score.estimate - score.low], [score.high - score.estimate]]
+        colour = _colour(frames, key, 0)
+        axes.errorbar(score.estimate, at, xerr=error, color=colour, marker="o", ms=5, ls="none", elinewidth=1.4, capsize=3)
+    axes.set_yticks(range(len(keys)), [str(key) for key in keys])
+    axes.invert_yaxis()
+    low, high = frames.bounds(place.env)
+    if np.isfinite(high - low):
+        axes.set_xlim(low, high)
+    axes.set_xlabel(f"score, {100 * frames.options.level:g} % interval")
+    axes.set_title(f"{frames.title(place.env)}, {place.policy}", fontsize=9, loc="left")
+    axes.grid(axis="y", visible=False)
+    return figure
 
 
 def probe_scatter(
@@ -85,9 +112,9 @@ def probe_scatter(
         )
     compared = [(value, score.estimate) for key, value, score in points if frames.kind(key) != "ceiling"]
     r = statistics.rank_correlation([x for x, _ in compared], [y for _, y in compared], frames.options.level)
+    rho = f"{r.estimate:.2f} [{r.low:.2f}, {r.high:.2f}]" if np.isfinite(r.estimate) else "undefined"
     axes.set_title(
-        f"{frames.title(place.env)}, {place.policy}\n"
-        f"Spearman {r.estimate:.2f} [{r.low:.2f}, {r.high:.2f}] over {len(compared)} rows, ceiling left out",
+        f"{frames.title(place.env)}, {place.policy}\nSpearman {rho} over {len(compared)} rows, ceiling left out",
         fontsize=9,
         loc="left",
     )
@@ -160,6 +187,22 @@ def spectrum(spectra: pd.DataFrame, env: str | None = None) -> Figure:
     figure = _lines(chosen, "index", f"{env}: feature spectrum", "component", "share of variance")
     figure.axes[0].set_xscale("log")
     figure.axes[0].set_yscale("log")
+    return figure
+
+
+def neighbours(matches: Matches) -> Figure:
+    """Held-out frames, and below each the training frame that a row finds most similar."""
+    pictures = {"held-out frame": matches.queries, **matches.answers}
+    with mpl.rc_context(STYLE):
+        figure = Figure(figsize=(7.2, 0.4 + 1.15 * len(pictures)), layout="constrained")
+        FigureCanvasAgg(figure)
+        grid = figure.subplots(len(pictures), len(matches.queries), squeeze=False)
+    for line, (label, frames) in zip(grid, pictures.items(), strict=True):
+        for axes, frame in zip(line, frames, strict=True):
+            axes.imshow(frame, interpolation="nearest")
+            axes.set(xticks=[], yticks=[])
+            axes.spines[:].set_visible(False)
+        line[0].set_ylabel(label, rotation=0, ha="right", va="center")
     return figure
 
 

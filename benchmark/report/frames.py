@@ -125,6 +125,12 @@ class Frames:
     def policies(self) -> list[str]:
         return list(dict.fromkeys(self.cells.policy))
 
+    @cached_property
+    def places(self) -> list[Place]:
+        """The columns that were planned."""
+        planned = set(zip(self.cells.env, self.cells.policy, strict=True))
+        return [Place(env, policy) for policy in self.policies for env in self.envs if (env, policy) in planned]
+
     @property
     def env(self) -> str:
         return self._chosen("environment", self.options.env, self.envs)
@@ -163,6 +169,9 @@ class Frames:
             return statistics.UNBOUNDED
         first = self.cells[self.cells.env == env].iloc[0]
         return (float(first.metric_low), float(first.metric_high))
+
+    def env_name(self, env: str) -> str:
+        return ENVS.get(env, env)
 
     def title(self, env: str) -> str:
         """`Franka Kitchen /4`, with the visual shift where there is one."""

@@ -156,11 +156,13 @@ def _p(value: float) -> str:
 
 def power(records: pd.DataFrame, cells: pd.DataFrame, options: Options) -> Table:
     """What difference between two rows can be found with how many seeds and episodes, from the variances of these results."""
+    if options.difference is not None and not options.difference > 0:
+        raise BenchmarkError(f"--difference must be above zero, not {options.difference:g}: it is what you want to find")
     frames = Frames(records, cells, options)
     place = Place(frames.env, frames.policy)
     variances = frames.variances(place)
     if variances is None:
-        raise BenchmarkError("power needs results with at least two episodes of a cell: run it first, or choose another policy")
+        raise BenchmarkError("power needs results with at least two episodes of a cell: run it first, or choose other rows")
     gap = variances.of_difference()
     rows = []
     for seeds in SEEDS:
@@ -178,10 +180,14 @@ def power(records: pd.DataFrame, cells: pd.DataFrame, options: Options) -> Table
     columns = [Column(f"episodes_{episodes}", f"{episodes} episodes") for episodes in EPISODES]
     if options.difference is not None:
         columns.append(Column("episodes_needed", f"episodes for {options.difference:g}"))
+    several = any(len(frames.groups(place, key)) > 1 for key in frames.keys)
+    between = (
+        f"{variances.between:.3g}" if several else "unknown (one seed) and taken as 0, so more seeds look better than they are"
+    )
     caption = (
         f"{frames.title(place.env)}, policy {place.policy}: the smallest difference between two rows that is found with "
         f"{100 * POWER:g} % power at level {1 - options.level:.2g}, episodes per seed. Variance of a score between episodes "
-        f"{variances.within:.3g}, between seeds {variances.between:.3g} (averaged over rows); rows taken as independent."
+        f"{variances.within:.3g}, between seeds {between}; averaged over rows, which are taken as independent."
     )
     return Table("power", caption, "Seeds", tuple(columns), tuple(rows))
 
@@ -254,5 +260,4 @@ TABLES: dict[str, Callable[[pd.DataFrame, pd.DataFrame, Options], Table]] = {
     "budget": budget,
     "tasks": tasks,
     "compare": compare,
-    "power": power,
 }

@@ -41,6 +41,8 @@ def test_scatter_has_a_point_per_row_and_the_correlation():
     assert legend(figure) == ["state", "byol", "dynamo", "dynamo:no_forward", "random"]
     assert "Spearman" in figure.axes[0].get_title(loc="left")
     assert "4 rows, ceiling left out" in figure.axes[0].get_title(loc="left")
+    same = figures.probe_scatter(records, cells.assign(probe_linear=0.5), FAST)
+    assert "Spearman undefined" in same.axes[0].get_title(loc="left")
     with pytest.raises(UnknownName):
         figures.probe_scatter(records, cells, FAST, probe="probe_cubic")
     with pytest.raises(BenchmarkError, match="has both a score"):
@@ -76,12 +78,20 @@ def test_spectrum_is_a_share_of_variance():
     assert (drawn.get_xscale(), drawn.get_yscale()) == ("log", "log")
 
 
-@pytest.mark.parametrize("suffix", [".svg", ".png"])
-def test_the_same_frames_give_the_same_bytes(tmp_path, suffix):
-    for name in ("a", "b"):
-        figures.save(figures.task_bars(*make(), FAST), tmp_path / f"{name}{suffix}")
-    first, second = ((tmp_path / f"{name}{suffix}").read_bytes() for name in ("a", "b"))
+@pytest.mark.parametrize("kind", ["svg", "png"])
+def test_the_same_frames_give_the_same_bytes(kind):
+    first, second = (figures.encoded(figures.task_bars(*make(), FAST), kind) for _ in range(2))
     assert first == second
     assert len(first) > 5000
     with pytest.raises(UnknownName, match="figure format"):
-        figures.save(figures.spectrum(spectra()), tmp_path / "a.gif")
+        figures.encoded(figures.spectrum(spectra()), "gif")
+
+
+def test_scores_stand_with_their_intervals():
+    records, cells = make()
+    drawn = figures.scores(records, cells, FAST).axes[0]
+    assert [text.get_text() for text in drawn.get_yticklabels()] == ["state", "byol", "dynamo", "dynamo:no_forward", "random"]
+    assert drawn.lines[0].get_xdata() == pytest.approx([records[records.method == "state"].score.mean()])
+    assert drawn.get_xlim() == (0, 4)
+    with pytest.raises(BenchmarkError, match="has a score"):
+        figures.scores(records.iloc[:0], cells, FAST)

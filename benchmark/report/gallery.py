@@ -1,0 +1,100 @@
+"""Every figure that results have the data for: for the report page, and as files."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from matplotlib.figure import Figure
+
+from benchmark.errors import BenchmarkError
+from benchmark.report import figures
+from benchmark.report.frames import Frames, Options
+from benchmark.report.matches import Matches
+from benchmark.report.results import Results
+from benchmark.store import write_bytes
+
+FILES = ("svg", "png")
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """A figure, where it belongs, and what it shows in words for those who do not see it."""
+
+    name: str
+    env: str
+    policy: str  # "" where it is about encoders alone
+    title: str
+    words: str
+    figure: Figure
+
+
+def gallery(results: Results) -> tuple[list[Drawing], list[str]]:
+    """What can be drawn, and why the rest cannot."""
+    drawn, left_out = [], []
+    for make in _wanted(results):
+        try:
+            drawn.append(make())
+        except BenchmarkError as error:
+            left_out.append(str(error))
+    return drawn, list(dict.fromkeys(left_out))
+
+
+def save(drawings: list[Drawing], folder: Path) -> list[Path]:
+    """Each figure as a vector and a pixel file."""
+    folder.mkdir(parents=True, exist_ok=True)
+    paths = []
+    for drawing in drawings:
+        for kind in FILES:
+            path = folder / f"{drawing.name}.{kind}"
+            write_bytes(path, figures.encoded(drawing.figure, kind))
+            paths.append(path)
+    return paths
+
+
+def slug(*words: str) -> str:
+    """A name for files and anchors."""
+    return re.sub(r"[^a-z0-9]+", "-", "-".join(filter(None, words)).lower()).strip("-")
+
+
+def _wanted(results: Results) -> Iterator[Callable[[], Drawing]]:
+    records, cells = results.records, results.cells
+    frames = Frames(records, cells, Options())
+    for env, policy in frames.places:
+        options = Options(env=env, policy=policy)
+        yield partial(
+            _draw, "scores", env, policy, "Scores with their intervals", partial(figures.scores, records, cells, options)
+        )
+        for probe, label in figures.PROBES.items():
+            scatter = partial(figures.probe_scatter, records, cells, options, probe)
+            yield partial(_draw, probe, env, policy, f"Does the {label} predict the score?", scatter)
+        yield partial(_draw, "tasks", env, policy, "Success of each task", partial(figures.task_bars, records, cells, options))
+    for env in frames.envs:
+        curves = partial(figures.learning_curves, results.curves[results.curves.env == env])
+        yield partial(_draw, "curves", env, "", "Pretraining loss", curves)
+        spectrum = partial(figures.spectrum, results.spectra[results.spectra.env == env])
+        yield partial(_draw, "spectrum", env, "", "Spectrum of the features", spectrum)
+    for matches in results.matches:
+        title = "The training frame that each encoder finds most similar to a held-out one"
+        yield partial(_draw, "neighbours", matches.env, "", title, partial(figures.neighbours, matches), _in_words(matches))
+
+
+def _draw(name: str, env: str, policy: str, title: str, make: Callable[[], Figure], words: str = "") -> Drawing:
+    figure = make()
+    return Drawing(slug(name, env, policy), env, policy, title, words or _axes_in_words(figure), figure)
+
+
+def _axes_in_words(figure: Figure) -> str:
+    axes = figure.axes[0]
+    title = axes.get_title(loc="left").replace("\n", ", ")
+    return f"{title}. Across: {axes.get_xlabel() or 'tasks'}; up: {axes.get_ylabel() or 'rows'}."
+
+
+def _in_words(matches: Matches) -> str:
+    rows = ", ".join(matches.answers)
+    return (
+        f"{matches.env}: {len(matches.queries)} held-out frames, and below each the training frame that {rows} finds nearest."
+    )

@@ -1,0 +1,28 @@
+"""The command that makes a row of a table again."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Mapping
+from typing import Any
+
+from benchmark.report.frames import Key, Place
+
+
+def command(request: Mapping[str, Any], place: Place, key: Key) -> str:
+    """What to type for one row in one column: the request, without settings of components that are not part of it."""
+    named = {"method": key.method, "policy": place.policy, "env": place.env}
+    overrides = [text for text in request["overrides"] if _concerns(text, named)]
+    return shlex.join(
+        [
+            *("python", "-m", "benchmark", "run"),
+            *("--methods", str(key), "--envs", place.env, "--policies", place.policy),
+            *("--seeds", str(request["seeds"]), "--preset", request["preset"]),
+            *overrides,
+        ]
+    )
+
+
+def _concerns(override: str, named: Mapping[str, str]) -> bool:
+    group, _, rest = override.partition("=")[0].partition(".")
+    return group not in named or rest.partition(".")[0] == named[group]

@@ -1,0 +1,390 @@
+"""The report page: what stands in it, that nothing in it can act or load anything, and that it works in a real browser."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import re
+import tomllib
+from collections.abc import Iterator
+from fnmatch import fnmatch
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from benchmark.errors import BenchmarkError, UnknownName
+from benchmark.report import gallery
+from benchmark.report.export import load
+from benchmark.report.films import Film
+from benchmark.report.page import HEADINGS, page
+from benchmark.report.results import CURVES, SPECTRA, Results
+from benchmark.report.tables import build
+from tests.report.browser import BROWSER, DRIVER, browser
+from tests.report.made_up import make
+
+ROOT = Path(__file__).parents[2]
+HOSTILE = "\"'><script>x</script>&amp;"
+VOID = {"meta", "link", "input", "img", "br"}
+
+
+PLACES = [("kitchen", "mlp"), ("pusht", "mlp"), ("pusht", "knn")]
+ONE = {"methods": ["byol", "random"], "envs": ["kitchen"], "policies": ["mlp"]}
+
+
+def made_up() -> Results:
+    envs, policies = ("kitchen", "pusht"), ("mlp", "knn")
+    records, cells = (
+        frame[~((frame.env == "kitchen") & (frame.policy == "knn"))] for frame in make(envs, policies, seeds=2, episodes=6)
+    )
+    encoders = cells[cells.status == "done"][["env", "method", "variant", "seed"]].drop_duplicates()
+    steps = pd.DataFrame({"step": [0, 10, 20], "name": "loss", "value": [1.0, 0.5, 0.25]})
+    axes = pd.DataFrame({"index": [1, 2, 3], "value": [4.0, 2.0, 1.0]})
+    machine = {"git": {"commit": "c0ffee", "dirty": True}, "versions": {"python": "3.11"}}
+    named, stages = [], {}
+    for cell in cells[cells.status == "done"].itertuples():
+        identity = {name: getattr(cell, name) for name in ("env", "method", "variant", "policy", "seed")}
+        key = hashlib.sha256(repr(identity).encode()).hexdigest()[:20]
+        named.append({**identity, "stages": {"rollout": key}})
+        stages[key] = {"kind": "rollout", "label": f"rollouts {cell.method}", "provenance": 0, "summary": {}, "files": {}}
+    request = {
+        "methods": ["all"],
+        "envs": list(envs),
+        "policies": list(policies),
+        "seeds": 2,
+        "preset": "quick",
+        "overrides": [],
+    }
+    provenance = {"request": request, "cells": named, "stages": stages, "provenance": [machine]}
+    return Results(records, cells, encoders.merge(steps, how="cross"), encoders.merge(axes, how="cross"), provenance)
+
+
+@pytest.fixture(scope="module")
+def results() -> Results:
+    return made_up()
+
+
+@pytest.fixture(scope="module")
+def drawn(results: Results) -> tuple[list[gallery.Drawing], list[str]]:
+    return gallery.gallery(results)
+
+
+@pytest.fixture(scope="module")
+def text(results: Results, drawn: tuple[list[gallery.Drawing], list[str]]) -> str:
+    return page(results, drawn=drawn)
+
+
+class Parsed(HTMLParser):
+    """Checks that tags nest, and gathers what a test looks at."""
+
+    def __init__(self, text: str):
+        super().__init__()
+        self.open: list[str] = []
+        self.tags: list[tuple[str, dict[str, str]]] = []
+        self.scripts: list[str] = []
+        self.words: list[str] = []
+        self.feed(text)
+        assert not self.open
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, {name: value or "" for name, value in attrs}))
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, {name: value or "" for name, value in attrs}))
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        (self.scripts if self.open and self.open[-1] in ("script", "style") else self.words).append(data)
+
+    def of(self, *names: str) -> list[dict[str, str]]:
+        return [attributes for tag, attributes in self.tags if tag in names]
+
+    def results(self) -> list[dict[str, str]]:
+        return [attributes for attributes in self.of("tbody") if "result" in attributes["class"].split()]
+
+
+def test_every_row_is_there_with_the_numbers_of_the_table(results: Results, text: str) -> None:
+    rows = Parsed(text).results()
+    assert {(row["data-env"], row["data-policy"]) for row in rows} == set(PLACES)
+    assert len(rows) == 6 * len(PLACES)
+    for env, policy in PLACES:
+        table = build("main", results.records, results.cells, policy=policy)
+        for label, cell in table.column(f"{env}/{policy}").items():
+            start = text.index(f'data-method="{label}" data-env="{env}" data-policy="{policy}"')
+            row = text[start : text.index("</tbody>", start)]
+            assert cell.text in row
+            assert all(note in row for note in cell.notes)
+
+
+def test_a_row_tells_where_it_comes_from(results: Results, text: str) -> None:
+    start = text.index('data-method="dynamo:no_forward" data-env="pusht" data-policy="knn"')
+    row = text[start : text.index("</tbody>", start)]
+    assert "git checkout c0ffee  # and changes that were not committed" in row
+    typed = "python -m benchmark run --methods dynamo:no_forward --envs pusht --policies knn --seeds 2 --preset quick"
+    assert typed in row
+    cell = next(
+        c for c in results.provenance["cells"] if (c["variant"], c["env"], c["policy"]) == ("no_forward", "pusht", "knn")
+    )
+    key = cell["stages"]["rollout"]
+    assert f'href="#stage-{key}"' in row
+    assert f'<details id="stage-{key}">' in text
+
+
+def test_nothing_is_loaded_and_only_its_own_script_may_run(text: str) -> None:
+    parsed = Parsed(text)
+    for _, attributes in parsed.tags:
+        for name in ("src", "href", "poster", "action", "srcset", "data"):
+            assert attributes.get(name, "#").startswith(("#", "data:")), attributes
+        assert not any(name == "style" or name.startswith("on") for name in attributes)
+    assert not re.search(r"url\(|@import|https?://", "".join(parsed.scripts))
+    policy = next(a["content"] for a in parsed.of("meta") if "http-equiv" in a)
+    assert policy.startswith("default-src 'none';")
+    assert "unsafe" not in policy
+    assert len(parsed.scripts) == 2
+    for inside in parsed.scripts:
+        assert base64.b64encode(hashlib.sha256(inside.encode()).digest()).decode() in policy
+
+
+def test_links_lead_somewhere_and_ids_are_unique(text: str) -> None:
+    parsed = Parsed(text)
+    ids = [attributes["id"] for _, attributes in parsed.tags if "id" in attributes]
+    assert len(ids) == len(set(ids))
+    assert {a["href"][1:] for a in parsed.of("a")} <= set(ids)
+    labels = {a[name] for _, a in parsed.tags for name in ("aria-labelledby", "aria-describedby") if name in a}
+    assert labels <= set(ids)
+
+
+def test_names_cannot_break_out(results: Results) -> None:
+    def renamed(frame: pd.DataFrame) -> pd.DataFrame:
+        return frame.assign(**{c: frame[c].replace({"byol": HOSTILE, "pusht": HOSTILE, "knn": HOSTILE}) for c in frame})
+
+    few = results.only(methods=["byol", "random"], envs=["pusht"], policies=["knn"])
+    hostile = Results(*(renamed(f) for f in (few.records, few.cells, few.curves, few.spectra)), results.provenance)
+    film = Film(HOSTILE, HOSTILE, HOSTILE, "film.mp4", 4, b"film")
+    parsed = Parsed(page(hostile, [film]))
+    assert len(parsed.of("script")) == 1
+    assert all(image["src"].startswith("data:image/svg+xml;base64,") for image in parsed.of("img"))
+    assert any(row["data-method"] == HOSTILE for row in parsed.results())
+    assert sum(HOSTILE in word for word in parsed.words) >= 3
+
+
+def test_the_same_results_give_the_same_page(results: Results) -> None:
+    assert page(made_up().only(**ONE)) == page(results.only(**ONE))
+
+
+def test_figures_have_words_and_absent_ones_a_reason(results: Results, text: str, drawn: Any) -> None:
+    assert len(drawn[0]) == 5 * len(PLACES) + 2 * 2
+    assert drawn[1] == []
+    images = Parsed(text).of("img")
+    assert len(images) == len(drawn[0])
+    assert all(len(image["alt"]) > 20 for image in images)
+    few = results.only(**ONE)
+    bare = Results(few.records, few.cells, pd.DataFrame(columns=CURVES), pd.DataFrame(columns=SPECTRA), few.provenance)
+    shown = page(bare)
+    assert "figure-scores-kitchen-mlp" in shown
+    assert "figure-curves-kitchen" not in shown
+    assert "there is no curve to draw" in shown
+
+
+def test_figures_are_files_too(tmp_path: Path, drawn: Any) -> None:
+    paths = gallery.save([one for one in drawn[0] if one.name in ("scores-pusht-knn", "curves-kitchen")], tmp_path / "figures")
+    wanted = [f"{name}.{kind}" for name in ("curves-kitchen", "scores-pusht-knn") for kind in ("png", "svg")]
+    assert sorted(path.name for path in paths) == wanted
+    assert all(path.stat().st_size > 1000 for path in paths)
+
+
+def test_films_are_inside_or_named(results: Results) -> None:
+    small = Film("kitchen", "mlp", "byol: episode 0, score 4", "a.mp4", 5, b"movie")
+    large = Film("kitchen", "mlp", "byol: episode 1, score 0", "b.mp4", 9_000_000, b"")
+    parsed = Parsed(page(results.only(**ONE), [small, large], ([], [])))
+    assert [video["src"] for video in parsed.of("video")] == ["data:video/mp4;base64," + base64.b64encode(b"movie").decode()]
+    assert any("b.mp4 has 9.0 MB" in word for word in parsed.words)
+
+
+def test_nothing_run_yet_is_still_a_page(results: Results) -> None:
+    cells = results.cells.assign(status="pending", reason="not run yet")
+    empty = {**results.provenance, "cells": [], "stages": {}, "provenance": []}
+    bare = Results(results.records.iloc[:0], cells, results.curves.iloc[:0], results.spectra.iloc[:0], empty)
+    parsed = Parsed(page(bare))
+    assert len(parsed.results()) == 18
+    assert "Nothing to draw yet." in parsed.words
+    assert "pending: not run yet" in parsed.words
+
+
+def test_committed_records_give_a_page() -> None:
+    for folder in sorted(path.parent for path in (ROOT / "results" / "measured").glob("*/provenance.json")):
+        found = load(folder)
+        assert len(Parsed(page(found)).results()) == len(found.cells.drop_duplicates(["env", "method", "variant", "policy"]))
+
+
+def test_only_what_is_named_is_shown(results: Results) -> None:
+    few = results.only(methods=["dynamo:all", "random"], envs=["kitchen"], policies=["all"], seeds=1, preset="quick")
+    for frame in (few.records, few.cells, few.curves, few.spectra):
+        assert set(frame.env) == {"kitchen"}
+        assert set(frame.seed) == {0}
+        assert set(zip(frame.method, frame.variant, strict=True)) == {("dynamo", ""), ("dynamo", "no_forward"), ("random", "")}
+    assert len(results.only(methods=["all"]).cells) == len(results.cells[results.cells.variant == ""])
+    with pytest.raises(UnknownName, match="did you mean dynamo"):
+        results.only(methods=["dynmo"])
+    with pytest.raises(UnknownName, match="env in these records"):
+        results.only(envs=["libero"])
+
+
+def test_folders_without_records_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(BenchmarkError, match=r"provenance\.json is missing"):
+        load(tmp_path)
+    (tmp_path / "provenance.json").write_text("{}")
+    with pytest.raises(BenchmarkError, match=r"records\.csv is missing"):
+        load(tmp_path)
+
+
+def test_an_installed_package_has_the_parts_of_the_page() -> None:
+    patterns = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]["package-data"]["benchmark"]
+    for name in ("page.html", "page.css", "page.js"):
+        assert (ROOT / "benchmark" / "report" / name).is_file()
+        assert any(fnmatch(f"report/{name}", pattern) for pattern in patterns)
+
+
+# ------------------------------------------------------------------------------------------------------------ a browser
+
+
+@pytest.fixture(scope="module")
+def driver(tmp_path_factory: pytest.TempPathFactory, text: str) -> Iterator[Any]:
+    pytest.importorskip("selenium", reason="selenium is not installed: pip install -e '.[dev]'")
+    if not (BROWSER and DRIVER):
+        pytest.skip("no chromium and chromedriver on the PATH: sudo apt-get install chromium chromium-driver")
+    folder = tmp_path_factory.mktemp("page")
+    (folder / "report.html").write_text(text)
+    with browser(folder / "profile") as driver:
+        driver.report = (folder / "report.html").as_uri()
+        yield driver
+
+
+@pytest.fixture
+def opened(driver: Any) -> Any:
+    driver.set_window_size(1280, 900)
+    driver.get("about:blank")
+    driver.get(driver.report)
+    return driver
+
+
+def seen(driver: Any) -> list[Any]:
+    return driver.execute_script("return [...document.querySelectorAll('#main tbody')].filter((row) => row.checkVisibility())")
+
+
+def column(driver: Any, key: str) -> list[float | str]:
+    """What the shown rows are sorted by, from top to bottom."""
+    at = [heading[0] for heading in HEADINGS].index(key)
+    take = "return arguments[0].map((row) => row.rows[0].cells[arguments[1]].dataset.sort)"
+    found = driver.execute_script(take, seen(driver), at)
+    return [value if key == "method" else float(value) for value in found if value]
+
+
+def methods(driver: Any) -> list[str]:
+    return driver.execute_script("return arguments[0].map((row) => row.dataset.method)", seen(driver))
+
+
+def heading(driver: Any, key: str) -> Any:
+    return driver.find_element("css selector", f'#main th[data-key="{key}"]')
+
+
+def test_it_loads_without_a_complaint(opened: Any) -> None:
+    assert opened.get_log("browser") == []
+    assert len(seen(opened)) == 18
+    assert opened.find_element("id", "status").text == "18 of 18 rows"
+    loaded = "return [...document.images].every((image) => image.complete && image.naturalWidth > 0)"
+    assert opened.execute_script(loaded)
+    assert (
+        opened.execute_script("return performance.getEntriesByType('resource').filter((e) => !e.name.startsWith('data:'))")
+        == []
+    )
+
+
+def test_a_click_on_a_heading_sorts(opened: Any) -> None:
+    button = heading(opened, "score").find_element("tag name", "button")
+    before = column(opened, "score")
+    button.click()
+    assert column(opened, "score") == sorted(before, reverse=True) != before
+    assert heading(opened, "score").get_attribute("aria-sort") == "descending"
+    assert "sorted by Score, descending" in opened.find_element("id", "status").text
+    button.click()
+    assert column(opened, "score") == sorted(before)
+    assert methods(opened)[-3:] == ["r3m"] * 3  # without a score: last
+    heading(opened, "method").find_element("tag name", "button").click()
+    assert column(opened, "method") == sorted(column(opened, "method"))
+    assert heading(opened, "score").get_attribute("aria-sort") == "none"
+
+
+def test_the_keyboard_alone_sorts_filters_and_unfolds(opened: Any) -> None:
+    from selenium.webdriver.common.keys import Keys
+
+    def press(*keys: str) -> Any:
+        opened.switch_to.active_element.send_keys(*keys)
+        return opened.switch_to.active_element
+
+    assert press(Keys.TAB).get_attribute("class") == "skip"
+    press(Keys.ENTER)
+    focused = press(Keys.TAB)
+    while focused.tag_name != "button":
+        focused = press(Keys.TAB)
+    assert focused.text.strip() == "Method"
+    outline = focused.value_of_css_property("outline-style")
+    assert outline == "solid"
+    press(Keys.ENTER)
+    assert column(opened, "method") == sorted(column(opened, "method"))
+    press(Keys.SPACE)
+    assert column(opened, "method") == sorted(column(opened, "method"), reverse=True)
+    while focused.tag_name != "summary":
+        focused = press(Keys.TAB)
+    press(Keys.ENTER)
+    unfolded = [d for d in opened.find_elements("css selector", "#main details") if d.get_attribute("open")]
+    assert len(unfolded) == 1
+    assert "python -m benchmark run --methods" in unfolded[0].text
+
+
+def test_filters_narrow_the_page(opened: Any) -> None:
+    opened.find_element("name", "env").send_keys("Push-T")
+    assert {row.get_attribute("data-env") for row in seen(opened)} == {"pusht"}
+    assert opened.find_element("id", "status").text.startswith("12 of 18")
+    places = "return [...document.querySelectorAll('figure')].filter((f) => f.checkVisibility()).map((f) => f.dataset.env)"
+    assert set(opened.execute_script(places)) == {"pusht"}
+    opened.find_element("name", "policy").send_keys("mlp")
+    opened.find_element("name", "method").send_keys("DYNA")
+    assert methods(opened) == ["dynamo", "dynamo:no_forward"]
+    heading(opened, "score").find_element("tag name", "button").click()
+    assert len(seen(opened)) == 2
+    opened.find_element("css selector", "form button").click()
+    assert len(seen(opened)) == 18
+    opened.find_element("name", "seeds").send_keys("1")
+    assert set(methods(opened)) == {"state", "byol", "dynamo", "dynamo:no_forward", "random"}
+
+
+def test_a_stage_key_leads_to_its_manifest(opened: Any) -> None:
+    row = seen(opened)[0]
+    row.find_element("tag name", "summary").click()
+    link = row.find_element("css selector", 'a[href^="#stage-"]')
+    anchor = link.get_attribute("href").split("#")[1]
+    link.click()
+    manifest = opened.find_element("id", anchor)
+    assert manifest.get_attribute("open")
+    assert '"kind": "rollout"' in manifest.text
+
+
+def test_a_phone_shows_it_without_scrolling_sideways(opened: Any) -> None:
+    phone = {"width": 390, "height": 844, "deviceScaleFactor": 2, "mobile": True}
+    opened.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", phone)
+    try:
+        width, window = opened.execute_script("return [document.documentElement.scrollWidth, innerWidth]")
+        assert width <= window == 390
+        heading(opened, "score").find_element("tag name", "button").click()
+        assert column(opened, "score") == sorted(column(opened, "score"), reverse=True)
+        labels = opened.execute_script("return getComputedStyle(document.querySelector('#main td.score'), '::before').content")
+        assert labels == '"Score"'
+    finally:
+        opened.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})

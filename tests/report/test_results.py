@@ -1,0 +1,156 @@
+"""A report of a store, of what was exported from it, and of the command that a row says it comes from."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from benchmark import registry
+from benchmark.cli import main, parse
+from benchmark.data.episodes import open_demos
+from benchmark.plan import Request, make_plan
+from benchmark.report.collect import IDENTITY
+from benchmark.report.export import export, load
+from benchmark.report.films import films
+from benchmark.report.frames import Key, Place
+from benchmark.report.reproduce import command
+from benchmark.report.results import POINTS, Results, gather
+from benchmark.store import Store
+from tests.toy import Toy
+
+REQUEST = Request(["random", "state", "byol"], ["toy"], ["mlp"], 1, "smoke", ["machine.threads=1", "method.byol.batch_size=4"])
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A store in which that was run, with films."""
+    registry.envs().add(Toy)
+    home = tmp_path_factory.mktemp("home") / "runs"
+    flags = ["--methods", "random,state,byol", "--envs", "toy", "--policies", "mlp", "--preset", "smoke", "--videos", "2"]
+    assert main(["run", *flags, "--home", str(home), "--quiet", *REQUEST.overrides]) == 0
+    yield home
+    registry.envs().remove("toy")
+
+
+@pytest.fixture(scope="module")
+def found(home: Path) -> Results:
+    return gather(make_plan(REQUEST), Store(home), REQUEST)
+
+
+def test_everything_behind_a_number_is_gathered(home: Path, found: Results) -> None:
+    assert set(found.curves.method) == {"byol"}  # the others are not trained
+    assert found.curves.name.unique().tolist() == ["loss"]
+    assert len(found.curves) <= POINTS
+    assert found.spectra.groupby("method").value.apply(lambda values: values.is_monotonic_decreasing).all()
+    plan = make_plan(REQUEST)
+    assert {c["method"]: c["stages"] for c in found.provenance["cells"]} == {c.method: c.stages for c in plan.cells}
+    assert set(found.provenance["stages"]) == set(plan.stages)
+    for key, manifest in found.provenance["stages"].items():
+        whole = Store(home).manifest(manifest["kind"], key)
+        assert {**manifest, "provenance": found.provenance["provenance"][manifest["provenance"]]} == whole
+    assert len(found.provenance["provenance"]) == 1
+
+
+def test_matches_are_training_frames(home: Path, found: Results) -> None:
+    (matches,) = found.matches
+    store, stages = Store(home), found.provenance["cells"][0]["stages"]
+    demos = open_demos(store.folder("demos", stages["demos"]))
+    train, held_out = demos.split(store.manifest("probe", stages["probe"])["params"]["split"]["held_out"])
+    known = {demos.frames[step, 0].tobytes() for step in demos.steps_of(train)}
+    assert set(matches.answers) == {"random", "state", "byol"}
+    assert all(frame.tobytes() in known for frames in matches.answers.values() for frame in frames)
+    asked = {demos.frames[step, 0].tobytes() for step in demos.steps_of(held_out)}
+    assert all(frame.tobytes() in asked for frame in matches.queries)
+
+
+def test_the_nearest_training_frame_is_found(home: Path, found: Results) -> None:
+    """The features of `state` are the state: what is nearest can be said without them."""
+    demos = open_demos(Store(home).folder("demos", found.provenance["cells"][0]["stages"]["demos"]))
+    (matches,) = found.matches
+    train, held_out = (demos.steps_of(episodes) for episodes in demos.split(0.1))
+    spread = demos.states[train].std(0)
+    for query, answer in zip(matches.queries, matches.answers["state"], strict=True):
+        step = next(s for s in held_out if np.array_equal(demos.frames[s, 0], query))
+        gaps = (((demos.states[train] - demos.states[step]) / spread) ** 2).sum(1)
+        assert np.array_equal(demos.frames[train[gaps.argmin()], 0], answer)
+
+
+def test_an_export_holds_the_same(tmp_path: Path, found: Results) -> None:
+    assert export(found, tmp_path / "records") == len(found.records)
+    again = load(tmp_path / "records")
+    assert again.provenance == json.loads(json.dumps(found.provenance))
+    for name in ("records", "cells", "curves", "spectra"):
+        ours, theirs = getattr(found, name).reset_index(drop=True), getattr(again, name)
+        pd.testing.assert_frame_equal(ours, theirs, check_dtype=False, rtol=1e-3)
+
+
+def test_the_page_is_written_from_a_store_and_from_records(
+    home: Path, tmp_path: Path, found: Results, capsys: pytest.CaptureFixture[str]
+) -> None:
+    flags = ["--home", str(home), "--quiet"]
+    assert main(["results", "export", str(tmp_path / "records"), *flags]) == 0
+    page, figures = tmp_path / "new" / "report.html", tmp_path / "figures"
+    assert main(["report", "--output", str(page), "--figures", str(figures), *flags]) == 0
+    assert str(page) in capsys.readouterr().out
+    assert {path.name for path in figures.iterdir()} >= {
+        "curves-toy.svg",
+        "curves-toy.png",
+        "spectrum-toy.svg",
+        "neighbours-toy.png",
+    }
+    from_store = page.read_text()
+    assert from_store.count("data:video/mp4;base64,") == len(films(home / "videos", found.provenance)) > 0
+    assert main(["report", "--records", str(tmp_path / "records"), "--output", str(page), *flags]) == 0
+    from_records = page.read_text()
+    assert "exported records hold no films" in from_records
+    for text in (from_store, from_records):
+        assert all(f'id="stage-{key}"' in text for key in found.provenance["stages"])
+        assert str(tmp_path) not in text
+    assert main(["report", "--records", str(tmp_path / "records"), "--methods", "byl", "--output", str(page), *flags]) == 2
+    assert "did you mean byol" in capsys.readouterr().err
+    assert main(["report", "--records", str(tmp_path / "records"), "--output", str(page), *flags, "pretrain.epochs=4"]) == 2
+    assert "--records takes none" in capsys.readouterr().err
+
+
+def test_films_of_other_settings_are_not_shown(tmp_path: Path, found: Results) -> None:
+    cell = found.provenance["cells"][0]
+    key = cell["stages"]["rollout"][:10]
+    names = [f"toy-random-full-mlp-seed0-{key}-episode{i}-score{score}.mp4" for i, score in enumerate((0.5, 1, 0, 0.5))]
+    for name in [*names, "toy-random-full-mlp-seed0-0123456789-episode0-score1.mp4"]:
+        (tmp_path / name).write_bytes(b"film")
+    (tmp_path / names[2]).write_bytes(bytes(2_000_000))
+    shown = films(tmp_path, found.provenance)
+    assert [(film.name, film.size, len(film.content)) for film in shown] == [(names[1], 4, 4), (names[2], 2_000_000, 0)]
+    assert shown[0].title == "random, toy, mlp, seed 0: episode 1, score 1"
+
+
+def test_power_is_said_from_records(home: Path, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    flags = ["--home", str(home), "--quiet", "--format", "csv"]
+    assert main(["power", "--difference", "0.3", "--methods", "random,byol", *flags]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].endswith("episodes_needed,notes")
+    assert [line.split(",")[0] for line in lines[1:]] == ["1", "2", "3", "5", "10"]
+    assert main(["power", "--difference", "-1", *flags]) == 2
+    assert "above zero" in capsys.readouterr().err
+
+
+def test_the_command_of_a_row_makes_its_stages(toy: type) -> None:
+    """Settings of components that are not in the row would be refused there, and are left out."""
+    settings = ["method.byol.batch_size=8", "method.dynamo.batch_size=4", "policy.mlp.hidden=32", "pretrain.steps=3"]
+    request = Request(["byol", "dynamo:all"], ["toy"], ["mlp", "knn"], 2, "smoke", [*settings, "env.toy.resolution=40"])
+    plan = make_plan(request)
+    provenance = {"seeds": 2, "preset": "smoke", "overrides": request.overrides}
+    for cell in plan.cells[::3]:
+        typed = command(provenance, Place(cell.env, cell.policy), Key(cell.method, cell.variant))
+        options = parse(shlex.split(typed)[3:])
+        again = make_plan(
+            Request(options.methods, options.envs, options.policies, options.seeds, options.preset, options.overrides)
+        )
+        wanted = {name: getattr(cell, name) for name in IDENTITY}
+        assert [c.stages for c in again.cells if {n: getattr(c, n) for n in IDENTITY} == wanted] == [cell.stages]
