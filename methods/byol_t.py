@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from benchmark.nn.two_view import QUICK, SMOKE, STANDARD, Bootstrap, MomentumConfig
-from methods.byol import PAPER
+from benchmark.nn.two_view import BYOL_PAPER, QUICK, SMOKE, STANDARD, Bootstrap, MomentumConfig
 
 
 @dataclass
@@ -26,7 +25,7 @@ class BYOLT(Bootstrap):
         "smoke": SMOKE,
         "quick": QUICK,
         "standard": STANDARD,
-        "paper": PAPER,  # Table 12 and appendix B.1 have no row for BYOL-T: that of BYOL
+        "paper": BYOL_PAPER,  # Table 12 and appendix B.1 have no row for BYOL-T: that of BYOL
         "paper/block_push": {"batch_size": 256},  # of two views
         "paper/libero_goal": {"batch_size": 256},
     }

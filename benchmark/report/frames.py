@@ -294,13 +294,16 @@ class Frames:
         return components(rows) if any(len(group) > 1 for groups in rows for group in groups) else None
 
     def resolution(self, place: Place) -> float | None:
-        """The smallest difference between two rows that this many seeds and episodes find in four of five cases."""
+        """The smallest difference between two rows that this many seeds and episodes find in four of five cases.
+
+        None where no score varies: then nobody can tell.
+        """
         variances = self.variances(place)
         if variances is None:
             return None
         rows = self._all_groups(place)
         seeds, episodes = min(map(len, rows)), min(len(group) for groups in rows for group in groups)
-        return detectable(variances.of_difference(), seeds, episodes, level=self.options.level)
+        return detectable(variances.of_difference(), seeds, episodes, level=self.options.level) or None
 
     def _all_groups(self, place: Place) -> list[Groups]:
         return [groups for key in self.keys if (groups := self.groups(place, key))]
