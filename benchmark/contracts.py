@@ -379,6 +379,7 @@ class Environment(ABC):
     Config: ClassVar[type[EnvConfig]] = EnvConfig
     presets: ClassVar[Presets] = {}
     sources: ClassVar[tuple[str, ...]] = ("scripted",)
+    simulated: ClassVar[bool] = True  # False: recordings only; policies are scored by what they predict on held-out episodes
     source: ClassVar[str] = ""
 
     def __init__(self, config: Any):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict
 from pathlib import Path
 
+from benchmark import registry
 from benchmark.data.episodes import open_demos
 from benchmark.errors import BenchmarkError
 from benchmark.launch.local import Runner
@@ -23,7 +24,9 @@ def film_demonstration(folder: Path, path: Path, episode: int = 0) -> None:
 def film_cells(plan: Plan, runner: Runner, episodes: int, folder: Path) -> None:
     """Play the first episodes of every finished cell again, check that they end as recorded, and film them."""
     for cell in plan.cells:
-        if cell.missing is None and runner.store.has("rollout", cell.stages["rollout"]):
+        if not registry.envs().get(cell.env).simulated:
+            runner.reporter.say(f"  {cell.label}: a recording cannot be played again, there is no film")
+        elif cell.missing is None and runner.store.has("rollout", cell.stages["rollout"]):
             _film(plan, cell, runner, episodes, folder)
 
 

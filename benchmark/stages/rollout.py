@@ -25,23 +25,33 @@ from benchmark.simulation.protocol import Outcome
 from benchmark.simulation.rollout import rollout
 from benchmark.stages.context import Context
 from benchmark.stages.fit import build_agent
+from benchmark.stages.open_loop import open_loop
 from benchmark.stages.pretrain import load_encoder
 
 RECORDS = "records.jsonl"
 
 
 def run(context: Context) -> dict[str, Any]:
+    if not registry.envs().get(context.params["env"]).simulated:
+        return write(context, open_loop(context, *load(context)))
     outcomes, _, controller = simulate(context)
+    return {
+        **write(context, outcomes),
+        "simulator": next((o.simulator for o in outcomes if o.simulator), None),
+        "policy_ms": controller.latency()["policy_call_ms"] / context.params["slots"],
+    }
+
+
+def write(context: Context, outcomes: list[Outcome]) -> dict[str, Any]:
+    """Put the records into the artifact; returns what they amount to."""
+    rows = records(context, outcomes)
     with (context.out / RECORDS).open("w") as file:
-        for record in records(context, outcomes):
-            file.write(json.dumps(record, sort_keys=True) + "\n")
-    scores = [r["score"] for r in records(context, outcomes)]
+        for row in rows:
+            file.write(json.dumps(row, sort_keys=True) + "\n")
     return {
         "episodes": len(outcomes),
         "crashed": sum(o.score is None for o in outcomes),
-        "mean_score": float(np.mean(scores)),
-        "simulator": next((o.simulator for o in outcomes if o.simulator), None),
-        "policy_ms": controller.latency()["policy_call_ms"] / context.params["slots"],
+        "mean_score": float(np.mean([row["score"] for row in rows])),
     }
 
 
@@ -50,8 +60,7 @@ def simulate(context: Context, record: Collection[int] = ()) -> tuple[list[Outco
     params = context.params
     cls = registry.envs().get(params["env"])
     config = cls.Config(**params["env_config"])
-    agent = load_agent(context)
-    encoder = (agent.encoder or load_encoder(context)).to(params["device"])
+    encoder, agent = load(context)
     goals = held_out_goals(context, encoder) if agent.policy.spec.goal_dim else None
     controller = AgentController(encoder, agent, slots=params["slots"], kind=params["features"], goals=goals)
     seeds = episode_seeds(context)
@@ -90,6 +99,12 @@ def episode_seeds(context: Context) -> list[int]:
             "rollout.starts=demonstrations needs demonstrations of the scripted expert: recordings have no seed"
         )
     return [known[episode % len(known)] for episode in range(params["episodes"])]
+
+
+def load(context: Context) -> tuple[Encoder, Agent]:
+    """The encoder that acts, which is the agent's own where it was tuned, and the agent."""
+    agent = load_agent(context)
+    return (agent.encoder or load_encoder(context)).to(context.params["device"]), agent
 
 
 def load_agent(context: Context) -> Agent:

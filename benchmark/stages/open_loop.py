@@ -1,0 +1,68 @@
+"""How well a policy predicts recorded actions, for environments that cannot be acted in.
+
+Each held-out demonstration counts as one episode. At every step the policy sees what was seen and answers with what it would
+do; nothing that it says changes what it sees next, so this measures agreement with the demonstrator, not success.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from benchmark.agent import Agent, encode
+from benchmark.contracts import Encoder
+from benchmark.data.chunks import ChunkSampler
+from benchmark.data.episodes import Demos, open_demos
+from benchmark.seeds import evaluation_seed
+from benchmark.simulation.protocol import Outcome
+from benchmark.stages.context import Context
+
+BATCH = 256
+METRIC = "action_r2"
+
+
+def open_loop(context: Context, encoder: Encoder, agent: Agent) -> list[Outcome]:
+    """One outcome per demonstration that no training saw."""
+    params = context.params
+    demos = open_demos(context.inputs["demos"])
+    _, held_out = demos.split(context.manifests["fit"]["params"]["split"]["held_out"])
+    outcomes = []
+    for number, episode in enumerate(held_out):
+        seed = evaluation_seed(params["env"], params["seed"], number)
+        predicted, recorded = predict(context, encoder, agent, demos, episode, seed)
+        outcomes.append(Outcome(number, seed, len(recorded), agreement(predicted, recorded)))
+        context.task.update(number + 1, len(held_out))
+    return outcomes
+
+
+def predict(
+    context: Context, encoder: Encoder, agent: Agent, demos: Demos, episode: int, seed: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """The next action at every step, predicted and recorded, both normalised: no dimension counts more than another."""
+    device = context.params["device"]
+    rows = slice(demos.starts[episode], demos.ends[episode])
+    raw = demos.states[rows] if encoder.reads == "state" else demos.frames[rows]
+    blocks = [torch.from_numpy(np.array(raw[at : at + BATCH])).to(device) for at in range(0, len(raw), BATCH)]
+    features = torch.cat([encode(encoder, block, context.params["features"]).float() for block in blocks])
+    actions = agent.actions(torch.from_numpy(demos.actions[rows]).to(device))
+    config, spec = agent.policy.config, agent.policy.spec
+    table = agent.features(features), actions, np.array([0]), np.array([len(actions)]), np.array([0])
+    samples = ChunkSampler(*table, config, goals="last" if spec.goal_dim else None, device=device).all()
+
+    def act(at: int) -> Tensor:
+        part = slice(at, at + BATCH)
+        rngs = [torch.Generator().manual_seed(seed + step) for step in range(len(actions))[part]]
+        return agent.policy.act(samples.features[part], None if samples.goal is None else samples.goal[part], rngs)[:, 0]
+
+    with torch.no_grad():
+        predicted = torch.cat([act(at) for at in range(0, len(actions), BATCH)])
+    return predicted.float().cpu().numpy(), actions.cpu().numpy()
+
+
+def agreement(predicted: np.ndarray, recorded: np.ndarray) -> dict[str, float]:
+    """The share of the actions' variance that is predicted, not below 0, and the mean absolute error."""
+    residual = np.square(predicted - recorded).sum()
+    variance = np.square(recorded - recorded.mean(0)).sum()
+    r2 = 1 - residual / variance if variance > 0 else float(residual == 0)
+    return {METRIC: max(0.0, float(r2)), "action_error": float(np.abs(predicted - recorded).mean())}

@@ -1,0 +1,73 @@
+"""Scores of recordings: agreement with held-out actions."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from benchmark import registry
+from benchmark.cli import main
+from benchmark.contracts import Episode
+from benchmark.stages.open_loop import agreement
+from tests.toy import Toy, ToyConfig
+
+
+class Recorded(Toy):
+    """Ten recordings in which the action is a smooth function of the state."""
+
+    name = "recorded_toy"
+    Config = ToyConfig
+    simulated = False
+    sources = ("recorded",)
+    presets = {"smoke": {"resolution": 32, "episodes": 10, "demonstrations": "recorded"}}
+
+    @classmethod
+    def spec(cls, config: Any) -> Any:
+        return replace(super().spec(config), metric="action_r2", tasks=())
+
+    @classmethod
+    def import_demonstrations(cls, config: Any) -> Iterator[Episode]:
+        rng = np.random.default_rng(0)
+        for _ in range(config.episodes):
+            states = rng.uniform(size=(40, 4)).astype(np.float32)
+            frames = rng.integers(0, 256, (40, 1, 32, 32, 3), dtype=np.uint8)  # which say nothing
+            yield Episode(frames, states[:, :2] - states[:, 2:], states, states[:, :2])
+
+    def reset(self, seed: int) -> None:
+        raise AssertionError("there is nothing to simulate")
+
+
+@pytest.fixture
+def env() -> Iterator[str]:
+    registry.envs().add(Recorded)
+    yield Recorded.name
+    registry.envs().remove(Recorded.name)
+
+
+def test_agreement_by_hand():
+    recorded = np.array([[0.0], [1.0], [2.0]])
+    assert agreement(recorded, recorded) == {"action_r2": 1.0, "action_error": 0.0}
+    assert agreement(recorded.mean(0) + 0 * recorded, recorded)["action_r2"] == 0.0
+    assert agreement(recorded + np.eye(3)[:, :1], recorded)["action_r2"] == pytest.approx(1 - 1 / 2)
+    assert agreement(-recorded, recorded)["action_r2"] == 0.0, "worse than the mean is not better than nothing"
+
+
+def test_a_recording_is_scored_without_a_simulator(env: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    arguments = ["--envs", env, "--preset", "smoke", "--quiet", "machine.threads=1", "--methods", "state,random"]
+    for home in ("one", "two"):
+        assert main(["run", "--home", str(tmp_path / home), "--policies", "knn,vqbet", *arguments]) == 0
+    one, two = ({p.parent.name: p.read_bytes() for p in (tmp_path / h).glob("rollout/*/records.jsonl")} for h in ("one", "two"))
+    assert one == two
+    scores = {}
+    for path in (tmp_path / "one").glob("rollout/*/manifest.json"):
+        label = json.loads(path.read_text())["label"]
+        scores[label.split(" · ")[0].split()[-1], label.split(" · ")[1]] = json.loads(path.read_text())["summary"]["mean_score"]
+    assert scores["knn", "state"] > 0.7
+    assert scores["knn", "random"] < 0.2, "frames that say nothing predict nothing"
+    assert "state" in capsys.readouterr().out
