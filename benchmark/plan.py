@@ -132,10 +132,10 @@ def _expand(names: Sequence[str], known: registry.Registry[Any]) -> list[str]:
     return list(dict.fromkeys(chosen))
 
 
-def demos_stage(env: str, env_config: Any) -> Stage:
+def demos_stage(env: str, config: Config) -> Stage:
     """The demonstrations of an environment: also what `data make` builds."""
     cls = registry.envs().get(env)
-    params = {"env": env, "config": as_params(env_config)}
+    params = {"env": env, "config": as_params(config.env[env]), "shift": config.shift.train}
     return _stage("demos", f"demonstrations · {env}", params, {}, cls)
 
 
@@ -165,6 +165,8 @@ class _Builder:
         views, needed = len(self.env.spec(self.env_config).views), method.diet(config).min_views
         if views < needed:
             return f"needs {needed} views, {self.env.name} has {views}"
+        if self.config.shift.evaluation != "none" and not self.env.simulated:
+            return "shift.evaluation needs a simulator; shift.train shifts the recordings"
         if config.tuned and not policy.learns:
             return f"{policy.name} has no gradient that an encoder could be tuned by"
         return None
@@ -173,7 +175,7 @@ class _Builder:
         config = self.config
         name = f"{method_label(cell.method, cell.variant)} · {cell.env}"
         encoder = f"{name} · seed {cell.seed}" if method.seeded else name
-        demos = demos_stage(cell.env, self.env_config)
+        demos = demos_stage(cell.env, config)
         split = asdict(config.split)
         precision = resolve_precision(config.pretrain.precision, self.device)
         tuned = method_config.tuned
@@ -213,6 +215,7 @@ class _Builder:
             "env": cell.env,
             "env_config": as_params(self.env_config),
             "seed": cell.seed,
+            "shift": config.shift.evaluation,
             **{k: v for k, v in asdict(config.rollout).items() if k != "timeout"},
             **asdict(config.embed),
             "device": self.device,

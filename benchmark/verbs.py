@@ -200,13 +200,12 @@ def check(options: argparse.Namespace) -> int:
 def data_make(options: argparse.Namespace) -> int:
     """Record demonstrations with the scripted expert, or take the recordings of an environment."""
     config = compose_config(options.env, preset=options.preset, overrides=options.overrides)
-    env_config = config.env[options.env]
     if options.episodes is not None:
-        env_config = replace(env_config, episodes=options.episodes)
-    if reason := registry.envs().get(options.env).missing(env_config):
+        config.env[options.env] = replace(config.env[options.env], episodes=options.episodes)
+    if reason := registry.envs().get(options.env).missing(config.env[options.env]):
         raise BenchmarkError(f"{options.env} cannot run here: {reason}")
     store, reporter = _store(options), Reporter(options.quiet)
-    stage = demos_stage(options.env, env_config)
+    stage = demos_stage(options.env, config)
     try:
         folder = Runner(store, reporter, config.machine, config.rollout.timeout).ensure(stage, {stage.key: stage})
     except StageFailed:

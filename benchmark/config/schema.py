@@ -9,6 +9,7 @@ from omegaconf import MISSING
 
 from benchmark.contracts import GOAL_WORDS, require
 
+SHIFTS = ("none", "mild", "medium", "strong")
 PRESETS = ("smoke", "quick", "standard", "paper")
 
 
@@ -18,6 +19,18 @@ class SplitConfig:
 
     def __post_init__(self) -> None:
         require(0 < self.held_out < 1, f"split.held_out must lie between 0 and 1, not {self.held_out}")
+
+
+@dataclass
+class ShiftConfig:
+    """Visual shift of camera, light, colour and things in view, drawn anew for each episode: none, mild, medium or strong."""
+
+    train: str = "none"  # of the demonstrations
+    evaluation: str = "none"  # of the rollouts
+
+    def __post_init__(self) -> None:
+        for when in (self.train, self.evaluation):
+            require(when in SHIFTS, f"visual shift '{when}' is none of {', '.join(SHIFTS)}")
 
 
 @dataclass
@@ -100,6 +113,7 @@ class Schema:
     """The root. `method`, `policy` and `env` hold one typed entry per selected component."""
 
     preset: str = MISSING
+    shift: ShiftConfig = field(default_factory=ShiftConfig)
     split: SplitConfig = field(default_factory=SplitConfig)
     pretrain: PretrainConfig = field(default_factory=PretrainConfig)
     embed: EmbedConfig = field(default_factory=EmbedConfig)

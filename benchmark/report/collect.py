@@ -12,6 +12,7 @@ from typing import Any
 import pandas as pd
 
 from benchmark import registry
+from benchmark.config.schema import Config
 from benchmark.errors import Corrupt
 from benchmark.plan import Cell, Plan
 from benchmark.stages.rollout import RECORDS
@@ -59,7 +60,7 @@ def _cell(plan: Plan, cell: Cell, store: Store) -> dict[str, Any]:
         "demonstrations": f"{env_config.episodes} {env_config.demonstrations}",
         "starts": plan.configs[cell.env].rollout.starts,
         "goal": plan.configs[cell.env].fit.goal,
-        "visual_shift": getattr(env_config, "shift", ""),
+        "visual_shift": _shift(plan.configs[cell.env]),
     }
     if status != "done":
         return row
@@ -84,6 +85,12 @@ def _cell(plan: Plan, cell: Cell, store: Store) -> dict[str, Any]:
         "probe_nn": probe.get("nearest_error"),
         "collapsed": probe.get("collapsed"),
     }
+
+
+def _shift(config: Config) -> str:
+    """As a table shows it; nothing where there is none."""
+    shift = config.shift
+    return "" if shift.train == shift.evaluation == "none" else f"{shift.evaluation} (trained with {shift.train})"
 
 
 def _status(cell: Cell, store: Store) -> tuple[str, str | None]:

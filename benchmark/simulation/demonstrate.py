@@ -12,20 +12,27 @@ import numpy as np
 from benchmark.contracts import EnvConfig, Environment, Episode
 from benchmark.seeds import seed as seed_of
 from benchmark.simulation.observations import Observations, SharedArray, checked_score
+from benchmark.simulation.shift import Shift
 from benchmark.simulation.workers import Failure, Pulse, SimulationError, Worker, answers, crew, end, reason, start
 
 AHEAD = 2  # finished episodes that may wait for an earlier one, per worker: what bounds the memory
 
 
 def demonstrate(
-    env_cls: type[Environment], env_config: EnvConfig, seeds: Sequence[int], *, workers: int | None, timeout: float
+    env_cls: type[Environment],
+    env_config: EnvConfig,
+    seeds: Sequence[int],
+    *,
+    workers: int | None,
+    timeout: float,
+    shift: str = "none",
 ) -> Iterator[Episode]:
     """Yields one demonstration per seed, in the order of the seeds.
 
-    `workers` and `timeout` are as in `rollout`. An episode that crashes is tried once more by a fresh worker, in case the first
-    was to blame; then it is an error.
+    `workers`, `timeout` and `shift` are as in `rollout`. An episode that crashes is tried once more by a fresh worker, in case
+    the first was to blame; then it is an error.
     """
-    with _Recording(env_cls, env_config, seeds, workers, timeout) as recording:
+    with _Recording(env_cls, env_config, seeds, workers, timeout, shift) as recording:
         for index in range(len(seeds)):
             recording.hand_out(index)
             while index not in recording.done:
@@ -38,9 +45,15 @@ class Recorder:
     """Records whole episodes inside a worker, into memory that it shares with the parent."""
 
     def __init__(
-        self, pulse: Pulse, cls: type[Environment], config: EnvConfig, observations: Observations, actions: SharedArray
+        self,
+        pulse: Pulse,
+        cls: type[Environment],
+        config: EnvConfig,
+        observations: Observations,
+        actions: SharedArray,
+        shift: str,
     ):
-        self._pulse, self._observations, self._actions = pulse, observations, actions
+        self._pulse, self._observations, self._actions, self._shift = pulse, observations, actions, shift
         self._spec = cls.spec(config)
         self._env = cls(config)
 
@@ -58,6 +71,7 @@ class Recorder:
         env, steps, over = self._env, 0, False
         self._pulse.beat()
         env.reset(seed)
+        shift = Shift.draw(self._shift, seed, self._spec)
         expert = env.expert(seed_of("expert", seed))
         while not over and steps < self._spec.max_steps:
             self._pulse.beat()
@@ -67,7 +81,7 @@ class Recorder:
             if not np.isfinite(action).all():
                 raise ValueError(f"the expert's action at step {steps} is NaN or infinite")
             action = np.clip(action, self._spec.action_low, self._spec.action_high).astype(np.float32)
-            self._observations.put(steps, env, render=True)
+            self._observations.put(steps, env, render=True, shift=shift)
             self._actions.array[steps] = action
             over = env.step(action)
             steps += 1
@@ -89,10 +103,18 @@ class _Desk:
 class _Recording:
     """Who records what, and what is waiting to be handed over."""
 
-    def __init__(self, cls: type[Environment], config: EnvConfig, seeds: Sequence[int], workers: int | None, timeout: float):
+    def __init__(
+        self,
+        cls: type[Environment],
+        config: EnvConfig,
+        seeds: Sequence[int],
+        workers: int | None,
+        timeout: float,
+        shift: str,
+    ):
         spec = cls.spec(config)
         self.done: dict[int, Episode] = {}
-        self._cls, self._config, self._seeds, self._timeout = cls, config, seeds, timeout
+        self._cls, self._config, self._seeds, self._timeout, self._shift = cls, config, seeds, timeout, shift
         self._inline = workers == 0
         self._desks = [
             _Desk(
@@ -143,7 +165,7 @@ class _Recording:
         self._workers[place].send(seed)
 
     def _start(self, desks: Sequence[_Desk]) -> list[Worker]:
-        jobs = [(self._cls, self._config, desk.observations, desk.actions) for desk in desks]
+        jobs = [(self._cls, self._config, desk.observations, desk.actions, self._shift) for desk in desks]
         return start(Recorder, jobs, timeout=self._timeout, inline=self._inline, name=self._cls.name)
 
 

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from benchmark.contracts import Environment, EnvSpec
+from benchmark.simulation.shift import Shift
 from benchmark.simulation.workers import CONTEXT
 
 
@@ -47,8 +48,8 @@ class Observations:
     def state(self) -> np.ndarray:
         return self._state.array
 
-    def put(self, row: int, env: Environment, render: bool) -> None:
-        """Writes what `env` shows now; without `render`, the row's frames stay what they were."""
+    def put(self, row: int, env: Environment, render: bool, shift: Shift | None = None) -> None:
+        """Writes what `env` shows now, seen through `shift`; without `render`, the row's frames stay what they were."""
         for name, values, rows in (("proprio", env.proprio(), self.proprio), ("state", env.state(), self.state)):
             if values.shape != rows.shape[1:]:
                 raise ValueError(f"{name}() gave shape {values.shape}, its spec says {rows.shape[1:]}")
@@ -59,7 +60,7 @@ class Observations:
             frames, images = self.frames, env.render()
             if images.shape != frames.shape[1:] or images.dtype != np.uint8:
                 raise ValueError(f"render() gave {images.dtype} {images.shape}, its spec says uint8 {frames.shape[1:]}")
-            frames[row] = images
+            frames[row] = images if shift is None else shift(images)
 
 
 def checked_score(score: Mapping[str, float], metric: str) -> dict[str, float]:

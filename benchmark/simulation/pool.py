@@ -16,6 +16,7 @@ import numpy as np
 
 from benchmark.contracts import EnvConfig, Environment
 from benchmark.simulation.observations import Observations, checked_score
+from benchmark.simulation.shift import Shift
 from benchmark.simulation.workers import Failure, Pulse, Worker, answers, crew, end, reason, start
 
 
@@ -44,10 +45,17 @@ class Simulators:
     """The simulators of some slots, inside the process that owns them: one environment per slot, reused."""
 
     def __init__(
-        self, pulse: Pulse, cls: type[Environment], config: EnvConfig, slots: Sequence[int], observations: Observations
+        self,
+        pulse: Pulse,
+        cls: type[Environment],
+        config: EnvConfig,
+        slots: Sequence[int],
+        observations: Observations,
+        shift: str = "none",
     ):
-        self._pulse, self._cls, self._config, self._observations = pulse, cls, config, observations
+        self._pulse, self._cls, self._config, self._observations, self._shift = pulse, cls, config, observations, shift
         self._spec = cls.spec(config)
+        self._shifts: dict[int, Shift | None] = {}
         self._envs = {slot: self._build(slot) for slot in slots}
         self._steps = dict.fromkeys(slots, 0)
 
@@ -74,6 +82,7 @@ class Simulators:
             self._pulse.beat(slot)
             env.reset(order.seed)
             self._envs[slot], self._steps[slot] = env, 0
+            self._shifts[slot] = Shift.draw(self._shift, order.seed, self._spec)
         env = self._envs[slot]
         for action in order.actions:
             self._pulse.beat(slot)
@@ -82,7 +91,7 @@ class Simulators:
         self._pulse.beat(slot)
         if over or self._steps[slot] >= self._spec.max_steps:
             return Reply(score=checked_score(env.score(), self._spec.metric), simulator=env.describe())
-        self._observations.put(slot, env, order.render)
+        self._observations.put(slot, env, order.render, self._shifts[slot])
         return Reply()
 
     def _build(self, slot: int) -> Environment:
@@ -93,9 +102,11 @@ class Simulators:
 class Pool:
     """All slots of a rollout, spread over workers. Observations of each slot are in `observations`."""
 
-    def __init__(self, cls: type[Environment], config: EnvConfig, slots: int, workers: int | None, timeout: float):
+    def __init__(
+        self, cls: type[Environment], config: EnvConfig, slots: int, workers: int | None, timeout: float, shift: str = "none"
+    ):
         self.observations = Observations(cls.spec(config), config.resolution, slots)
-        self._cls, self._config, self._timeout = cls, config, timeout
+        self._cls, self._config, self._timeout, self._shift = cls, config, timeout, shift
         size = crew(workers, slots)
         self._inline = size == 0
         self._shares = [range(first, slots, max(1, size)) for first in range(max(1, size))]
@@ -165,5 +176,5 @@ class Pool:
         return [Order(slot, *self._past[slot], render=slot in orders and orders[slot].render) for slot in running]
 
     def _start(self, shares: Sequence[Sequence[int]]) -> list[Worker]:
-        jobs = [(self._cls, self._config, share, self.observations) for share in shares]
+        jobs = [(self._cls, self._config, share, self.observations, self._shift) for share in shares]
         return start(Simulators, jobs, timeout=self._timeout, inline=self._inline, name=self._cls.name)

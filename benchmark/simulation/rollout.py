@@ -27,6 +27,7 @@ def rollout(
     slots: int,
     workers: int | None,
     timeout: float,
+    shift: str = "none",
     record: Collection[int] = (),
     on_outcome: Callable[[Outcome], None] | None = None,
 ) -> tuple[list[Outcome], dict[int, np.ndarray]]:
@@ -34,11 +35,12 @@ def rollout(
 
     `workers` processes simulate (None: one per core; 0: none, all happens in this process). One that gives no sign of life for
     `timeout` seconds during a single reset or step is replaced. `on_outcome` hears of each episode as it ends. The frames that
-    the controller sees are the simulators' own memory: they change with the next tick.
+    the controller sees are the simulators' own memory: they change with the next tick. `shift` names the strength of the visual
+    shift that each episode draws.
     """
     if slots < 1:
         raise SimulationError(f"a rollout needs at least one slot, not {slots}")
-    with Pool(env_cls, env_config, slots, workers, timeout) as pool:
+    with Pool(env_cls, env_config, slots, workers, timeout, shift) as pool:
         run = _Rollout(pool, controller, seeds, slots, env_cls, env_config, record, on_outcome)
         while run.fill():
             run.tick()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from benchmark.data.episodes import DemosWriter
 from benchmark.errors import BenchmarkError
 from benchmark.seeds import seed
 from benchmark.simulation.demonstrate import demonstrate
+from benchmark.simulation.shift import Shift
 from benchmark.stages.context import Context
 
 
@@ -55,7 +57,8 @@ def _recorded(context: Context, cls: type[Environment], config: Any) -> Iterator
     for done, episode in enumerate(cls.import_demonstrations(config)):
         if done == config.episodes:
             return
-        yield episode
+        shift = Shift.draw(context.params["shift"], seed("recordings", cls.name, done), cls.spec(config))
+        yield episode if shift is None else replace(episode, frames=shift(episode.frames))
         context.task.update(done + 1, config.episodes)
 
 
@@ -65,7 +68,7 @@ def _scripted(context: Context, cls: type[Environment], config: Any) -> Iterator
     todo = [index for index, path in enumerate(paths) if not path.is_file()]
     seeds = [seed("demonstrations", cls.name, index) for index in todo]
     done = config.episodes - len(todo)
-    recorded = demonstrate(cls, config, seeds, workers=context.workers, timeout=context.timeout)
+    recorded = demonstrate(cls, config, seeds, workers=context.workers, timeout=context.timeout, shift=context.params["shift"])
     for index, episode in zip(todo, recorded, strict=True):
         _save(paths[index], episode)
         done += 1

@@ -80,6 +80,7 @@ def simulate(context: Context, record: Collection[int] = ()) -> tuple[list[Outco
         slots=params["slots"],
         workers=context.workers,
         timeout=context.timeout,
+        shift=params["shift"],
         record=record,
         on_outcome=show,
     )
