@@ -19,6 +19,7 @@ EXAMPLES = """examples:
   python -m benchmark table main --format latex
   python -m benchmark list methods
   python -m benchmark data make kitchen --episodes 50
+  python -m benchmark data import my_recordings --name mine
   python -m benchmark check dynamo
 """
 
@@ -107,6 +108,7 @@ def parser() -> argparse.ArgumentParser:
     make.add_argument("overrides", nargs="*", metavar="KEY=VALUE", help="e.g. env.kitchen.resolution=128")
     _format(make, "text", "json")
     _verb(_common(make), verbs.data_make)
+    _recordings(data)
 
     weights = _actions(add("weights", **_doc(verbs.weights_list)))
     known = weights.add_parser("list", **_doc(verbs.weights_list))
@@ -134,6 +136,40 @@ def parser() -> argparse.ArgumentParser:
 
     _verb(_common(add("doctor", **_doc(verbs.doctor))), verbs.doctor)
     return top
+
+
+def _recordings(data: argparse._SubParsersAction[_Parser]) -> None:
+    """The verbs of `data` that deal with recordings."""
+    from benchmark import data_verbs
+    from benchmark.importers import FORMATS
+
+    take = data.add_parser("import", **_doc(data_verbs.data_import))
+    take.add_argument("source", type=Path, help="a file or folder")
+    take.add_argument("--format", choices=("auto", *FORMATS), default="auto", help="the format (default: auto, by looking)")
+    take.add_argument("--name", help="what to call it here (default: that of the source)")
+    take.add_argument("--resolution", type=int, metavar="N", help="stretch frames to N x N (default: as recorded, if square)")
+    take.add_argument("--episodes", type=int, metavar="N", help="only the first N")
+    take.add_argument("--hz", type=float, help="steps per second")
+    take.add_argument("--actions", dest="representation", choices=data_verbs.ACTION_MEANINGS, help="what actions are")
+    take.add_argument("--gripper", help="which value opens the gripper, which closes it")
+    take.add_argument("--units", help="the units of actions")
+    _verb(_common(take), data_verbs.data_import)
+
+    inspect = data.add_parser("inspect", **_doc(data_verbs.data_inspect))
+    inspect.add_argument("what", metavar="NAME|PATH", help="a recording, or a source that is not imported")
+    inspect.add_argument("--sheet", type=Path, metavar="FILE", help="also draw a contact sheet (png)")
+    _format(inspect, "text", "json")
+    _verb(_common(inspect), data_verbs.data_inspect)
+
+    verify = data.add_parser("verify", **_doc(data_verbs.data_verify))
+    verify.add_argument("name", help="a recording")
+    _verb(_common(verify), data_verbs.data_verify)
+
+    export = data.add_parser("export", **_doc(data_verbs.data_export))
+    export.add_argument("name", help="a recording")
+    export.add_argument("--to", choices=("lerobot",), required=True, help="the format")
+    export.add_argument("folder", type=Path, metavar="DIR", help="a folder that does not exist yet")
+    _verb(_common(export), data_verbs.data_export)
 
 
 class _Parser(argparse.ArgumentParser):
