@@ -74,6 +74,8 @@ class DynamoRelease(Source):
             lengths = None
         else:
             actions, states, mask = (load_array(self.path / name) for name in (KITCHEN if time_first else BLOCKS))
+            if mask.shape != actions.shape[:2]:
+                raise BenchmarkError(f"{self.path}: the mask has shape {mask.shape}, actions have {actions.shape}")
             lengths = mask.sum(axis=0 if time_first else 1).astype(int)
         axis = 1 if time_first else 0
         for array, what in ((actions, "actions"), (states, "states")):
@@ -110,8 +112,10 @@ class DynamoRelease(Source):
 
     def _libero(self, start: int, side: int | None) -> Iterator[Episode]:
         for demo in self._items[start:]:
-            proprio = np.concatenate([load_array(demo / name) for name in LIBERO_ROBOT], axis=1)
-            states = np.concatenate([proprio, load_array(demo / "object_states.npy")], axis=1)
+            columns = [load_array(demo / name) for name in (*LIBERO_ROBOT, "object_states.npy")]
+            if any(column.ndim != 2 or len(column) != len(columns[0]) for column in columns):
+                raise BenchmarkError(f"{demo}: states have shapes {', '.join(str(column.shape) for column in columns)}")
+            proprio, states = np.concatenate(columns[:-1], axis=1), np.concatenate(columns, axis=1)
             if states.shape[1] > LIBERO_WIDTH:
                 raise BenchmarkError(f"{demo}: {states.shape[1]} state dimensions, the layout has at most {LIBERO_WIDTH}")
             yield make_episode(

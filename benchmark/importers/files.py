@@ -86,7 +86,7 @@ def _unloadable(path: Path, error: Exception) -> str:
     text = str(error).split("\n")[0]
     with path.open("rb") as file:
         head = file.read(2)
-    if head[:1] == b"\x80" or (head == b"PK" and isinstance(error, pickle.UnpicklingError)) or "Object arrays" in text:
+    if head[:1] == b"\x80" or (head == b"PK" and isinstance(error, pickle.UnpicklingError)) or "object" in text.lower():
         return f"{path} holds a pickle, which is never opened because it could run code; save it as plain arrays"
     return f"{path} is truncated or damaged: {text}"
 

@@ -10,6 +10,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
+
 from benchmark.contracts import Episode
 from benchmark.errors import BenchmarkError
 from benchmark.importers.files import decode_picture, existing, load_arrays, read_json
@@ -59,12 +61,7 @@ class Folder(Source):
             arrays = load_arrays(npz)
             if "actions" not in arrays:
                 raise BenchmarkError(f"{npz} has no 'actions'; it has {', '.join(arrays) or 'nothing'}")
-            frames = {
-                view: Video(path).rest()
-                if path.is_file()
-                else (decode_picture(existing(p).read_bytes(), p) for p in _images(path))
-                for view, path in views.items()
-            }
+            frames = {view: Video(path).rest() if path.is_file() else _pictures(path) for view, path in views.items()}
             yield make_episode(
                 frames,
                 side,
@@ -94,3 +91,7 @@ def _views(npz: Path) -> dict[str, Path]:
 
 def _images(folder: Path) -> list[Path]:
     return sorted(p for p in folder.iterdir() if p.suffix.lower() in IMAGES)
+
+
+def _pictures(folder: Path) -> Iterator[np.ndarray]:
+    return (decode_picture(existing(path).read_bytes(), path) for path in _images(folder))

@@ -90,7 +90,7 @@ class _Opened:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
         self._file.close()
-        if isinstance(error, (OSError, RuntimeError, KeyError, ValueError)):
+        if isinstance(error, (OSError, RuntimeError, LookupError, ValueError, TypeError, AttributeError)):
             raise BenchmarkError(f"{self.where} cannot be read: {error}") from error
 
     def has(self, name: str) -> bool:

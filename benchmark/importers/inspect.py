@@ -55,7 +55,7 @@ def _facts(demos: Demos, said: dict[str, Any]) -> dict[str, Any]:
         "steps": {"shortest": int(lengths.min()), "mean": float(lengths.mean()), "longest": int(lengths.max())},
         "hz": said["hz"],
         "views": {
-            view: {"recorded": size, "kept": [spec.resolution] * 2}
+            view: {"recorded": size, "here": [spec.resolution] * 2}
             for view, size in zip(spec.views, first.values(), strict=True)
         },
         "dimensions": {"actions": spec.action_dim, "proprio": spec.proprio_dim, "states": spec.state_dim},
@@ -86,9 +86,8 @@ def text(facts: dict[str, Any]) -> str:
         f"rate        {facts['hz']:g} per second" if facts["hz"] else "rate        unknown: say --hz N when importing",
     ]
     for view, size in facts["views"].items():
-        lines.append(
-            f"view        {view}: recorded {size['recorded'][1]} x {size['recorded'][0]}, here {size['kept'][0]} x {size['kept'][1]}"
-        )
+        recorded, here = (f"{width} x {height}" for height, width in (size["recorded"], size["here"]))
+        lines.append(f"view        {view}: recorded {recorded}, here {here}")
     lines += [
         f"numbers     {dims['actions']} action, {dims['proprio']} proprioception, {dims['states']} state",
         f"actions     {meaning['representation']}; gripper: {meaning['gripper']}; units: {meaning['units']}",

@@ -39,6 +39,12 @@ class LeRobot(Source):
         self._numeric = [name for name in (STATE, PRIVILEGED) if name in features]
         self._tables = sorted(path.glob("meta/episodes/*/*.parquet"))
         rows = [row for table in self._tables for row in _read(table).to_pylist()]
+        fps = self._info.get("fps")
+        if not isinstance(fps, (int, float)) or not fps > 0:
+            raise BenchmarkError(f"{path / 'meta/info.json'}: fps is {fps!r}")
+        self._hz = float(fps)
+        if absent := {"episode_index", "length"} - set(rows[0] if rows else ()):
+            raise BenchmarkError(f"{path / 'meta/episodes'} lacks the columns {', '.join(sorted(absent))}, or any row")
         self._rows = sorted(rows, key=lambda row: row["episode_index"])
         if not self._rows or len(self._rows) != self._info.get("total_episodes"):
             announced = self._info.get("total_episodes")
@@ -55,9 +61,7 @@ class LeRobot(Source):
             n for n, f in self._info["features"].items() if f.get("dtype") in ("video", "image") and n not in self._cameras
         ]
         notes = (f"not taken: {', '.join(left_out)}",) if left_out else ()
-        return Description(
-            tuple(c.removeprefix(IMAGES) for c in self._cameras), len(self._rows), float(self._info["fps"]), actions, notes
-        )
+        return Description(tuple(c.removeprefix(IMAGES) for c in self._cameras), len(self._rows), self._hz, actions, notes)
 
     def files(self) -> list[Path]:
         named = [self._data(row) for row in self._rows] + [self._video(row, c) for row in self._rows for c in self._cameras]
@@ -86,7 +90,7 @@ class LeRobot(Source):
             file = self._video(row, camera)
             if camera not in videos or videos[camera].path != file:
                 videos[camera] = Video(file)
-            first = round(self._place(row, f"videos/{camera}/from_timestamp") * float(self._info["fps"]))
+            first = round(self._place(row, f"videos/{camera}/from_timestamp") * self._hz)
             views[camera] = videos[camera].take(first, row["length"])
         return make_episode(
             views,

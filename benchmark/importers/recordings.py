@@ -153,6 +153,7 @@ def _spec(name: str, said: Description, episode: Episode) -> DataSpec:
 
 def _summary(demos: Demos) -> dict[str, Any]:
     return {
+        "spec": asdict(demos.spec),
         "episodes": len(demos),
         "frames": int(demos.ends[-1]),
         "max_steps": int(demos.lengths.max()),
@@ -162,17 +163,14 @@ def _summary(demos: Demos) -> dict[str, Any]:
 
 
 def find(store: Store, name: str) -> Path:
-    """The folder of a recording, verified."""
-    known = store.keys(KIND)
-    if name not in known:
-        raise UnknownName("recording", name, known)
+    """The folder of a recording, verified when this process first asks for it."""
+    _require(store, name)
     return store.open(KIND, name)
 
 
 def verify(store: Store, name: str) -> str:
     """Check a recording against its checksums, and its source against those taken when it was imported."""
-    if name not in store.keys(KIND):
-        raise UnknownName("recording", name, store.keys(KIND))
+    _require(store, name)
     store.verify(KIND, name)
     manifest = store.manifest(KIND, name)
     root, files = Path(manifest["source"]), manifest["request"]["files"]
@@ -185,3 +183,8 @@ def verify(store: Store, name: str) -> str:
         if path.stat().st_size != entry["bytes"] or checksum(path) != entry["sha256"]:
             raise Corrupt(f"{path} has changed since '{name}' was imported from it; import it again under another name")
     return f"{name} is whole, and so are the {len(files)} files it was imported from"
+
+
+def _require(store: Store, name: str) -> None:
+    if name not in store.keys(KIND):
+        raise UnknownName("recording", name, store.keys(KIND))

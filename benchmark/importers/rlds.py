@@ -38,7 +38,7 @@ class Rlds(Source):
         self._shards = train or shards
         self._notes = ["split: train"] if train and len(train) < len(shards) else []
         self._features_file = self.path / "features.json"
-        self._features = _flatten(read_json(self._features_file)) if self._features_file.is_file() else {}
+        self._features = _described(self._features_file) if self._features_file.is_file() else {}
         self._counts = dict.fromkeys(self._shards, 0)
         seen: dict[str, bool] = {}
         for shard in self._shards:
@@ -144,6 +144,13 @@ def _tensors(values: list[bytes], spec: Mapping[str, Any], where: str, name: str
 
 def _present(pictures: list[bytes]) -> bool:
     return bool(pictures) and all(pictures) and (len(pictures) == 1 or len(set(pictures)) > 1)
+
+
+def _described(path: Path) -> dict[str, tuple[str, dict[str, Any]]]:
+    try:
+        return _flatten(read_json(path))
+    except (KeyError, TypeError, AttributeError) as error:
+        raise BenchmarkError(f"{path} does not describe features as TFDS does: {error!r}") from error
 
 
 def _flatten(feature: Mapping[str, Any], name: str = "") -> dict[str, tuple[str, dict[str, Any]]]:

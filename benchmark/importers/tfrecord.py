@@ -59,7 +59,7 @@ def parse(payload: bytes, where: str) -> dict[str, Values]:
                 name, value = _entry(_bytes(entry))
                 found[name] = _feature(value) if field == 1 else _join([_feature(_bytes(v)) for _, v in _fields(value)])
         return found
-    except (IndexError, ValueError, struct.error) as error:
+    except (IndexError, KeyError, ValueError) as error:
         raise BenchmarkError(f"{where} holds no tf.train.Example: {error}") from error
 
 
