@@ -273,6 +273,15 @@ def test_the_environment_yields_the_recording(store: Store, source: Built, monke
         Recording(config).reset(0)
 
 
+def test_its_demonstrations_are_made_like_any_others(
+    store: Store, source: Built, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    take(store, source.path)
+    monkeypatch.setenv("BENCHMARK_HOME", str(store.root))
+    assert main(["data", "make", "recording", "env.recording.name=mine", "--home", str(store.root), "--quiet"]) == 0
+    assert "3 episodes, 12 frames, 4 steps on average\n" in capsys.readouterr().out
+
+
 def test_the_configuration_names_the_content(store: Store, source: Built, tmp_path: Path) -> None:
     take(store, source.path)
     take(store, source.path, "less", episodes=2)
