@@ -5,7 +5,8 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ EXAMPLES = """examples:
   python -m benchmark power --difference 0.3
   python -m benchmark list methods
   python -m benchmark data make kitchen --episodes 50
+  python -m benchmark data import my_recordings --name mine
   python -m benchmark check dynamo
 """
 
@@ -28,7 +30,8 @@ EXAMPLES = """examples:
 def main(arguments: Sequence[str] | None = None) -> int:
     options = parse(arguments)
     try:
-        return options.verb_function(options)
+        with _home(getattr(options, "home", None)):
+            return options.verb_function(options)
     except BenchmarkError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
@@ -38,6 +41,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("\ninterrupted; run the same command again and it goes on from here", file=sys.stderr)
         return 130
+
+
+@contextmanager
+def _home(path: Path | None) -> Iterator[None]:
+    """What `--home` names is the home of everything that a verb does: recordings are looked up there, too."""
+    before = os.environ.get("BENCHMARK_HOME")
+    if path is not None:
+        os.environ["BENCHMARK_HOME"] = str(path)
+    try:
+        yield
+    finally:
+        if path is not None:
+            os.environ.pop("BENCHMARK_HOME")
+            os.environ |= {} if before is None else {"BENCHMARK_HOME": before}
 
 
 def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
@@ -117,6 +134,7 @@ def parser() -> argparse.ArgumentParser:
     make.add_argument("overrides", nargs="*", metavar="KEY=VALUE", help="e.g. env.kitchen.resolution=128")
     _format(make, "text", "json")
     _verb(_common(make), verbs.data_make)
+    _recordings(data)
 
     weights = _actions(add("weights", **_doc(verbs.weights_list)))
     known = weights.add_parser("list", **_doc(verbs.weights_list))
@@ -144,6 +162,40 @@ def parser() -> argparse.ArgumentParser:
 
     _verb(_common(add("doctor", **_doc(verbs.doctor))), verbs.doctor)
     return top
+
+
+def _recordings(data: argparse._SubParsersAction[_Parser]) -> None:
+    """The verbs of `data` that deal with recordings."""
+    from benchmark import data_verbs
+    from benchmark.importers import FORMATS
+
+    take = data.add_parser("import", **_doc(data_verbs.data_import))
+    take.add_argument("source", type=Path, help="a file or folder")
+    take.add_argument("--format", choices=("auto", *FORMATS), default="auto", help="the format (default: auto, by looking)")
+    take.add_argument("--name", help="what to call it here (default: that of the source)")
+    take.add_argument("--resolution", type=int, metavar="N", help="stretch frames to N x N (default: as recorded, if square)")
+    take.add_argument("--episodes", type=int, metavar="N", help="only the first N")
+    take.add_argument("--hz", type=float, help="steps per second")
+    take.add_argument("--actions", dest="representation", choices=data_verbs.ACTION_MEANINGS, help="what actions are")
+    take.add_argument("--gripper", help="which value opens the gripper, which closes it")
+    take.add_argument("--units", help="the units of actions")
+    _verb(_common(take), data_verbs.data_import)
+
+    inspect = data.add_parser("inspect", **_doc(data_verbs.data_inspect))
+    inspect.add_argument("what", metavar="NAME|PATH", help="a recording, or a source that is not imported")
+    inspect.add_argument("--sheet", type=Path, metavar="FILE", help="also draw a contact sheet (png)")
+    _format(inspect, "text", "json")
+    _verb(_common(inspect), data_verbs.data_inspect)
+
+    verify = data.add_parser("verify", **_doc(data_verbs.data_verify))
+    verify.add_argument("name", help="a recording")
+    _verb(_common(verify), data_verbs.data_verify)
+
+    export = data.add_parser("export", **_doc(data_verbs.data_export))
+    export.add_argument("name", help="a recording")
+    export.add_argument("--to", choices=("lerobot",), required=True, help="the format")
+    export.add_argument("folder", type=Path, metavar="DIR", help="a folder that does not exist yet")
+    _verb(_common(export), data_verbs.data_export)
 
 
 class _Parser(argparse.ArgumentParser):

@@ -165,6 +165,8 @@ class _Builder:
         views, needed = len(self.env.spec(self.env_config).views), method.diet(config).min_views
         if views < needed:
             return f"needs {needed} views, {self.env.name} has {views}"
+        if method.privileged and not self.env.spec(self.env_config).state_dim:
+            return f"{self.env.name} has no state"
         if self.config.shift.evaluation != "none" and not self.env.simulated:
             return "shift.evaluation needs a simulator; shift.train shifts the recordings"
         if config.tuned and not policy.learns:

@@ -219,7 +219,9 @@ def data_make(options: argparse.Namespace) -> int:
         print(json.dumps({"folder": str(folder), "key": stage.key, **summary}, indent=1))
     else:
         text = f"{summary['episodes']} episodes, {summary['frames']} frames, {summary['mean_steps']:.0f} steps on average"
-        print(f"{text}, mean {summary['metric']} {summary['mean_score']:.2f}\n{folder}")
+        score = summary["mean_score"]
+        scored = "" if score is None else f", mean {summary['metric']} {score:.2f}"
+        print(f"{text}{scored}\n{folder}")
     return 0
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -11,7 +12,7 @@ import pytest
 
 import methods
 from benchmark import conformance, registry
-from benchmark.cli import main
+from benchmark.cli import main, parse
 from benchmark.contracts import Method
 from benchmark.registry import Registry
 
@@ -50,3 +51,10 @@ def test_generated_tables_are_what_the_committed_records_say() -> None:
         [sys.executable, ROOT / "scripts" / "regenerate.py", "--check"], capture_output=True, text=True, check=False
     )
     assert result.returncode == 0, result.stdout + result.stderr
+
+
+def test_every_command_about_recordings_is_understood() -> None:
+    commands = re.findall(r"^    python -m benchmark (.*?)(?:  +#.*)?$", (ROOT / "docs" / "recordings.md").read_text(), re.M)
+    assert {command.split()[1] for command in commands} == {"import", "inspect", "verify", "export"}
+    for command in commands:
+        parse(shlex.split(command))

@@ -8,6 +8,7 @@ follow one another; opening the folder reads nothing but headers.
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -57,27 +58,60 @@ class Demos:
 
 
 class DemosWriter:
-    """Streams episodes into a folder; frames go straight to disk, so memory does not grow with the data set."""
+    """Streams episodes into a folder; frames go straight to disk, so memory does not grow with the data set.
 
-    def __init__(self, folder: Path, spec: DataSpec):
-        self.folder, self.spec = folder, spec
+    With a `journal`, a folder of its own, what was added outlives a crash: a new writer on the same two folders goes on after
+    the episodes it finds there.
+    """
+
+    def __init__(self, folder: Path, spec: DataSpec, journal: Path | None = None):
+        self.folder, self.spec, self.journal = folder, spec, journal
         self._frame = (len(spec.views), spec.resolution, spec.resolution, 3)
         folder.mkdir(parents=True, exist_ok=True)
-        self._file = (folder / "frames.npy").open("wb")
-        self._write_header(0)
+        path = folder / "frames.npy"
         self._columns: dict[str, list[np.ndarray]] = {name: [] for name in ARRAYS}
         self._ends: list[int] = []
         self._infos: list[dict[str, Any]] = []
+        self._file = path.open("r+b" if journal and path.is_file() else "wb")
+        self._write_header(0)
+        if journal:
+            self._recover(journal)
+
+    def __len__(self) -> int:
+        """Episodes so far."""
+        return len(self._ends)
 
     def add(self, episode: Episode) -> None:
-        length = len(episode.actions)
         widths = {"actions": self.spec.action_dim, "states": self.spec.state_dim, "proprio": self.spec.proprio_dim}
-        check_episode(episode, (length, *self._frame), widths, f"episode {len(self._ends)}")
+        check_episode(episode, (len(episode.actions), *self._frame), widths, f"episode {len(self)}")
         self._file.write(np.ascontiguousarray(episode.frames).tobytes())
+        if self.journal:
+            self._file.flush()
+            os.fsync(self._file.fileno())
+            _note(self.journal / f"{len(self):08d}.npz", episode)
+        self._keep({name: np.asarray(getattr(episode, name), np.float32) for name in ARRAYS}, episode.info)
+
+    def _keep(self, arrays: dict[str, np.ndarray], info: dict[str, Any]) -> None:
         for name in ARRAYS:
-            self._columns[name].append(np.asarray(getattr(episode, name), np.float32))
-        self._ends.append((self._ends[-1] if self._ends else 0) + length)
-        self._infos.append(episode.info)
+            self._columns[name].append(arrays[name])
+        self._ends.append((self._ends[-1] if self._ends else 0) + len(arrays["actions"]))
+        self._infos.append(info)
+
+    def _recover(self, journal: Path) -> None:
+        """Take in the episodes that are both noted and there; forget notes without frames and frames without a note."""
+        journal.mkdir(parents=True, exist_ok=True)
+        start, per_step = self._file.tell(), int(np.prod(self._frame))
+        held = (self._file.seek(0, os.SEEK_END) - start) // per_step
+        for path in sorted(journal.glob("*.npz")):
+            with np.load(path, allow_pickle=False) as file:
+                arrays, info = {name: file[name] for name in ARRAYS}, json.loads(file["info"].tobytes())
+            held -= len(arrays["actions"])
+            if held < 0:
+                path.unlink()
+            else:
+                self._keep(arrays, info)
+        self._file.truncate(start + (self._ends[-1] if self._ends else 0) * per_step)
+        self._file.seek(0, os.SEEK_END)
 
     def finish(self) -> None:
         if not self._ends:
@@ -95,6 +129,14 @@ class DemosWriter:
         """numpy pads the header so that the first axis can grow in place: the frames behind it never move."""
         header = {"descr": "|u1", "fortran_order": False, "shape": (steps, *self._frame)}
         np.lib.format.write_array_header_1_0(self._file, header)
+
+
+def _note(path: Path, episode: Episode) -> None:
+    beside = path.with_suffix(".part")
+    with beside.open("wb") as file:
+        arrays: dict[str, Any] = {name: np.asarray(getattr(episode, name), np.float32) for name in ARRAYS}
+        np.savez(file, info=np.frombuffer(json.dumps(episode.info).encode(), np.uint8), **arrays)
+    beside.replace(path)
 
 
 def check_episode(episode: Episode, frames: tuple[int, ...], widths: dict[str, int], where: str) -> None:

@@ -29,27 +29,30 @@ def run(context: Context) -> dict[str, Any]:
     train, held_out = (demos.steps_of(e) for e in demos.split(context.params["split"]["held_out"]))
     x, x_test = features[train].astype(np.float64), features[held_out].astype(np.float64)
     y, y_test = _targets(demos, train), _targets(demos, held_out)
-    names = state_names(context)
+    names = target_names(context, demos)
     varies = y.std(axis=0) > VARIES
     context.task.update(1, 3)
     scaled, scaled_test = standardised(x, x_test)
     groups = np.array([name.split("/")[0] for name in names])[varies]
-    scores = linear_r2(scaled, y[:, varies], scaled_test, y_test[:, varies])
+    scores = linear_r2(scaled, y[:, varies], scaled_test, y_test[:, varies])  # none where nothing varies
     context.task.update(2, 3)
     spectrum = singular_values(x)
     np.savetxt(context.out / "spectrum.csv", spectrum, fmt="%.6g")
     by_group: dict[str, list[float]] = defaultdict(list)
     for group, score in zip(groups, scores, strict=True):
         by_group[group].append(float(score))
+    known = len(scores) > 0
     return {
-        "linear_r2": float(np.mean(scores)),
+        "linear_r2": float(np.mean(scores)) if known else None,
         "linear_r2_by_group": {group: float(np.mean(values)) for group, values in by_group.items()},
-        "nearest_error": nearest_error(scaled, y[:, varies], scaled_test, y_test[:, varies]),
+        "nearest_error": nearest_error(scaled, y[:, varies], scaled_test, y_test[:, varies]) if known else None,
         **health(x, spectrum),
     }
 
 
-def state_names(context: Context) -> tuple[str, ...]:
+def target_names(context: Context, demos: Demos) -> tuple[str, ...]:
+    if not demos.spec.state_dim:
+        return ("proprio",) * demos.spec.proprio_dim
     params = context.manifests["demos"]["params"]
     cls = registry.envs().get(params["env"])
     return cls.spec(cls.Config(**params["config"])).state_names
@@ -107,4 +110,5 @@ def health(x: np.ndarray, spectrum: np.ndarray) -> dict[str, Any]:
 
 
 def _targets(demos: Demos, rows: np.ndarray) -> np.ndarray:
-    return demos.states[rows].astype(np.float64)
+    """The state, or what a robot knows of itself where recordings have no state."""
+    return (demos.states if demos.spec.state_dim else demos.proprio)[rows].astype(np.float64)

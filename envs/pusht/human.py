@@ -13,11 +13,11 @@ from pathlib import Path
 import numpy as np
 
 from benchmark.contracts import Episode
+from benchmark.data.zarr_v2 import ZarrArray
 from benchmark.errors import BenchmarkError
 from envs.pusht.geometry import TABLE
 from envs.pusht.score import summarise
 from envs.pusht.simulator import Table, shrink
-from envs.pusht.zarr_v2 import ZarrArray
 
 RECORDED_SIDE = 96
 PICTURE_TOLERANCE = 0.2  # grey levels of 255, mean over an episode; measured 0.08, at most 0.13; off by one step 0.29 or more

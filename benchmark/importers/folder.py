@@ -1,0 +1,97 @@
+"""A plain folder: per episode one .npz with `actions` (and `states`, `proprio`) and its pictures beside it.
+
+Either `NAME.npz` with the video `NAME.mp4`, or a folder per episode with one .npz and, per view, a video or a folder of images
+whose names sort in the order of time. `recording.json` at the top may say {"hz": ..., "actions": {"representation": ...,
+"gripper": ..., "units": ...}}; without it the rate is that of the videos.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+
+from benchmark.contracts import Episode
+from benchmark.errors import BenchmarkError
+from benchmark.importers.files import decode_picture, existing, load_arrays, read_json
+from benchmark.importers.source import UNKNOWN, Actions, Description, Source, make_episode
+from benchmark.importers.video import Video
+
+VIDEOS = (".mp4", ".mkv", ".webm", ".avi", ".mov")
+IMAGES = (".png", ".jpg", ".jpeg", ".webp")
+FACTS = "recording.json"
+
+
+class Folder(Source):
+    format = "folder"
+    looks_like = "a folder with NAME.npz beside NAME.mp4, or one folder per episode with an .npz and videos or image folders"
+
+    def __init__(self, path: Path):
+        super().__init__(path)
+        self._items = [(npz, _views(npz)) for npz in _episodes(path)]
+        if not self._items:
+            raise BenchmarkError(f"{path} holds no episodes; expected {self.looks_like}")
+        first = tuple(self._items[0][1])
+        for npz, views in self._items:
+            if not views or tuple(views) != first:
+                raise BenchmarkError(f"{npz} has the views {', '.join(views) or '(none)'}, the first has {', '.join(first)}")
+        self._views = first
+        self._facts = read_json(path / FACTS) if (path / FACTS).is_file() else {}
+
+    @classmethod
+    def recognises(cls, path: Path) -> bool:
+        return path.is_dir() and any(_views(npz) for npz in _episodes(path))
+
+    def describe(self) -> Description:
+        said = self._facts.get("actions", {})
+        if not isinstance(said, dict) or not set(said) <= {"representation", "gripper", "units"}:
+            raise BenchmarkError(f"{self.path / FACTS}: 'actions' may hold representation, gripper and units, not {said}")
+        hz = self._facts.get("hz") or next((Video(p).fps for p in self._items[0][1].values() if p.is_file()), None)
+        return Description(self._views, len(self._items), hz, Actions(**{k: said.get(k, UNKNOWN) for k in Actions().__dict__}))
+
+    def files(self) -> list[Path]:
+        pictures = [
+            p for _, views in self._items for view in views.values() for p in ([view] if view.is_file() else _images(view))
+        ]
+        return [*([self.path / FACTS] if self._facts else []), *(npz for npz, _ in self._items), *pictures]
+
+    def episodes(self, start: int, side: int | None) -> Iterator[Episode]:
+        for npz, views in self._items[start:]:
+            arrays = load_arrays(npz)
+            if "actions" not in arrays:
+                raise BenchmarkError(f"{npz} has no 'actions'; it has {', '.join(arrays) or 'nothing'}")
+            frames = {view: Video(path).rest() if path.is_file() else _pictures(path) for view, path in views.items()}
+            yield make_episode(
+                frames,
+                side,
+                npz,
+                actions=arrays["actions"],
+                states=arrays.get("states"),
+                proprio=arrays.get("proprio"),
+                info={"recorded_as": npz.relative_to(self.path).as_posix()},
+            )
+
+
+def _episodes(path: Path) -> list[Path]:
+    if not path.is_dir():
+        return []
+    return sorted(path.glob("*.npz")) or sorted(path.glob("*/*.npz"))
+
+
+def _views(npz: Path) -> dict[str, Path]:
+    """View name -> a video file or a folder of images."""
+    beside = [p for p in sorted(npz.parent.iterdir()) if p.suffix.lower() in VIDEOS]
+    if own := [p for p in beside if p.stem == npz.stem]:
+        return {"camera": own[0]}
+    if len(list(npz.parent.glob("*.npz"))) > 1:
+        return {}
+    return {p.stem: p for p in beside} | {p.name: p for p in sorted(npz.parent.iterdir()) if p.is_dir() and _images(p)}
+
+
+def _images(folder: Path) -> list[Path]:
+    return sorted(p for p in folder.iterdir() if p.suffix.lower() in IMAGES)
+
+
+def _pictures(folder: Path) -> Iterator[np.ndarray]:
+    return (decode_picture(existing(path).read_bytes(), path) for path in _images(folder))

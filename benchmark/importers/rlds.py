@@ -1,0 +1,176 @@
+"""RLDS episodes in TFRecord files (Open X-Embodiment and others): one record is one episode.
+
+`features.json`, where TFDS left one, says which field has which shape, type and encoding; without it the number of pictures is
+the number of steps. A camera that an episode lacks is stored as one picture repeated, and the `has_image` flags cannot be
+trusted, so a camera counts as absent where all its pictures are the same bytes: in no episode present, it is left out; in some,
+those have black frames and say so in their info.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from benchmark.contracts import Episode
+from benchmark.errors import BenchmarkError
+from benchmark.importers.files import decode_picture, read_json
+from benchmark.importers.source import Description, Source, make_episode
+from benchmark.importers.tfrecord import Values, parse, records
+
+MAGIC = (b"\xff\xd8\xff", b"\x89PNG", b"RIFF")
+STEPS = "steps/"
+
+
+class Rlds(Source):
+    format = "rlds"
+    looks_like = "a folder of *.tfrecord files, with features.json if TFDS wrote them, or the folder of its versions"
+
+    def __init__(self, path: Path):
+        super().__init__(_folder(path))
+        shards = _shards(self.path)
+        if not shards:
+            raise BenchmarkError(f"{path} holds no *.tfrecord files")
+        train = [shard for shard in shards if "-train.tfrecord" in shard.name]
+        self._shards = train or shards
+        self._notes = ["split: train"] if train and len(train) < len(shards) else []
+        self._features_file = self.path / "features.json"
+        self._features = _described(self._features_file) if self._features_file.is_file() else {}
+        self._counts = dict.fromkeys(self._shards, 0)
+        seen: dict[str, bool] = {}
+        for shard in self._shards:
+            for payload in records(shard):
+                where = f"{shard}, record {self._counts[shard]}"
+                for name, pictures in self._cameras(parse(payload, where)).items():
+                    seen[name] = seen.get(name, False) or _present(pictures)
+                self._counts[shard] += 1
+        if not any(seen.values()):
+            raise BenchmarkError(f"{self.path}: no record holds pictures that change")
+        self._views = sorted(name for name, present in seen.items() if present)
+        if absent := sorted(set(seen) - set(self._views)):
+            self._notes.append(f"absent cameras: {', '.join(absent)}")
+
+    @classmethod
+    def recognises(cls, path: Path) -> bool:
+        return bool(_shards(_folder(path)))
+
+    def describe(self) -> Description:
+        views = tuple(name.rsplit("/", 1)[-1] for name in self._views)
+        return Description(views, sum(self._counts.values()), notes=tuple(self._notes))
+
+    def files(self) -> list[Path]:
+        return [*self._shards, *([self._features_file] if self._features else [])]
+
+    def episodes(self, start: int, side: int | None) -> Iterator[Episode]:
+        for shard, count in self._counts.items():
+            for number, payload in enumerate(records(shard, min(start, count)), min(start, count)):
+                yield self._episode(parse(payload, f"{shard}, record {number}"), side, f"{shard}, record {number}")
+            start = max(0, start - count)
+
+    def _episode(self, record: Mapping[str, Values], side: int | None, where: str) -> Episode:
+        cameras = self._cameras(record)
+        present = [name for name in self._views if _present(cameras.get(name, []))]
+        if not present:
+            raise BenchmarkError(f"{where}: all cameras are absent, or the episode is empty")
+        steps = len(cameras[present[0]])
+        views: dict[str, Any] = {name: (decode_picture(data, where) for data in cameras[name]) for name in present}
+        if absent := [name for name in self._views if name not in present]:
+            size = decode_picture(cameras[present[0]][0], where).shape
+            views |= {name: (np.zeros(size, np.uint8) for _ in range(steps)) for name in absent}
+        actions = self._numbers(record, f"{STEPS}action", steps, where)
+        if actions is None:
+            raise BenchmarkError(f"{where} has no {STEPS}action; it has {', '.join(sorted(record))}")
+        text = record.get(f"{STEPS}language_instruction", record.get(f"{STEPS}observation/natural_language_instruction", []))
+        info: dict[str, Any] = {"absent_views": [name.rsplit("/", 1)[-1] for name in absent]} if absent else {}
+        if len(text) and isinstance(text[0], bytes):
+            info["task"] = text[0].decode(errors="replace")
+        return make_episode(
+            {name: views[name] for name in self._views},
+            side,
+            where,
+            actions=actions,
+            proprio=self._proprio(record, steps, where),
+            info=info,
+        )
+
+    def _cameras(self, record: Mapping[str, Values]) -> dict[str, list[bytes]]:
+        """Colour pictures by field name: those that features.json calls so, or whatever begins like a JPEG, PNG or WebP."""
+        found = {}
+        for name, values in record.items():
+            kind, spec = self._features.get(name, ("", {}))
+            if not isinstance(values, list) or not name.startswith(STEPS) or "depth" in name:
+                continue
+            colour = spec.get("shape", {}).get("dimensions", ["", "", "3"])[-1] == "3"
+            if colour and (kind == "image" or (not kind and values and values[0].startswith(MAGIC))):
+                found[name] = values
+        return found
+
+    def _proprio(self, record: Mapping[str, Values], steps: int, where: str) -> np.ndarray | None:
+        """`state` or `proprio` of the observation, or all its numbers but embeddings of text."""
+        prefix = f"{STEPS}observation/"
+        names = [f"{prefix}{name}" for name in ("state", "proprio") if f"{prefix}{name}" in record]
+        candidates = names[:1] or sorted(n for n in record if n.startswith(prefix) and "embedding" not in n)
+        columns = [self._numbers(record, name, steps, where) for name in candidates]
+        kept = [column for column in columns if column is not None]
+        return np.concatenate(kept, axis=1) if kept else None
+
+    def _numbers(self, record: Mapping[str, Values], name: str, steps: int, where: str) -> np.ndarray | None:
+        """A numeric field, or the numeric fields below it side by side, as (steps, width)."""
+        if name not in record:
+            below = sorted(n for n in record if n.startswith(f"{name}/"))
+            parts = [part for n in below if (part := self._numbers(record, n, steps, where)) is not None]
+            return np.concatenate(parts, axis=1) if parts else None
+        values, (kind, spec) = record[name], self._features.get(name, ("", {}))
+        if isinstance(values, list):
+            if kind != "tensor" or spec.get("dtype") in ("string", "object"):
+                return None
+            values = _tensors(values, spec, where, name)
+        if values.size == 0 or values.size % steps:
+            raise BenchmarkError(f"{where}: {name} has {values.size} numbers, which do not divide into {steps} steps")
+        return values.reshape(steps, -1).astype(np.float32)
+
+
+def _tensors(values: list[bytes], spec: Mapping[str, Any], where: str, name: str) -> np.ndarray:
+    """Tensors that TFDS stored as bytes, deflated (`encoding: zlib`) or not."""
+    try:
+        raw = [zlib.decompress(value) if spec.get("encoding") == "zlib" else value for value in values]
+        return np.stack([np.frombuffer(value, np.dtype(spec["dtype"])) for value in raw])
+    except (zlib.error, ValueError, TypeError, KeyError) as error:
+        raise BenchmarkError(f"{where}: {name} cannot be decoded: {error}") from error
+
+
+def _present(pictures: list[bytes]) -> bool:
+    return bool(pictures) and all(pictures) and (len(pictures) == 1 or len(set(pictures)) > 1)
+
+
+def _described(path: Path) -> dict[str, tuple[str, dict[str, Any]]]:
+    try:
+        return _flatten(read_json(path))
+    except (KeyError, TypeError, AttributeError) as error:
+        raise BenchmarkError(f"{path} does not describe features as TFDS does: {error!r}") from error
+
+
+def _flatten(feature: Mapping[str, Any], name: str = "") -> dict[str, tuple[str, dict[str, Any]]]:
+    """features.json -> field name as in the records -> (kind, its description)."""
+    if "featuresDict" in feature:
+        parts = feature["featuresDict"]["features"].items()
+        return {k: v for key, inner in parts for k, v in _flatten(inner, f"{name}/{key}" if name else key).items()}
+    if "sequence" in feature:
+        return _flatten(feature["sequence"]["feature"], name)
+    kind = next((kind for kind in ("image", "tensor", "text") if kind in feature), "")
+    return {name: (kind, feature[kind] or {})} if kind else {}
+
+
+def _shards(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.glob("*.tfrecord*") if path.is_file()) if folder.is_dir() else []
+
+
+def _folder(path: Path) -> Path:
+    """The folder of the newest version, where versions lie below."""
+    if path.is_dir() and not _shards(path):
+        versions = sorted(p for p in path.iterdir() if p.is_dir() and _shards(p))
+        return versions[-1] if versions else path
+    return path.parent if path.is_file() and ".tfrecord" in path.name else path
