@@ -8,7 +8,7 @@ of each Push-T episode with the last plans of the previous one).
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 import numpy as np
@@ -18,6 +18,8 @@ from torch import Tensor, nn
 from benchmark.contracts import Encoder, Policy
 from benchmark.data.normalize import Normalizer
 from benchmark.simulation.protocol import Slots
+
+Goals = Callable[[int], Tensor]
 
 
 @torch.no_grad()
@@ -72,8 +74,8 @@ class AgentController:
     depend on its neighbours; rows that are not concerned are computed, ignored, and draw from a generator nobody else uses.
     """
 
-    def __init__(self, encoder: Encoder, agent: Agent, slots: int, kind: str = "pooled", goals: Tensor | None = None):
-        """`goals` (n, G), raw features: what a goal-conditioned policy may be asked for; the episode's seed chooses."""
+    def __init__(self, encoder: Encoder, agent: Agent, slots: int, kind: str = "pooled", goals: Goals | None = None):
+        """`goals` gives a goal-conditioned policy the goal (G,) of an episode by its seed, as in training."""
         self.encoder, self.agent, self.kind = encoder.eval(), agent.eval(), kind
         self.config, spec = agent.policy.config, agent.policy.spec
         self.device = agent.actions.scale.device
@@ -87,7 +89,7 @@ class AgentController:
         self._plans = np.zeros((slots, kept, self.config.chunk, spec.action_dim), np.float32)
         if (goals is not None) != bool(spec.goal_dim):
             raise ValueError("a goal-conditioned policy needs goals, and only such a policy does")
-        self._choice = None if goals is None else agent.features(goals.to(self.device))
+        self._goal_of = goals
         self._goals = None if goals is None else torch.full((slots, spec.goal_dim), torch.nan, device=self.device)
         self._rngs = [torch.Generator() for _ in range(slots)]
         self._unused = torch.Generator()
@@ -100,8 +102,8 @@ class AgentController:
     def begin(self, slot: int, seed: int) -> None:
         self._rngs[slot].manual_seed(seed)
         self._history[slot], self._plans[slot] = torch.nan, np.nan  # a leak from the last episode would not go unnoticed
-        if self._goals is not None and self._choice is not None:
-            self._goals[slot] = self._choice[seed % len(self._choice)]
+        if self._goals is not None and self._goal_of is not None:
+            self._goals[slot] = self._goal_of(seed)
 
     def act(self, slots: Slots) -> np.ndarray:
         self._observe(slots, slots.active & self._looked_at[slots.time % self.config.execute])

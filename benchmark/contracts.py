@@ -25,7 +25,6 @@ Presets = Mapping[str, Mapping[str, Any]]
 
 OPTIMIZERS = ("adamw", "adam", "sgd", "lars")
 SCHEDULES = ("cosine", "constant")
-GOAL_WORDS = ("last", "future")  # which observation of a demonstration a goal-conditioned policy is trained to reach
 
 
 def require(condition: bool, message: str) -> None:
@@ -392,6 +391,14 @@ class Environment(ABC):
     @classmethod
     def missing(cls, config: Any) -> str | None:
         """None if it can run here; otherwise what is missing (a package, a library, assets) and the command that mends it."""
+        return None
+
+    @classmethod
+    def task(cls, config: Any, seed: int) -> str | None:
+        """The one task that the episode of a seed asks for, or None where any may be done.
+
+        Demonstrations carry theirs as `info["task"]`: a goal-conditioned policy is given a goal of the same task.
+        """
         return None
 
     @abstractmethod

@@ -49,12 +49,16 @@ class Toy(Environment):
             metric="reached",
             metric_range=(0.0, 1.0),
             expert_target=1.0,
-            tasks=("reach",),
+            tasks=("left", "right"),
         )
 
+    @classmethod
+    def task(cls, config: Any, seed: int) -> str:
+        return "left" if _places(seed)[1][0] < 0.5 else "right"
+
     def reset(self, seed: int) -> None:
-        rng = numpy_rng("toy", seed)
-        self.dot, self.cross = rng.uniform(0.1, 0.9, 2), rng.uniform(0.1, 0.9, 2)
+        self.dot, self.cross = _places(seed)
+        self._task = self.task(self.config, seed)
         self._reached, self._steps = False, 0
         self._episodes += 1
 
@@ -81,15 +85,22 @@ class Toy(Environment):
         return np.concatenate([self.dot, self.cross]).astype(np.float32)
 
     def score(self) -> dict[str, float]:
-        return {"reached": float(self._reached), "task/reach": float(self._reached)}
+        done = {f"task/{name}": float(self._reached and name == self._task) for name in ("left", "right")}
+        return {"reached": float(self._reached), **done}
 
     def expert(self, seed: int) -> Expert:
         return _Walk(self, numpy_rng("toy expert", seed))
 
 
+def _places(seed: int) -> tuple[np.ndarray, np.ndarray]:
+    rng = numpy_rng("toy", seed)
+    return rng.uniform(0.1, 0.9, 2), rng.uniform(0.1, 0.9, 2)
+
+
 class _Walk(Expert):
     def __init__(self, env: Toy, rng: np.random.Generator):
         self.env, self.rng = env, rng
+        self.info = {"task": env._task, "language": [1.0, 0.0, 0.5] if env._task == "left" else [0.0, 1.0, 0.5]}
 
     def act(self) -> np.ndarray:
         towards = (self.env.cross - self.env.dot) / SPEED

@@ -7,8 +7,9 @@ from typing import Any
 
 from omegaconf import MISSING
 
-from benchmark.contracts import GOAL_WORDS, require
+from benchmark.contracts import require
 
+GOALS = ("none", "last", "future", "task", "language")
 SHIFTS = ("none", "mild", "medium", "strong")
 PRESETS = ("smoke", "quick", "standard", "paper")
 
@@ -69,10 +70,10 @@ class FitConfig:
     epochs: float | None = None  # none of the two: the policy's own epochs
     checkpoint_every: int = 500
     tuned_batch: int = 64  # samples per step where the encoder learns with the policy: each costs a pass through it
-    goal: str = "none"  # none | last: of the demonstration | future: hindsight, any later observation of it
+    goal: str = "none"  # none | last or future observation of the demonstration | task | language
 
     def __post_init__(self) -> None:
-        require(self.goal in ("none", *GOAL_WORDS), f"fit.goal '{self.goal}' is none of none, {', '.join(GOAL_WORDS)}")
+        require(self.goal in GOALS, f"fit.goal '{self.goal}' is none of {', '.join(GOALS)}")
         require(self.tuned_batch >= 1, f"fit.tuned_batch must be at least 1, not {self.tuned_batch}")
         require(self.steps is None or self.epochs is None, "fit.steps and fit.epochs both set the budget; give one")
         require((self.steps or 1) > 0 and (self.epochs or 1) > 0, "the policy budget must be positive")

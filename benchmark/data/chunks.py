@@ -14,11 +14,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from benchmark.contracts import GOAL_WORDS, Chunks, PolicyConfig
+from benchmark.contracts import Chunks, PolicyConfig
 from benchmark.errors import BenchmarkError
 from benchmark.seeds import torch_rng
 
 Array = Tensor | np.ndarray
+GOAL_WORDS = ("last", "future")
 
 
 class ChunkSampler:

@@ -42,6 +42,8 @@ MEASURED = (  # columns that exist once a cell is done
 GOALS = {
     "last": "Conditioned on the last observation of a held-out demonstration.",
     "future": "Trained with hindsight goals, conditioned on the last observation of a held-out demonstration.",
+    "task": "Conditioned on the task of the episode.",
+    "language": "Conditioned on a language embedding of the episode's task.",
 }
 FITTED = "Episodes start as the training demonstrations did: a test of fitting, not of generalising."
 NOT_PLANNED = "not part of this run"

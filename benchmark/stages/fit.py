@@ -24,6 +24,7 @@ from benchmark.data.chunks import ChunkSampler
 from benchmark.data.episodes import Demos, open_demos
 from benchmark.seeds import seed, torch_rng
 from benchmark.stages.context import Context
+from benchmark.stages.goals import training_goals
 from benchmark.stages.pretrain import load_encoder
 from benchmark.train import train
 
@@ -38,9 +39,12 @@ def run(context: Context) -> dict[str, Any]:
     features = torch.from_numpy(np.array(raw, np.float32))
     actions = torch.from_numpy(demos.actions)
     episodes, held_out = demos.split(params["split"]["held_out"])
-    goals = None if params["goal"] == "none" else params["goal"]
+    env = registry.envs().get(context.manifests["demos"]["params"]["env"])
+    env_spec = env.spec(env.Config(**context.manifests["demos"]["params"]["config"]))
+    goals = training_goals(params["goal"], demos, env_spec)
+    goal_dim = 0 if goals is None else features.shape[1] if isinstance(goals, str) else goals.shape[1]
     torch.manual_seed(seed("initialise policy", cell_seed))
-    spec = PolicySpec(features.shape[1], demos.spec.action_dim, features.shape[1] if goals else 0)
+    spec = PolicySpec(features.shape[1], demos.spec.action_dim, goal_dim)
     encoder = load_encoder(context).requires_grad_() if tuned else None
     agent = build_agent(params, spec, encoder)
     rows = torch.from_numpy(demos.steps_of(episodes))
@@ -121,7 +125,7 @@ class Together(nn.Module):
         self.agent, self.lr_scale, self.precision, self.kind = agent, lr_scale, precision, kind
 
     def loss(self, batch: Chunks, rng: torch.Generator) -> tuple[Tensor, dict[str, Tensor]]:
-        goal = None if batch.goal is None else self._features(batch.goal)
+        goal = batch.goal if batch.goal is None or batch.goal_rows is None else self._features(batch.goal)
         features = self._features(batch.features.flatten(0, 1)).unflatten(0, batch.features.shape[:2])
         return self.agent.policy.loss(replace(batch, features=features, goal=goal), rng)
 
@@ -149,7 +153,7 @@ def with_observations(batch: Chunks, demos: Demos) -> Chunks:
         return torch.from_numpy(np.asarray(demos.frames[rows.cpu().numpy()])).to(rows.device, non_blocking=True)
 
     assert batch.rows is not None
-    goal = None if batch.goal_rows is None else look(batch.goal_rows)
+    goal = batch.goal if batch.goal_rows is None else look(batch.goal_rows)
     return replace(batch, features=look(batch.rows), goal=goal)
 
 

@@ -11,12 +11,10 @@ from collections.abc import Collection
 from typing import Any
 
 import numpy as np
-import torch
 from safetensors.torch import load_file
-from torch import Tensor
 
 from benchmark import registry
-from benchmark.agent import Agent, AgentController, encode
+from benchmark.agent import Agent, AgentController
 from benchmark.contracts import Encoder, PolicySpec
 from benchmark.data.episodes import open_demos
 from benchmark.errors import BenchmarkError
@@ -25,6 +23,7 @@ from benchmark.simulation.protocol import Outcome
 from benchmark.simulation.rollout import rollout
 from benchmark.stages.context import Context
 from benchmark.stages.fit import build_agent
+from benchmark.stages.goals import evaluation_goals
 from benchmark.stages.open_loop import open_loop
 from benchmark.stages.pretrain import load_encoder
 
@@ -61,7 +60,7 @@ def simulate(context: Context, record: Collection[int] = ()) -> tuple[list[Outco
     cls = registry.envs().get(params["env"])
     config = cls.Config(**params["env_config"])
     encoder, agent = load(context)
-    goals = held_out_goals(context, encoder) if agent.policy.spec.goal_dim else None
+    goals = evaluation_goals(context, encoder, agent) if agent.policy.spec.goal_dim else None
     controller = AgentController(encoder, agent, slots=params["slots"], kind=params["features"], goals=goals)
     seeds = episode_seeds(context)
     metric, finished = cls.spec(config).metric, 0
@@ -119,15 +118,6 @@ def load_agent(context: Context) -> Agent:
     agent = build_agent(params, spec, load_encoder(context) if "tuned" in params else None)
     agent.load_state_dict(load_file(path))
     return agent.to(context.params["device"]).eval()
-
-
-def held_out_goals(context: Context, encoder: Encoder) -> Tensor:
-    """Features of the last observation of each demonstration that no training saw: what episodes are asked to reach."""
-    demos = open_demos(context.inputs["demos"])
-    _, held_out = demos.split(context.manifests["fit"]["params"]["split"]["held_out"])
-    last = demos.ends[held_out] - 1
-    observations = torch.from_numpy(np.asarray((demos.states if encoder.reads == "state" else demos.frames)[last]))
-    return encode(encoder, observations.to(context.params["device"]), context.params["features"]).float()
 
 
 def records(context: Context, outcomes: list[Outcome]) -> list[dict[str, Any]]:
