@@ -127,7 +127,7 @@ def test_a_corrupt_artifact_is_named_quarantined_and_rebuilt(home: Path, capsys:
             file.unlink()
         path.parent.rmdir()
     if kind == "embed":  # only a policy still to be fitted reads features
-        assert main([*arguments, "--policies", "mlp,knn"]) == 0
+        assert main([*arguments, "--policies", "default,knn"]) == 0
     else:
         assert main(arguments) == 0
     error = capsys.readouterr().err
