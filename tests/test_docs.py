@@ -58,3 +58,21 @@ def test_every_command_about_recordings_is_understood() -> None:
     assert {command.split()[1] for command in commands} == {"import", "inspect", "verify", "export"}
     for command in commands:
         parse(shlex.split(command))
+
+
+def test_every_command_of_the_readme_is_understood(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    """Those that only look are run; those that compute are planned."""
+    text = (ROOT / "README.md").read_text()
+    commands = re.findall(r"^    python -m benchmark (.*?)(?:  +#.*)?$", text, re.M)
+    switches = re.findall(r"^\| `(-.*?|[a-z_.]+=.*?)` \|", text, re.M)
+    assert len(commands) >= 5
+    assert len(switches) >= 8
+    for command in [*commands, *(f"run {switch}" for switch in switches)]:
+        words = shlex.split(command)
+        if words[0] in ("list", "doctor"):
+            assert main(words) == 0
+        elif words[0] in ("run", "plan"):
+            assert main(["plan", *words[1:], "--home", str(tmp_path)]) == 0, command
+        else:
+            parse(words)
+    assert "cells" in capsys.readouterr().out
