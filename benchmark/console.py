@@ -71,15 +71,20 @@ class _Bar(Task):
 class _Lines(Task):
     def __init__(self, reporter: Reporter, label: str):
         self._reporter, self._label = reporter, label
-        self._start = self._last = time.monotonic()
+        self._last = time.monotonic()
+        self._first: tuple[float, float] | None = (
+            None  # when the first news came, and how far it was: not all starts at nothing
+        )
 
     def update(self, done: float, total: float, note: str = "") -> None:
         now = time.monotonic()
-        if now - self._last < LOG_EVERY or done <= 0:
+        self._first = self._first or (now, done)
+        if now - self._last < LOG_EVERY:
             return
         self._last = now
-        left = (now - self._start) / done * (total - done)
-        self._reporter.say(f"  {self._label}: {done:g}/{total:g}, {duration(left)} left {note}".rstrip())
+        since, before = self._first
+        left = f", {duration((now - since) / (done - before) * (total - done))} left" if done > before else ""
+        self._reporter.say(f"  {self._label}: {done:g}/{total:g}{left} {note}".rstrip())
 
 
 def duration(seconds: float) -> str:
