@@ -3,7 +3,8 @@
 Protocol of the DynaMo paper: the hand is moved by differences of its pose (1 is 5 cm or 0.5 rad) at 20 Hz; 20 steps without
 motion after a reset, then 300 steps or until the condition of LIBERO's own definition of the task holds. The seed of an episode
 decides the task, uniformly, and where things stand, drawn by LIBERO's own sampler from its regions (a few centimetres, as in
-DynaMo's release; LIBERO's 50 stored starts per task are not used). The names of the tasks are LIBERO's.
+DynaMo's release; LIBERO's 50 stored starts per task are not used). The names of the tasks are LIBERO's. Seven of the ten have a
+scripted expert and can be asked for; the plate that is to be pushed, the top drawer and the wine rack are too hard for ours.
 """
 
 from __future__ import annotations
@@ -34,9 +35,12 @@ TASKS = (
     "put_the_wine_bottle_on_top_of_the_cabinet",
     "turn_on_the_stove",
 )
-WITHOUT_EXPERT = ("open_the_top_drawer_and_put_the_bowl_inside", "put_the_wine_bottle_on_the_rack")
-FEASIBLE = tuple(task for task in TASKS if task not in WITHOUT_EXPERT)
-RELIABLE = tuple(task for task in FEASIBLE if task != "push_the_plate_to_the_front_of_the_stove")
+WITHOUT_EXPERT = (
+    "open_the_top_drawer_and_put_the_bowl_inside",
+    "push_the_plate_to_the_front_of_the_stove",
+    "put_the_wine_bottle_on_the_rack",
+)
+SCRIPTED = tuple(task for task in TASKS if task not in WITHOUT_EXPERT)
 
 STATE_NAMES = (
     *(f"robot/joint{i}" for i in range(1, 8)),
@@ -53,14 +57,14 @@ STATE_NAMES = (
 
 @dataclass
 class LiberoGoalConfig(EnvConfig):
-    tasks: tuple[str, ...] = RELIABLE  # or `[all]`: those that the expert can do
+    tasks: tuple[str, ...] = SCRIPTED
     assets: str = ""  # folder of LIBERO's assets; empty: where the environment variable says, else the package's own
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        self.tasks = FEASIBLE if tuple(self.tasks) == ("all",) else tuple(self.tasks)
-        wrong = [task for task in self.tasks if task not in FEASIBLE]
-        require(not wrong, f"libero_goal has no expert for {', '.join(wrong)}; tasks can be [all] or of: {', '.join(FEASIBLE)}")
+        self.tasks = tuple(self.tasks)
+        wrong = [task for task in self.tasks if task not in SCRIPTED]
+        require(not wrong, f"libero_goal has no demonstrations of {', '.join(wrong)}; tasks can be of: {', '.join(SCRIPTED)}")
         require(0 < len(self.tasks) == len(set(self.tasks)), "libero_goal needs at least one task, and each only once")
 
 

@@ -20,7 +20,7 @@ from benchmark.config.compose import component_config, compose_config
 from benchmark.config.schema import PRESETS
 from benchmark.errors import BenchmarkError, Missing
 from benchmark.seeds import evaluation_seed, seed
-from envs.libero_goal import FEASIBLE, RELIABLE, TASKS, LiberoGoal, LiberoGoalConfig, assets
+from envs.libero_goal import SCRIPTED, TASKS, LiberoGoal, LiberoGoalConfig, assets
 from envs.libero_goal.bowl import PROFILE, SEGMENTS, bowl
 
 REASON = LiberoGoal.missing(LiberoGoalConfig())
@@ -31,21 +31,21 @@ here = pytest.mark.skipif(REASON is not None, reason=str(REASON))
 
 
 def test_the_seed_decides_the_task_and_all_tasks_are_equally_likely() -> None:
-    config = LiberoGoalConfig(tasks=("all",))
+    config = LiberoGoalConfig()
     for draw in (seed, evaluation_seed):
         asked = Counter(LiberoGoal.task(config, draw("test", index)) for index in range(4000))
-        assert set(asked) == set(FEASIBLE)
-        expected = 4000 / len(FEASIBLE)
-        assert sum((count - expected) ** 2 / expected for count in asked.values()) < 24.3  # chi-squared, 7 degrees, p = 0.001
+        assert set(asked) == set(SCRIPTED)
+        expected = 4000 / len(SCRIPTED)
+        assert sum((count - expected) ** 2 / expected for count in asked.values()) < 22.5  # chi-squared, 6 degrees, p = 0.001
     assert LiberoGoal.task(config, seed("test", 1)) == LiberoGoal.task(config, seed("test", 1))
 
 
 def test_tasks_are_those_with_an_expert() -> None:
-    assert len(TASKS) == 10
-    assert set(RELIABLE) <= set(FEASIBLE) < set(TASKS)
-    assert LiberoGoal.spec(LiberoGoalConfig()).tasks == RELIABLE
-    assert LiberoGoal.spec(LiberoGoalConfig(tasks=("all",))).tasks == FEASIBLE
-    with pytest.raises(BenchmarkError, match="no expert for put_the_wine_bottle_on_the_rack; tasks can be"):
+    assert len(TASKS) == len(SCRIPTED) + 3 == 10
+    assert LiberoGoal.spec(LiberoGoalConfig()).tasks == SCRIPTED
+    with pytest.raises(
+        BenchmarkError, match="no demonstrations of put_the_wine_bottle_on_the_rack; tasks can be of: open_the_mid"
+    ):
         LiberoGoalConfig(tasks=("turn_on_the_stove", "put_the_wine_bottle_on_the_rack"))
     for none_or_twice in ((), ("turn_on_the_stove",) * 2):
         with pytest.raises(BenchmarkError, match="at least one task"):
@@ -55,7 +55,6 @@ def test_tasks_are_those_with_an_expert() -> None:
 def test_tasks_can_be_chosen_on_the_command_line() -> None:
     chosen = compose_config("libero_goal", envs=["libero_goal"], overrides=["env.libero_goal.tasks=[turn_on_the_stove]"])
     assert chosen.env["libero_goal"].tasks == ("turn_on_the_stove",)
-    assert compose_config("libero_goal", overrides=["env.libero_goal.tasks=[all]"]).env["libero_goal"].tasks == FEASIBLE
 
 
 def test_the_spec_is_that_of_the_protocol() -> None:
@@ -174,7 +173,7 @@ def test_a_scene_is_completed_where_something_can_stand_in(tmp_path: Path) -> No
 def env() -> Any:
     if REASON is not None:
         pytest.skip(REASON)
-    env = LiberoGoal(LiberoGoalConfig(resolution=64, tasks=("all",)))
+    env = LiberoGoal(LiberoGoalConfig(resolution=64))
     yield env
     env.close()
 
@@ -304,10 +303,10 @@ def test_does_without_the_bowls_mesh(env: LiberoGoal, tmp_path: Path) -> None:
     other.close()
 
 
-@pytest.mark.parametrize("task", RELIABLE)
+@pytest.mark.parametrize("task", SCRIPTED)
 def test_the_expert_does_what_the_episode_asks_for(env: LiberoGoal, task: str) -> None:
     number = seed_for(env, task)
     steps = play(env, number)
-    assert env.score() == {"success": 1.0} | {f"task/{name}": float(name == task) for name in FEASIBLE}
+    assert env.score() == {"success": 1.0} | {f"task/{name}": float(name == task) for name in SCRIPTED}
     assert steps < 200
     assert env.expert(number).info["task"] == task
