@@ -53,8 +53,8 @@ def missing_assets(named: str) -> str | None:
     if folder is None:
         return (
             "LIBERO's assets not found; name the folder that holds its articulated_objects in env.libero_goal.assets or "
-            f"{VARIABLE}, or, with network: LIBERO_CONFIG_PATH=$(mktemp -d) python -c 'from libero.libero.utils.download_utils "
-            "import download_assets_from_huggingface as get; get()' < /dev/null"
+            f"{VARIABLE}, or, with network: echo N | LIBERO_CONFIG_PATH=$(mktemp -d) python -c 'from "
+            "libero.libero.utils.download_utils import download_assets_from_huggingface as get; get()'"
         )
     absent = [name for name in MODELS if not (folder / name).is_file()] or _absent_meshes(folder)
     if absent:

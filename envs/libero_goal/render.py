@@ -24,13 +24,14 @@ class Views:
     model and not in the joints: it is copied to the model that is drawn."""
 
     def __init__(self, model: Any, key: Hashable, resolution: int):
+        key = (key, resolution)
+
         def build() -> Any:
             _drawn[key] = light_version(model)
             return _drawn[key]
 
-        self._model = model
+        self._model, self._key = model, key
         self._renderer: Renderer = shared_renderer(("libero_goal", key), build, resolution)
-        self._key = key
         self._cameras = [_camera(model, name) for name in CAMERAS.values()]
 
     def render(self, qpos: np.ndarray) -> np.ndarray:

@@ -281,6 +281,22 @@ def test_both_views_show_the_table_the_stove_that_is_on_and_no_marks(env: Libero
     assert ((on[..., 0] > 150) & (on[..., 1:].max(-1) < 60))[0].sum() > 5
 
 
+def test_pictures_of_one_size_do_not_spoil_those_of_another(env: LiberoGoal) -> None:
+    """Where the fixtures stand is in the model that is drawn, and two sizes are drawn from two."""
+    from envs.libero_goal.render import Views
+
+    env.reset(4)
+    before = env.render()
+    larger = Views(env._table.model, str(env._assets), 96)
+    env.reset(5)
+    elsewhere = env.render()
+    assert larger.render(env._table.data.qpos).shape == (2, 96, 96, 3)
+    env.reset(4)
+    assert np.array_equal(env.render(), before)
+    assert not np.array_equal(elsewhere, before)
+    larger.close()
+
+
 def test_does_without_the_bowls_mesh(env: LiberoGoal, tmp_path: Path) -> None:
     """A folder that links to the real assets, but for what lies beside the bowl's model."""
     real, folder = assets.assets_folder(""), tmp_path / "assets"
@@ -295,9 +311,9 @@ def test_does_without_the_bowls_mesh(env: LiberoGoal, tmp_path: Path) -> None:
     other = LiberoGoal(config)
     other.reset(seed := 2)
     assert "akita_black_bowl" in other.describe()["replaced"]
-    x, y, z = other._table.place("akita_black_bowl_1_main")
+    place = other._table.place("akita_black_bowl_1_main")
     env.reset(seed)
-    np.testing.assert_allclose([x, y, z], env._table.place("akita_black_bowl_1_main"), atol=2e-3)
+    np.testing.assert_allclose(place, env._table.place("akita_black_bowl_1_main"), atol=2e-3)
     assert play(other, seed) < 300
     assert other.render().std() > 20
     other.close()
