@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,6 +11,9 @@ import torch
 from benchmark import registry
 from benchmark.store import Store
 from tests.toy import Toy
+
+with contextlib.suppress(ImportError):
+    import triton  # noqa: F401 - imported after Mesa has drawn in this process, it crashes
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 torch.set_num_threads(1)
