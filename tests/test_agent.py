@@ -236,7 +236,7 @@ def test_the_seed_of_an_episode_chooses_its_goal():
     frames = Recorded.make(0, 2).frames
     agent = make_agent(PolicyConfig(), goal_dim=VIEWS * DIM)
     goals = encode(Eyes(), torch.from_numpy(frames))
-    controller = AgentController(Eyes(), agent, slots=1, goals=lambda seed: goals[seed % 2])
+    controller = AgentController(Eyes(), agent, slots=1, goals=lambda seed: agent.features(goals)[seed % 2])
     flag = np.array([True])
     slots = Slots(flag, np.array([0]), frames[:1], flag, np.zeros((1, 0), np.float32), np.zeros((1, 0), np.float32))
 
