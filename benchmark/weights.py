@@ -71,7 +71,12 @@ def missing(weights: Weights) -> str | None:
     path = path_of(weights)
     if path.is_file():
         return None
-    return f"weights not here: python -m benchmark weights fetch {weights.name} (or put {path.name} into {path.parent})"
+    return f"weights not here: python -m benchmark weights fetch {weights.name} (or put {path.name} into {_short(path.parent)})"
+
+
+def _short(path: Path) -> str:
+    """As people write it: tables that others read should not name anybody's home."""
+    return f"~/{path.relative_to(Path.home())}" if path.is_relative_to(Path.home()) else str(path)
 
 
 def known() -> dict[str, Weights]:
