@@ -19,7 +19,7 @@ from benchmark.contracts import Encoder, Policy
 from benchmark.data.normalize import Normalizer
 from benchmark.simulation.protocol import Slots
 
-Goals = Callable[[int], Tensor]
+Goals = Callable[[int], Tensor]  # the seed of an episode -> its goal (G,), as in training
 
 
 @torch.no_grad()

@@ -123,18 +123,8 @@ def parser() -> argparse.ArgumentParser:
     check.add_argument("name", help="a method, policy or environment")
     _verb(check, verbs.check)
 
-    data = add("data", **_doc(verbs.data_make)).add_subparsers(
-        dest="action", required=True, metavar="ACTION", parser_class=_Parser
-    )
-    make = data.add_parser("make", **_doc(verbs.data_make))
-    make.add_argument("env", help="an environment")
-    make.add_argument("--episodes", type=int, help="how many demonstrations (default: the preset's)")
-    make.add_argument("--preset", default="quick", help="smoke, quick (default), standard or paper")
-    make.add_argument("--video", type=Path, metavar="FILE", help="film the first demonstration (mp4)")
-    make.add_argument("overrides", nargs="*", metavar="KEY=VALUE", help="e.g. env.kitchen.resolution=128")
-    _format(make, "text", "json")
-    _verb(_common(make), verbs.data_make)
-    _recordings(data)
+    about = "Demonstrations and recordings: make, import, inspect, verify, export."
+    _data(add("data", help=about.lower().rstrip("."), description=about))
 
     weights = _actions(add("weights", **_doc(verbs.weights_list)))
     known = weights.add_parser("list", **_doc(verbs.weights_list))
@@ -164,10 +154,19 @@ def parser() -> argparse.ArgumentParser:
     return top
 
 
-def _recordings(data: argparse._SubParsersAction[_Parser]) -> None:
-    """The verbs of `data` that deal with recordings."""
+def _data(sub: argparse.ArgumentParser) -> None:
     from benchmark import data_verbs
     from benchmark.importers import FORMATS
+
+    data = sub.add_subparsers(dest="action", required=True, metavar="ACTION", parser_class=_Parser)
+    make = data.add_parser("make", **_doc(data_verbs.data_make))
+    make.add_argument("env", help="an environment")
+    make.add_argument("--episodes", type=int, help="how many demonstrations (default: the preset's)")
+    make.add_argument("--preset", default="quick", help="smoke, quick (default), standard or paper")
+    make.add_argument("--video", type=Path, metavar="FILE", help="film the first demonstration (mp4)")
+    make.add_argument("overrides", nargs="*", metavar="KEY=VALUE", help="e.g. env.kitchen.resolution=128")
+    _format(make, "text", "json")
+    _verb(_common(make), data_verbs.data_make)
 
     take = data.add_parser("import", **_doc(data_verbs.data_import))
     take.add_argument("source", type=Path, help="a file or folder")

@@ -114,6 +114,10 @@ class Encoder(nn.Module, ABC):
         """(N, 3, H, W) -> (N, tokens, patch_dim), row-major over a square grid, without class or register tokens."""
         raise NotImplementedError(f"{type(self).__name__} has no patch features")
 
+    def start_from(self, weights: str) -> None:
+        """Take over published weights before any training (`MethodConfig.init`)."""
+        raise BenchmarkError(f"init={weights}: a {type(self).__name__} has no ResNet-18 trunk to fill")
+
     def forward(self, images: Tensor) -> Tensor:
         return self.pooled(images)
 
@@ -181,10 +185,8 @@ class Method(nn.Module, ABC):
         super().__init__()
         self.config, self.data = config, data
         self.encoder = self.build_encoder(config, data)
-        if config.init == "imagenet":
-            from benchmark.nn.pretrained import start_from_imagenet
-
-            start_from_imagenet(self.encoder)
+        if config.init != "scratch":
+            self.encoder.start_from(config.init)
 
     @classmethod
     @abstractmethod
@@ -199,10 +201,6 @@ class Method(nn.Module, ABC):
     @classmethod
     def missing(cls, config: Any) -> str | None:
         """None if the method can run here; otherwise what is missing and the command that mends it."""
-        if config.init == "imagenet":
-            from benchmark.nn.pretrained import RESNET18_IMAGENET, missing
-
-            return missing(RESNET18_IMAGENET)
         return None
 
     def loss(self, batch: Windows, rng: torch.Generator) -> tuple[Tensor, dict[str, Tensor]]:

@@ -1,19 +1,53 @@
-"""The verbs of `data` that deal with recordings. A docstring here is that verb's help."""
+"""The verbs of `data`: demonstrations and recordings. A docstring here is that verb's help."""
 
 from __future__ import annotations
 
 import argparse
 import json
+from dataclasses import replace
 
+from benchmark import registry
+from benchmark.config.compose import compose_config
 from benchmark.console import Reporter
 from benchmark.data.episodes import open_demos
+from benchmark.errors import BenchmarkError
 from benchmark.importers import inspect as inspection
 from benchmark.importers import recordings
 from benchmark.importers.lerobot_export import export
 from benchmark.importers.source import REPRESENTATIONS
+from benchmark.launch.local import Runner, StageFailed
+from benchmark.plan import demos_stage
 from benchmark.store import Store
 
 ACTION_MEANINGS = REPRESENTATIONS[:2]
+
+
+def data_make(options: argparse.Namespace) -> int:
+    """Record demonstrations with the scripted expert, or take the recordings of an environment."""
+    config = compose_config(options.env, preset=options.preset, overrides=options.overrides)
+    if options.episodes is not None:
+        config.env[options.env] = replace(config.env[options.env], episodes=options.episodes)
+    if reason := registry.envs().get(options.env).missing(config.env[options.env]):
+        raise BenchmarkError(f"{options.env} cannot run here: {reason}")
+    store, reporter = Store(options.home).prepare(), Reporter(options.quiet)
+    stage = demos_stage(options.env, config)
+    try:
+        folder = Runner(store, reporter, config.machine, config.rollout.timeout).ensure(stage, {stage.key: stage})
+    except StageFailed:
+        return 1
+    summary = store.manifest("demos", stage.key)["summary"]
+    if options.video:
+        from benchmark.launch.film import film_demonstration
+
+        film_demonstration(folder, options.video)
+    if options.format == "json":
+        print(json.dumps({"folder": str(folder), "key": stage.key, **summary}, indent=1))
+    else:
+        text = f"{summary['episodes']} episodes, {summary['frames']} frames, {summary['mean_steps']:.0f} steps on average"
+        score = summary["mean_score"]
+        scored = "" if score is None else f", mean {summary['metric']} {score:.2f}"
+        print(f"{text}{scored}\n{folder}")
+    return 0
 
 
 def data_import(options: argparse.Namespace) -> int:
@@ -22,7 +56,7 @@ def data_import(options: argparse.Namespace) -> int:
     They are streamed into the store, checked and checksummed; run it again and it goes on after the last episode. What the
     source does not say of its rate and of its actions can be said here; nothing is guessed.
     """
-    store = _store(options)
+    store = Store(options.home).prepare()
     name = options.name or options.source.resolve().name.split(".")[0]
     stated = {key: getattr(options, key) for key in ("hz", "representation", "gripper", "units")}
     with Reporter(options.quiet).task(f"import {name}") as task:
@@ -43,7 +77,7 @@ def data_import(options: argparse.Namespace) -> int:
 
 def data_inspect(options: argparse.Namespace) -> int:
     """Say what a recording holds: counts, sizes, rates, ranges of actions. A path that is not imported yet will do as well."""
-    facts, demos = inspection.inspect(_store(options), options.what)
+    facts, demos = inspection.inspect(Store(options.home).prepare(), options.what)
     if options.sheet:
         inspection.contact_sheet(demos, options.sheet)
     print(json.dumps(facts, indent=1) if options.format == "json" else inspection.text(facts))
@@ -52,21 +86,15 @@ def data_inspect(options: argparse.Namespace) -> int:
 
 def data_verify(options: argparse.Namespace) -> int:
     """Check a recording against its checksums, and the files it was imported from against theirs."""
-    print(recordings.verify(_store(options), options.name))
+    print(recordings.verify(Store(options.home).prepare(), options.name))
     return 0
 
 
 def data_export(options: argparse.Namespace) -> int:
     """Write a recording in a format that other tools read: LeRobotDataset v3."""
-    store = _store(options)
+    store = Store(options.home).prepare()
     demos = open_demos(recordings.find(store, options.name))
     actions = store.manifest(recordings.KIND, options.name)["request"]["description"]["actions"]
     export(demos, actions, options.name, options.folder)
     print(options.folder)
     return 0
-
-
-def _store(options: argparse.Namespace) -> Store:
-    store = Store(options.home)
-    store.prepare()
-    return store

@@ -93,16 +93,16 @@ class _Rates:
                 units = work(stage, manifest["summary"].get("frames", frames) if kind == "demos" else frames)
                 if units:
                     rate = manifest["wall_seconds"] / units
-                    seen[_work(stage), _component(stage)].append(rate)
-                    seen[_work(stage),].append(rate)
+                    seen[_rate_name(stage), _component(stage)].append(rate)
+                    seen[_rate_name(stage),].append(rate)
         self._median = {name: median(values) for name, values in seen.items()}
 
     def of(self, stage: Stage) -> float:
-        by_component = self._median.get((_work(stage), _component(stage)))
-        return by_component or self._median.get((_work(stage),)) or DEFAULT_RATES[_work(stage)]
+        by_component = self._median.get((_rate_name(stage), _component(stage)))
+        return by_component or self._median.get((_rate_name(stage),)) or DEFAULT_RATES[_rate_name(stage)]
 
 
-def _work(stage: Stage) -> str:
+def _rate_name(stage: Stage) -> str:
     """What kind of work a stage is: fitting a policy costs another rate where the encoder learns, too."""
     return "tuned" if "tuned" in stage.params else stage.kind
 

@@ -26,6 +26,14 @@ INERT = (
 
 def fingerprint(*modules: str) -> str:
     """Hash of the given modules and everything of ours that they import."""
+    digest = hashlib.sha256()
+    for module in sorted(modules_behind(*modules)):
+        digest.update(f"{module}:{_read(module)[0]}\n".encode())
+    return digest.hexdigest()[:16]
+
+
+def modules_behind(*modules: str) -> set[str]:
+    """The given modules and everything of ours that they import and that can change a number."""
     closure: set[str] = set()
     todo = list(modules)
     while todo:
@@ -33,10 +41,7 @@ def fingerprint(*modules: str) -> str:
         if module not in closure and module not in INERT:
             closure.add(module)
             todo.extend(_read(module)[1])
-    digest = hashlib.sha256()
-    for module in sorted(closure):
-        digest.update(f"{module}:{_read(module)[0]}\n".encode())
-    return digest.hexdigest()[:16]
+    return closure
 
 
 @cache

@@ -10,13 +10,14 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from benchmark import registry
+from benchmark import registry, weights
 from benchmark.config.compose import TUNED, as_params, compose_config, method_variants, variant_config
 from benchmark.config.schema import Config
 from benchmark.contracts import Environment, Method, Policy
 from benchmark.errors import BenchmarkError
 from benchmark.fingerprint import fingerprint
 from benchmark.machine import resolve_device, resolve_precision
+from benchmark.nn.pretrained import RESNET18_IMAGENET
 from benchmark.store import key_of
 
 
@@ -165,8 +166,12 @@ class _Builder:
         views, needed = len(self.env.spec(self.env_config).views), method.diet(config).min_views
         if views < needed:
             return f"needs {needed} views, {self.env.name} has {views}"
+        if config.init == "imagenet" and (reason := weights.missing(RESNET18_IMAGENET)):
+            return reason
         if method.privileged and not self.env.spec(self.env_config).state_dim:
             return f"{self.env.name} has no state"
+        if method.privileged and config.tuned:
+            return f"{method.name} has no encoder to tune"
         if self.config.shift.evaluation != "none" and not self.env.simulated:
             return "shift.evaluation needs a simulator; shift.train shifts the recordings"
         if config.tuned and not policy.learns:

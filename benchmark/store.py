@@ -52,8 +52,8 @@ class Store:
         self.root = root.absolute()
         self._verified: set[Path] = set()
 
-    def prepare(self) -> None:
-        """Create the folders, or say why that is impossible, before any work starts."""
+    def prepare(self) -> Store:
+        """Create the folders, or say why that is impossible, before any work starts. Returns the store itself."""
         try:
             for name in (*KINDS, "building", "quarantine", "locks", "plans", "failures"):
                 (self.root / name).mkdir(parents=True, exist_ok=True)
@@ -64,6 +64,7 @@ class Store:
             raise BenchmarkError(
                 f"the store {self.root} is not writable ({error.strerror}); choose another with --home or BENCHMARK_HOME"
             ) from error
+        return self
 
     def folder(self, kind: str, key: str) -> Path:
         return self.root / kind / key

@@ -12,13 +12,13 @@ from typing import Any
 import pandas as pd
 
 from benchmark import conformance, registry, weights
-from benchmark.config.compose import as_params, compose_config
+from benchmark.config.compose import as_params
 from benchmark.console import Reporter, duration, size
 from benchmark.errors import BenchmarkError, Corrupt, UnknownName
 from benchmark.estimate import Estimate, estimate
-from benchmark.launch.local import Runner, StageFailed
+from benchmark.launch.local import Runner
 from benchmark.listing import LISTS
-from benchmark.plan import Plan, Request, demos_stage, make_plan
+from benchmark.plan import Plan, Request, make_plan
 from benchmark.report.collect import collect
 from benchmark.report.export import export, load
 from benchmark.report.render import render
@@ -35,7 +35,7 @@ def run(options: argparse.Namespace) -> int:
     """
     request = _request(options)
     plan = make_plan(request)
-    store, reporter = _store(options), Reporter(options.quiet)
+    store, reporter = Store(options.home).prepare(), Reporter(options.quiet)
     _announce(plan, store, reporter)
     _remember(store, request)
     config = next(iter(plan.configs.values()))
@@ -131,7 +131,7 @@ def _frames(options: argparse.Namespace) -> tuple[pd.DataFrame, pd.DataFrame]:
     if options.records:
         found = _recorded(options)
         return found.records, found.cells
-    store = _store(options)
+    store = Store(options.home).prepare()
     return collect(make_plan(_request(options, _last(store))), store)
 
 
@@ -139,7 +139,7 @@ def _results(options: argparse.Namespace) -> Results:
     """The same with curves, spectra and provenance."""
     if options.records:
         return _recorded(options)
-    store = _store(options)
+    store = Store(options.home).prepare()
     request = _request(options, _last(store))
     return gather(make_plan(request), store, request)
 
@@ -197,34 +197,6 @@ def check(options: argparse.Namespace) -> int:
     return 0 if passed else 1
 
 
-def data_make(options: argparse.Namespace) -> int:
-    """Record demonstrations with the scripted expert, or take the recordings of an environment."""
-    config = compose_config(options.env, preset=options.preset, overrides=options.overrides)
-    if options.episodes is not None:
-        config.env[options.env] = replace(config.env[options.env], episodes=options.episodes)
-    if reason := registry.envs().get(options.env).missing(config.env[options.env]):
-        raise BenchmarkError(f"{options.env} cannot run here: {reason}")
-    store, reporter = _store(options), Reporter(options.quiet)
-    stage = demos_stage(options.env, config)
-    try:
-        folder = Runner(store, reporter, config.machine, config.rollout.timeout).ensure(stage, {stage.key: stage})
-    except StageFailed:
-        return 1
-    summary = store.manifest("demos", stage.key)["summary"]
-    if options.video:
-        from benchmark.launch.film import film_demonstration
-
-        film_demonstration(folder, options.video)
-    if options.format == "json":
-        print(json.dumps({"folder": str(folder), "key": stage.key, **summary}, indent=1))
-    else:
-        text = f"{summary['episodes']} episodes, {summary['frames']} frames, {summary['mean_steps']:.0f} steps on average"
-        score = summary["mean_score"]
-        scored = "" if score is None else f", mean {summary['metric']} {score:.2f}"
-        print(f"{text}{scored}\n{folder}")
-    return 0
-
-
 def weights_list(options: argparse.Namespace) -> int:
     """Published weights: list what is known and what is here, fetch, verify."""
     rows = weights.list_weights()
@@ -250,7 +222,7 @@ def weights_verify(options: argparse.Namespace) -> int:
 
 def results_ls(options: argparse.Namespace) -> int:
     """Look after the store: list, show, verify, clean up."""
-    store = _store(options)
+    store = Store(options.home).prepare()
     rows = []
     for kind in KINDS:
         for key in store.keys(kind):
@@ -270,7 +242,7 @@ def results_ls(options: argparse.Namespace) -> int:
 
 def results_show(options: argparse.Namespace) -> int:
     """Print the manifest of one artifact: its recipe, inputs, summary, files and provenance."""
-    store = _store(options)
+    store = Store(options.home).prepare()
     manifest = store.manifest(*store.find(options.key))
     print(json.dumps(manifest, indent=1))
     return 0
@@ -278,7 +250,7 @@ def results_show(options: argparse.Namespace) -> int:
 
 def results_verify(options: argparse.Namespace) -> int:
     """Check every file in the store against its checksum."""
-    store = _store(options)
+    store = Store(options.home).prepare()
     rows = []
     for kind in KINDS:
         for key in store.keys(kind):
@@ -300,7 +272,7 @@ def results_verify(options: argparse.Namespace) -> int:
 
 def results_export(options: argparse.Namespace) -> int:
     """Write the results of a matrix as CSV files small enough to commit; `--records` of other verbs reads them."""
-    store = _store(options)
+    store = Store(options.home).prepare()
     request = _request(options, _last(store))
     episodes = export(gather(make_plan(request), store, request), options.folder)
     print(f"{episodes} episodes in {options.folder}")
@@ -309,7 +281,7 @@ def results_export(options: argparse.Namespace) -> int:
 
 def results_gc(options: argparse.Namespace) -> int:
     """Remove what the last run of each matrix no longer needs: superseded artifacts, quarantine, unfinished work."""
-    store = _store(options)
+    store = Store(options.home).prepare()
     wanted: set[str] = set()
     for path in (store.root / "plans").glob("*.json"):
         wanted |= set(make_plan(_request_from(json.loads(path.read_text()))).stages)
@@ -377,12 +349,6 @@ def _remember(store: Store, request: Request) -> None:
 def _last(store: Store) -> Request | None:
     path = store.root / "last.json"
     return _request_from(json.loads(path.read_text())) if path.is_file() else None
-
-
-def _store(options: argparse.Namespace) -> Store:
-    store = Store(options.home)
-    store.prepare()
-    return store
 
 
 def _announce(plan: Plan, store: Store, reporter: Reporter) -> None:

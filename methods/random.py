@@ -26,21 +26,6 @@ class Random(Method):
 
 
 @dataclass
-class EndToEndConfig(MethodConfig):
-    tuned: bool = True
-    tuned_lr: float = 1.0
-
-
-class EndToEnd(Random):
-    """The baseline to ask for first: a ResNet-18 that learns from nothing but the policy's own loss on the demonstrations."""
-
-    name = "end_to_end"
-    Config = EndToEndConfig
-    source = "behaviour cloning from pixels; not in the paper"
-    variants = {"imagenet_init": {"init": "imagenet", "width": 64, "tuned_lr": 0.1}}
-
-
-@dataclass
 class ViTConfig(MethodConfig):
     backbone: str = "vit_tiny"
 

@@ -87,16 +87,21 @@ def start(home: Path, *arguments: str) -> subprocess.Popen[str]:
     )
 
 
-@pytest.mark.parametrize("stage", ["demos", "pretrain", "fit", "rollout"])
-def test_kill_9_and_the_same_command_end_with_identical_records(home: Path, tmp_path: Path, stage: str) -> None:
-    arguments = ("--methods", "byol", "--policies", "mlp", "machine.threads=1", "pretrain.steps=60", "fit.steps=200")
+def kill_when_there_is(pattern: str, home: Path, *arguments: str) -> None:
+    """Start a run and kill -9 it and its workers as soon as the store holds a file of this pattern."""
     process = start(home, *arguments)
     deadline = time.monotonic() + 120
-    while not list((home / "building").glob(f"{stage}-*/out")) and time.monotonic() < deadline and process.poll() is None:
+    while not list(home.glob(pattern)) and time.monotonic() < deadline and process.poll() is None:
         time.sleep(0.005)
     time.sleep(0.05)
     os.killpg(process.pid, signal.SIGKILL)
     process.wait()
+
+
+@pytest.mark.parametrize("stage", ["demos", "pretrain", "fit", "rollout"])
+def test_kill_9_and_the_same_command_end_with_identical_records(home: Path, tmp_path: Path, stage: str) -> None:
+    arguments = ("--methods", "byol", "--policies", "mlp", "machine.threads=1", "pretrain.steps=60", "fit.steps=200")
+    kill_when_there_is(f"building/{stage}-*/out", home, *arguments)
     assert not list(home.glob("rollout/*/manifest.json")), "it was killed too late to mean anything"
     assert run(home, *arguments) == 0
     assert run(tmp_path / "whole", *arguments) == 0
@@ -283,14 +288,7 @@ def test_a_tuned_encoder_starts_from_its_pretraining_and_leaves_it(home: Path) -
 
 def test_end_to_end_continues_where_it_was_interrupted(home: Path, tmp_path: Path) -> None:
     arguments = ("--methods", "end_to_end", "--policies", "mlp", "fit.steps=30", "fit.tuned_batch=4", "fit.checkpoint_every=5")
-    process = start(home, *arguments, "machine.threads=1")
-    deadline = time.monotonic() + 120
-    while (
-        not list((home / "building").glob("fit-*/*/checkpoint.json")) and time.monotonic() < deadline and process.poll() is None
-    ):
-        time.sleep(0.005)
-    os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
+    kill_when_there_is("building/fit-*/*/checkpoint.json", home, *arguments, "machine.threads=1")
     assert not list(home.glob("fit/*/manifest.json")), "it was killed too late to mean anything"
     assert run(home, *arguments) == 0
     assert run(tmp_path / "whole", *arguments) == 0

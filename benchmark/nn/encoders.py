@@ -51,6 +51,12 @@ class ConvEncoder(ImageEncoder):
         self.trunk = trunk.to(memory_format=torch.channels_last)
         self.dim = self.patch_dim = dim
 
+    def start_from(self, weights: str) -> None:
+        from benchmark.nn.pretrained import RESNET18_IMAGENET
+        from benchmark.weights import load
+
+        load(RESNET18_IMAGENET, self.trunk)
+
     def feature_map(self, images: Tensor) -> Tensor:
         return at_least_float32(self.trunk(self.prepare(images)))
 

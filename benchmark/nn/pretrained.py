@@ -11,7 +11,6 @@ import torch
 from torch import Tensor, nn
 
 from benchmark.contracts import DataSpec, Encoder, Method, MethodConfig, Presets, require
-from benchmark.errors import BenchmarkError
 from benchmark.nn.encoders import IMAGENET_MEAN, IMAGENET_STD, ConvEncoder, ViTEncoder
 from benchmark.nn.resnet import ResNet18
 from benchmark.weights import Weights, load, missing
@@ -96,13 +95,6 @@ RESNET18_IMAGENET = Weights(
     network=resnet18,
     ignore=("fc.",),
 )
-
-
-def start_from_imagenet(encoder: Encoder) -> None:
-    """Fill the trunk of a freshly built encoder with torchvision's weights."""
-    if not isinstance(encoder, ConvEncoder):
-        raise BenchmarkError(f"init=imagenet: a {type(encoder).__name__} has no ResNet-18 trunk to fill")
-    load(RESNET18_IMAGENET, encoder.trunk)
 
 
 _FROM_TRANSFORMERS = (

@@ -6,34 +6,31 @@ task. `language` is an embedding that the demonstrations bring along as `info["l
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import numpy as np
 import torch
 from torch import Tensor
 
 from benchmark import registry
-from benchmark.agent import Agent, encode
+from benchmark.agent import Agent, Goals, encode
 from benchmark.contracts import Encoder, EnvSpec
+from benchmark.data.chunks import GOAL_WORDS
 from benchmark.data.episodes import Demos, open_demos
 from benchmark.errors import BenchmarkError
 from benchmark.stages.context import Context
-
-OBSERVATIONS = ("last", "future")
 
 
 def training_goals(kind: str, demos: Demos, spec: EnvSpec) -> str | np.ndarray | None:
     """In the form that `ChunkSampler` takes."""
     if kind == "none":
         return None
-    if kind in OBSERVATIONS:
+    if kind in GOAL_WORDS:
         return kind
     if kind == "task":
         return np.stack([_one_hot(info.get("task"), spec, demos.spec.env) for info in demos.infos])
     return np.stack([_language(info, demos.spec.env) for info in demos.infos])
 
 
-def evaluation_goals(context: Context, encoder: Encoder, agent: Agent) -> Callable[[int], Tensor]:
+def evaluation_goals(context: Context, encoder: Encoder, agent: Agent) -> Goals:
     """Episode seed -> goal. What is shown comes from demonstrations of the same task that no training saw."""
     params, fit = context.params, context.manifests["fit"]["params"]
     cls = registry.envs().get(params["env"])
@@ -41,7 +38,7 @@ def evaluation_goals(context: Context, encoder: Encoder, agent: Agent) -> Callab
     spec, demos = cls.spec(config), open_demos(context.inputs["demos"])
     _, held_out = demos.split(fit["split"]["held_out"])
     tasks = [demos.infos[episode].get("task") for episode in held_out]
-    if fit["goal"] in OBSERVATIONS:
+    if fit["goal"] in GOAL_WORDS:
         last = demos.ends[held_out] - 1
         observations = torch.from_numpy(np.asarray((demos.states if encoder.reads == "state" else demos.frames)[last]))
         shown = agent.features(encode(encoder, observations.to(params["device"]), params["features"]).float())

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from benchmark import registry
 from benchmark.agent import Agent, encode
 from benchmark.contracts import Encoder
 from benchmark.data.chunks import ChunkSampler
@@ -17,6 +18,7 @@ from benchmark.data.episodes import Demos, open_demos
 from benchmark.seeds import evaluation_seed
 from benchmark.simulation.protocol import Outcome
 from benchmark.stages.context import Context
+from benchmark.stages.goals import training_goals
 
 BATCH = 256
 METRIC = "action_r2"
@@ -46,9 +48,8 @@ def predict(
     blocks = [torch.from_numpy(np.array(raw[at : at + BATCH])).to(device) for at in range(0, len(raw), BATCH)]
     features = torch.cat([encode(encoder, block, context.params["features"]).float() for block in blocks])
     actions = agent.actions(torch.from_numpy(demos.actions[rows]).to(device))
-    config, spec = agent.policy.config, agent.policy.spec
     table = agent.features(features), actions, np.array([0]), np.array([len(actions)]), np.array([0])
-    samples = ChunkSampler(*table, config, goals="last" if spec.goal_dim else None, device=device).all()
+    samples = ChunkSampler(*table, agent.policy.config, goals=_goal(context, demos, episode), device=device).all()
 
     def act(at: int) -> Tensor:
         part = slice(at, at + BATCH)
@@ -58,6 +59,14 @@ def predict(
     with torch.no_grad():
         predicted = torch.cat([act(at) for at in range(0, len(actions), BATCH)])
     return predicted.float().cpu().numpy(), actions.cpu().numpy()
+
+
+def _goal(context: Context, demos: Demos, episode: int) -> str | np.ndarray | None:
+    """That of the demonstration itself; where it is an observation, its last one."""
+    env = registry.envs().get(context.params["env"])
+    spec = env.spec(env.Config(**context.params["env_config"]))
+    goals = training_goals(context.manifests["fit"]["params"]["goal"], demos, spec)
+    return goals[[episode]] if isinstance(goals, np.ndarray) else goals and "last"
 
 
 def agreement(predicted: np.ndarray, recorded: np.ndarray) -> dict[str, float]:

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
+import torchvision
 
 from benchmark.contracts import DataSpec, Windows
+from benchmark.nn.pretrained import RESNET18_IMAGENET
 
 
 @pytest.fixture
@@ -29,3 +33,16 @@ def make_batch(data: DataSpec):
         )
 
     return make
+
+
+@pytest.fixture
+def published(monkeypatch, tmp_path):
+    """ImageNet's file in torchvision's layout, with other numbers in it."""
+    torch.manual_seed(1)
+    network = torchvision.models.resnet18()
+    monkeypatch.setenv("BENCHMARK_WEIGHTS", str(tmp_path))
+    monkeypatch.setattr("benchmark.nn.pretrained.RESNET18_IMAGENET", replace(RESNET18_IMAGENET, checksum=""))
+    path = tmp_path / "imagenet" / RESNET18_IMAGENET.file
+    path.parent.mkdir()
+    torch.save(network.state_dict(), path)
+    return network

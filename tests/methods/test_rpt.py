@@ -4,7 +4,6 @@ from dataclasses import replace
 
 import pytest
 import torch
-import torchvision
 from torch import nn
 
 from benchmark.config.compose import component_config
@@ -231,15 +230,9 @@ def test_without_the_weights_the_row_says_how_to_get_them(monkeypatch, tmp_path)
     assert RPTSensorimotor.missing(component_config(RPTSensorimotor, "smoke", "fake")) is None
 
 
-def test_imagenet_features_come_out_of_the_published_file(monkeypatch, tmp_path, data, make_batch):
+def test_imagenet_features_come_out_of_the_published_file(published, monkeypatch, data, make_batch):
     """A file in torchvision's layout: the trunk computes what torchvision's network does."""
-    torch.manual_seed(1)
-    published = torchvision.models.resnet18()
-    monkeypatch.setenv("BENCHMARK_WEIGHTS", str(tmp_path))
     monkeypatch.setattr("methods.rpt.RESNET18_IMAGENET", replace(RESNET18_IMAGENET, checksum=""))
-    path = tmp_path / "imagenet" / RESNET18_IMAGENET.file
-    path.parent.mkdir()
-    torch.save(published.state_dict(), path)
     method = build(RPTSensorimotor, data, features="imagenet", size=64)
     frames = make_batch(4).frames[:, 0, 0]
     published.fc = nn.Identity()

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 import torch
-import torchvision
 
 from benchmark import registry
 from benchmark.config.compose import component_config, method_variants, variant_config
 from benchmark.errors import BenchmarkError
-from benchmark.nn.pretrained import RESNET18_IMAGENET
+from benchmark.fingerprint import modules_behind
+from benchmark.plan import Request, make_plan
 from benchmark.stages.pretrain import steps_of
 from tests.learning import build
 
@@ -20,19 +18,6 @@ STARTERS = [
     for name in registry.methods().names()
     if "imagenet_init" in method_variants(cls := registry.methods().get(name), cls.Config())
 ]
-
-
-@pytest.fixture
-def published(monkeypatch, tmp_path):
-    """ImageNet's file in torchvision's layout, with other numbers in it."""
-    torch.manual_seed(1)
-    network = torchvision.models.resnet18()
-    monkeypatch.setenv("BENCHMARK_WEIGHTS", str(tmp_path))
-    monkeypatch.setattr("benchmark.nn.pretrained.RESNET18_IMAGENET", replace(RESNET18_IMAGENET, checksum=""))
-    path = tmp_path / "imagenet" / RESNET18_IMAGENET.file
-    path.parent.mkdir()
-    torch.save(network.state_dict(), path)
-    return network
 
 
 @pytest.mark.parametrize("name", STARTERS)
@@ -53,9 +38,17 @@ def test_rows_that_can_start_from_imagenet():
 
 def test_without_the_file_the_row_says_how_to_get_it(monkeypatch, tmp_path):
     monkeypatch.setenv("BENCHMARK_WEIGHTS", str(tmp_path))
-    cls = registry.methods().get("dynamo")
-    assert cls.missing(cls.Config()) is None
-    assert "weights fetch imagenet" in cls.missing(variant_config(cls, cls.Config(), "imagenet_init"))
+    names = ["dynamo", "dynamo:imagenet_init", "end_to_end:imagenet_init"]
+    plain, started, end_to_end = make_plan(Request(methods=names)).cells
+    assert plain.missing is None
+    assert "weights fetch imagenet" in started.missing
+    assert "weights fetch imagenet" in end_to_end.missing
+
+
+def test_weights_do_not_enter_the_keys_of_demonstrations():
+    """A new message about a download must not record everything anew."""
+    assert "benchmark.nn.pretrained" not in modules_behind("benchmark.stages.demos")
+    assert "benchmark.weights" in modules_behind("benchmark.stages.pretrain", "methods.dynamo")
 
 
 def test_published_learning_rate_of_fine_tuning():

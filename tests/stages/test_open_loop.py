@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,26 +18,34 @@ from benchmark.stages.open_loop import agreement
 from tests.toy import Toy, ToyConfig
 
 
+@dataclass
+class RecordedConfig(ToyConfig):
+    mirrored: bool = False  # the second task is to do the opposite
+
+
 class Recorded(Toy):
-    """Ten recordings in which the action is a smooth function of the state."""
+    """Recordings in which the action is a smooth function of the state, and of the task if they are mirrored."""
 
     name = "recorded_toy"
-    Config = ToyConfig
+    Config = RecordedConfig
     simulated = False
     sources = ("recorded",)
     presets = {"smoke": {"resolution": 32, "episodes": 10, "demonstrations": "recorded"}}
 
     @classmethod
     def spec(cls, config: Any) -> Any:
-        return replace(super().spec(config), metric="action_r2", tasks=())
+        return replace(super().spec(config), metric="action_r2", tasks=("towards", "away"))
 
     @classmethod
     def import_demonstrations(cls, config: Any) -> Iterator[Episode]:
         rng = np.random.default_rng(0)
-        for _ in range(config.episodes):
+        for index in range(config.episodes):
+            task = ("towards", "away")[index % 2]
+            sign = -1 if config.mirrored and task == "away" else 1
             states = rng.uniform(size=(40, 4)).astype(np.float32)
             frames = rng.integers(0, 256, (40, 1, 32, 32, 3), dtype=np.uint8)  # which say nothing
-            yield Episode(frames, states[:, :2] - states[:, 2:], states, states[:, :2])
+            info = {"task": task, "language": [float(task == "away"), 0.5]}
+            yield Episode(frames, sign * (states[:, :2] - states[:, 2:]), states, states[:, :2], info)
 
     def reset(self, seed: int) -> None:
         raise AssertionError("there is nothing to simulate")
@@ -65,9 +73,26 @@ def test_a_recording_is_scored_without_a_simulator(env: str, tmp_path: Path, cap
     one, two = ({p.parent.name: p.read_bytes() for p in (tmp_path / h).glob("rollout/*/records.jsonl")} for h in ("one", "two"))
     assert one == two
     scores = {}
-    for path in (tmp_path / "one").glob("rollout/*/manifest.json"):
-        label = json.loads(path.read_text())["label"]
-        scores[label.split(" · ")[0].split()[-1], label.split(" · ")[1]] = json.loads(path.read_text())["summary"]["mean_score"]
+    for manifest in _manifests(tmp_path / "one"):
+        head, method, *_ = manifest["label"].split(" · ")
+        scores[head.split()[-1], method] = manifest["summary"]["mean_score"]
     assert scores["knn", "state"] > 0.7
     assert scores["knn", "random"] < 0.2, "frames that say nothing predict nothing"
     assert "state" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("goal", ["task", "language"])
+def test_a_recording_is_scored_with_the_goal_it_was_recorded_for(env: str, tmp_path: Path, goal: str):
+    arguments = ["--envs", env, "--preset", "smoke", "--quiet", "machine.threads=1", "--methods", "state", "--policies", "knn"]
+    mirrored = ["env.recorded_toy.mirrored=true", "env.recorded_toy.episodes=40"]
+    scores = {}
+    for kind in ("none", goal):
+        assert main(["run", "--home", str(tmp_path / kind), *arguments, *mirrored, f"fit.goal={kind}"]) == 0
+        (manifest,) = _manifests(tmp_path / kind)
+        scores[kind] = manifest["summary"]["mean_score"]
+    assert scores["none"] < 0.3, "one state, two opposite actions"
+    assert scores[goal] > 0.6
+
+
+def _manifests(home: Path) -> list[dict[str, Any]]:
+    return [json.loads(path.read_text()) for path in home.glob("rollout/*/manifest.json")]
