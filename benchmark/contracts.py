@@ -432,6 +432,10 @@ class Environment(ABC):
         """Recorded demonstrations for a source other than 'scripted', in a fixed order."""
         raise NotImplementedError(f"{cls.name} has no recorded demonstrations")
 
+    def replay(self, states: np.ndarray, actions: np.ndarray) -> dict[str, float]:
+        """Send a recording's actions from its first state: how far the simulator strays from it, and what is reached."""
+        raise NotImplementedError(f"{self.name} cannot replay recordings")
+
     def describe(self) -> dict[str, str]:
         """What a manifest should know of this simulator: versions, rendering backend."""
         return {}

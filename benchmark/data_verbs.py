@@ -14,6 +14,7 @@ from benchmark.errors import BenchmarkError
 from benchmark.importers import inspect as inspection
 from benchmark.importers import recordings
 from benchmark.importers.lerobot_export import export
+from benchmark.importers.replay import replay
 from benchmark.importers.source import REPRESENTATIONS
 from benchmark.launch.local import Runner, StageFailed
 from benchmark.plan import demos_stage
@@ -54,7 +55,8 @@ def data_import(options: argparse.Namespace) -> int:
     """Import recordings: DynaMo's release, Diffusion Policy zarr, LeRobot v3, RLDS, HDF5, or a folder of videos and arrays.
 
     They are streamed into the store, checked and checksummed; run it again and it goes on after the last episode. What the
-    source does not say of its rate and of its actions can be said here; nothing is guessed.
+    source does not say of its rate and of its actions can be said here; nothing is guessed. Where it was recorded in a
+    simulator that is known here, its actions are sent again and the distance from its states is printed.
     """
     store = Store(options.home).prepare()
     name = options.name or options.source.resolve().name.split(".")[0]
@@ -70,8 +72,12 @@ def data_import(options: argparse.Namespace) -> int:
             episodes=options.episodes,
             stated=stated,
         )
-    summary = store.manifest(recordings.KIND, name)["summary"]
-    print(f"{summary['episodes']} episodes, {summary['frames']} frames\n{folder}")
+        manifest = store.manifest(recordings.KIND, name)
+        env = manifest["request"]["description"]["env"]
+        replayed = replay(env, open_demos(folder), task) if env else None
+    print(f"{manifest['summary']['episodes']} episodes, {manifest['summary']['frames']} frames\n{folder}")
+    if replayed:
+        print(replayed)
     return 0
 
 

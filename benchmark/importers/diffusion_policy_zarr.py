@@ -13,8 +13,8 @@ from benchmark.errors import BenchmarkError
 from benchmark.importers.files import require_packages
 from benchmark.importers.source import Actions, Description, Source, as_bytes, make_episode
 
-# What the files do not say and their authors' code does: rate and meaning of the actions.
-KNOWN = {"pusht_cchi_v7_replay.zarr": (10.0, Actions("absolute", "none", "pixels of a 512 x 512 table"))}
+# What the files do not say and their authors' code does: rate, meaning of the actions, simulator.
+KNOWN = {"pusht_cchi_v7_replay.zarr": (10.0, Actions("absolute", "none", "pixels of a 512 x 512 table"), "pusht")}
 
 
 class DiffusionPolicyZarr(Source):
@@ -54,9 +54,9 @@ class DiffusionPolicyZarr(Source):
         return _root(path) is not None
 
     def describe(self) -> Description:
-        hz, actions = KNOWN.get(self.path.name, (None, Actions()))
+        hz, actions, env = KNOWN.get(self.path.name, (None, Actions(), None))
         notes = (f"not taken: {', '.join(self._unused)}",) if self._unused else ()
-        return Description(tuple(self._pictures), len(self._ends), hz, actions, notes)
+        return Description(tuple(self._pictures), len(self._ends), hz, actions, notes, env)
 
     def files(self) -> list[Path]:
         arrays = [self._actions, self._ends_array, *self._pictures.values(), *self._proprio, *self._states]

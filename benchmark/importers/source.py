@@ -40,6 +40,7 @@ class Description:
     hz: float | None = None
     actions: Actions = Actions()
     notes: tuple[str, ...] = ()  # what a reader should know: which part was taken, what was left out
+    env: str | None = None  # the simulator it was recorded in, if that is one of ours and can replay it
 
 
 class Source(ABC):

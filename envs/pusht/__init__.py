@@ -121,6 +121,16 @@ class PushT(Environment):
 
         return Planner(self._table, numpy_rng("pusht planner", seed))
 
+    def replay(self, states: np.ndarray, actions: np.ndarray) -> dict[str, float]:
+        from envs.pusht.human import replay
+
+        track = replay(self._table, states, actions)
+        errors = {
+            "agent error, pixels of 512": track.agent_errors.max(),
+            "block error, pixels of 512": track.block_errors.max(),
+        }
+        return {name: float(error) for name, error in errors.items()} | summarise(track.coverages)
+
     def describe(self) -> dict[str, str]:
         return {name: version(name) for name in ("gym-pusht", "pymunk", "pygame")} | {"renderer": "pygame, software"}
 

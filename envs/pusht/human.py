@@ -8,6 +8,7 @@ move the agent along the recorded states (the simulator moves the same, and no a
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -52,7 +53,13 @@ class Recordings:
         stop = int(self.ends[number])
         start = int(self.ends[number - 1]) if number else 0
         states, actions = self.states[start:stop], self.actions[start:stop]
-        coverages, block_error = self._replay(start, stop, table)
+        track = replay(table, states, actions)
+        if (strayed := track.agent_errors > AGENT_TOLERANCE).any():
+            row = int(strayed.argmax())
+            raise BenchmarkError(
+                f"{self.folder}: the recorded actions lead the agent {track.agent_errors[row]:.1f} pixels off its state in row "
+                f"{start + row}"
+            )
         frames, observed, differences = [], [], []
         for state, recorded in zip(states, self._pictures.read(start, stop), strict=True):
             table.put(state[:2], state[2:])
@@ -70,26 +77,32 @@ class Recordings:
             "source": "human",
             "recording": number,
             "steps": len(actions),
-            "score": summarise(coverages),
-            "replay_block_error": block_error,
+            "score": summarise(track.coverages),
+            "replay_block_error": float(track.block_errors.max()),
         }
         return Episode(np.stack(frames)[:, None], actions, observed_states, observed_states[:, :2], info)
 
-    def _replay(self, start: int, stop: int, table: Table) -> tuple[list[float], float]:
-        """The coverage at the start and after every recorded action, and how far the block strayed from its recorded track."""
-        table.reset(0)
-        table.put(self.states[start, :2], self.states[start, 2:])
-        coverages, strayed = [table.coverage()], 0.0
-        for row in range(start, stop):
-            error = float(np.linalg.norm(table.agent - self.states[row, :2]))
-            if error > AGENT_TOLERANCE:
-                raise BenchmarkError(
-                    f"{self.folder}: the recorded actions lead the agent {error:.1f} pixels off its state in row {row}"
-                )
-            strayed = max(strayed, float(np.linalg.norm(table.block[:2] - self.states[row, 2:4])))
-            table.drive(self.actions[row])
-            coverages.append(table.coverage())
-        return coverages, strayed
+
+@dataclass(frozen=True)
+class Track:
+    """Recorded actions sent again: the coverage at the start and after each, and the distance from each recorded state."""
+
+    coverages: list[float]
+    agent_errors: np.ndarray
+    block_errors: np.ndarray
+
+
+def replay(table: Table, states: np.ndarray, actions: np.ndarray) -> Track:
+    """From the first recorded state on. A row of states is the agent's place, the block's place and its angle."""
+    table.reset(0)
+    table.put(states[0, :2], states[0, 2:])
+    coverages, agent, block = [table.coverage()], [], []
+    for state, action in zip(states, actions, strict=True):
+        agent.append(np.linalg.norm(table.agent - state[:2]))
+        block.append(np.linalg.norm(table.block[:2] - state[2:4]))
+        table.drive(action)
+        coverages.append(table.coverage())
+    return Track(coverages, np.array(agent), np.array(block))
 
 
 def demonstrations(folder: Path, side: int) -> Iterator[Episode]:

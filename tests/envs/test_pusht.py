@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from benchmark import conformance, registry
+from benchmark.cli import main
 from benchmark.data.episodes import check_episode
 from benchmark.errors import BenchmarkError, Missing
 from envs.pusht import RECORDINGS, RECORDINGS_VARIABLE, PushT, PushTConfig
@@ -228,6 +229,31 @@ def test_import_gives_the_recorded_actions_and_states(recorded, arrays):
     states = np.concatenate([e.states for e in episodes])
     assert np.array_equal(states[:, :4], arrays["data/state"][:, :4])
     assert np.allclose(np.arctan2(states[:, 5], states[:, 4]), np.angle(np.exp(1j * arrays["data/state"][:, 4])), atol=1e-5)
+
+
+def test_data_import_replays_the_recordings_and_prints_how_far_they_stray(recorded, arrays, tmp_path, capsys):
+    recorded()
+    home, name = str(tmp_path / "runs"), "pushed"
+    assert main(["data", "import", str(tmp_path), "--format", "auto", "--name", name, "--home", home, "--quiet"]) == 0
+    printed = capsys.readouterr().out.splitlines()
+    assert printed[0] == "2 episodes, 55 frames"
+    said = {line[:28].strip(): [float(number) for number in line[28:].split()] for line in printed[3:]}
+    assert max(said["agent error, pixels of 512"]) < 0.001
+    assert max(said["block error, pixels of 512"]) < 0.1
+    table, final = Table(), []
+    for start, stop in ((0, LENGTHS[0]), (LENGTHS[0], sum(LENGTHS))):
+        table.reset(0)
+        table.put(arrays["data/state"][start, :2], arrays["data/state"][start, 2:])
+        for action in arrays["data/action"][start:stop]:
+            table.drive(action)
+        final.append(table.coverage())
+    assert said["final_coverage"] == pytest.approx([np.mean(final), np.max(final)], rel=0.01)
+
+
+def test_replaying_actions_that_belong_to_other_states_shows(arrays, env):
+    states, actions = arrays["data/state"][:30], arrays["data/action"][:30]
+    assert env.replay(states, actions)["agent error, pixels of 512"] < 0.001
+    assert env.replay(states, np.roll(actions, 1, axis=0))["agent error, pixels of 512"] > 5
 
 
 def test_import_finds_the_data_set_in_its_parent_folder(recorded, tmp_path):
