@@ -125,11 +125,9 @@ class PushT(Environment):
         from envs.pusht.human import replay
 
         track = replay(self._table, states, actions)
-        errors = {
-            "agent error, pixels of 512": track.agent_errors.max(),
-            "block error, pixels of 512": track.block_errors.max(),
-        }
-        return {name: float(error) for name, error in errors.items()} | summarise(track.coverages)
+        errors = {"agent": track.agent_errors, "block": track.block_errors}
+        strayed = {f"{name} error, pixels of {TABLE}": float(values.max()) for name, values in errors.items()}
+        return strayed | summarise(track.coverages)
 
     def describe(self) -> dict[str, str]:
         return {name: version(name) for name in ("gym-pusht", "pymunk", "pygame")} | {"renderer": "pygame, software"}
