@@ -13,7 +13,10 @@ import re
 import sys
 from pathlib import Path
 
+import pandas as pd
+
 from benchmark.report.export import load
+from benchmark.report.ledgers import experts
 from benchmark.report.render import render
 from benchmark.report.tables import build
 
@@ -36,6 +39,8 @@ def generated() -> dict[Path, str]:
     for folder in sorted(p.parent for p in MEASURED.glob("*/records.csv")):
         for name in tables(folder):
             files[folder / f"{name}.md"] = _table(name, folder) + "\n"
+    episodes = pd.concat([pd.read_csv(path) for path in sorted((MEASURED / "experts").glob("*.csv"))])
+    files[MEASURED / "experts" / "experts.md"] = render(experts(episodes), "md") + "\n"
     readme = ROOT / "README.md"
     files[readme] = MARKED.sub(lambda m: f"{m[1]}\n{_table(m[2], MEASURED / m[3])}\n\n{m[4]}", readme.read_text())
     return files

@@ -1,4 +1,4 @@
-"""The tables beside the scores: cost and health of each row, single tasks, comparison, power, real trials, settings."""
+"""The tables beside the scores: cost and health of each row, single tasks, comparison, power, real trials, experts, settings."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from benchmark.errors import BenchmarkError, UnknownName
 from benchmark.report import statistics
 from benchmark.report.frames import Frames, Key, Options, Place
 from benchmark.report.power import POWER, detectable, episodes_needed
+from benchmark.report.published import ENVS
 from benchmark.report.table import DASH, Cell, Column, Kind, Row, Table, shown
 
 SEEDS = (1, 2, 3, 5, 10)
@@ -226,6 +227,27 @@ def real(trials: pd.DataFrame, options: Options | None = None) -> Table:
         "this mix of tasks."
     )
     return Table("real", caption, "Task", tuple(Column(m, m) for m in methods), tuple(rows))
+
+
+def experts(episodes: pd.DataFrame) -> Table:
+    """What the scripted demonstrators reach: per environment, and per task where an episode asks for one.
+
+    `episodes` has the columns env, metric, target, task, steps and score, one line per seed.
+    """
+
+    def row(label: str, part: pd.DataFrame, kind: Kind) -> Row:
+        reached = _rate((part.score >= part.target).sum(), len(part), Options().level)
+        scores = f"{part.score.mean():.2f} / {part.score.min():.2f}"
+        return Row(label, (reached, Cell(scores, part.score.mean()), Cell(f"{part.steps.mean():.0f}", part.steps.mean())), kind)
+
+    rows = []
+    for env, part in episodes.groupby("env"):
+        target = f"{part.metric.iloc[0]} at least {part.target.iloc[0]:g}"
+        rows.append(row(f"{ENVS.get(str(env), env)}: {target}", part, "total"))
+        rows += [row(str(task).replace("_", " "), of_task, "row") for task, of_task in part.groupby("task")]
+    columns = (Column("reached", "Seeds that reach it"), Column("score", "Mean / lowest score"), Column("steps", "Mean steps"))
+    caption = "Scripted demonstrators, with their own noise, on seeds used nowhere else; 95 % Wilson intervals."
+    return Table("experts", caption, "Environment", columns, tuple(rows))
 
 
 def _rate(successes: float, trials: float, level: float) -> Cell:

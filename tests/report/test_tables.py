@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from benchmark.errors import BenchmarkError, UnknownName
-from benchmark.report import ledgers, published
+from benchmark.report import ledgers, published, statistics
 from benchmark.report.frames import Frames, Key, Options, Place
 from benchmark.report.render import render
 from benchmark.report.tables import TABLES, build
@@ -308,3 +308,16 @@ def test_frames_read_back_from_csv_give_the_same_table(tmp_path):
         [cell.value for cell in build("main", *again, **QUICK).column("kitchen/mlp").values() if cell.value]
     ).all()
     assert len(MEANS) == 5
+
+
+def test_experts_are_counted_per_environment_and_per_task():
+    push = {"env": "pusht", "metric": "final_coverage", "target": 0.95, "task": None, "steps": 100}
+    rows = [{**push, "score": score} for score in (0.96, 0.97, 0.4, 0.95)]
+    goal = {"env": "libero_goal", "metric": "success", "target": 0.95, "steps": 50}
+    rows += [{**goal, "task": task, "score": score} for task, score in (("turn_on", 1.0), ("turn_on", 0.0), ("put_it", 1.0))]
+    table = ledgers.experts(pd.DataFrame(rows))
+    reached = {label.split(":")[0]: (cell.text.split(" ")[0], cell.low) for label, cell in table.column("reached").items()}
+    assert list(reached) == ["LIBERO Goal", "put it", "turn on", "Push-T"]
+    assert [text for text, _ in reached.values()] == ["2/3", "1/1", "1/2", "3/4"]
+    assert reached["Push-T"][1] == pytest.approx(statistics.wilson(3, 4).low)
+    assert table.column("score")["put it"].text == "1.00 / 1.00"
