@@ -16,7 +16,7 @@ from benchmark.errors import BenchmarkError, UnknownName
 from benchmark.report import statistics
 from benchmark.report.frames import Frames, Key, Options, Place
 from benchmark.report.ledgers import task_columns
-from benchmark.report.matches import Matches
+from benchmark.report.pictures import Pictures
 
 # Okabe and Ito's colours, told apart with any colour vision; markers and dashes carry on where they run out
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
@@ -190,14 +190,14 @@ def spectrum(spectra: pd.DataFrame, env: str | None = None) -> Figure:
     return figure
 
 
-def neighbours(matches: Matches) -> Figure:
-    """Held-out frames, and below each the training frame that a row finds most similar."""
-    pictures = {"held-out frame": matches.queries, **matches.answers}
+def contact_sheet(pictures: Pictures) -> Figure:
+    """Held-out frames, and below each what a row of the table makes of it."""
+    rows = {"held-out frame": pictures.queries, **pictures.answers}
     with mpl.rc_context(STYLE):
-        figure = Figure(figsize=(7.2, 0.4 + 1.15 * len(pictures)), layout="constrained")
+        figure = Figure(figsize=(7.2, 0.4 + 1.15 * len(rows)), layout="constrained")
         FigureCanvasAgg(figure)
-        grid = figure.subplots(len(pictures), len(matches.queries), squeeze=False)
-    for line, (label, frames) in zip(grid, pictures.items(), strict=True):
+        grid = figure.subplots(len(rows), len(pictures.queries), squeeze=False)
+    for line, (label, frames) in zip(grid, rows.items(), strict=True):
         for axes, frame in zip(line, frames, strict=True):
             axes.imshow(frame, interpolation="nearest")
             axes.set(xticks=[], yticks=[])

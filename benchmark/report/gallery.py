@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from benchmark.errors import BenchmarkError
 from benchmark.report import figures
 from benchmark.report.frames import Frames, Options
-from benchmark.report.matches import Matches
+from benchmark.report.pictures import TITLES, Pictures
 from benchmark.report.results import Results
 from benchmark.store import write_bytes
 
@@ -77,9 +77,9 @@ def _wanted(results: Results) -> Iterator[Callable[[], Drawing]]:
         yield partial(_draw, "curves", env, "", "Pretraining loss", curves)
         spectrum = partial(figures.spectrum, results.spectra[results.spectra.env == env])
         yield partial(_draw, "spectrum", env, "", "Spectrum of the features", spectrum)
-    for matches in results.matches:
-        title = "The training frame that each encoder finds most similar to a held-out one"
-        yield partial(_draw, "neighbours", matches.env, "", title, partial(figures.neighbours, matches), _in_words(matches))
+    for shown in results.pictures:
+        sheet = partial(figures.contact_sheet, shown)
+        yield partial(_draw, shown.name, shown.env, "", TITLES[shown.name], sheet, _in_words(shown))
 
 
 def _draw(name: str, env: str, policy: str, title: str, make: Callable[[], Figure], words: str = "") -> Drawing:
@@ -93,8 +93,6 @@ def _axes_in_words(figure: Figure) -> str:
     return f"{title}. Across: {axes.get_xlabel() or 'tasks'}; up: {axes.get_ylabel() or 'rows'}."
 
 
-def _in_words(matches: Matches) -> str:
-    rows = ", ".join(matches.answers)
-    return (
-        f"{matches.env}: {len(matches.queries)} held-out frames, and below each the training frame that {rows} finds nearest."
-    )
+def _in_words(shown: Pictures) -> str:
+    title = TITLES[shown.name]
+    return f"{shown.env}, {len(shown.queries)} held-out frames. {title}. From top to bottom: {', '.join(shown.answers)}."

@@ -1,4 +1,4 @@
-"""The tables beside the scores: cost and health of each row, single tasks, comparison, power, real trials, experts, settings."""
+"""The tables beside the scores: cost and health of rows, single tasks, comparison, power, real trials, experts, settings."""
 
 from __future__ import annotations
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import torch
 from safetensors.torch import save_file
 
 from benchmark import registry
-from benchmark.contracts import Method, MethodConfig
+from benchmark.contracts import DataSpec, Method, MethodConfig
 from benchmark.data.episodes import open_demos
 from benchmark.data.windows import WindowSampler
 from benchmark.seeds import seed
@@ -79,13 +80,18 @@ def steps_of(budget: dict[str, Any], sampler: WindowSampler, config: MethodConfi
 
 
 def load_encoder(context: Context) -> Any:
-    """The encoder that a `pretrain` artifact holds, in evaluation mode and frozen."""
+    """The encoder that a stage builds on."""
+    params, spec = context.manifests["pretrain"]["params"], open_demos(context.inputs["demos"]).spec
+    return open_encoder(context.inputs["pretrain"], params, spec)
+
+
+def open_encoder(folder: Path, params: dict[str, Any], spec: DataSpec) -> Any:
+    """What a `pretrain` artifact of these parameters holds, in evaluation mode and frozen."""
     from safetensors.torch import load_file
 
-    params = context.manifests["pretrain"]["params"]
     cls = registry.methods().get(params["method"])
-    encoder = cls.build_encoder(cls.Config(**params["config"]), open_demos(context.inputs["demos"]).spec)
-    encoder.load_state_dict(load_file(context.inputs["pretrain"] / "encoder.safetensors"))
+    encoder = cls.build_encoder(cls.Config(**params["config"]), spec)
+    encoder.load_state_dict(load_file(folder / "encoder.safetensors"))
     return encoder.eval().requires_grad_(False)
 
 

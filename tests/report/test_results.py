@@ -19,6 +19,7 @@ from benchmark.report.collect import IDENTITY
 from benchmark.report.export import export, load
 from benchmark.report.films import films
 from benchmark.report.frames import Key, Place
+from benchmark.report.pictures import Pictures
 from benchmark.report.reproduce import command
 from benchmark.report.results import POINTS, Results, gather
 from benchmark.store import Store
@@ -57,8 +58,23 @@ def test_everything_behind_a_number_is_gathered(home: Path, found: Results) -> N
     assert len(found.provenance["provenance"]) == 1
 
 
+def pictures_of(found: Results, name: str) -> Pictures:
+    (one,) = [pictures for pictures in found.pictures if pictures.name == name]
+    return one
+
+
+def test_every_encoder_that_sees_gets_its_maps(found: Results) -> None:
+    queries = pictures_of(found, "neighbours").queries
+    for name in ("saliency", "maps"):
+        shown = pictures_of(found, name)
+        assert set(shown.answers) == {"random", "byol"}, "state has no pictures to look at"
+        assert np.array_equal(shown.queries, queries)
+        assert all(len(frames) == len(queries) and frames.dtype == np.uint8 for frames in shown.answers.values())
+        assert all(frames.std() > 10 for frames in shown.answers.values()), "there is something to see"
+
+
 def test_matches_are_training_frames(home: Path, found: Results) -> None:
-    (matches,) = found.matches
+    matches = pictures_of(found, "neighbours")
     store, stages = Store(home), found.provenance["cells"][0]["stages"]
     demos = open_demos(store.folder("demos", stages["demos"]))
     train, held_out = demos.split(store.manifest("probe", stages["probe"])["params"]["split"]["held_out"])
@@ -72,7 +88,7 @@ def test_matches_are_training_frames(home: Path, found: Results) -> None:
 def test_the_nearest_training_frame_is_found(home: Path, found: Results) -> None:
     """The features of `state` are the state: what is nearest can be said without them."""
     demos = open_demos(Store(home).folder("demos", found.provenance["cells"][0]["stages"]["demos"]))
-    (matches,) = found.matches
+    matches = pictures_of(found, "neighbours")
     train, held_out = (demos.steps_of(episodes) for episodes in demos.split(0.1))
     spread = demos.states[train].std(0)
     for query, answer in zip(matches.queries, matches.answers["state"], strict=True):
