@@ -5,12 +5,13 @@ from __future__ import annotations
 import contextlib
 import importlib.util
 import io
+from dataclasses import dataclass
 from importlib import metadata
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from benchmark.contracts import EnvConfig, Environment, EnvSpec, Expert
+from benchmark.contracts import EnvConfig, Environment, EnvSpec, Expert, require
 from benchmark.mujoco_render import gl_missing
 from benchmark.seeds import numpy_rng
 
@@ -34,6 +35,15 @@ STATE_NAMES = (
 )
 
 
+@dataclass
+class KitchenConfig(EnvConfig):
+    orders: int = 0  # how many different sequences of tasks are demonstrated; 0: as they come, hardly one twice
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        require(self.orders >= 0, f"env.kitchen.orders must be at least 0, not {self.orders}")
+
+
 class Kitchen(Environment):
     """FrankaKitchen-v1 of gymnasium-robotics: nine joint velocities at 12.5 Hz, 280 steps, seven tasks in any order.
 
@@ -43,6 +53,7 @@ class Kitchen(Environment):
     """
 
     name = "kitchen"
+    Config = KitchenConfig
     presets = {
         "smoke": {"resolution": 64, "episodes": 3},
         "quick": {"resolution": 96, "episodes": 128},
@@ -51,7 +62,7 @@ class Kitchen(Environment):
     }
     source = "DynaMo section 4.1 and Table 1; Gupta et al. 2019, Relay Policy Learning; gymnasium-robotics"
 
-    def __init__(self, config: EnvConfig):
+    def __init__(self, config: KitchenConfig):
         super().__init__(config)
         with contextlib.redirect_stderr(io.StringIO()):  # on import it prints a notice about another of its environments
             from gymnasium_robotics.envs.franka_kitchen.kitchen_env import KitchenEnv
@@ -62,7 +73,7 @@ class Kitchen(Environment):
         self._renderer: Renderer | None = None
 
     @classmethod
-    def spec(cls, config: EnvConfig) -> EnvSpec:
+    def spec(cls, config: KitchenConfig) -> EnvSpec:
         return EnvSpec(
             views=("front",),
             action_low=(-1.0,) * 9,
@@ -78,7 +89,7 @@ class Kitchen(Environment):
         )
 
     @classmethod
-    def missing(cls, config: EnvConfig) -> str | None:
+    def missing(cls, config: KitchenConfig) -> str | None:
         absent = [name for name in ("mujoco", "gymnasium", "gymnasium_robotics") if importlib.util.find_spec(name) is None]
         if absent:
             packages = "'gymnasium-robotics>=1.4.2,<1.5' 'mujoco>=3.3,<3.12'"
@@ -126,7 +137,8 @@ class Kitchen(Environment):
 
         rng = numpy_rng("kitchen expert", seed)
         arm = Arm(self._simulator.model, self._simulator.data, self._simulator.robot_env.dt)
-        return KitchenExpert(arm, four_of(TASKS, rng), lambda: self._completed, rng)
+        order = numpy_rng("kitchen order", int(rng.integers(self.config.orders))) if self.config.orders else rng
+        return KitchenExpert(arm, four_of(TASKS, order), lambda: self._completed, rng)
 
     def describe(self) -> dict[str, str]:
         packages = {name: metadata.version(name) for name in ("mujoco", "gymnasium-robotics")}

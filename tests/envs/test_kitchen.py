@@ -8,11 +8,10 @@ import numpy as np
 import pytest
 
 from benchmark import conformance, mujoco_render, registry
-from benchmark.contracts import EnvConfig
-from benchmark.errors import Missing
+from benchmark.errors import BenchmarkError, Missing
 from benchmark.seeds import numpy_rng
 from envs import kitchen
-from envs.kitchen import Kitchen
+from envs.kitchen import Kitchen, KitchenConfig
 
 pytest.importorskip("gymnasium_robotics", reason="python -m pip install -e .")
 
@@ -37,7 +36,7 @@ GOALS = {  # where the joints of gymnasium-robotics' OBS_ELEMENT_GOALS are in qp
 
 @pytest.fixture(scope="module")
 def env():
-    env = Kitchen(EnvConfig(resolution=64))
+    env = Kitchen(KitchenConfig(resolution=64))
     yield env
     env.close()
 
@@ -96,7 +95,7 @@ def test_the_seed_decides_the_episode_bit_by_bit_whatever_came_before(env):
     first = wiggle(env, LARGE_SEED)
     other = wiggle(env, 1, steps=40)
     again = wiggle(env, LARGE_SEED)
-    fresh = Kitchen(EnvConfig(resolution=64))
+    fresh = Kitchen(KitchenConfig(resolution=64))
     elsewhere = wiggle(fresh, LARGE_SEED)
     fresh.close()
     for run in (again, elsewhere):
@@ -171,7 +170,7 @@ def test_a_task_counts_within_the_published_distance(env, angle, counts):
 
 
 def test_says_how_to_get_missing_packages(monkeypatch):
-    config = EnvConfig()
+    config = KitchenConfig()
     find = importlib.util.find_spec
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == "gymnasium_robotics" else find(name))
     assert "not installed: gymnasium_robotics" in Kitchen.missing(config)
@@ -196,7 +195,7 @@ def test_says_how_to_get_a_gl_library(monkeypatch):
         mujoco_render.gl_backend()
     monkeypatch.delenv("MUJOCO_GL")
     monkeypatch.setattr(mujoco_render, "_works", lambda name: False)
-    assert "libegl1 libgl1-mesa-dri or: apt-get install libosmesa6" in Kitchen.missing(EnvConfig())
+    assert "libegl1 libgl1-mesa-dri or: apt-get install libosmesa6" in Kitchen.missing(KitchenConfig())
 
 
 # ------------------------------------------------------------------------------------------------------------ pictures
@@ -218,7 +217,7 @@ def test_pictures_show_the_scene(env):
 
 
 def test_simulators_of_one_process_do_not_spoil_each_others_pictures(env):
-    other, larger = Kitchen(EnvConfig(resolution=64)), Kitchen(EnvConfig(resolution=96))
+    other, larger = Kitchen(KitchenConfig(resolution=64)), Kitchen(KitchenConfig(resolution=96))
     for each in (env, other, larger):
         each.reset(0)
     alone = env.render()
@@ -312,6 +311,20 @@ def test_experts_differ_from_seed_to_seed(env):
     actions = np.stack([expert.act() for expert in experts])
     assert len({tuple(expert.info["tasks"]) for expert in experts}) > 2
     assert len(np.unique(actions, axis=0)) == 4
+
+
+def test_demonstrations_can_be_of_a_few_orders_only():
+    with pytest.raises(BenchmarkError, match="orders must be at least 0"):
+        KitchenConfig(orders=-1)
+    env = Kitchen(KitchenConfig(resolution=64, orders=2))
+    try:
+        env.reset(0)
+        experts = [env.expert(seed) for seed in range(12)]
+        actions = np.stack([expert.act() for expert in experts])
+    finally:
+        env.close()
+    assert len({tuple(expert.info["tasks"]) for expert in experts}) == 2
+    assert len(np.unique(actions, axis=0)) == 12, "each keeps its own pace and its own trembling"
 
 
 def test_orders_are_all_that_can_be_carried_out():
