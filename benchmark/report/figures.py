@@ -22,7 +22,6 @@ from benchmark.report.pictures import Pictures
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<", ">", "p", "h")
 DASHES = ("-", "--", ":", "-.")
-HATCHES = ("", "///", "...", "xxx")
 GREY = "#666666"
 STYLE: Any = {
     "font.family": "DejaVu Sans",  # comes with matplotlib: the same text on every machine
@@ -73,7 +72,7 @@ def scores(records: pd.DataFrame, cells: pd.DataFrame, options: Options | None =
     if np.isfinite(high - low):
         axes.set_xlim(low, high)
     axes.set_xlabel(f"score, {100 * frames.options.level:g} % interval")
-    axes.set_title(f"{frames.title(place.env)}, {place.policy}", fontsize=9, loc="left")
+    _title(figure, f"{frames.title(place.env)}, {place.policy}")
     axes.grid(axis="y", visible=False)
     return figure
 
@@ -94,7 +93,7 @@ def probe_scatter(
             points.append((key, float(value), frames.interval(place, key)))
     if not points:
         raise BenchmarkError(f"no row in {place.env} with policy {place.policy} has both a score and {PROBES[probe]}")
-    figure, axes = _figure(5.2, 3.6)
+    figure, axes = _figure(5.2, 3.6, entries=len(points))
     for index, (key, value, score) in enumerate(points):
         error = [[score.estimate - score.low], [score.high - score.estimate]]
         colour, marker = _colour(frames, key, index), MARKERS[index % len(MARKERS)]
@@ -113,11 +112,7 @@ def probe_scatter(
     compared = [(value, score.estimate) for key, value, score in points if frames.kind(key) != "ceiling"]
     r = statistics.rank_correlation([x for x, _ in compared], [y for _, y in compared], frames.options.level)
     rho = f"{r.estimate:.2f} [{r.low:.2f}, {r.high:.2f}]" if np.isfinite(r.estimate) else "undefined"
-    axes.set_title(
-        f"{frames.title(place.env)}, {place.policy}\nSpearman {rho} over {len(compared)} rows, ceiling left out",
-        fontsize=9,
-        loc="left",
-    )
+    _title(figure, f"{frames.title(place.env)}, {place.policy}\nSpearman {rho} over {len(compared)} rows, ceiling left out")
     axes.set_xlabel(PROBES[probe])
     axes.set_ylabel(f"score, {100 * frames.options.level:g} % interval")
     _legend(axes)
@@ -125,55 +120,57 @@ def probe_scatter(
 
 
 def task_bars(records: pd.DataFrame, cells: pd.DataFrame, options: Options | None = None) -> Figure:
-    """Success rate of each task, a group of bars per task, with Wilson intervals."""
+    """Success rate of each task, a panel per task and a bar per row, with Wilson intervals."""
     frames = Frames(records, cells, options or Options())
     place = Place(frames.env, frames.policy)
     columns = task_columns(records, place.env)
     keys = [key for key in frames.keys if frames.groups(place, key)]
     if not columns or not keys:
         raise BenchmarkError(f"{place.env} has no results with single tasks to draw")
-    figure, axes = _figure(max(5.2, 0.9 + 0.16 * len(columns) * (len(keys) + 1.5)), 3.2)
-    width = 0.84 / len(keys)
-    for index, key in enumerate(keys):
+    figure, panels = _panels(1, len(columns), 1.0 + 1.1 * len(columns), 0.9 + 0.19 * len(keys), sharey=True)
+    for axes, column in zip(panels, columns, strict=True):
         rates = [
-            statistics.interval(frames.groups(place, key, c), frames.rng(c), bounds=(0, 1), level=frames.options.level)
-            for c in columns
+            statistics.interval(
+                frames.groups(place, key, column), frames.rng(column), bounds=(0, 1), level=frames.options.level
+            )
+            for key in keys
         ]
-        heights = np.array([rate.estimate for rate in rates])
-        error = np.array([[rate.estimate - rate.low for rate in rates], [rate.high - rate.estimate for rate in rates]])
-        at = np.arange(len(columns)) + (index - (len(keys) - 1) / 2) * width
-        axes.bar(
-            at,
-            heights,
-            width * 0.92,
-            yerr=error,
-            color=_colour(frames, key, index),
-            hatch=HATCHES[index // len(COLOURS) % len(HATCHES)],
-            edgecolor="white",
-            linewidth=0,
-            error_kw={"elinewidth": 0.8, "capsize": 1.5},
-            label=str(key),
-        )
-    names = [c.removeprefix("metric/task/").replace("_", " ") for c in columns]
-    axes.set_xticks(range(len(columns)), names, rotation=20, ha="right")
-    axes.set_ylim(0, 1)
-    axes.set_ylabel(f"success rate, {100 * frames.options.level:g} % interval")
-    axes.set_title(f"{frames.title(place.env)}, {place.policy}", fontsize=9, loc="left")
-    axes.grid(axis="x", visible=False)
-    _legend(axes)
+        lengths = [rate.estimate for rate in rates]
+        error = [[rate.estimate - rate.low for rate in rates], [rate.high - rate.estimate for rate in rates]]
+        colours = [_colour(frames, key, 0) for key in keys]
+        axes.barh(range(len(keys)), lengths, xerr=error, color=colours, error_kw={"elinewidth": 0.8, "capsize": 1.5})
+        axes.set_title(column.removeprefix("metric/task/").replace("_", " "), fontsize=8)
+        axes.set_xlim(0, 1)
+        axes.grid(axis="y", visible=False)
+    panels[0].set_yticks(range(len(keys)), [str(key) for key in keys])
+    panels[0].invert_yaxis()
+    figure.supxlabel(f"success rate, {100 * frames.options.level:g} % interval", fontsize=9)
+    _title(figure, f"{frames.title(place.env)}, {place.policy}")
     return figure
 
 
 def learning_curves(curves: pd.DataFrame, name: str = "loss", env: str | None = None) -> Figure:
-    """A named series over steps: a thin line per seed, a thick one for their mean.
+    """A named series over steps, a panel with a scale of its own per row: losses of different methods have nothing in common.
 
-    `curves` has the columns env, method, variant, seed, step, name, value.
+    A thin line per seed, a thick one for their mean. `curves` has the columns env, method, variant, seed, step, name, value.
     """
     env = env or _first(curves, "env", "curve")
     chosen = curves[(curves.env == env) & (curves.name == name)]
     if chosen.empty:
         raise UnknownName("curve", name, set(curves[curves.env == env].name))
-    return _lines(chosen, "step", f"{env}: {name}, pretraining", "step", name)
+    rows = list(chosen.groupby(["method", "variant"], sort=False))
+    across = min(4, len(rows))
+    down = -(-len(rows) // across)
+    figure, panels = _panels(down, across, 1.8 * across + 0.4, 1.4 * down + 0.5)
+    for axes, ((method, variant), of_row) in zip(panels, rows, strict=False):
+        _line(axes, of_row, "step", COLOURS[0])
+        axes.set_title(str(Key(str(method), str(variant))), fontsize=8)
+    for axes in panels[len(rows) :]:
+        axes.set_visible(False)
+    figure.supxlabel("step", fontsize=9)
+    figure.supylabel(name, fontsize=9)
+    _title(figure, f"{env}: {name}, pretraining")
+    return figure
 
 
 def spectrum(spectra: pd.DataFrame, env: str | None = None) -> Figure:
@@ -184,20 +181,24 @@ def spectrum(spectra: pd.DataFrame, env: str | None = None) -> Figure:
     env = env or _first(spectra, "env", "spectrum")
     chosen = spectra[spectra.env == env].copy()
     chosen["value"] /= chosen.groupby(["method", "variant", "seed"]).value.transform("sum")
-    figure = _lines(chosen, "index", f"{env}: feature spectrum", "component", "share of variance")
-    figure.axes[0].set_xscale("log")
-    figure.axes[0].set_yscale("log")
+    rows = list(chosen.groupby(["method", "variant"], sort=False))
+    figure, axes = _figure(5.2, 3.4, entries=len(rows))
+    for index, ((method, variant), of_row) in enumerate(rows):
+        dash = DASHES[index // len(COLOURS) % len(DASHES)]
+        _line(axes, of_row, "index", COLOURS[index % len(COLOURS)], dash, str(Key(str(method), str(variant))))
+    axes.set(xscale="log", yscale="log", ylim=(max(chosen.value.min(), 1e-6), 1), xlabel="component", ylabel="share of variance")
+    _title(figure, f"{env}: feature spectrum")
+    _legend(axes)
     return figure
 
 
 def contact_sheet(pictures: Pictures) -> Figure:
     """Held-out frames, and below each what a row of the table makes of it."""
     rows = {"held-out frame": pictures.queries, **pictures.answers}
-    with mpl.rc_context(STYLE):
-        figure = Figure(figsize=(7.2, 0.4 + 1.15 * len(rows)), layout="constrained")
-        FigureCanvasAgg(figure)
-        grid = figure.subplots(len(rows), len(pictures.queries), squeeze=False)
-    for line, (label, frames) in zip(grid, rows.items(), strict=True):
+    across = len(pictures.queries)
+    figure, panels = _panels(len(rows), across, 7.2, 0.4 + 1.15 * len(rows))
+    for number, (label, frames) in enumerate(rows.items()):
+        line = panels[number * across :][:across]
         for axes, frame in zip(line, frames, strict=True):
             axes.imshow(frame, interpolation="nearest")
             axes.set(xticks=[], yticks=[])
@@ -206,19 +207,12 @@ def contact_sheet(pictures: Pictures) -> Figure:
     return figure
 
 
-def _lines(frame: pd.DataFrame, x: str, title: str, xlabel: str, ylabel: str) -> Figure:
-    figure, axes = _figure(5.2, 3.4)
-    for index, ((method, variant), rows) in enumerate(frame.groupby(["method", "variant"], sort=False)):
-        colour, dash = COLOURS[index % len(COLOURS)], DASHES[index // len(COLOURS) % len(DASHES)]
-        for _, seed in rows.groupby("seed"):
-            axes.plot(seed[x], seed.value, color=colour, lw=0.6, alpha=0.4)
-        middle = rows.groupby(x).value.mean()
-        axes.plot(middle.index, middle, color=colour, ls=dash, lw=1.6, label=str(Key(str(method), str(variant))))
-    axes.set_title(title, fontsize=9, loc="left")
-    axes.set_xlabel(xlabel)
-    axes.set_ylabel(ylabel)
-    _legend(axes)
-    return figure
+def _line(axes: Axes, rows: pd.DataFrame, x: str, colour: str, dash: str = "-", label: str = "") -> None:
+    """A thin line per seed, a thick one for their mean."""
+    for _, seed in rows.groupby("seed"):
+        axes.plot(seed[x], seed.value, color=colour, lw=0.6, alpha=0.4)
+    middle = rows.groupby(x).value.mean()
+    axes.plot(middle.index, middle, color=colour, ls=dash, lw=1.6, label=label)
 
 
 def _first(frame: pd.DataFrame, column: str, noun: str) -> str:
@@ -227,15 +221,26 @@ def _first(frame: pd.DataFrame, column: str, noun: str) -> str:
     return str(frame[column].iloc[0])
 
 
-def _figure(width: float, height: float) -> tuple[Figure, Axes]:
+def _figure(width: float, height: float, entries: int = 0) -> tuple[Figure, Axes]:
+    """One pair of axes, high enough for a legend of so many entries."""
+    figure, (axes,) = _panels(1, 1, width, max(height, 0.8 + 0.175 * entries))
+    return figure, axes
+
+
+def _panels(down: int, across: int, width: float, height: float, sharey: bool = False) -> tuple[Figure, list[Axes]]:
     with mpl.rc_context(STYLE):
         figure = Figure(figsize=(width, height), layout="constrained")
         FigureCanvasAgg(figure)
-        return figure, figure.add_subplot()
+        return figure, list(figure.subplots(down, across, squeeze=False, sharey=sharey).flat)
 
 
 def _colour(frames: Frames, key: Key, index: int) -> str:
     return GREY if frames.kind(key) != "row" else COLOURS[index % len(COLOURS)]
+
+
+def _title(figure: Figure, text: str) -> None:
+    """Above everything, so that a legend taller than the axes does not run into it."""
+    figure.suptitle(text, x=0.01, ha="left", fontsize=9)
 
 
 def _legend(axes: Axes) -> None:

@@ -89,8 +89,9 @@ def _draw(name: str, env: str, policy: str, title: str, make: Callable[[], Figur
 
 def _axes_in_words(figure: Figure) -> str:
     axes = figure.axes[0]
-    title = axes.get_title(loc="left").replace("\n", ", ")
-    return f"{title}. Across: {axes.get_xlabel() or 'tasks'}; up: {axes.get_ylabel() or 'rows'}."
+    across, up = axes.get_xlabel() or figure.get_supxlabel(), axes.get_ylabel() or figure.get_supylabel() or "rows"
+    title = figure.get_suptitle().replace("\n", ", ")
+    return f"{title}. Across: {across}; up: {up}."
 
 
 def _in_words(shown: Pictures) -> str:

@@ -39,10 +39,10 @@ def test_scatter_has_a_point_per_row_and_the_correlation():
     cells["probe_linear"] = cells.method.map({"state": 0.9, "byol": 0.5, "dynamo": 0.6, "random": 0.4})
     figure = figures.probe_scatter(records, cells, FAST)
     assert legend(figure) == ["state", "byol", "dynamo", "dynamo:no_forward", "random"]
-    assert "Spearman" in figure.axes[0].get_title(loc="left")
-    assert "4 rows, ceiling left out" in figure.axes[0].get_title(loc="left")
+    assert "Spearman" in figure.get_suptitle()
+    assert "4 rows, ceiling left out" in figure.get_suptitle()
     same = figures.probe_scatter(records, cells.assign(probe_linear=0.5), FAST)
-    assert "Spearman undefined" in same.axes[0].get_title(loc="left")
+    assert "Spearman undefined" in same.get_suptitle()
     with pytest.raises(UnknownName):
         figures.probe_scatter(records, cells, FAST, probe="probe_cubic")
     with pytest.raises(BenchmarkError, match="has both a score"):
@@ -52,24 +52,36 @@ def test_scatter_has_a_point_per_row_and_the_correlation():
 def test_bars_are_the_rates_of_each_task():
     records, cells = make()
     figure = figures.task_bars(records, cells, FAST)
-    bars = [c for c in figure.axes[0].containers if isinstance(c, BarContainer)]
     of_state = records[records.method == "state"]
-    heights = [bar.get_height() for bar in bars[0]]
-    assert heights == pytest.approx([of_state["metric/task/kettle"].mean(), of_state["metric/task/slide cabinet"].mean()])
-    assert len(bars) == 5
+    for axes, task in zip(figure.axes, ("kettle", "slide cabinet"), strict=True):
+        (bars,) = [c for c in axes.containers if isinstance(c, BarContainer)]
+        assert axes.get_title() == task
+        assert len(bars) == 5
+        assert bars[0].get_width() == pytest.approx(of_state[f"metric/task/{task}"].mean())
+    assert next(text.get_text() for text in figure.axes[0].get_yticklabels()) == "state"
     with pytest.raises(BenchmarkError, match="no results with single tasks"):
         figures.task_bars(records.iloc[:0], cells, FAST)
 
 
-def test_curves_show_seeds_and_their_mean():
+def test_curves_show_seeds_and_their_mean_each_row_on_its_own_scale():
     figure = figures.learning_curves(curves())
-    assert legend(figure) == ["byol", "dynamo"]
-    assert len(figure.axes[0].lines) == 6
-    np.testing.assert_allclose(figure.axes[0].lines[2].get_ydata(), 1 / (1 + np.arange(5)))
+    byol, dynamo = figure.axes
+    assert [byol.get_title(), dynamo.get_title()] == ["byol", "dynamo"]
+    assert len(byol.lines) == 3
+    np.testing.assert_allclose(byol.lines[2].get_ydata(), 1 / (1 + np.arange(5)))
+    assert not byol.get_shared_y_axes().joined(byol, dynamo)
     with pytest.raises(UnknownName, match="did you mean loss"):
         figures.learning_curves(curves(), "los")
     with pytest.raises(BenchmarkError, match="no curve"):
         figures.learning_curves(curves().iloc[:0])
+
+
+def test_a_legend_of_many_rows_fits_into_the_figure():
+    many = pd.concat([spectra().assign(method=f"method_{number}") for number in range(24)])
+    figure = figures.spectrum(many)
+    figure.canvas.draw()
+    box, whole = figure.axes[0].get_legend().get_window_extent(), figure.bbox
+    assert 0 <= box.y0 < box.y1 <= whole.y1
 
 
 def test_spectrum_is_a_share_of_variance():
