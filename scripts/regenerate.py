@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Writes every generated table: results/measured/*/TABLE.md, and the README between its markers.
+"""Writes what is generated from records: results/measured/*/TABLE.md and scores-*.svg, and the README between its markers.
 
     python scripts/regenerate.py            write
     python scripts/regenerate.py --check    exit 1 if something is not what the records say
@@ -9,13 +9,17 @@ A marker in the README is `<!-- table NAME of FOLDER -->` ... `<!-- end -->`; FO
 
 from __future__ import annotations
 
+import hashlib
 import re
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pandas as pd
 
 from benchmark.report.export import load
+from benchmark.report.figures import encoded, scores
+from benchmark.report.frames import Frames, Options
 from benchmark.report.ledgers import experts
 from benchmark.report.render import render
 from benchmark.report.tables import build
@@ -25,19 +29,23 @@ MEASURED = ROOT / "results" / "measured"
 MARKED = re.compile(r"(<!-- table (\w+) of ([\w-]+) -->\n).*?(<!-- end -->)", re.S)
 
 
-def tables(folder: Path) -> list[str]:
+def folders() -> list[Path]:
+    return sorted(path.parent for path in MEASURED.glob("*/records.csv"))
+
+
+def names(folder: Path) -> list[str]:
     """The tables that make sense for a folder of records."""
     cells = load(folder).cells
-    names = ["main"] if cells.policy.nunique() == 1 else ["policies"]
-    names += ["budget", *(["tasks"] if "kitchen" in set(cells.env) else [])]
-    return names + (["ablations"] if cells.variant.ne("").any() else [])
+    found = ["main"] if cells.policy.nunique() == 1 else ["policies"]
+    found += ["budget", *(["tasks"] if "kitchen" in set(cells.env) else [])]
+    return found + (["ablations"] if cells.variant.ne("").any() else [])
 
 
 def generated() -> dict[Path, str]:
-    """Path -> content of everything that is generated."""
+    """Path -> text of every table."""
     files = {}
-    for folder in sorted(p.parent for p in MEASURED.glob("*/records.csv")):
-        for name in tables(folder):
+    for folder in folders():
+        for name in names(folder):
             files[folder / f"{name}.md"] = _table(name, folder) + "\n"
     episodes = pd.concat([pd.read_csv(path) for path in sorted((MEASURED / "experts").glob("*.csv"))])
     files[MEASURED / "experts" / "experts.md"] = render(experts(episodes), "md") + "\n"
@@ -51,14 +59,28 @@ def _table(name: str, folder: Path) -> str:
     return render(build(name, results.records, results.cells), "md")
 
 
+def redrawn(folder: Path) -> Iterator[tuple[Path, bytes]]:
+    """The figures of other records than these. Another matplotlib draws other bytes, so a figure is judged by its source."""
+    results = load(folder)
+    read = b"".join((folder / name).read_bytes() for name in ("records.csv", "cells.csv"))
+    source = f"sha256 of records.csv and cells.csv: {hashlib.sha256(read).hexdigest()}"
+    for env, policy in Frames(results.records, results.cells, Options()).places:
+        path = folder / f"scores-{env}-{policy}.svg"
+        if not path.is_file() or source not in path.read_text():
+            yield path, encoded(scores(results.records, results.cells, Options(env=env, policy=policy)), "svg", source)
+
+
 def main() -> int:
-    stale = [path for path, text in generated().items() if not path.is_file() or path.read_text() != text]
+    tables = generated()
+    stale = {path: text.encode() for path, text in tables.items() if not path.is_file() or path.read_text() != text}
+    for folder in folders():
+        stale |= redrawn(folder)
     if "--check" in sys.argv[1:]:
         for path in stale:
             print(f"{path.relative_to(ROOT)} is not what the records say; run: python scripts/regenerate.py")
         return 1 if stale else 0
     for path in stale:
-        path.write_text(generated()[path])
+        path.write_bytes(stale[path])
         print(path.relative_to(ROOT))
     return 0
 

@@ -42,9 +42,13 @@ PROBES = {
 }
 
 
-def encoded(figure: Figure, kind: str) -> bytes:
-    """As svg, png or pdf, without dates and random identifiers."""
-    undated = {"svg": {"Date": None}, "pdf": {"CreationDate": None}, "png": {"Software": None}}
+def encoded(figure: Figure, kind: str, source: str | None = None) -> bytes:
+    """As svg, png or pdf, without dates and random identifiers. `source`, kept in the file, says what it was drawn from."""
+    undated = {
+        "svg": {"Date": None, "Source": source},
+        "pdf": {"CreationDate": None, "Subject": source},
+        "png": {"Software": None, "Source": source},
+    }
     if kind not in undated:
         raise UnknownName("figure format", kind, undated)
     out = BytesIO()
@@ -186,7 +190,8 @@ def spectrum(spectra: pd.DataFrame, env: str | None = None) -> Figure:
     for index, ((method, variant), of_row) in enumerate(rows):
         dash = DASHES[index // len(COLOURS) % len(DASHES)]
         _line(axes, of_row, "index", COLOURS[index % len(COLOURS)], dash, str(Key(str(method), str(variant))))
-    axes.set(xscale="log", yscale="log", ylim=(max(chosen.value.min(), 1e-6), 1), xlabel="component", ylabel="share of variance")
+    axes.set(xscale="log", yscale="log", xlabel="component", ylabel="share of variance")
+    axes.set_ylim(max(chosen.value.min(), 1e-6), 1)
     _title(figure, f"{env}: feature spectrum")
     _legend(axes)
     return figure
