@@ -14,7 +14,7 @@ from torch.nn import functional as F
 
 from benchmark.contracts import DataSpec, Encoder, Method, MethodConfig, Windows, require
 from benchmark.data.augment import NOTHING, Recipe
-from benchmark.nn.encoders import VIT_SHAPES, WIDTHS, ViTEncoder, build_backbone
+from benchmark.nn.encoders import VIT_SHAPES, WIDTHS, ViTEncoder, build_backbone, xavier
 from benchmark.nn.precision import at_least_float32
 
 
@@ -48,7 +48,8 @@ SMALL |= {"batch_size": 64, "lr": 1e-3, "weight_decay": 0.05}
 class MAE(Method):
     """The encoder gets the visible patches only; a light decoder gets them at their places and a mask token at all others.
 
-    Policies see the class token after the last norm, as with VC-1 and MVP, or the patch tokens; nothing is masked then.
+    Policies see the class token after the last norm, as with VC-1 and MVP, or the patch tokens; nothing is masked then. The
+    loss is about patches and leaves the class token to itself: in small budgets what was learned is mostly in the patches.
     """
 
     name = "mae"
@@ -83,18 +84,11 @@ class MAE(Method):
         self.head = nn.Linear(width, 3 * self.patch_size**2)
         nn.init.normal_(self.mask_token, std=0.02)
         for module in (self.embed, self.blocks, self.head):
-            module.apply(_initialise)
+            module.apply(xavier)
 
     @classmethod
     def build_encoder(cls, config: Any, data: DataSpec) -> Encoder:
-        """Positions are fixed sines and cosines; the rest starts as in the reference."""
-        encoder = cast(ViTEncoder, build_backbone(config.backbone, config.width, data.resolution))
-        vit: Any = encoder.vit
-        sine_cosine(vit.pos_embed)
-        vit.apply(_initialise)
-        nn.init.xavier_uniform_(vit.patch_embed.proj.weight.view(vit.embed_dim, -1))
-        nn.init.normal_(vit.cls_token, std=0.02)
-        return encoder
+        return build_backbone(config.backbone, config.width, data.resolution)
 
     def loss(self, batch: Windows, rng: torch.Generator) -> tuple[Tensor, dict[str, Tensor]]:
         encoder = cast(ViTEncoder, self.encoder)
@@ -138,9 +132,3 @@ def encode_visible(encoder: ViTEncoder, images: Tensor, visible: Tensor) -> Tens
 
 def _index(chosen: Tensor, tokens: Tensor) -> Tensor:
     return chosen[..., None].expand(-1, -1, tokens.shape[-1])
-
-
-def _initialise(module: nn.Module) -> None:
-    if isinstance(module, nn.Linear):
-        nn.init.xavier_uniform_(module.weight)
-        nn.init.zeros_(module.bias)

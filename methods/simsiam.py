@@ -32,7 +32,6 @@ class SimSiamTConfig(SimSiamConfig):
 # SimSiam, section 3: SGD at 0.05 x batch / 256, batch 512, 100 epochs on 1.3 million pictures. Demonstrations have far fewer
 # frames: 200 epochs, as BYOL and MoCo-v3 have in the DynaMo paper. No warm-up at that batch, the paper says.
 PAPER = {"optimizer": "sgd", "lr": 0.1, "weight_decay": 1e-4, "batch_size": 512, "epochs": 200, "warmup": 0.0}
-NARROW = {"bottleneck": 64}
 
 
 class SimSiam(TwoViewMethod):
@@ -41,7 +40,12 @@ class SimSiam(TwoViewMethod):
     name = "simsiam"
     Config = SimSiamConfig
     source = "SimSiam (Chen and He 2021)"
-    presets = {"smoke": SMOKE | {"bottleneck": 8}, "quick": QUICK | NARROW, "standard": STANDARD | NARROW, "paper": PAPER}
+    presets = {
+        "smoke": SMOKE | {"bottleneck": 8},
+        "quick": QUICK | {"bottleneck": 16},
+        "standard": STANDARD | {"bottleneck": 32},
+        "paper": PAPER,
+    }
     variants = {**TwoViewMethod.variants, "no_stop_gradient": {"stop_gradient": False}}
 
     def __init__(self, config: SimSiamConfig, data: DataSpec):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import torch
+from lightly.models.utils import initialize_2d_sine_cosine_positional_embedding as sine_cosine
 from timm.models.vision_transformer import VisionTransformer
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -99,10 +100,21 @@ def build_backbone(name: str, width: int, resolution: int) -> Encoder:
 def _vit(name: str, width: int, resolution: int) -> ViTEncoder:
     """Patches of 16 pixels as in the literature from 128 pixels on; of 8 below, where 16 would leave a handful of tokens.
 
-    A resolution that the patch does not divide is resized to the next lower one that it does.
+    A resolution that the patch does not divide is resized to the next lower one that it does. The start is that of MAE and
+    MoCo-v3: positions are sines and cosines that are not learned, linear layers are Xavier's.
     """
     blocks, heads = VIT_SHAPES[name]
     patch = 16 if resolution >= 128 else 8
     size = resolution // patch * patch
     vit = VisionTransformer(size, patch, num_classes=0, embed_dim=heads * width, depth=blocks, num_heads=heads)
+    sine_cosine(vit.pos_embed)
+    vit.apply(xavier)
+    nn.init.xavier_uniform_(vit.patch_embed.proj.weight.view(vit.embed_dim, -1))
+    nn.init.normal_(vit.cls_token, std=0.02)
     return ViTEncoder(vit, size=size)
+
+
+def xavier(module: nn.Module) -> None:
+    if isinstance(module, nn.Linear):
+        nn.init.xavier_uniform_(module.weight)
+        nn.init.zeros_(module.bias)

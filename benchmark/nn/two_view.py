@@ -44,7 +44,11 @@ class TwoViewConfig(MethodConfig):
 
 
 class TwoViewMethod(Method):
-    """Makes the pairs. Cameras are separate pictures: a pair comes from one camera, each picture with its own augmentation."""
+    """Makes the pairs. Cameras are separate pictures: a pair comes from one camera, each picture with its own augmentation.
+
+    Without augmentation the two views of one frame are the same picture, and a loss that only wants them alike is zero from the
+    start; `no_augmentation` is a question for rows whose views are two moments.
+    """
 
     Config = TwoViewConfig
     variants = {"no_augmentation": {"augment": False}}
