@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import cast
+
 import torch
 from lightly.models.utils import initialize_2d_sine_cosine_positional_embedding as sine_cosine
 from timm.models.vision_transformer import VisionTransformer
@@ -110,7 +112,7 @@ def _vit(name: str, width: int, resolution: int) -> ViTEncoder:
     sine_cosine(vit.pos_embed)
     vit.apply(xavier)
     nn.init.xavier_uniform_(vit.patch_embed.proj.weight.view(vit.embed_dim, -1))
-    nn.init.normal_(vit.cls_token, std=0.02)
+    nn.init.normal_(cast(Tensor, vit.cls_token), std=0.02)
     return ViTEncoder(vit, size=size)
 
 
