@@ -100,8 +100,8 @@ class DynaMo(Method):
     Faithfulness: the paper divides the covariance penalty by d (equation 1), its release by d (d - 1): 511 times weaker at the
     same weight of 0.04. The default is the equation as published. `as_released` is the other, with what else the loss and the
     optimisation do differently in the release (github.com/jeffacce/dynamo_ssl at 6287403): with target=ema the latents come
-    from a copy of the inverse model that is never trained, and the target's batch norms keep the statistics of initialisation; the
-    momentum moves once per epoch; encoder and inverse model stand still during the first epoch of the warm-up; the forward
+    from a copy of the inverse model that is never trained, and the target's batch norms keep the statistics of initialisation;
+    the momentum moves once per epoch; encoder and inverse model stand still during the first epoch of the warm-up; the forward
     model's learning rate is constant. Not imitated: learning rates that move once per epoch only, and the windows its slicers
     lose at the end of an episode.
     """

@@ -206,8 +206,7 @@ class SensorimotorEncoder(Encoder):
 
     def visual(self, images: Tensor) -> Tensor:
         """Frozen features, every dimension standardised."""
-        with torch.no_grad():
-            return self.scale(self.trunk(images))
+        return self.scale(self.trunk(images))
 
     def pooled(self, images: Tensor) -> Tensor:
         vision = self.visual(images)

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 import torch
 from torch import Tensor, nn
 
-from benchmark.contracts import Encoder, as_float
+from benchmark import registry
+from benchmark.config.compose import component_config
+from benchmark.contracts import DataSpec, Encoder, as_float
 from benchmark.report.pictures import components, glowing, nearest, saliency
 from benchmark.seeds import torch_rng
 
@@ -55,6 +58,21 @@ def test_saliency_asks_nothing_of_the_parameters_and_leaves_no_gradient():
     encoder = Curved()
     saliency(encoder, _images(2), _images(20))
     assert encoder.weight.grad is None
+
+
+@pytest.mark.parametrize("name", registry.methods().names())
+def test_every_encoder_that_sees_says_where_it_looks(name: str):
+    cls = registry.methods().get(name)
+    config = component_config(cls, "smoke", "fake")
+    if cls.missing(config) or cls.privileged:
+        pytest.skip("no weights here, or nothing to look at")
+    spec = DataSpec("fake", ("front", "side"), 32, action_dim=3, proprio_dim=2, state_dim=5, hz=10.0)
+    torch.manual_seed(0)
+    encoder = cls.build_encoder(config, spec).eval().requires_grad_(False)
+    frames = torch.randint(0, 256, (12, 3, 32, 32), dtype=torch.uint8, generator=torch_rng("seen"))
+    heat = saliency(encoder, frames[:2], frames)
+    assert heat.shape == (2, 32, 32)
+    assert (heat.flatten(1).amax(1) > 0).all()
 
 
 def test_components_are_the_directions_of_most_variance():
