@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import gc
+import random
+
 import numpy as np
+import psutil
+import torch
 
 from benchmark.config.compose import component_config
 from benchmark.config.schema import PRESETS
@@ -10,6 +15,7 @@ from benchmark.conformance.common import ensure
 from benchmark.contracts import Environment
 from benchmark.errors import Missing
 from benchmark.seeds import evaluation_seed, numpy_rng, seed
+from benchmark.simulation.demonstrate import demonstrate
 
 
 def _simulator(cls: type[Environment]) -> Environment:
@@ -61,15 +67,15 @@ def env_is_deterministic(cls: type[Environment]) -> None:
 
 
 def env_leaves_global_randomness_alone(cls: type[Environment]) -> None:
-    """No global generator is read or moved."""
+    """No global generator is read or moved: numpy's, torch's or Python's own."""
     env = _simulator(cls)
     try:
-        np.random.seed(1)  # noqa: NPY002
+        _seed_globally(1)
         before = _global_state()
         one = _play(env, 1)
-        ensure(_global_state() == before, "the global numpy generator moved")
-        np.random.seed(2)  # noqa: NPY002
-        ensure(all(np.array_equal(a, b) for a, b in zip(one, _play(env, 1), strict=True)), "global numpy state matters")
+        ensure(_global_state() == before, "a global generator moved")
+        _seed_globally(2)
+        ensure(all(np.array_equal(a, b) for a, b in zip(one, _play(env, 1), strict=True)), "a global generator matters")
     finally:
         env.close()
 
@@ -99,8 +105,62 @@ def env_expert_acts(cls: type[Environment]) -> None:
         env.close()
 
 
-def _global_state() -> str:
-    return repr(np.random.get_state())  # noqa: NPY002
+def env_tasks(cls: type[Environment]) -> None:
+    """The seed names the task that an episode asks for, and what is once done stays done."""
+    env = _simulator(cls)
+    try:
+        spec, asked = cls.spec(env.config), [cls.task(env.config, number) for number in range(20)]
+        ensure(asked == [cls.task(env.config, number) for number in range(20)], "the same seed asks for another task")
+        ensure(all(task is None or task in spec.tasks for task in asked), "a task that the spec does not name")
+        env.reset(seed("conformance", 3))
+        expert, done = env.expert(seed("conformance", 4)), dict.fromkeys(spec.tasks, 0.0)
+        for _ in range(spec.max_steps):
+            if (action := expert.act()) is None:
+                break
+            over, score = env.step(np.clip(action, spec.action_low, spec.action_high).astype(np.float32)), env.score()
+            ensure(all(score[f"task/{task}"] >= done[task] for task in spec.tasks), "a task was undone")
+            done = {task: score[f"task/{task}"] for task in spec.tasks}
+            if over:
+                break
+    finally:
+        env.close()
+
+
+def env_demonstrations(cls: type[Environment]) -> None:
+    """Demonstrations reach the expert's target, and are the same however many workers record them."""
+    config = component_config(cls, "smoke", cls.name)
+    spec, seeds = cls.spec(config), [seed("conformance", number) for number in (5, 6)]
+    one, two = (list(demonstrate(cls, config, seeds, workers=workers, timeout=120)) for workers in (1, 2))
+    for a, b in zip(one, two, strict=True):
+        reached = a.info["score"][spec.metric]
+        ensure(reached >= spec.expert_target, f"the expert reached {reached:.2f} of {spec.expert_target}")
+        pairs = ((a.frames, b.frames), (a.actions, b.actions), (a.states, b.states), (a.proprio, b.proprio))
+        ensure(all(np.array_equal(x, y) for x, y in pairs), "one worker and two recorded different episodes")
+
+
+def env_close(cls: type[Environment]) -> None:
+    """Closing frees what was opened: no process stays behind, and no file."""
+    own = psutil.Process()
+    left = []
+    for _ in range(3):  # the first may load libraries that stay
+        env = _simulator(cls)
+        env.reset(seed("conformance", 7))
+        env.render()
+        env.close()
+        del env
+        gc.collect()
+        left.append((len(own.children(recursive=True)), own.num_fds()))
+    ensure(left[1] == left[2], f"processes and open files grew from {left[1]} to {left[2]}")
+
+
+def _seed_globally(number: int) -> None:
+    np.random.seed(number)  # noqa: NPY002
+    torch.manual_seed(number)
+    random.seed(number)
+
+
+def _global_state() -> tuple[str, bytes, str]:
+    return repr(np.random.get_state()), torch.get_rng_state().numpy().tobytes(), repr(random.getstate())  # noqa: NPY002
 
 
 def _play(env: Environment, number: int, steps: int = 12) -> tuple[np.ndarray, ...]:
@@ -114,4 +174,13 @@ def _play(env: Environment, number: int, steps: int = 12) -> tuple[np.ndarray, .
     return np.stack(states), env.render(), env.proprio(), np.array(list(env.score().values()))
 
 
-PROMISES = (env_presets, env_observations, env_is_deterministic, env_leaves_global_randomness_alone, env_expert_acts)
+PROMISES = (
+    env_presets,
+    env_observations,
+    env_is_deterministic,
+    env_leaves_global_randomness_alone,
+    env_expert_acts,
+    env_tasks,
+    env_demonstrations,
+    env_close,
+)
