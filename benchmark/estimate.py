@@ -13,6 +13,7 @@ from statistics import median
 from typing import Any
 
 from benchmark import registry
+from benchmark.errors import BenchmarkError
 from benchmark.plan import Stage
 from benchmark.store import KINDS, Store
 
@@ -90,7 +91,10 @@ class _Rates:
                 stage = Stage(kind, key, "", manifest["params"], manifest["inputs"])
                 demos = manifest["inputs"].get("demos")
                 frames = store.manifest("demos", demos)["summary"]["frames"] if demos and store.has("demos", demos) else 0
-                units = work(stage, manifest["summary"].get("frames", frames) if kind == "demos" else frames)
+                try:
+                    units = work(stage, manifest["summary"].get("frames", frames) if kind == "demos" else frames)
+                except (BenchmarkError, LookupError, TypeError):
+                    continue  # of another version: a component, a field or a budget that this one does not know
                 if units:
                     rate = manifest["wall_seconds"] / units
                     seen[_rate_name(stage), _component(stage)].append(rate)

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
+from pathlib import Path
+from typing import Any
 
 import pytest
 
 from benchmark.errors import BenchmarkError
+from benchmark.estimate import estimate
 from benchmark.plan import Plan, Request, make_plan
+from benchmark.store import Store
 
 
 def kinds(plan: Plan) -> Counter[str]:
@@ -77,3 +82,17 @@ def test_misspelt_names_are_corrected(request_):
 def test_seeds_must_be_positive():
     with pytest.raises(BenchmarkError, match="at least 1"):
         make_plan(Request(seeds=-1))
+
+
+@pytest.mark.parametrize(
+    "change", [{"method": "of_yesterday"}, {"config": {"no_such_field": 1}}, {"budget": {}}], ids=["method", "field", "budget"]
+)
+def test_a_store_of_another_version_still_lets_the_plan_say_how_long(tmp_path: Path, change: dict[str, Any]):
+    stages = make_plan(Request(methods=["byol"])).stages
+    pretrain = next(stage for stage in stages.values() if stage.kind == "pretrain")
+    store = Store(tmp_path).prepare()
+    folder = store.folder("pretrain", "0" * 20)
+    folder.mkdir(parents=True)
+    manifest = {"params": {**pretrain.params, **change}, "inputs": {}, "summary": {}, "wall_seconds": 1.0}
+    (folder / "manifest.json").write_text(json.dumps(manifest))
+    assert set(estimate(stages, store)) == set(stages)
