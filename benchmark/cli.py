@@ -182,6 +182,7 @@ def _data(sub: argparse.ArgumentParser) -> None:
 
     inspect = data.add_parser("inspect", **_doc(data_verbs.data_inspect))
     inspect.add_argument("what", metavar="NAME|PATH", help="a recording, or a source that is not imported")
+    inspect.add_argument("--as", dest="source_format", choices=("auto", *FORMATS), default="auto", help="the source's format")
     inspect.add_argument("--sheet", type=Path, metavar="FILE", help="also draw a contact sheet (png)")
     _format(inspect, "text", "json")
     _verb(_common(inspect), data_verbs.data_inspect)

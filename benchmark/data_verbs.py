@@ -13,6 +13,7 @@ from benchmark.data.episodes import open_demos
 from benchmark.errors import BenchmarkError
 from benchmark.importers import inspect as inspection
 from benchmark.importers import recordings
+from benchmark.importers.files import reading
 from benchmark.importers.lerobot_export import export
 from benchmark.importers.replay import replay
 from benchmark.importers.source import REPRESENTATIONS
@@ -59,7 +60,8 @@ def data_import(options: argparse.Namespace) -> int:
     simulator that is known here, its actions are sent again and the distance from its states is printed.
     """
     store = Store(options.home).prepare()
-    name = options.name or options.source.resolve().name.split(".")[0]
+    with reading(options.source):
+        name = options.name or options.source.resolve().name.split(".")[0]
     stated = {key: getattr(options, key) for key in ("hz", "representation", "gripper", "units")}
     with Reporter(options.quiet).task(f"import {name}") as task:
         folder = recordings.import_recording(
@@ -83,7 +85,7 @@ def data_import(options: argparse.Namespace) -> int:
 
 def data_inspect(options: argparse.Namespace) -> int:
     """Say what a recording holds: counts, sizes, rates, ranges of actions. A path that is not imported yet will do as well."""
-    facts, demos = inspection.inspect(Store(options.home).prepare(), options.what)
+    facts, demos = inspection.inspect(Store(options.home).prepare(), options.what, options.source_format)
     if options.sheet:
         inspection.contact_sheet(demos, options.sheet)
     print(json.dumps(facts, indent=1) if options.format == "json" else inspection.text(facts))

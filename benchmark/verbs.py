@@ -7,6 +7,7 @@ import json
 import shutil
 import sys
 from dataclasses import asdict, replace
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -23,6 +24,7 @@ from benchmark.report.collect import collect
 from benchmark.report.export import export, load
 from benchmark.report.render import render
 from benchmark.report.results import Results, gather
+from benchmark.report.table import Table
 from benchmark.report.tables import build
 from benchmark.store import KINDS, Store, key_of, write_text
 
@@ -82,8 +84,7 @@ def table(options: argparse.Namespace) -> int:
     from benchmark.report import ledgers, published
 
     if options.name == "real":
-        trials = pd.read_csv(options.trials) if options.trials else published.trials(2, 3)
-        shown = ledgers.real(trials)
+        shown = _real(options.trials) if options.trials else ledgers.real(published.trials(2, 3))
     elif options.source == "published":
         shown = published.published_table(options.name)
     elif options.name == "hyperparameters":
@@ -93,6 +94,18 @@ def table(options: argparse.Namespace) -> int:
         shown = build(options.name, *_frames(options), **_choices(options))
     print(render(shown, options.format, terminal=sys.stdout.isatty()))
     return 0
+
+
+def _real(path: Path) -> Table:
+    from benchmark.importers.files import reading
+    from benchmark.report.ledgers import real
+
+    with reading(path):
+        trials = pd.read_csv(path)
+    try:
+        return real(trials)
+    except BenchmarkError as error:
+        raise BenchmarkError(f"{path}: {error}") from error
 
 
 def power(options: argparse.Namespace) -> int:

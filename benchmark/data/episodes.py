@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import json
 import os
+import zipfile
+import zlib
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -98,18 +100,17 @@ class DemosWriter:
         self._infos.append(info)
 
     def _recover(self, journal: Path) -> None:
-        """Take in the episodes that are both noted and there; forget notes without frames and frames without a note."""
+        """Take in the episodes that are both noted and there, up to the first that is not whole; forget the others."""
         journal.mkdir(parents=True, exist_ok=True)
         start, per_step = self._file.tell(), int(np.prod(self._frame))
         held = (self._file.seek(0, os.SEEK_END) - start) // per_step
         for path in sorted(journal.glob("*.npz")):
-            with np.load(path, allow_pickle=False) as file:
-                arrays, info = {name: file[name] for name in ARRAYS}, json.loads(file["info"].tobytes())
-            held -= len(arrays["actions"])
-            if held < 0:
-                path.unlink()
+            note = _noted(path) if held >= 0 else None
+            held = held - len(note[0]["actions"]) if note else -1
+            if note and held >= 0:
+                self._keep(*note)
             else:
-                self._keep(arrays, info)
+                path.unlink()
         self._file.truncate(start + (self._ends[-1] if self._ends else 0) * per_step)
         self._file.seek(0, os.SEEK_END)
 
@@ -137,6 +138,15 @@ def _note(path: Path, episode: Episode) -> None:
         arrays: dict[str, Any] = {name: np.asarray(getattr(episode, name), np.float32) for name in ARRAYS}
         np.savez(file, info=np.frombuffer(json.dumps(episode.info).encode(), np.uint8), **arrays)
     beside.replace(path)
+
+
+def _noted(path: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]] | None:
+    """The arrays and the info of a note, if it is whole."""
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            return {name: file[name] for name in ARRAYS}, json.loads(file["info"].tobytes())
+    except (OSError, ValueError, LookupError, EOFError, zipfile.BadZipFile, zlib.error):
+        return None
 
 
 def check_episode(episode: Episode, frames: tuple[int, ...], widths: dict[str, int], where: str) -> None:

@@ -30,11 +30,16 @@ class ZarrArray:
             self.shape, chunk = tuple(map(int, meta["shape"])), tuple(map(int, meta["chunks"]))
             self.dtype, codec = np.dtype(meta["dtype"]), meta["compressor"]["id"]
             plain = meta["order"] == "C" and meta["filters"] is None
-        except (ValueError, KeyError, TypeError) as error:
+        except (OSError, ValueError, LookupError, TypeError, ArithmeticError, RecursionError) as error:
             raise BenchmarkError(f"{path} is not the description of a zarr version 2 array: {error!r}") from error
-        if not (self.dtype.kind in "fiu" and codec == "blosc" and plain and min(self.shape, default=0) > 0):
+        if not (
+            self.dtype.kind in "fiu"
+            and codec == "blosc"
+            and plain
+            and 0 < min(self.shape, default=0) <= max(self.shape) < 2**63
+        ):
             raise BenchmarkError(f"{path}: only numeric, unfiltered, blosc-compressed arrays in C order that are not empty")
-        if chunk[0] < 1 or chunk[1:] != self.shape[1:]:
+        if not chunk or chunk[0] < 1 or chunk[1:] != self.shape[1:]:
             raise BenchmarkError(f"{path}: chunks {chunk} do not divide {self.shape} along the first axis alone")
         self._chunk = chunk
 

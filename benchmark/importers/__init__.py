@@ -9,6 +9,7 @@ import importlib
 from pathlib import Path
 
 from benchmark.errors import BenchmarkError, UnknownName
+from benchmark.importers.files import inside, reading
 from benchmark.importers.source import Source
 
 FORMATS = {
@@ -28,16 +29,25 @@ def importer(name: str) -> type[Source]:
 
 
 def open_source(path: Path, format_name: str = "auto") -> Source:
-    """A data set, opened by the importer of its format."""
+    """A data set, opened by the importer of its format, all of whose files lie in it."""
+    with reading(path):
+        source = _choose(path, format_name)(path)
+        for file in source.files():
+            inside(source.path, file.absolute())
+    return source
+
+
+def _choose(path: Path, format_name: str) -> type[Source]:
     if not path.exists():
         raise BenchmarkError(f"{path} does not exist")
     if path.suffix in (".pkl", ".pickle"):
         raise BenchmarkError(f"{path} is a pickle, which is never opened because it could run code; save it as plain arrays")
     if format_name != "auto":
-        return importer(format_name)(path)
+        return importer(format_name)
     found = [name for name in FORMATS if importer(name).recognises(path)]
     if len(found) != 1:
         known = "\n".join(f"  {name:<22} {importer(name).looks_like}" for name in found or FORMATS)
-        what = "could be several formats; choose one with --format" if found else "is of no format that is known"
+        which = "could be several formats; choose one with --format (in `data inspect`, --as)"
+        what = which if found else "is of no format that is known"
         raise BenchmarkError(f"{path} {what}:\n{known}")
-    return importer(found[0])(path)
+    return importer(found[0])

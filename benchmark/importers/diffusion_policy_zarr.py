@@ -13,6 +13,7 @@ from benchmark.errors import BenchmarkError
 from benchmark.importers.files import require_packages
 from benchmark.importers.source import Actions, Description, Source, as_bytes, make_episode
 
+REPLAYED = [(5,), (2,)]  # numbers of a state and of an action that envs/pusht can replay
 # What the files do not say and their authors' code does: rate, meaning of the actions, simulator.
 KNOWN = {"pusht_cchi_v7_replay.zarr": (10.0, Actions("absolute", "none", "pixels of a 512 x 512 table"), "pusht")}
 
@@ -55,14 +56,15 @@ class DiffusionPolicyZarr(Source):
 
     def describe(self) -> Description:
         hz, actions, env = KNOWN.get(self.path.name, (None, Actions(), None))
+        widths = [array.shape[1:] for array in (*self._states, self._actions)]
         notes = (f"not taken: {', '.join(self._unused)}",) if self._unused else ()
-        return Description(tuple(self._pictures), len(self._ends), hz, actions, notes, env)
+        return Description(tuple(self._pictures), len(self._ends), hz, actions, notes, env if widths == REPLAYED else None)
 
     def files(self) -> list[Path]:
         arrays = [self._actions, self._ends_array, *self._pictures.values(), *self._proprio, *self._states]
         return sorted(path for array in arrays for path in array.folder.iterdir() if path.is_file())
 
-    def episodes(self, start: int, side: int | None) -> Iterator[Episode]:
+    def _stream(self, start: int, side: int | None) -> Iterator[Episode]:
         for number in range(start, len(self._ends)):
             first, last = int(self._ends[number - 1]) if number else 0, int(self._ends[number])
             yield make_episode(

@@ -21,6 +21,7 @@ BLOCKS = ("multimodal_push_actions.npy", "multimodal_push_observations.npy", "mu
 PUSHT = ("abs_actions.pth", "states.pth")
 LIBERO_VIEWS = ("agentview", "robot0_eye_in_hand")
 LIBERO_ROBOT = ("robot0_joint_pos.npy", "robot0_eef.npy", "robot0_gripper_pos.npy")
+LIBERO_FILES = (*(f"{view}_image.pth" for view in LIBERO_VIEWS), *LIBERO_ROBOT, "object_states.npy", "actions.npy")
 LIBERO_WIDTH = 128  # the release pads robot and object states to this
 VIEWS = {"kitchen": ("view_0",), "block_push": ("view_0", "view_1"), "pusht": ("view_0",), "libero_goal": LIBERO_VIEWS}
 HZ = {"kitchen": 12.5, "block_push": 10.0, "pusht": 10.0, "libero_goal": 20.0}
@@ -58,12 +59,11 @@ class DynamoRelease(Source):
 
     def files(self) -> list[Path]:
         if self.layout == "libero_goal":
-            names = [*(f"{view}_image.pth" for view in LIBERO_VIEWS), *LIBERO_ROBOT, "object_states.npy", "actions.npy"]
-            return [demo / name for demo in self._items for name in names]
+            return [demo / name for demo in self._items for name in LIBERO_FILES]
         arrays = {"kitchen": KITCHEN, "block_push": BLOCKS, "pusht": PUSHT}[self.layout]
         return [*self._items, *(self.path / name for name in arrays)]
 
-    def episodes(self, start: int, side: int | None) -> Iterator[Episode]:
+    def _stream(self, start: int, side: int | None) -> Iterator[Episode]:
         return self._libero(start, side) if self.layout == "libero_goal" else self._stacked(start, side)
 
     def _stacked(self, start: int, side: int | None) -> Iterator[Episode]:
@@ -74,8 +74,10 @@ class DynamoRelease(Source):
             lengths = None
         else:
             actions, states, mask = (load_array(self.path / name) for name in (KITCHEN if time_first else BLOCKS))
-            if mask.shape != actions.shape[:2]:
-                raise BenchmarkError(f"{self.path}: the mask has shape {mask.shape}, actions have {actions.shape}")
+            if mask.shape != actions.shape[:2] or mask.dtype.kind not in "fiub" or not np.isin(mask, (0, 1)).all():
+                raise BenchmarkError(
+                    f"{self.path}: the mask is {mask.dtype} {mask.shape}, expected zeros and ones of shape {actions.shape[:2]}"
+                )
             lengths = mask.sum(axis=0 if time_first else 1).astype(int)
         axis = 1 if time_first else 0
         for array, what in ((actions, "actions"), (states, "states")):
@@ -134,7 +136,7 @@ def _layout(path: Path) -> str | None:
         return "block_push"
     if (path / "obses").is_dir():
         return "kitchen" if (path / KITCHEN[0]).is_file() else "pusht" if (path / PUSHT[0]).is_file() else None
-    return "libero_goal" if path.is_dir() and any(_libero_root(path).glob(f"*/*/{LIBERO_VIEWS[0]}_image.pth")) else None
+    return "libero_goal" if path.is_dir() and any(any(_libero_root(path).glob(f"*/*/{n}")) for n in LIBERO_FILES[:2]) else None
 
 
 def _libero_root(path: Path) -> Path:
@@ -142,6 +144,8 @@ def _libero_root(path: Path) -> Path:
 
 
 def _libero_demos(path: Path) -> list[Path]:
-    """Demonstrations in a fixed order; a missing file of one is told where it is read."""
-    demos = {file.parent for file in _libero_root(path).glob(f"*/*/{LIBERO_VIEWS[0]}_image.pth")}
-    return sorted(existing(demo / "actions.npy").parent for demo in demos)
+    """Demonstrations in a fixed order: the folders with any of the files, which must have all of them."""
+    demos = sorted({file.parent for name in LIBERO_FILES for file in _libero_root(path).glob(f"*/*/{name}")})
+    for path in (demo / name for demo in demos for name in LIBERO_FILES):
+        existing(path)
+    return demos

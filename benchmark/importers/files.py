@@ -9,8 +9,11 @@ from __future__ import annotations
 import io
 import json
 import pickle
+import struct
 import zipfile
 import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -20,33 +23,71 @@ from PIL import Image
 
 from benchmark.errors import BenchmarkError, Missing
 
+# What Python and the packages that read files raise at what they cannot make sense of.
+UNREADABLE = (
+    *(OSError, ValueError, TypeError, LookupError, AttributeError, ArithmeticError, RuntimeError, MemoryError),
+    *(
+        EOFError,
+        SyntaxError,
+        struct.error,
+        zlib.error,
+        zipfile.BadZipFile,
+        pickle.UnpicklingError,
+        Image.DecompressionBombError,
+    ),
+)
+
+
+@contextmanager
+def reading(where: Path | str) -> Iterator[None]:
+    """Whatever cannot be read in here is told with the name of what was read."""
+    try:
+        yield
+    except UNREADABLE as error:
+        text = str(error).strip().split("\n")[0]
+        if _pickled(where, error, text):
+            reason = "holds a pickle, which is never opened because it could run code; save it as plain arrays"
+        else:
+            reason = f"cannot be read: {repr(error) if not text or isinstance(error, LookupError) else text}"
+        raise BenchmarkError(f"{where} {reason}") from error
+
+
+def _pickled(where: Path | str, error: Exception, text: str) -> bool:
+    if "Object arrays" in text or "Python objects" in text:  # NumPy's words
+        return True
+    if not isinstance(where, Path) or not (isinstance(error, pickle.UnpicklingError) or "pickled" in text):
+        return False
+    with where.open("rb") as file:
+        head = file.read(2)
+    return head[:1] == b"\x80" or (head == b"PK" and isinstance(error, pickle.UnpicklingError))
+
 
 def require_packages(format_name: str, *names: str) -> None:
     if absent := [name for name in names if find_spec(name) is None]:
         raise Missing(f"reading {format_name} needs {' and '.join(absent)}; python -m pip install -e .[data]")
 
 
-def inside(root: Path, name: str) -> Path:
-    """The path that a data set names, which may not lead out of it."""
-    path = (root / name).resolve()
+def inside(root: Path, name: Path | str) -> Path:
+    """The path that a data set names or holds, links followed, which may not lead out of it."""
+    with reading(root / name):
+        path = (root / name).resolve()
     if not path.is_relative_to(root.resolve()):
-        raise BenchmarkError(f"{root} names the file '{name}', which lies outside of it: refused")
+        raise BenchmarkError(f"{root} refers to the file '{name}', which lies outside of it: refused")
     return path
 
 
 def existing(path: Path) -> Path:
     if not path.is_file():
-        raise BenchmarkError(f"{path} does not exist: the data set is incomplete")
+        what = "is a link that leads nowhere" if path.is_symlink() else "is no file" if path.exists() else "does not exist"
+        raise BenchmarkError(f"{path} {what}: the data set is incomplete")
     if path.stat().st_size == 0:
         raise BenchmarkError(f"{path} is empty (0 bytes)")
     return path
 
 
 def read_json(path: Path) -> dict[str, Any]:
-    try:
+    with reading(path):
         value = json.loads(existing(path).read_text())
-    except ValueError as error:
-        raise BenchmarkError(f"{path} is not JSON: {error}") from error
     if not isinstance(value, dict):
         raise BenchmarkError(f"{path} holds no JSON object")
     return value
@@ -54,47 +95,28 @@ def read_json(path: Path) -> dict[str, Any]:
 
 def load_array(path: Path) -> np.ndarray:
     """A .npy file, memory-mapped."""
-    try:
+    with reading(path):
         return np.load(existing(path), mmap_mode="r", allow_pickle=False)
-    except (ValueError, EOFError, OSError) as error:
-        raise BenchmarkError(_unloadable(path, error)) from error
 
 
 def load_arrays(path: Path) -> dict[str, np.ndarray]:
     """A .npz file."""
-    try:
-        with np.load(existing(path), allow_pickle=False) as file:
-            return {name: file[name] for name in file.files}
-    except (ValueError, EOFError, OSError, AttributeError, TypeError, zipfile.BadZipFile, zlib.error) as error:
-        raise BenchmarkError(_unloadable(path, error)) from error
+    with reading(path), np.load(existing(path), allow_pickle=False) as file:
+        return {name: file[name] for name in file.files}
 
 
 def load_tensor(path: Path) -> np.ndarray:
     """A tensor saved by torch.save."""
     import torch
 
-    try:
+    with reading(path):
         value = torch.load(existing(path), map_location="cpu", weights_only=True)
-    except (RuntimeError, pickle.UnpicklingError, EOFError, OSError, ValueError, KeyError, AttributeError) as error:
-        raise BenchmarkError(_unloadable(path, error)) from error
-    if not isinstance(value, torch.Tensor):
-        raise BenchmarkError(f"{path} holds a {type(value).__name__}, expected one tensor")
-    return value.numpy()
-
-
-def _unloadable(path: Path, error: Exception) -> str:
-    text = str(error).split("\n")[0]
-    with path.open("rb") as file:
-        head = file.read(2)
-    if head[:1] == b"\x80" or (head == b"PK" and isinstance(error, pickle.UnpicklingError)) or "object" in text.lower():
-        return f"{path} holds a pickle, which is never opened because it could run code; save it as plain arrays"
-    return f"{path} is truncated or damaged: {text}"
+        if not isinstance(value, torch.Tensor):
+            raise BenchmarkError(f"{path} holds a {type(value).__name__}, expected one tensor")
+        return value.numpy()
 
 
 def decode_picture(data: bytes, where: Path | str) -> np.ndarray:
     """A JPEG, PNG or WebP -> (H, W, 3) uint8."""
-    try:
-        with Image.open(io.BytesIO(data), formats=("JPEG", "PNG", "WEBP")) as picture:
-            return np.asarray(picture.convert("RGB"))
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-        raise BenchmarkError(f"{where}: a picture is truncated or damaged: {error}") from error
+    with reading(f"{where}: a picture"), Image.open(io.BytesIO(data), formats=("JPEG", "PNG", "WEBP")) as picture:
+        return np.asarray(picture.convert("RGB"))

@@ -36,8 +36,12 @@ class Folder(Source):
         for npz, views in self._items:
             if not views or tuple(views) != first:
                 raise BenchmarkError(f"{npz} has the views {', '.join(views) or '(none)'}, the first has {', '.join(first)}")
+        taken = {place for _, views in self._items for place in views.values()}
+        for folder in (path, *sorted(p for p in path.iterdir() if p.is_dir() and p not in taken)):
+            if left := [place for place in _places(folder) if place not in taken and not any(place.glob("*.npz"))]:
+                raise BenchmarkError(f"{left[0]} holds pictures without an .npz of their actions; expected {self.looks_like}")
         self._views = first
-        self._facts = read_json(path / FACTS) if (path / FACTS).is_file() else {}
+        self._facts = read_json(path / FACTS) if (path / FACTS).exists() else {}
 
     @classmethod
     def recognises(cls, path: Path) -> bool:
@@ -45,23 +49,26 @@ class Folder(Source):
 
     def describe(self) -> Description:
         said = self._facts.get("actions", {})
-        if not isinstance(said, dict) or not set(said) <= {"representation", "gripper", "units"}:
-            raise BenchmarkError(f"{self.path / FACTS}: 'actions' may hold representation, gripper and units, not {said}")
-        hz = self._facts.get("hz") or next((Video(p).fps for p in self._items[0][1].values() if p.is_file()), None)
+        names = {"representation", "gripper", "units"}
+        if not isinstance(said, dict) or not set(said) <= names or not all(isinstance(text, str) for text in said.values()):
+            raise BenchmarkError(f"{self.path / FACTS}: 'actions' may hold texts for {', '.join(sorted(names))}, not {said}")
+        hz = self._facts.get("hz") or next((Video(p).fps for p in self._items[0][1].values() if _video(p)), None)
+        if not isinstance(hz, int | float | None):
+            raise BenchmarkError(f"{self.path / FACTS}: 'hz' is {hz!r}, expected a number")
         return Description(self._views, len(self._items), hz, Actions(**{k: said.get(k, UNKNOWN) for k in Actions().__dict__}))
 
     def files(self) -> list[Path]:
         pictures = [
-            p for _, views in self._items for view in views.values() for p in ([view] if view.is_file() else _images(view))
+            p for _, views in self._items for view in views.values() for p in ([view] if _video(view) else _images(view))
         ]
         return [*([self.path / FACTS] if self._facts else []), *(npz for npz, _ in self._items), *pictures]
 
-    def episodes(self, start: int, side: int | None) -> Iterator[Episode]:
+    def _stream(self, start: int, side: int | None) -> Iterator[Episode]:
         for npz, views in self._items[start:]:
             arrays = load_arrays(npz)
             if "actions" not in arrays:
                 raise BenchmarkError(f"{npz} has no 'actions'; it has {', '.join(arrays) or 'nothing'}")
-            frames = {view: Video(path).rest() if path.is_file() else _pictures(path) for view, path in views.items()}
+            frames = {view: Video(path).rest() if _video(path) else _pictures(path) for view, path in views.items()}
             yield make_episode(
                 frames,
                 side,
@@ -70,6 +77,7 @@ class Folder(Source):
                 states=arrays.get("states"),
                 proprio=arrays.get("proprio"),
                 info={"recorded_as": npz.relative_to(self.path).as_posix()},
+                places=views,
             )
 
 
@@ -81,12 +89,20 @@ def _episodes(path: Path) -> list[Path]:
 
 def _views(npz: Path) -> dict[str, Path]:
     """View name -> a video file or a folder of images."""
-    beside = [p for p in sorted(npz.parent.iterdir()) if p.suffix.lower() in VIDEOS]
-    if own := [p for p in beside if p.stem == npz.stem]:
+    beside = _places(npz.parent)
+    if own := [p for p in beside if _video(p) and p.stem == npz.stem]:
         return {"camera": own[0]}
-    if len(list(npz.parent.glob("*.npz"))) > 1:
-        return {}
-    return {p.stem: p for p in beside} | {p.name: p for p in sorted(npz.parent.iterdir()) if p.is_dir() and _images(p)}
+    return {p.stem if _video(p) else p.name: p for p in beside} if len(list(npz.parent.glob("*.npz"))) == 1 else {}
+
+
+def _places(folder: Path) -> list[Path]:
+    """The videos in a folder, then the folders of images."""
+    inner = [p for p in sorted(folder.iterdir()) if not p.name.startswith(".")]
+    return [*filter(_video, inner), *(p for p in inner if not _video(p) and p.is_dir() and _images(p))]
+
+
+def _video(path: Path) -> bool:
+    return path.suffix.lower() in VIDEOS
 
 
 def _images(folder: Path) -> list[Path]:

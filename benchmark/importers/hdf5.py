@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +13,12 @@ import numpy as np
 
 from benchmark.contracts import Episode
 from benchmark.errors import BenchmarkError
-from benchmark.importers.files import existing, require_packages
+from benchmark.importers.files import existing, reading, require_packages
 from benchmark.importers.source import Actions, Description, Source, as_bytes, make_episode
 
 SUFFIXES = (".hdf5", ".h5")
 ROBOT = re.compile(r"robot\d+_|joint_states$|gripper_states$|ee_states$")  # what robomimic and LIBERO call proprioception
+DENSEST = 1100  # times that a stored byte can count once inflated: the limit of gzip, HDF5's own compression
 LIBERO = Actions("delta", "-1 opens, +1 closes", "1 is 0.05 m or 0.5 rad of the end effector")
 
 
@@ -36,7 +38,7 @@ class Hdf5(Source):
             self._items += [(file, name) for name in self._names(file)]
         if not self._items:
             raise BenchmarkError(f"{path} holds no demonstrations: neither data/demo_N nor groups with obs/rgb")
-        with _Opened(*self._items[0]) as demo:
+        with _opened(*self._items[0]) as demo:
             self._views = tuple(demo.pictures())
 
     @classmethod
@@ -50,14 +52,14 @@ class Hdf5(Source):
     def files(self) -> list[Path]:
         return self._files
 
-    def episodes(self, start: int, side: int | None) -> Iterator[Episode]:
+    def _stream(self, start: int, side: int | None) -> Iterator[Episode]:
         for file, name in self._items[start:]:
-            with _Opened(file, name) as demo:
+            with _opened(file, name) as demo:
                 yield demo.episode(side, self._views)
 
     def _names(self, file: Path) -> list[str]:
         """The trajectories of a file in their natural order; what its attributes say is kept."""
-        with _Opened(file, "/") as opened:
+        with _opened(file, "/") as opened:
             root = opened.group
             if "data" not in root:
                 return [name for name in sorted(root) if opened.has(f"{name}/obs/rgb")]
@@ -71,27 +73,21 @@ class Hdf5(Source):
             return [f"data/{name}" for name in sorted(names, key=lambda n: (int("0" + re.sub(r"\D", "", n)), n))]
 
 
-class _Opened:
-    """One trajectory in an opened file. Whatever HDF5 complains about is told with the file's name."""
+@contextmanager
+def _opened(path: Path, name: str) -> Iterator[_Trajectory]:
+    import h5py
 
-    def __init__(self, file: Path, name: str):
-        self.path, self.name = file, name
-        self.where = f"{file}, {name}"
+    where = f"{path}, {name}"
+    with reading(where), h5py.File(existing(path), "r") as file:
+        yield _Trajectory(file, name, where)
 
-    def __enter__(self) -> _Opened:
-        import h5py
 
-        try:
-            self._file = h5py.File(existing(self.path), "r")
-        except OSError as error:
-            raise BenchmarkError(f"{self.path} is no HDF5 file, or it is truncated: {error}") from error
-        self.group = self._file[self.name]
-        return self
+class _Trajectory:
+    """One trajectory in an opened file."""
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
-        self._file.close()
-        if isinstance(error, (OSError, RuntimeError, LookupError, ValueError, TypeError, AttributeError)):
-            raise BenchmarkError(f"{self.where} cannot be read: {error}") from error
+    def __init__(self, file: Any, name: str, where: str):
+        self._file, self.name, self.where = file, name, where
+        self.group = file[name]
 
     def has(self, name: str) -> bool:
         return name in self.group
@@ -107,6 +103,11 @@ class _Opened:
                 break
         if not isinstance(item, h5py.Dataset) or item.external or item.is_virtual:
             raise BenchmarkError(f"{self.where}: {name} is no dataset of this file (links to other files are not followed)")
+        stored = item.id.get_storage_size()
+        if item.size and item.size * item.dtype.itemsize > DENSEST * stored:
+            raise BenchmarkError(
+                f"{self.where}: {name} claims {item.dtype} {item.shape}, but the file holds {stored} bytes of it"
+            )
         return item[()]
 
     def pictures(self) -> list[str]:

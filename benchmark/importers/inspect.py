@@ -12,9 +12,10 @@ import numpy as np
 from PIL import Image
 
 from benchmark.contracts import DataSpec
-from benchmark.data.episodes import ARRAYS, Demos, open_demos
+from benchmark.data.episodes import ARRAYS, Demos, check_episode, open_demos
 from benchmark.errors import BenchmarkError
 from benchmark.importers import open_source
+from benchmark.importers.files import reading
 from benchmark.importers.recordings import KIND, find
 from benchmark.store import Store
 
@@ -30,13 +31,17 @@ def inspect(store: Store, what: str, format_name: str = "auto") -> tuple[dict[st
         demos, manifest = open_demos(find(store, what)), store.manifest(KIND, what)
         said, told = manifest["request"]["description"], {"name": what, "source": manifest["source"]}
         return {**told, "format": manifest["request"]["format"], **_facts(demos, said)}, demos
-    if not Path(what).exists():
-        raise BenchmarkError(f"'{what}' is no recording and no path; recordings: {', '.join(store.keys(KIND)) or 'none'}")
-    source = open_source(Path(what), format_name)
-    description = source.describe()
+    with reading(what):
+        if not Path(what).exists():
+            raise BenchmarkError(f"'{what}' is no recording and no path; recordings: {', '.join(store.keys(KIND)) or 'none'}")
+        source = open_source(Path(what), format_name)
+        description = source.describe()
     episodes = list(islice(source.episodes(0, SIDE), LOOKED_AT))
     if not episodes:
         raise BenchmarkError(f"{what} holds no episodes")
+    expected = {name: getattr(episodes[0], name).shape[1] for name in ARRAYS}
+    for number, episode in enumerate(episodes):
+        check_episode(episode, (len(episode.actions), *episodes[0].frames.shape[1:]), expected, f"{what}, episode {number}")
     columns = {name: np.concatenate([getattr(e, name) for e in episodes]) for name in (*ARRAYS, "frames")}
     widths = (columns["actions"].shape[1], columns["proprio"].shape[1], columns["states"].shape[1])
     spec = DataSpec(source.path.name, description.views, SIDE, *widths, description.hz or 0.0)

@@ -11,7 +11,7 @@ import numpy as np
 
 from benchmark.contracts import Episode
 from benchmark.errors import BenchmarkError
-from benchmark.importers.files import existing, inside, read_json, require_packages
+from benchmark.importers.files import existing, inside, read_json, reading, require_packages
 from benchmark.importers.source import Actions, Description, Source, make_episode
 from benchmark.importers.video import Video
 
@@ -28,46 +28,49 @@ class LeRobot(Source):
     def __init__(self, path: Path):
         super().__init__(path)
         require_packages(self.format, "pyarrow")
-        self._info = read_json(path / "meta" / "info.json")
+        self._facts, self._places = path / "meta" / "info.json", path / "meta" / "episodes"
+        self._info = read_json(self._facts)
         version = self._info.get("codebase_version", "none")
         if not str(version).startswith("v3."):
             raise BenchmarkError(f"{path} is a LeRobotDataset {version}; only {VERSION} is read: convert it with LeRobot first")
-        features = self._info.get("features", {})
-        self._cameras = [name for name, f in features.items() if f.get("dtype") == "video" and _colour(f)]
-        if not self._cameras or ACTION not in features:
-            raise BenchmarkError(f"{path / 'meta/info.json'}: no colour video or no '{ACTION}' among {', '.join(features)}")
-        self._numeric = [name for name in (STATE, PRIVILEGED) if name in features]
+        with reading(self._facts):
+            features = self._info.get("features", {})
+            pictures = [name for name, f in features.items() if f.get("dtype") in ("video", "image")]
+            self._cameras = [name for name in pictures if features[name]["dtype"] == "video" and _colour(features[name])]
+            if not self._cameras or ACTION not in features:
+                raise BenchmarkError(f"{self._facts}: no colour video or no '{ACTION}' among {', '.join(features)}")
+            self._left_out = [name for name in pictures if name not in self._cameras]
+            self._numeric = [name for name in (STATE, PRIVILEGED) if name in features]
+            fps = self._info.get("fps")
+            if not isinstance(fps, int | float) or not fps > 0:
+                raise BenchmarkError(f"{self._facts}: fps is {fps!r}")
+            self._hz = float(fps)
+            said = self._info.get(SEMANTICS, {})
+            self._actions = Actions(**{k: str(said[k]) for k in Actions().__dict__ if k in said})
         self._tables = sorted(path.glob("meta/episodes/*/*.parquet"))
         rows = [row for table in self._tables for row in _read(table).to_pylist()]
-        fps = self._info.get("fps")
-        if not isinstance(fps, (int, float)) or not fps > 0:
-            raise BenchmarkError(f"{path / 'meta/info.json'}: fps is {fps!r}")
-        self._hz = float(fps)
         if absent := {"episode_index", "length"} - set(rows[0] if rows else ()):
-            raise BenchmarkError(f"{path / 'meta/episodes'} lacks the columns {', '.join(sorted(absent))}, or any row")
-        self._rows = sorted(rows, key=lambda row: row["episode_index"])
+            raise BenchmarkError(f"{self._places} lacks the columns {', '.join(sorted(absent))}, or any row")
+        with reading(self._places):
+            self._rows = sorted(rows, key=lambda row: row["episode_index"])
         if not self._rows or len(self._rows) != self._info.get("total_episodes"):
             announced = self._info.get("total_episodes")
-            raise BenchmarkError(f"{path / 'meta/episodes'} lists {len(self._rows)} episodes, info.json announces {announced}")
+            raise BenchmarkError(f"{self._places} lists {len(self._rows)} episodes, info.json announces {announced}")
 
     @classmethod
     def recognises(cls, path: Path) -> bool:
         return (path / "meta" / "info.json").is_file()
 
     def describe(self) -> Description:
-        said = self._info.get(SEMANTICS, {})
-        actions = Actions(**{k: str(said[k]) for k in Actions().__dict__ if k in said})
-        left_out = [
-            n for n, f in self._info["features"].items() if f.get("dtype") in ("video", "image") and n not in self._cameras
-        ]
-        notes = (f"not taken: {', '.join(left_out)}",) if left_out else ()
-        return Description(tuple(c.removeprefix(IMAGES) for c in self._cameras), len(self._rows), self._hz, actions, notes)
+        notes = (f"not taken: {', '.join(self._left_out)}",) if self._left_out else ()
+        views = tuple(camera.removeprefix(IMAGES) for camera in self._cameras)
+        return Description(views, len(self._rows), self._hz, self._actions, notes)
 
     def files(self) -> list[Path]:
         named = [self._data(row) for row in self._rows] + [self._video(row, c) for row in self._rows for c in self._cameras]
-        return [self.path / "meta" / "info.json", *self._tables, *dict.fromkeys(named)]
+        return [self._facts, *self._tables, *dict.fromkeys(named)]
 
-    def episodes(self, start: int, side: int | None) -> Iterator[Episode]:
+    def _stream(self, start: int, side: int | None) -> Iterator[Episode]:
         videos: dict[str, Video] = {}
         table, opened = None, None
         for row in self._rows[start:]:
@@ -81,10 +84,13 @@ class LeRobot(Source):
 
     def _episode(self, row: dict[str, Any], table: Any, videos: dict[str, Video], side: int | None) -> Episode:
         number, path = row["episode_index"], self._data(row)
+        with reading(self._places):
+            task = "; ".join(row.get("tasks") or ())
         mine = table.filter(np.asarray(table["episode_index"]) == number)
         if len(mine) != row["length"]:
             raise BenchmarkError(f"{path} holds {len(mine)} steps of episode {number}, its table announces {row['length']}")
-        columns = {name: np.asarray(mine[name].to_pylist(), np.float32) for name in (ACTION, *self._numeric)}
+        with reading(path):
+            columns = {name: np.asarray(mine[name].to_pylist(), np.float32) for name in (ACTION, *self._numeric)}
         views = {}
         for camera in self._cameras:
             file = self._video(row, camera)
@@ -99,7 +105,7 @@ class LeRobot(Source):
             actions=columns[ACTION],
             states=columns.get(PRIVILEGED),
             proprio=columns.get(STATE),
-            info={"task": "; ".join(row["tasks"])} if row.get("tasks") else {},
+            info={"task": task} if task else {},
         )
 
     def _data(self, row: dict[str, Any]) -> Path:
@@ -110,16 +116,13 @@ class LeRobot(Source):
 
     def _named(self, template: str, row: dict[str, Any], prefix: str, **names: str) -> Path:
         chunk, file = int(self._place(row, f"{prefix}/chunk_index")), int(self._place(row, f"{prefix}/file_index"))
-        try:
-            name = self._info[template].format(chunk_index=chunk, file_index=file, **names)
-        except (KeyError, ValueError, IndexError, AttributeError) as error:
-            raise BenchmarkError(f"{self.path / 'meta/info.json'}: {template} is missing or unusable: {error!r}") from error
-        return existing(inside(self.path, name))
+        with reading(f"{self._facts}: {template}"):
+            return existing(inside(self.path, self._info[template].format(chunk_index=chunk, file_index=file, **names)))
 
     def _place(self, row: dict[str, Any], column: str) -> float:
         value = row.get(column)
         if not isinstance(value, (int, float)) or not math.isfinite(value) or value < 0:
-            raise BenchmarkError(f"{self.path / 'meta/episodes'}: {column} of episode {row['episode_index']} is {value!r}")
+            raise BenchmarkError(f"{self._places}: {column} of episode {row['episode_index']} is {value!r}")
         return value
 
 
@@ -129,14 +132,10 @@ def _colour(feature: dict[str, Any]) -> bool:
 
 
 def _read(path: Path, columns: list[str] | None = None) -> Any:
-    import pyarrow
     import pyarrow.parquet
 
-    try:
-        with pyarrow.parquet.ParquetFile(existing(path)) as file:
-            names = columns or [n for n in file.schema_arrow.names if not n.startswith("stats/")]
-            if absent := set(names) - set(file.schema_arrow.names):
-                raise BenchmarkError(f"{path} lacks the columns {', '.join(sorted(absent))}")
-            return file.read(columns=names)
-    except (pyarrow.ArrowException, OSError) as error:
-        raise BenchmarkError(f"{path} is no parquet file, or it is truncated: {error}") from error
+    with reading(path), pyarrow.parquet.ParquetFile(existing(path)) as file:
+        names = columns or [n for n in file.schema_arrow.names if not n.startswith("stats/")]
+        if absent := set(names) - set(file.schema_arrow.names):
+            raise BenchmarkError(f"{path} lacks the columns {', '.join(sorted(absent))}")
+        return file.read(columns=names)

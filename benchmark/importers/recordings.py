@@ -21,10 +21,12 @@ from benchmark.contracts import DataSpec, Episode
 from benchmark.data.episodes import Demos, DemosWriter, open_demos
 from benchmark.errors import BenchmarkError, Corrupt, UnknownName
 from benchmark.importers import open_source
+from benchmark.importers.files import existing, reading
 from benchmark.importers.source import REPRESENTATIONS, Description, Source
-from benchmark.store import Building, Store, checksum, write_text
+from benchmark.store import MANIFEST, Building, Store, checksum, write_text
 
 KIND = "recordings"
+SHOWN = 5  # names in a message
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 
 
@@ -54,7 +56,8 @@ def import_recording(
     if episodes is not None and episodes < 1:
         raise BenchmarkError(f"--episodes must be at least 1, not {episodes}")
     source = open_source(path, format_name)
-    said = _state(source.describe(), stated or {}, source)
+    with reading(path):
+        said = _state(source.describe(), stated or {}, source)
     count = min(said.episodes, episodes or said.episodes)
     request = {
         "format": source.format,
@@ -64,12 +67,18 @@ def import_recording(
         "files": _hash(source, task),
     }
     request = json.loads(json.dumps(request))
+    where = store.folder(KIND, name)
     with store.lock(KIND, name, lambda: None):
         if store.has(KIND, name):
-            if store.manifest(KIND, name)["request"] != request:
-                where = store.folder(KIND, name)
-                raise BenchmarkError(f"{where} holds another import; choose another --name, or remove that folder first")
+            if others := _differences(manifest_of(store, name)["request"], request):
+                raise BenchmarkError(
+                    f"{where} holds another import; choose another --name, or remove that folder first. Not the same: {others}"
+                )
             return store.open(KIND, name)
+        if where.exists():
+            raise BenchmarkError(
+                f"{where} is in the way: it has no manifest, so it is no recording; remove it or choose another --name"
+            )
         with store.building(KIND, name) as building:
             summary = _stream(source, said, name, side, count, _work(building, request), task)
             for file in (building.work / "data").iterdir():
@@ -78,7 +87,22 @@ def import_recording(
             manifest = {"label": f"recording · {name}", "source": str(source.path.resolve()), "request": request}
             finished = datetime.now(UTC).isoformat(timespec="seconds")
             store.commit(KIND, name, building, {**manifest, "summary": summary, "finished": finished})
-    return store.folder(KIND, name)
+    return where
+
+
+def _differences(old: dict[str, Any], new: dict[str, Any]) -> str:
+    """Which parts of two requests differ, and which of their files."""
+    parts = [
+        f"{part} ({old.get(part)}, now {new[part]})"
+        for part in ("format", "resolution", "episodes")
+        if old.get(part) != new[part]
+    ]
+    for part in ("description", "files"):
+        before, now = old.get(part, {}), new[part]
+        names = [name for name in sorted({*before, *now}) if before.get(name) != now.get(name)]
+        more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
+        parts += [f"{part} ({', '.join(names[:SHOWN])}{more})"] if names else []
+    return ", ".join(parts)
 
 
 def _state(said: Description, stated: dict[str, Any], source: Source) -> Description:
@@ -99,9 +123,8 @@ def _hash(source: Source, task: Task) -> dict[str, dict[str, Any]]:
     files = source.files()
     hashes = {}
     for done, path in enumerate(files):
-        if not path.is_file():
-            raise BenchmarkError(f"{path} does not exist: the data set is incomplete")
-        hashes[_relative(path, source.path)] = {"sha256": checksum(path), "bytes": path.stat().st_size}
+        with reading(path):
+            hashes[_relative(path, source.path)] = {"sha256": checksum(existing(path)), "bytes": path.stat().st_size}
         task.update(done + 1, len(files), "checksums")
     return hashes
 
@@ -113,22 +136,31 @@ def _relative(path: Path, root: Path) -> str:
 def _work(building: Building, request: dict[str, Any]) -> Path:
     """The working folder, emptied if it is of another import or the source has changed since."""
     noted = building.work / "request.json"
-    if not noted.is_file() or json.loads(noted.read_text()) != request:
+    if _noted(noted) != request:
         shutil.rmtree(building.work)
         building.work.mkdir()
         write_text(noted, json.dumps(request))
     return building.work
 
 
+def _noted(path: Path) -> Any:
+    """What an interrupted import noted in a file, or nothing if that cannot be read."""
+    try:
+        return json.loads(path.read_text())
+    except (OSError, ValueError, RecursionError):
+        return None
+
+
 def _stream(
     source: Source, said: Description, name: str, side: int | None, count: int, work: Path, task: Task
 ) -> dict[str, Any]:
     shape = work / "spec.json"
-    if shape.is_file():
-        spec = json.loads(shape.read_text())
+    if spec := _noted(shape):
         writer = DemosWriter(work / "data", DataSpec(**{**spec, "views": tuple(spec["views"])}), work / "journal")
         stream: Iterable[Episode] = source.episodes(len(writer), side) if len(writer) < count else ()
     else:
+        for folder in (work / "data", work / "journal"):
+            shutil.rmtree(folder, ignore_errors=True)
         rest = source.episodes(0, side)
         first = next(rest, None)
         if first is None:
@@ -137,7 +169,10 @@ def _stream(
         write_text(shape, json.dumps(asdict(made)))
         writer, stream = DemosWriter(work / "data", made, work / "journal"), chain([first], rest)
     for episode in islice(stream, count - len(writer)):
-        writer.add(episode)
+        try:
+            writer.add(episode)
+        except BenchmarkError as error:
+            raise BenchmarkError(f"{source.path}, {error}") from error
         task.update(len(writer), count, "episodes")
     if len(writer) < count:
         raise BenchmarkError(f"{source.path} announces {said.episodes} episodes and holds {len(writer)}")
@@ -162,17 +197,28 @@ def _summary(demos: Demos) -> dict[str, Any]:
     }
 
 
+def manifest_of(store: Store, name: str) -> dict[str, Any]:
+    """The manifest of a recording, with all that an import writes into it."""
+    manifest = store.manifest(KIND, name)
+    if absent := {"request", "source", "summary", "files"} - set(manifest if isinstance(manifest, dict) else ()):
+        raise Corrupt(
+            f"{store.folder(KIND, name) / MANIFEST} lacks {', '.join(sorted(absent))}; remove that folder and import again"
+        )
+    return manifest
+
+
 def find(store: Store, name: str) -> Path:
     """The folder of a recording, verified when this process first asks for it."""
     _require(store, name)
+    manifest_of(store, name)
     return store.open(KIND, name)
 
 
 def verify(store: Store, name: str) -> str:
     """Check a recording against its checksums, and its source against those taken when it was imported."""
     _require(store, name)
+    manifest = manifest_of(store, name)
     store.verify(KIND, name)
-    manifest = store.manifest(KIND, name)
     root, files = Path(manifest["source"]), manifest["request"]["files"]
     if not root.exists():
         return f"{name} is whole; its source {root} is not here any more"

@@ -8,6 +8,7 @@ those have black frames and say so in their info.
 
 from __future__ import annotations
 
+import math
 import zlib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -17,12 +18,14 @@ import numpy as np
 
 from benchmark.contracts import Episode
 from benchmark.errors import BenchmarkError
-from benchmark.importers.files import decode_picture, read_json
+from benchmark.importers.files import decode_picture, read_json, reading
 from benchmark.importers.source import Description, Source, make_episode
 from benchmark.importers.tfrecord import Values, parse, records
 
+LARGEST = 2**26  # bytes of a deflated tensor, whatever shape it has
 MAGIC = (b"\xff\xd8\xff", b"\x89PNG", b"RIFF")
 STEPS = "steps/"
+OBSERVATION = f"{STEPS}observation/"
 
 
 class Rlds(Source):
@@ -31,10 +34,10 @@ class Rlds(Source):
 
     def __init__(self, path: Path):
         super().__init__(_folder(path))
-        shards = _shards(self.path)
+        shards = [path] if path.is_file() else _shards(self.path)
         if not shards:
             raise BenchmarkError(f"{path} holds no *.tfrecord files")
-        train = [shard for shard in shards if "-train.tfrecord" in shard.name]
+        train = [shard for shard in shards if "-train.tfrecord" in shard.name and shard != path]
         self._shards = train or shards
         self._notes = ["split: train"] if train and len(train) < len(shards) else []
         self._features_file = self.path / "features.json"
@@ -58,13 +61,12 @@ class Rlds(Source):
         return bool(_shards(_folder(path)))
 
     def describe(self) -> Description:
-        views = tuple(name.rsplit("/", 1)[-1] for name in self._views)
-        return Description(views, sum(self._counts.values()), notes=tuple(self._notes))
+        return Description(tuple(map(_view, self._views)), sum(self._counts.values()), notes=tuple(self._notes))
 
     def files(self) -> list[Path]:
         return [*self._shards, *([self._features_file] if self._features else [])]
 
-    def episodes(self, start: int, side: int | None) -> Iterator[Episode]:
+    def _stream(self, start: int, side: int | None) -> Iterator[Episode]:
         for shard, count in self._counts.items():
             for number, payload in enumerate(records(shard, min(start, count)), min(start, count)):
                 yield self._episode(parse(payload, f"{shard}, record {number}"), side, f"{shard}, record {number}")
@@ -84,7 +86,7 @@ class Rlds(Source):
         if actions is None:
             raise BenchmarkError(f"{where} has no {STEPS}action; it has {', '.join(sorted(record))}")
         text = record.get(f"{STEPS}language_instruction", record.get(f"{STEPS}observation/natural_language_instruction", []))
-        info: dict[str, Any] = {"absent_views": [name.rsplit("/", 1)[-1] for name in absent]} if absent else {}
+        info: dict[str, Any] = {"absent_views": [_view(name) for name in absent]} if absent else {}
         if len(text) and isinstance(text[0], bytes):
             info["task"] = text[0].decode(errors="replace")
         return make_episode(
@@ -103,16 +105,15 @@ class Rlds(Source):
             kind, spec = self._features.get(name, ("", {}))
             if not isinstance(values, list) or not name.startswith(STEPS) or "depth" in name:
                 continue
-            colour = spec.get("shape", {}).get("dimensions", ["", "", "3"])[-1] == "3"
+            colour = not spec or spec["shape"][-1:] in ([], [3])
             if colour and (kind == "image" or (not kind and values and values[0].startswith(MAGIC))):
                 found[name] = values
         return found
 
     def _proprio(self, record: Mapping[str, Values], steps: int, where: str) -> np.ndarray | None:
         """`state` or `proprio` of the observation, or all its numbers but embeddings of text."""
-        prefix = f"{STEPS}observation/"
-        names = [f"{prefix}{name}" for name in ("state", "proprio") if f"{prefix}{name}" in record]
-        candidates = names[:1] or sorted(n for n in record if n.startswith(prefix) and "embedding" not in n)
+        names = [f"{OBSERVATION}{name}" for name in ("state", "proprio") if f"{OBSERVATION}{name}" in record]
+        candidates = names[:1] or sorted(n for n in record if n.startswith(OBSERVATION) and "embedding" not in n)
         columns = [self._numbers(record, name, steps, where) for name in candidates]
         kept = [column for column in columns if column is not None]
         return np.concatenate(kept, axis=1) if kept else None
@@ -134,12 +135,21 @@ class Rlds(Source):
 
 
 def _tensors(values: list[bytes], spec: Mapping[str, Any], where: str, name: str) -> np.ndarray:
-    """Tensors that TFDS stored as bytes, deflated (`encoding: zlib`) or not."""
-    try:
-        raw = [zlib.decompress(value) if spec.get("encoding") == "zlib" else value for value in values]
-        return np.stack([np.frombuffer(value, np.dtype(spec["dtype"])) for value in raw])
-    except (zlib.error, ValueError, TypeError, KeyError) as error:
-        raise BenchmarkError(f"{where}: {name} cannot be decoded: {error}") from error
+    """Tensors that TFDS stored as bytes, deflated (`encoding: zlib`) or not. Nothing inflates to more than its shape needs."""
+    with reading(f"{where}: {name}"):
+        dtype = np.dtype(spec["dtype"])
+        known = all(size > 0 for size in spec["shape"])
+        limit = min(dtype.itemsize * math.prod(spec["shape"]), LARGEST) if known else LARGEST
+        raw = [_inflate(value, limit) if spec.get("encoding") == "zlib" else value for value in values]
+        return np.stack([np.frombuffer(value, dtype) for value in raw])
+
+
+def _inflate(value: bytes, limit: int) -> bytes:
+    inflater = zlib.decompressobj()
+    data = inflater.decompress(value, limit + 1)
+    if len(data) > limit or not inflater.eof:
+        raise ValueError(f"a deflated tensor is truncated, or holds more than the {limit} bytes of its shape")
+    return data
 
 
 def _present(pictures: list[bytes]) -> bool:
@@ -147,21 +157,27 @@ def _present(pictures: list[bytes]) -> bool:
 
 
 def _described(path: Path) -> dict[str, tuple[str, dict[str, Any]]]:
-    try:
+    with reading(path):
         return _flatten(read_json(path))
-    except (KeyError, TypeError, AttributeError) as error:
-        raise BenchmarkError(f"{path} does not describe features as TFDS does: {error!r}") from error
 
 
 def _flatten(feature: Mapping[str, Any], name: str = "") -> dict[str, tuple[str, dict[str, Any]]]:
-    """features.json -> field name as in the records -> (kind, its description)."""
+    """features.json -> field name as in the records -> (kind, its description, whose shape is a list of numbers)."""
     if "featuresDict" in feature:
         parts = feature["featuresDict"]["features"].items()
         return {k: v for key, inner in parts for k, v in _flatten(inner, f"{name}/{key}" if name else key).items()}
     if "sequence" in feature:
         return _flatten(feature["sequence"]["feature"], name)
     kind = next((kind for kind in ("image", "tensor", "text") if kind in feature), "")
-    return {name: (kind, feature[kind] or {})} if kind else {}
+    if not kind:
+        return {}
+    spec = feature[kind] or {}
+    return {name: (kind, {**spec, "shape": [int(size) for size in (spec.get("shape") or {}).get("dimensions", [])]})}
+
+
+def _view(name: str) -> str:
+    """What to call a camera: its path below the observation."""
+    return name.removeprefix(OBSERVATION).removeprefix(STEPS).replace("/", "_")
 
 
 def _shards(folder: Path) -> list[Path]:

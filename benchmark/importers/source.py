@@ -17,6 +17,7 @@ from PIL import Image
 from benchmark.contracts import Episode
 from benchmark.data.episodes import check_episode
 from benchmark.errors import BenchmarkError
+from benchmark.importers.files import reading
 
 UNKNOWN = "unknown"
 REPRESENTATIONS = ("absolute", "delta", UNKNOWN)
@@ -64,9 +65,19 @@ class Source(ABC):
     def files(self) -> list[Path]:
         """All files that are read."""
 
-    @abstractmethod
     def episodes(self, start: int, side: int | None) -> Iterator[Episode]:
         """Episodes from number `start` on, frames stretched to `side` x `side`; None: as they are, if they are square."""
+        stream = self._stream(start, side)
+        while True:
+            with reading(self.path):
+                episode = next(stream, None)
+            if episode is None:
+                return
+            yield episode
+
+    @abstractmethod
+    def _stream(self, start: int, side: int | None) -> Iterator[Episode]:
+        """What `episodes` gives."""
 
 
 def make_episode(
@@ -78,19 +89,24 @@ def make_episode(
     states: Any = None,
     proprio: Any = None,
     info: Mapping[str, Any] | None = None,
+    places: Mapping[str, Path] | None = None,
 ) -> Episode:
-    """Frames (H, W, 3) of each view and rows of numbers -> a checked episode; `where` names the file in every complaint."""
+    """Frames (H, W, 3) of each view and rows of numbers -> a checked episode.
+
+    `where` names the file in every complaint, and `places` those of the views, where they are others.
+    """
+    called = {view: f"{view} ({places[view]})" if places else view for view in views}
     pictures: dict[str, np.ndarray] = {}
     sizes: dict[str, list[int]] = {}
     for view, frames in views.items():
-        pictures[view], sizes[view] = _square(frames, side, f"{where}, view {view}")
+        pictures[view], sizes[view] = _square(frames, side, f"{where}, view {called[view]}")
     columns = {"actions": _rows(actions, where, "actions")}
     length = len(columns["actions"])
     for name, values in (("states", states), ("proprio", proprio)):
         columns[name] = np.zeros((length, 0), np.float32) if values is None else _rows(values, where, name)
     shapes = {view: frames.shape for view, frames in pictures.items()}
     if length and set(shapes.values()) != {(length, *next(iter(shapes.values()))[1:])}:
-        counts = ", ".join(f"{shape[0]} of {shape[1]} pixels in {view}" for view, shape in shapes.items())
+        counts = ", ".join(f"{shape[0]} of {shape[1]} pixels in {called[view]}" for view, shape in shapes.items())
         raise BenchmarkError(f"{where}: {length} actions, but frames: {counts}; pass --resolution where only sizes differ")
     frames = np.stack(list(pictures.values()), axis=1) if length else np.zeros((0, len(views), 1, 1, 3), np.uint8)
     episode = Episode(frames, **columns, info={**(info or {}), "recorded_size": sizes})

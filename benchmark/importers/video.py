@@ -10,8 +10,12 @@ import numpy as np
 from benchmark.errors import BenchmarkError
 from benchmark.importers.files import existing
 
-# A file is opened as what it claims to be, a video: a playlist posing as one could name other files or hosts.
-INPUT = ["-protocol_whitelist", "file", "-format_whitelist", "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi"]
+# A file is opened as what it claims to be, a video: a playlist posing as one could name other files or hosts. Damage that the
+# decoder notices ends the video, instead of being painted over.
+INPUT = [
+    *("-protocol_whitelist", "file", "-format_whitelist", "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi"),
+    *("-xerror", "-err_detect", "explode"),
+]
 OUTPUT = ["-fps_mode", "passthrough"]  # every frame once, whatever its time stamp
 
 

@@ -203,10 +203,14 @@ def real(trials: pd.DataFrame, options: Options | None = None) -> Table:
     absent = [name for name in ("task", "method", "successes", "trials") if name not in trials]
     if absent:
         raise BenchmarkError(f"real trials lack the column {', '.join(absent)}; needed are task, method, successes, trials")
-    wrong = trials[~((trials.successes >= 0) & (trials.successes <= trials.trials) & (trials.trials > 0))]
+    if trials.empty:
+        raise BenchmarkError("there are no real trials: enter a line per task and method")
+    counts = trials[["successes", "trials"]].apply(pd.to_numeric, errors="coerce")
+    wrong = trials[~((counts.successes >= 0) & (counts.successes <= counts.trials) & (counts.trials > 0))]
     if not wrong.empty:
         line = wrong.iloc[0]
         raise BenchmarkError(f"{line.method} on {line.task}: {line.successes} successes in {line.trials} trials cannot be")
+    trials = trials.assign(successes=counts.successes, trials=counts.trials)
     methods = list(dict.fromkeys(trials.method))
 
     def row(label: str, part: pd.DataFrame, kind: Kind) -> Row:

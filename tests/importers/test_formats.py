@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import os
+import shutil
 from collections.abc import Callable
 from itertools import islice
 from pathlib import Path
@@ -10,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from benchmark.cli import main
 from benchmark.errors import BenchmarkError, Missing
 from benchmark.importers import FORMATS, files, open_source
 from benchmark.importers.crc32c import crc32c
@@ -27,8 +30,10 @@ from tests.importers.builders import (
     folder_of_images,
     folder_of_videos,
     message,
+    png,
     rlds,
     tfrecord,
+    zarr,
 )
 
 CODEC_ERROR = 4.0  # grey levels, mean over a frame: 4:2:0 colour and rounding; a wrong frame differs by tens
@@ -85,6 +90,39 @@ def test_absent_cameras_are_black_and_named(tmp_path: Path) -> None:
     assert [e.info.get("absent_views") for e in source.episodes(0, None)] == [None, ["image_1"], None]
 
 
+def test_one_file_of_a_data_set_is_that_file_alone(tmp_path: Path) -> None:
+    built = rlds(tmp_path / "data")
+    for name, members in (("train.tfrecord-00001-of-00002", [2]), ("val.tfrecord-00000-of-00001", [0])):
+        source = open_source(built.path / "1.0.0" / f"toy-{name}")
+        assert [path.name for path in source.files()] == [f"toy-{name}", "features.json"]
+        assert not source.describe().notes[1:]
+        for episode, number in zip(source.episodes(0, None), members, strict=True):
+            np.testing.assert_array_equal(episode.actions, built.actions[number])
+
+
+def test_cameras_are_called_by_their_path(tmp_path: Path) -> None:
+    pictures = [png(np.full((SIDE, SIDE, 3), step, np.uint8)) for step in range(3)]
+    views = {"steps/observation/wrist/image": pictures, "steps/observation/top/image": pictures[::-1], "steps/extra": pictures}
+    payload = example({"steps/action": np.zeros(6, np.float32), **views})
+    (tmp_path / "x.tfrecord").write_bytes(tfrecord([payload]))
+    source = open_source(tmp_path)
+    assert source.describe().views == ("extra", "top_image", "wrist_image")
+    frames = next(source.episodes(0, None)).frames[:, :, 0, 0, 0]
+    np.testing.assert_array_equal(frames, [[0, 2, 0], [1, 1, 1], [2, 0, 2]])
+
+
+@pytest.mark.parametrize(("name", "width"), [("", 0), ("state", 0), ("state", 2), ("action", 1)])
+def test_only_what_the_simulator_understands_is_replayed(name: str, width: int, tmp_path: Path) -> None:
+    built = zarr(tmp_path / "data")
+    if width:
+        description = built.path / f"pusht_cchi_v7_replay.zarr/data/{name}/.zarray"
+        facts = json.loads(description.read_text())
+        description.write_text(json.dumps({**facts, "shape": [sum(LENGTHS), width], "chunks": [5, width]}))
+    elif name:
+        shutil.rmtree(built.path / f"pusht_cchi_v7_replay.zarr/data/{name}")
+    assert open_source(built.path).describe().env == (None if name else "pusht")
+
+
 def test_what_actions_mean_is_taken_from_the_source_or_unknown(tmp_path: Path) -> None:
     said = open_source(folder_of_images(tmp_path / "a").path).describe().actions
     assert (said.representation, said.gripper, said.units) == ("delta", "1 closes", "metres")
@@ -99,8 +137,6 @@ def test_the_pickle_of_the_pusht_release_is_left_alone(tmp_path: Path) -> None:
 
 
 def test_frames_that_are_not_square_are_stretched_on_demand(tmp_path: Path) -> None:
-    from tests.importers.builders import png
-
     built = folder_of_images(tmp_path / "data")
     for path in built.path.rglob("*.png"):
         path.write_bytes(png(np.full((12, 24, 3), 7, np.uint8)))
@@ -121,9 +157,12 @@ def test_unknown_and_ambiguous_sources_are_explained(tmp_path: Path) -> None:
     rlds(both / "rlds")
     for path in (both / "rlds/1.0.0").iterdir():
         path.rename(both / path.name)
-    with pytest.raises(BenchmarkError, match="--format"):
+    with pytest.raises(BenchmarkError, match=r"--format \(in `data inspect`, --as\)"):
         open_source(both)
     assert open_source(both, "folder").format == "folder"
+    command = ["data", "inspect", str(both), "--home", str(tmp_path / "runs")]
+    assert main(command) == 2
+    assert main([*command, "--as", "folder"]) == 0
 
 
 @pytest.mark.parametrize("name", ["hdf5", "lerobot", "diffusion_policy_zarr"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import shutil
 from collections.abc import Iterator
@@ -108,6 +109,56 @@ def test_an_import_goes_on_after_the_last_episode(
     assert digests[0] == digests[1]
 
 
+NOTES = {"journal/00000001.npz": 1, "journal/00000000.npz": 0, "spec.json": 0, "request.json": 0}
+
+
+@pytest.mark.parametrize("name", NOTES)
+@pytest.mark.parametrize("left", [0, 30, -40])
+def test_a_damaged_note_costs_no_more_than_its_episode(
+    store: Store, source: Built, monkeypatch: pytest.MonkeyPatch, name: str, left: int
+) -> None:
+    original = DemosWriter.finish
+    monkeypatch.setattr(DemosWriter, "finish", lambda self: (_ for _ in ()).throw(KeyboardInterrupt))
+    with pytest.raises(KeyboardInterrupt):
+        take(store, source.path)
+    monkeypatch.setattr(DemosWriter, "finish", original)
+    note = store.root / "building/recordings-mine/work" / name
+    note.write_bytes(note.read_bytes()[:left])
+    starts = read_from(monkeypatch)
+    np.testing.assert_array_equal(take(store, source.path).frames, np.concatenate(source.frames))
+    assert starts == [NOTES[name]]
+
+
+def test_a_full_disk_is_told_as_such(store: Store, source: Built, monkeypatch: pytest.MonkeyPatch) -> None:
+    def add(self: DemosWriter, episode: Episode) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(DemosWriter, "add", add)
+    with pytest.raises(BenchmarkError, match="the disk is full"):
+        take(store, source.path)
+
+
+def test_a_folder_in_the_way_is_named(store: Store, source: Built) -> None:
+    folder = store.folder("recordings", "mine")
+    folder.mkdir(parents=True)
+    with pytest.raises(BenchmarkError, match=f"{folder} is in the way: it has no manifest.*remove it"):
+        take(store, source.path)
+    folder.rmdir()
+    take(store, source.path)
+
+
+@pytest.mark.parametrize("text", ["{}", "[]", "{", '{"request": {}, "source": "", "summary": {}}'])
+def test_a_damaged_manifest_is_named(text: str, store: Store, source: Built, capsys: pytest.CaptureFixture[str]) -> None:
+    take(store, source.path)
+    manifest = store.folder("recordings", "mine") / "manifest.json"
+    manifest.write_text(text)
+    with pytest.raises(Corrupt, match=str(manifest)):
+        take(store, source.path)
+    for verb in ("verify", "inspect"):
+        assert main(["data", verb, "mine", "--home", str(store.root)]) == 2
+        assert str(manifest) in capsys.readouterr().err
+
+
 def test_frames_lost_after_they_were_noted_are_read_again(tmp_path: Path, store: Store, source: Built) -> None:
     spec = take(store, source.path).spec
     writer = DemosWriter(tmp_path / "out", spec, tmp_path / "journal")
@@ -139,8 +190,9 @@ def test_what_is_imported_is_not_read_again(store: Store, source: Built, monkeyp
     starts = read_from(monkeypatch)
     take(store, source.path)
     assert starts == []
-    with pytest.raises(BenchmarkError, match="holds another import; choose another --name"):
-        take(store, source.path, side=24)
+    for options, named in (({"side": 24}, r"resolution \(None, now 24\)"), ({"stated": {"hz": 2.0}}, r"description \(hz\)")):
+        with pytest.raises(BenchmarkError, match=rf"holds another import; choose another --name.*: {named}$"):
+            take(store, source.path, **options)
 
 
 def test_a_changed_source_is_detected(store: Store, source: Built) -> None:
@@ -151,7 +203,7 @@ def test_a_changed_source_is_detected(store: Store, source: Built) -> None:
     victim.write_bytes(kept[:-1] + bytes([kept[-1] ^ 1]))
     with pytest.raises(Corrupt, match=f"{victim} has changed since 'mine' was imported"):
         verify(store, "mine")
-    with pytest.raises(BenchmarkError, match="holds another import"):
+    with pytest.raises(BenchmarkError, match=rf"holds another import.*: files \({victim.relative_to(source.path)}\)"):
         take(store, source.path)
     victim.unlink()
     with pytest.raises(Corrupt, match=f"{victim} is gone"):

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from benchmark.cli import main
 from benchmark.errors import BenchmarkError, UnknownName
 from benchmark.report import ledgers, published, statistics
 from benchmark.report.frames import Frames, Key, Options, Place
@@ -258,6 +259,26 @@ def test_impossible_trials_are_refused(change, message):
     trials = trials.drop(columns="trials") if change is None else trials.assign(**change)
     with pytest.raises(BenchmarkError, match=message):
         ledgers.real(trials)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (None, "No such file"),
+        ("", "No columns"),
+        ("task,method,successes,trials\n", "there are no real trials"),
+        ("task,method,successes,trials\ncup,ours,abc,4\n", "abc successes in 4 trials"),
+        ("task,method,successes,trials\ncup,ours,3,\n", "3 successes in nan trials"),
+    ],
+)
+def test_a_file_of_trials_that_cannot_be_read_is_named(text, message, tmp_path, capsys):
+    path = tmp_path / "trials.csv"
+    if text is not None:
+        path.write_text(text)
+    assert main(["table", "real", "--trials", str(path), "--home", str(tmp_path)]) == 2
+    told = capsys.readouterr().err
+    assert str(path) in told
+    assert message in told
 
 
 def test_hyperparameters_show_a_dash_where_a_field_does_not_exist():
