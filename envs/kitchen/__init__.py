@@ -35,13 +35,16 @@ STATE_NAMES = (
 )
 
 
+ORDERS = 632  # sequences of four tasks in which none is in the way of a later one
+
+
 @dataclass
 class KitchenConfig(EnvConfig):
     orders: int = 0  # how many different sequences of tasks are demonstrated; 0: as they come, hardly one twice
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        require(self.orders >= 0, f"env.kitchen.orders must be at least 0, not {self.orders}")
+        require(0 <= self.orders <= ORDERS, f"env.kitchen.orders must lie between 0 and {ORDERS}, not {self.orders}")
 
 
 class Kitchen(Environment):
@@ -133,12 +136,13 @@ class Kitchen(Environment):
 
     def expert(self, seed: int) -> Expert:
         from envs.kitchen.arm import Arm
-        from envs.kitchen.expert import KitchenExpert, four_of
+        from envs.kitchen.expert import KitchenExpert, distinct_orders, four_of
 
         rng = numpy_rng("kitchen expert", seed)
         arm = Arm(self._simulator.model, self._simulator.data, self._simulator.robot_env.dt)
-        order = numpy_rng("kitchen order", int(rng.integers(self.config.orders))) if self.config.orders else rng
-        return KitchenExpert(arm, four_of(TASKS, order), lambda: self._completed, rng)
+        few = distinct_orders(TASKS, self.config.orders)
+        order = few[rng.integers(len(few))] if few else four_of(TASKS, rng)
+        return KitchenExpert(arm, order, lambda: self._completed, rng)
 
     def describe(self) -> dict[str, str]:
         packages = {name: metadata.version(name) for name in ("mujoco", "gymnasium-robotics")}

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
+from functools import cache
 
 import numpy as np
 
 from benchmark.contracts import Expert
+from benchmark.seeds import numpy_rng
 from envs.kitchen.arm import JOINTS, Arm
 from envs.kitchen.skills import Actions, Skills
 
@@ -51,3 +53,12 @@ def four_of(tasks: Sequence[str], rng: np.random.Generator) -> list[str]:
         order = [str(task) for task in rng.permutation(tasks)[:TASKS_PER_EPISODE]]
         if "hinge cabinet" not in order or not BEFORE_HINGE & set(order[order.index("hinge cabinet") :]):
             return order
+
+
+@cache
+def distinct_orders(tasks: Sequence[str], count: int) -> tuple[tuple[str, ...], ...]:
+    """The first so many of one random sequence of all orders."""
+    rng, found = numpy_rng("kitchen orders"), dict[tuple[str, ...], None]()
+    while len(found) < count:
+        found[tuple(four_of(tasks, rng))] = None
+    return tuple(found)

@@ -19,7 +19,7 @@ if reason := mujoco_render.gl_missing():
     pytest.skip(reason, allow_module_level=True)
 
 from envs.kitchen.arm import OPEN, Arm
-from envs.kitchen.expert import BEFORE_HINGE, KitchenExpert, four_of
+from envs.kitchen.expert import BEFORE_HINGE, KitchenExpert, distinct_orders, four_of
 from envs.kitchen.skills import turn
 
 LARGE_SEED = 2**62 - 1
@@ -314,8 +314,11 @@ def test_experts_differ_from_seed_to_seed(env):
 
 
 def test_demonstrations_can_be_of_a_few_orders_only():
-    with pytest.raises(BenchmarkError, match="orders must be at least 0"):
-        KitchenConfig(orders=-1)
+    for wrong in (-1, kitchen.ORDERS + 1):
+        with pytest.raises(BenchmarkError, match="orders must lie between 0 and 632"):
+            KitchenConfig(orders=wrong)
+    assert len(set(distinct_orders(kitchen.TASKS, 64))) == 64
+    assert distinct_orders(kitchen.TASKS, 64)[:2] == distinct_orders(kitchen.TASKS, 2), "more orders add to fewer"
     env = Kitchen(KitchenConfig(resolution=64, orders=2))
     try:
         env.reset(0)
@@ -340,4 +343,4 @@ def test_orders_are_all_that_can_be_carried_out():
         2 * 6 * 12
     )  # hinge, one of the two that come first, two of the other four: half of 24 orders, for each of 12 sets
     with_none, with_both = 4 * 24, 4 * 8
-    assert len(orders) == without + with_one + with_none + with_both
+    assert len(orders) == without + with_one + with_none + with_both == kitchen.ORDERS
