@@ -4,18 +4,24 @@ Protocol of the DynaMo paper: the hand is moved by differences of its pose (1 is
 motion after a reset, then 300 steps or until the condition of LIBERO's own definition of the task holds. The seed of an episode
 decides the task, uniformly, and where things stand, drawn by LIBERO's own sampler from its regions (a few centimetres, as in
 DynaMo's release; LIBERO's 50 stored starts per task are not used). The names of the tasks are LIBERO's. Seven of the ten have a
-scripted expert and can be asked for; the plate that is to be pushed, the top drawer and the wine rack are too hard for ours.
+scripted expert; the plate that is to be pushed, the top drawer and the wine rack are too hard for ours and can be asked for
+with the official human demonstrations only.
 """
 
 from __future__ import annotations
 
+import os
+from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib.metadata import version
+from importlib.util import find_spec
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from benchmark.contracts import EnvConfig, Environment, EnvSpec, Expert, require
+from benchmark.contracts import EnvConfig, Environment, EnvSpec, Episode, Expert, require
+from benchmark.errors import Missing
 from benchmark.mujoco_render import gl_missing
 from benchmark.seeds import numpy_rng
 from envs.libero_goal.assets import assets_folder, missing_assets, missing_packages
@@ -42,6 +48,9 @@ WITHOUT_EXPERT = (
 )
 SCRIPTED = tuple(task for task in TASKS if task not in WITHOUT_EXPERT)
 
+RECORDINGS_VARIABLE = "BENCHMARK_LIBERO_DATA"
+RECORDINGS_URL = "https://libero-project.github.io/datasets"
+
 STATE_NAMES = (
     *(f"robot/joint{i}" for i in range(1, 8)),
     *("robot/finger1", "robot/finger2"),
@@ -57,15 +66,17 @@ STATE_NAMES = (
 
 @dataclass
 class LiberoGoalConfig(EnvConfig):
-    tasks: tuple[str, ...] = SCRIPTED
+    tasks: tuple[str, ...] = ()  # empty: all that there are demonstrations of
     assets: str = ""  # folder of LIBERO's assets; empty: where the environment variable says, else the package's own
+    human_path: str = ""  # folder of the official demonstrations; empty: where the environment variable says
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        self.tasks = tuple(self.tasks)
-        wrong = [task for task in self.tasks if task not in SCRIPTED]
-        require(not wrong, f"libero_goal has no demonstrations of {', '.join(wrong)}; tasks can be of: {', '.join(SCRIPTED)}")
-        require(0 < len(self.tasks) == len(set(self.tasks)), "libero_goal needs at least one task, and each only once")
+        known = SCRIPTED if self.demonstrations == "scripted" else TASKS
+        self.tasks = tuple(self.tasks) or known
+        wrong = [task for task in self.tasks if task not in known]
+        require(not wrong, f"libero_goal has no demonstrations of {', '.join(wrong)}; tasks can be of: {', '.join(known)}")
+        require(len(self.tasks) == len(set(self.tasks)), "libero_goal takes each task only once")
 
 
 class LiberoGoal(Environment):
@@ -75,8 +86,9 @@ class LiberoGoal(Environment):
         "smoke": {"resolution": 64, "episodes": 3, "tasks": ("turn_on_the_stove",)},
         "quick": {"resolution": 96, "episodes": 64},
         "standard": {"resolution": 96, "episodes": 250},
-        "paper": {"resolution": 224, "episodes": 500},
+        "paper": {"resolution": 224, "episodes": 500, "demonstrations": "human"},
     }
+    sources = ("scripted", "human")
     source = "DynaMo section 4.1 and Table 1; Liu et al. 2023, LIBERO"
 
     def __init__(self, config: LiberoGoalConfig):
@@ -108,11 +120,20 @@ class LiberoGoal(Environment):
 
     @classmethod
     def missing(cls, config: LiberoGoalConfig) -> str | None:
-        return missing_packages() or missing_assets(config.assets) or gl_missing()
+        return missing_packages() or missing_assets(config.assets) or _missing_recordings(config) or gl_missing()
 
     @classmethod
     def task(cls, config: LiberoGoalConfig, seed: int) -> str:
         return config.tasks[int(numpy_rng("libero_goal task", seed).integers(len(config.tasks)))]
+
+    @classmethod
+    def import_demonstrations(cls, config: LiberoGoalConfig) -> Iterator[Episode]:
+        if reason := cls.missing(config):
+            raise Missing(reason)
+        from envs.libero_goal.human import demonstrations
+
+        env = cls(config)
+        return demonstrations(env, env._table, {task: path for task, path in _recordings(config).items() if path})
 
     def reset(self, seed: int) -> None:
         self._table.reset(seed)
@@ -159,3 +180,25 @@ class LiberoGoal(Environment):
         if self._views is not None:
             self._views.close()
             self._views = None
+
+
+def _recordings_folder(config: LiberoGoalConfig) -> str:
+    return config.human_path or os.environ.get(RECORDINGS_VARIABLE, "")
+
+
+def _recordings(config: LiberoGoalConfig) -> dict[str, Path | None]:
+    """Task -> its file, if it is there."""
+    folder = Path(_recordings_folder(config)).expanduser()
+    return {task: next(iter(sorted(folder.rglob(f"{task}_demo.hdf5"))), None) for task in config.tasks}
+
+
+def _missing_recordings(config: LiberoGoalConfig) -> str | None:
+    if config.demonstrations != "human":
+        return None
+    if find_spec("h5py") is None:
+        return "h5py not installed; python -m pip install -e .[data]"
+    named = f"env.libero_goal.human_path or {RECORDINGS_VARIABLE}"
+    if not (folder := _recordings_folder(config)):
+        return f"no human demonstrations (LIBERO-Goal of {RECORDINGS_URL}); name their folder in {named}"
+    absent = ", ".join(f"{task}_demo.hdf5" for task, path in _recordings(config).items() if path is None)
+    return f"{folder} lacks {absent}; see {named}" if absent else None

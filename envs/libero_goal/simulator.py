@@ -12,7 +12,7 @@ import contextlib
 import io
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -65,6 +65,16 @@ class Table:
         for _ in range(SETTLE):
             self.step(np.zeros(7))
 
+    def put(self, qpos: np.ndarray, fixtures: Mapping[str, tuple[np.ndarray, np.ndarray]]) -> None:
+        """Everything where it was at some moment, fixtures by place and rotation. To be looked at: nothing moves."""
+        mujoco.mj_resetData(self.model, self.data)
+        self.data.qpos[:] = qpos
+        for name, (position, quaternion) in fixtures.items():
+            body = self.model.body(f"{name}_main")
+            body.pos[:], body.quat[:] = position, quaternion
+        mujoco.mj_forward(self.model, self.data)
+        self._env._post_process()
+
     def step(self, action: np.ndarray) -> None:
         """One control step. The controller brings the dynamics up to date itself, so that only their second half is left."""
         for substep in range(self._substeps):
@@ -77,6 +87,10 @@ class Table:
         return all(self._env._eval_predicate(condition) for condition in self._goals[task])
 
     # ------------------------------------------------------------------------------------------------------ what is where
+
+    @property
+    def joints(self) -> list[str]:
+        return [self.model.joint(number).name for number in range(self.model.njnt)]
 
     @property
     def hand(self) -> np.ndarray:
