@@ -37,6 +37,15 @@ def test_main_shows_means_intervals_and_costs():
         assert stated in table.caption
 
 
+def test_a_visual_shift_stands_over_its_column():
+    records, cells = make()
+    heading = {column.key: column.heading for column in build("main", records, cells, **QUICK).columns}["kitchen/mlp"]
+    assert "shift" not in heading
+    shifted = build("main", records, cells.assign(visual_shift="medium in rollouts"), **QUICK)
+    heading = {column.key: column.heading for column in shifted.columns}["kitchen/mlp"]
+    assert heading == "Franka Kitchen /4, shift medium in rollouts"
+
+
 def test_ceiling_comes_first_and_floor_last():
     table = build("main", *make(), **QUICK)
     assert [(row.label, row.kind) for row in table.rows][:: len(table.rows) - 1] == [("state", "ceiling"), ("random", "floor")]
