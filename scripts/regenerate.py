@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Writes what is generated from records: results/measured/*/TABLE.md and scores-*.svg, and the README between its markers.
+"""Writes what is generated from records: results/measured/*/TABLE.md and *.svg, and the README between its markers.
 
     python scripts/regenerate.py            write
     python scripts/regenerate.py --check    exit 1 if something is not what the records say
@@ -18,7 +18,7 @@ from pathlib import Path
 import pandas as pd
 
 from benchmark.report.export import load
-from benchmark.report.figures import encoded, scores
+from benchmark.report.figures import encoded, probe_scatter, scores
 from benchmark.report.frames import Frames, Options
 from benchmark.report.ledgers import experts
 from benchmark.report.render import render
@@ -65,9 +65,10 @@ def redrawn(folder: Path) -> Iterator[tuple[Path, bytes]]:
     read = b"".join((folder / name).read_bytes() for name in ("records.csv", "cells.csv"))
     source = f"sha256 of records.csv and cells.csv: {hashlib.sha256(read).hexdigest()}"
     for env, policy in Frames(results.records, results.cells, Options()).places:
-        path = folder / f"scores-{env}-{policy}.svg"
-        if not path.is_file() or source not in path.read_text():
-            yield path, encoded(scores(results.records, results.cells, Options(env=env, policy=policy)), "svg", source)
+        for name, draw in (("scores", scores), ("probe", probe_scatter)):
+            path = folder / f"{name}-{env}-{policy}.svg"
+            if not path.is_file() or source not in path.read_text():
+                yield path, encoded(draw(results.records, results.cells, Options(env=env, policy=policy)), "svg", source)
 
 
 def main() -> int:
