@@ -26,6 +26,7 @@ from benchmark.report.tables import build
 
 ROOT = Path(__file__).resolve().parent.parent
 MEASURED = ROOT / "results" / "measured"
+ROWS_WORTH_A_FIGURE = 4
 MARKED = re.compile(r"(<!-- table (\w+) of ([\w-]+) -->\n).*?(<!-- end -->)", re.S)
 
 
@@ -62,6 +63,8 @@ def _table(name: str, folder: Path) -> str:
 def redrawn(folder: Path) -> Iterator[tuple[Path, bytes]]:
     """The figures of other records than these. Another matplotlib draws other bytes, so a figure is judged by its source."""
     results = load(folder)
+    if len(results.cells[["method", "variant"]].drop_duplicates()) < ROWS_WORTH_A_FIGURE:
+        return
     read = b"".join((folder / name).read_bytes() for name in ("records.csv", "cells.csv"))
     source = f"sha256 of records.csv and cells.csv: {hashlib.sha256(read).hexdigest()}"
     for env, policy in Frames(results.records, results.cells, Options()).places:
