@@ -39,6 +39,7 @@ def names(folder: Path) -> list[str]:
     cells = load(folder).cells
     found = ["main"] if cells.policy.nunique() == 1 else ["policies"]
     found += ["budget", *(["tasks"] if "kitchen" in set(cells.env) else [])]
+    found += ["actions"] if cells.variant.eq("with_actions").any() else []
     return found + (["ablations"] if cells.variant.ne("").any() else [])
 
 
