@@ -38,7 +38,7 @@ class Hdf5(Source):
             self._items += [(file, name) for name in self._names(file)]
         if not self._items:
             raise BenchmarkError(f"{path} holds no demonstrations: neither data/demo_N nor groups with obs/rgb")
-        with _opened(*self._items[0]) as demo:
+        with opened(*self._items[0]) as demo:
             self._views = tuple(demo.pictures())
 
     @classmethod
@@ -54,35 +54,41 @@ class Hdf5(Source):
 
     def _stream(self, start: int, side: int | None) -> Iterator[Episode]:
         for file, name in self._items[start:]:
-            with _opened(file, name) as demo:
+            with opened(file, name) as demo:
                 yield demo.episode(side, self._views)
 
     def _names(self, file: Path) -> list[str]:
         """The trajectories of a file in their natural order; what its attributes say is kept."""
-        with _opened(file, "/") as opened:
-            root = opened.group
+        with opened(file, "/") as whole:
+            root = whole.group
             if "data" not in root:
-                return [name for name in sorted(root) if opened.has(f"{name}/obs/rgb")]
+                return [name for name in sorted(root) if whole.has(f"{name}/obs/rgb")]
             attributes = dict(root["data"].attrs)
             self._facts |= {key: attributes[key] for key in ("problem_info",) if key in attributes}
             if "env_args" in attributes:
                 env_args = json.loads(attributes["env_args"])
                 if rate := env_args.get("env_kwargs", {}).get("control_freq"):
                     self._facts["hz"] = float(rate)
-            names = [name for name in root["data"] if opened.has(f"data/{name}/actions")]
-            return [f"data/{name}" for name in sorted(names, key=lambda n: (int("0" + re.sub(r"\D", "", n)), n))]
+        return trajectories(file)
+
+
+def trajectories(path: Path) -> list[str]:
+    """The demonstrations of a robomimic file in their natural order."""
+    with opened(path, "data") as data:
+        names = [name for name in data.group if data.has(f"{name}/actions")]
+    return [f"data/{name}" for name in sorted(names, key=lambda n: (int("0" + re.sub(r"\D", "", n)), n))]
 
 
 @contextmanager
-def _opened(path: Path, name: str) -> Iterator[_Trajectory]:
+def opened(path: Path, name: str) -> Iterator[Trajectory]:
     import h5py
 
     where = f"{path}, {name}"
     with reading(where), h5py.File(existing(path), "r") as file:
-        yield _Trajectory(file, name, where)
+        yield Trajectory(file, name, where)
 
 
-class _Trajectory:
+class Trajectory:
     """One trajectory in an opened file."""
 
     def __init__(self, file: Any, name: str, where: str):

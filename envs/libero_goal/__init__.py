@@ -72,11 +72,20 @@ class LiberoGoalConfig(EnvConfig):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        known = SCRIPTED if self.demonstrations == "scripted" else TASKS
-        self.tasks = tuple(self.tasks) or known
-        wrong = [task for task in self.tasks if task not in known]
-        require(not wrong, f"libero_goal has no demonstrations of {', '.join(wrong)}; tasks can be of: {', '.join(known)}")
+        self.tasks = tuple(self.tasks)
+        wrong = ", ".join(task for task in self.tasks if task not in self.demonstrated)
+        known = ", ".join(self.demonstrated)
+        require(not wrong, f"libero_goal has no demonstrations of {wrong}; tasks can be of: {known}")
         require(len(self.tasks) == len(set(self.tasks)), "libero_goal takes each task only once")
+
+    @property
+    def demonstrated(self) -> tuple[str, ...]:
+        return SCRIPTED if self.demonstrations == "scripted" else TASKS
+
+    @property
+    def asked(self) -> tuple[str, ...]:
+        """The tasks that episodes ask for."""
+        return self.tasks or self.demonstrated
 
 
 class LiberoGoal(Environment):
@@ -98,8 +107,8 @@ class LiberoGoal(Environment):
         folder = assets_folder(config.assets)
         assert folder is not None
         self._assets = folder
-        self._table = Table(folder, config.tasks)
-        self._task, self._achieved = config.tasks[0], False
+        self._table = Table(folder, config.asked)
+        self._task, self._achieved = config.asked[0], False
         self._views: Views | None = None
 
     @classmethod
@@ -115,7 +124,7 @@ class LiberoGoal(Environment):
             metric="success",
             metric_range=(0.0, 1.0),
             expert_target=0.95,
-            tasks=config.tasks,
+            tasks=config.asked,
         )
 
     @classmethod
@@ -124,7 +133,7 @@ class LiberoGoal(Environment):
 
     @classmethod
     def task(cls, config: LiberoGoalConfig, seed: int) -> str:
-        return config.tasks[int(numpy_rng("libero_goal task", seed).integers(len(config.tasks)))]
+        return config.asked[int(numpy_rng("libero_goal task", seed).integers(len(config.asked)))]
 
     @classmethod
     def import_demonstrations(cls, config: LiberoGoalConfig) -> Iterator[Episode]:
@@ -160,7 +169,7 @@ class LiberoGoal(Environment):
         return np.concatenate([self._table.data.qpos, self._table.fixtures.ravel()]).astype(np.float32)
 
     def score(self) -> dict[str, float]:
-        done = {f"task/{task}": float(self._achieved and task == self._task) for task in self.config.tasks}
+        done = {f"task/{task}": float(self._achieved and task == self._task) for task in self.config.asked}
         return {"success": float(self._achieved), **done}
 
     def expert(self, seed: int) -> Expert:
@@ -189,7 +198,7 @@ def _recordings_folder(config: LiberoGoalConfig) -> str:
 def _recordings(config: LiberoGoalConfig) -> dict[str, Path | None]:
     """Task -> its file, if it is there."""
     folder = Path(_recordings_folder(config)).expanduser()
-    return {task: next(iter(sorted(folder.rglob(f"{task}_demo.hdf5"))), None) for task in config.tasks}
+    return {task: next(iter(sorted(folder.rglob(f"{task}_demo.hdf5"))), None) for task in config.asked}
 
 
 def _missing_recordings(config: LiberoGoalConfig) -> str | None:

@@ -10,49 +10,35 @@ from __future__ import annotations
 import xml.etree.ElementTree as ET
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from benchmark.contracts import Environment, Episode
 from benchmark.errors import BenchmarkError
-from benchmark.importers.files import reading
+from benchmark.importers.hdf5 import Trajectory, opened, trajectories
 from envs.libero_goal.simulator import FIXTURES, Table
 
 
 def demonstrations(env: Environment, table: Table, paths: dict[str, Path]) -> Iterator[Episode]:
     """Closes the environment, whose table is `table`, when all are drawn or no more are wanted."""
-    import h5py
-
-    opened = {}
     try:
-        for task, path in paths.items():
-            with reading(path):
-                opened[task] = h5py.File(path, "r")
-        names = {task: _names(file, paths[task]) for task, file in opened.items()}
+        names = {task: trajectories(path) for task, path in paths.items()}
+        if empty := [str(paths[task]) for task in paths if not names[task]]:
+            raise BenchmarkError(f"{empty[0]} holds no demonstrations")
         for number in range(max(map(len, names.values()))):
-            for task in paths:
+            for task, path in paths.items():
                 if number < len(names[task]):
-                    where = f"{paths[task]}, {names[task][number]}"
-                    with reading(where):
-                        yield _episode(env, table, task, opened[task]["data"][names[task][number]], where)
+                    with opened(path, names[task][number]) as demo:
+                        episode = _episode(env, table, task, demo)
+                    yield episode
     finally:
         env.close()
-        for file in opened.values():
-            file.close()
 
 
-def _names(file: Any, path: Path) -> list[str]:
-    with reading(path):
-        names = sorted(file["data"], key=lambda name: int(name.removeprefix("demo_")))
-    if not names:
-        raise BenchmarkError(f"{path} holds no demonstrations")
-    return names
-
-
-def _episode(env: Environment, table: Table, task: str, demo: Any, where: str) -> Episode:
-    actions, states = demo["actions"][()].astype(np.float32), demo["states"][()]
-    joints, fixtures = scene(demo.attrs["model_file"])
+def _episode(env: Environment, table: Table, task: str, demo: Trajectory) -> Episode:
+    where = demo.where
+    actions, states = demo.read("actions").astype(np.float32), demo.read("states")
+    joints, fixtures = scene(demo.group.attrs["model_file"])
     if joints != table.joints:
         different = next((pair for pair in zip(joints, table.joints, strict=False) if pair[0] != pair[1]), "their number")
         raise BenchmarkError(f"{where} was recorded in another scene: its joints differ from LIBERO's in {different}")

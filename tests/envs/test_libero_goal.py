@@ -70,6 +70,15 @@ def test_tasks_can_be_chosen_on_the_command_line() -> None:
     assert chosen.env["libero_goal"].tasks == ("turn_on_the_stove",)
 
 
+@pytest.mark.parametrize("preset", ["quick", "paper"])
+@pytest.mark.parametrize(("source", "tasks"), [("scripted", SCRIPTED), ("human", TASKS)])
+def test_who_demonstrates_decides_what_can_be_asked_for(preset: str, source: str, tasks: tuple[str, ...]) -> None:
+    """Also where another preset had decided otherwise."""
+    overrides = [f"env.libero_goal.demonstrations={source}"]
+    chosen = compose_config("libero_goal", preset=preset, envs=["libero_goal"], overrides=overrides).env["libero_goal"]
+    assert LiberoGoal.spec(chosen).tasks == tasks
+
+
 def test_the_spec_is_that_of_the_protocol() -> None:
     for preset in PRESETS:
         spec = LiberoGoal.spec(component_config(LiberoGoal, preset, "libero_goal"))
