@@ -149,12 +149,15 @@ def _frames(options: argparse.Namespace) -> tuple[pd.DataFrame, pd.DataFrame]:
 
 
 def _results(options: argparse.Namespace) -> Results:
-    """The same with curves, spectra and provenance."""
+    """The same with curves, spectra, provenance, and pictures where there is a store."""
+    from benchmark.report.pictures import pictures
+
     if options.records:
         return _recorded(options)
     store = Store(options.home).prepare()
     request = _request(options, _last(store))
-    return gather(make_plan(request), store, request)
+    found = gather(make_plan(request), store, request)
+    return replace(found, pictures=pictures(store, found.provenance))
 
 
 def _recorded(options: argparse.Namespace) -> Results:

@@ -12,7 +12,7 @@ import pandas as pd
 from benchmark.errors import UnknownName
 from benchmark.plan import Cell, Plan, Request, method_label
 from benchmark.report.collect import IDENTITY, collect
-from benchmark.report.pictures import Pictures, pictures
+from benchmark.report.pictures import Pictures
 from benchmark.store import Store
 
 ENCODER = ["env", "method", "variant", "seed"]
@@ -34,7 +34,7 @@ class Results:
     curves: pd.DataFrame
     spectra: pd.DataFrame
     provenance: dict[str, Any]
-    pictures: Sequence[Pictures] = ()  # need the frames, so only a store has them
+    pictures: Sequence[Pictures] = ()  # need frames and encoders, so only a store has them
 
     def only(
         self,
@@ -97,7 +97,7 @@ def gather(plan: Plan, store: Store, request: Request) -> Results:
     curves = [_curve(cell, store) for cell in encoders]
     spectra = [_spectrum(cell, store) for cell in encoders]
     provenance = _provenance(done, store, request)
-    return Results(records, cells, _joined(curves, CURVES), _joined(spectra, SPECTRA), provenance, pictures(store, provenance))
+    return Results(records, cells, _joined(curves, CURVES), _joined(spectra, SPECTRA), provenance)
 
 
 def _curve(cell: Cell, store: Store) -> pd.DataFrame:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shlex
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +20,7 @@ from benchmark.report.collect import IDENTITY
 from benchmark.report.export import export, load
 from benchmark.report.films import films
 from benchmark.report.frames import Key, Place
-from benchmark.report.pictures import Pictures
+from benchmark.report.pictures import Pictures, pictures
 from benchmark.report.reproduce import command
 from benchmark.report.results import POINTS, Results, gather
 from benchmark.store import Store
@@ -41,7 +42,8 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 @pytest.fixture(scope="module")
 def found(home: Path) -> Results:
-    return gather(make_plan(REQUEST), Store(home), REQUEST)
+    found = gather(make_plan(REQUEST), Store(home), REQUEST)
+    return replace(found, pictures=pictures(Store(home), found.provenance))
 
 
 def test_everything_behind_a_number_is_gathered(home: Path, found: Results) -> None:
