@@ -72,9 +72,8 @@ class _Lines(Task):
     def __init__(self, reporter: Reporter, label: str):
         self._reporter, self._label = reporter, label
         self._last = time.monotonic()
-        self._first: tuple[float, float] | None = (
-            None  # when the first news came, and how far it was: not all starts at nothing
-        )
+        # when the first news came, and how far it was: not all starts at nothing
+        self._first: tuple[float, float] | None = None
 
     def update(self, done: float, total: float, note: str = "") -> None:
         now = time.monotonic()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import random
+from collections.abc import Iterator
 
 import numpy as np
 import psutil
@@ -89,15 +90,8 @@ def env_expert_acts(cls: type[Environment]) -> None:
         for _ in range(2):
             env.reset(seed("conformance", 3))
             before = env.score()[spec.metric]
-            expert, actions = env.expert(seed("conformance", 4)), []
-            for _ in range(spec.max_steps):
-                action = expert.act()
-                if action is None:
-                    break
-                ensure(np.asarray(action).shape == (spec.action_dim,), "action size")
-                actions.append(np.asarray(action))
-                if env.step(np.clip(action, spec.action_low, spec.action_high).astype(np.float32)):
-                    break
+            actions = list(_perform(env))
+            ensure(all(action.shape == (spec.action_dim,) for action in actions), "action size")
             ensure(env.score()[spec.metric] > before, "the expert did not raise the score")
             played.append(np.stack(actions))
         ensure(np.array_equal(played[0], played[1]), "the expert acted differently under the same seed")
@@ -113,15 +107,11 @@ def env_tasks(cls: type[Environment]) -> None:
         ensure(asked == [cls.task(env.config, number) for number in range(20)], "the same seed asks for another task")
         ensure(all(task is None or task in spec.tasks for task in asked), "a task that the spec does not name")
         env.reset(seed("conformance", 3))
-        expert, done = env.expert(seed("conformance", 4)), dict.fromkeys(spec.tasks, 0.0)
-        for _ in range(spec.max_steps):
-            if (action := expert.act()) is None:
-                break
-            over, score = env.step(np.clip(action, spec.action_low, spec.action_high).astype(np.float32)), env.score()
+        done = dict.fromkeys(spec.tasks, 0.0)
+        for _ in _perform(env):
+            score = env.score()
             ensure(all(score[f"task/{task}"] >= done[task] for task in spec.tasks), "a task was undone")
             done = {task: score[f"task/{task}"] for task in spec.tasks}
-            if over:
-                break
     finally:
         env.close()
 
@@ -151,6 +141,19 @@ def env_close(cls: type[Environment]) -> None:
         gc.collect()
         left.append((len(own.children(recursive=True)), own.num_fds()))
     ensure(left[1] == left[2], f"processes and open files grew from {left[1]} to {left[2]}")
+
+
+def _perform(env: Environment) -> Iterator[np.ndarray]:
+    """The expert's actions, each after it was taken."""
+    spec = env.spec(env.config)
+    expert = env.expert(seed("conformance", 4))
+    for _ in range(spec.max_steps):
+        if (action := expert.act()) is None:
+            return
+        over = env.step(np.clip(action, spec.action_low, spec.action_high).astype(np.float32))
+        yield np.asarray(action)
+        if over:
+            return
 
 
 def _seed_globally(number: int) -> None:

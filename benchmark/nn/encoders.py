@@ -102,8 +102,8 @@ def build_backbone(name: str, width: int, resolution: int) -> Encoder:
 def _vit(name: str, width: int, resolution: int) -> ViTEncoder:
     """Patches of 16 pixels as in the literature from 128 pixels on; of 8 below, where 16 would leave a handful of tokens.
 
-    A resolution that the patch does not divide is resized to the next lower one that it does. The start is that of MAE and
-    MoCo-v3: positions are sines and cosines that are not learned, linear layers are Xavier's.
+    A resolution that the patch does not divide is resized to the next lower one that it does. The start is that of MAE:
+    positions are sines and cosines that are not learned, linear layers are Xavier's.
     """
     blocks, heads = VIT_SHAPES[name]
     patch = 16 if resolution >= 128 else 8

@@ -109,6 +109,14 @@ def test_an_import_goes_on_after_the_last_episode(
     assert digests[0] == digests[1]
 
 
+def interrupt_at_the_end(store: Store, source: Built, monkeypatch: pytest.MonkeyPatch) -> None:
+    """All episodes are noted, and the recording is not finished."""
+    with monkeypatch.context() as patch:
+        patch.setattr(DemosWriter, "finish", lambda self: (_ for _ in ()).throw(KeyboardInterrupt))
+        with pytest.raises(KeyboardInterrupt):
+            take(store, source.path)
+
+
 NOTES = {"journal/00000001.npz": 1, "journal/00000000.npz": 0, "spec.json": 0, "request.json": 0}
 
 
@@ -117,11 +125,7 @@ NOTES = {"journal/00000001.npz": 1, "journal/00000000.npz": 0, "spec.json": 0, "
 def test_a_damaged_note_costs_no_more_than_its_episode(
     store: Store, source: Built, monkeypatch: pytest.MonkeyPatch, name: str, left: int
 ) -> None:
-    original = DemosWriter.finish
-    monkeypatch.setattr(DemosWriter, "finish", lambda self: (_ for _ in ()).throw(KeyboardInterrupt))
-    with pytest.raises(KeyboardInterrupt):
-        take(store, source.path)
-    monkeypatch.setattr(DemosWriter, "finish", original)
+    interrupt_at_the_end(store, source, monkeypatch)
     note = store.root / "building/recordings-mine/work" / name
     note.write_bytes(note.read_bytes()[:left])
     starts = read_from(monkeypatch)
@@ -173,11 +177,7 @@ def test_frames_lost_after_they_were_noted_are_read_again(tmp_path: Path, store:
 def test_a_source_that_changed_in_between_is_read_from_the_start(
     store: Store, source: Built, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    original = DemosWriter.finish
-    monkeypatch.setattr(DemosWriter, "finish", lambda self: (_ for _ in ()).throw(KeyboardInterrupt))
-    with pytest.raises(KeyboardInterrupt):
-        take(store, source.path)
-    monkeypatch.setattr(DemosWriter, "finish", original)
+    interrupt_at_the_end(store, source, monkeypatch)
     frame = next(iter(sorted(source.path.rglob("*.png"))))
     frame.write_bytes(builders.png(np.full((SIDE, SIDE, 3), 9, np.uint8)))
     starts = read_from(monkeypatch)
