@@ -243,6 +243,16 @@ def test_the_last_to_close_frees_the_gl_context(env):
     assert np.array_equal(env.render(), picture)  # and it comes back when needed
 
 
+def test_fewer_facets_hardly_show(env, monkeypatch):
+    env.reset(0)
+    coarse = env.render().astype(int)
+    env.close()
+    monkeypatch.setattr(mujoco_render, "FACET", 1)  # as many facets as MuJoCo itself gives
+    fine = env.render().astype(int)
+    difference = np.abs(coarse - fine).mean()
+    assert 0 < difference < 1, f"{difference} grey levels of 256"
+
+
 def test_simplified_meshes_stay_where_they_were(env):
     model, cell = env._simulator.model, 0.012
     light = mujoco_render.simplified(model, cell, 256)
