@@ -16,7 +16,7 @@ import pandas as pd
 from benchmark.errors import BenchmarkError, UnknownName
 from benchmark.report.table import DASH, Cell, Column, Row, Table
 
-ROOT = Path(__file__).parents[2] / "results" / "published"
+ROOT = Path(__file__).parent / "paper"  # a link to results/published, so that an installed package has them, too
 TABLES = {"main": 1, "real": 2, "real-pretrained": 3, "policies": 4, "finetune": 5, "ablations": 6, "actions": 7}
 
 ENVS = {"kitchen": "Franka Kitchen", "block_push": "Block Pushing", "pusht": "Push-T", "libero_goal": "LIBERO Goal"}
@@ -57,7 +57,7 @@ def load(number: int) -> pd.DataFrame:
     """One table of the paper, tidy, every field a string."""
     path = ROOT / f"table{number}.csv"
     if not path.exists():
-        raise BenchmarkError(f"{path} is not there: published numbers are part of the repository; restore it with git checkout")
+        raise BenchmarkError(f"{path} is not there: published numbers come with the package; install it again")
     return pd.read_csv(path, dtype=str, keep_default_na=False)
 
 

@@ -3,6 +3,11 @@
 from __future__ import annotations
 
 import io
+import shutil
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
 
 import pandas as pd
 import pytest
@@ -121,3 +126,13 @@ def test_named_rows_exist_in_their_tables():
     assert set(published.FINETUNE.values()) == set(published.labels(5))
     assert list(published.ENVS.values()) == list(dict.fromkeys(published.load(1).column))
     assert list(published.POLICIES.values()) == list(dict.fromkeys(published.load(4).column))
+
+
+def test_an_installed_package_has_the_published_numbers(tmp_path):
+    root, copy = Path(__file__).parents[2], tmp_path / "copy"  # setuptools leaves a build folder beside what it builds
+    shutil.copytree(root, copy, symlinks=True, ignore=shutil.ignore_patterns(".*", "runs", "build", "tests", "*.egg-info"))
+    wheel = [sys.executable, "-m", "pip", "wheel", copy, "--no-deps", "--no-build-isolation", "--quiet", "-w", tmp_path]
+    subprocess.run(wheel, check=True)
+    with zipfile.ZipFile(next(tmp_path.glob("*.whl"))) as archive:
+        for path in (root / "results" / "published").glob("*.csv"):
+            assert archive.read(f"benchmark/report/paper/{path.name}") == path.read_bytes()
