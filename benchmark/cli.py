@@ -91,7 +91,7 @@ def parser() -> argparse.ArgumentParser:
     _verb(plan, verbs.plan)
 
     table = add("table", **_doc(verbs.table))
-    table.add_argument("name", choices=[*TABLES, "real", "hyperparameters"], help="which table")
+    table.add_argument("name", choices=[*TABLES, "budgets", "real", "hyperparameters"], help="which table")
     table.add_argument("--source", choices=("ours", "published", "both"), default="ours", help="whose numbers (default: ours)")
     _one_place(table)
     table.add_argument("--method", help="whose ablations, fine-tuning or true-action variants (default: dynamo)")
@@ -142,7 +142,7 @@ def parser() -> argparse.ArgumentParser:
     verify = results.add_parser("verify", **_doc(verbs.results_verify))
     export = results.add_parser("export", **_doc(verbs.results_export))
     export.add_argument("folder", type=Path, help="where to write")
-    _verb(_matrix(export, default_from_last=True), verbs.results_export)
+    _verb(_records(export), verbs.results_export)
     gc = results.add_parser("gc", **_doc(verbs.results_gc))
     gc.add_argument("--yes", action="store_true", help="delete; without it, only say what would go")
     actions = (ls, verbs.results_ls), (show, verbs.results_show), (verify, verbs.results_verify), (gc, verbs.results_gc)
@@ -237,7 +237,8 @@ def _one_place(sub: argparse.ArgumentParser) -> None:
 
 def _records(sub: argparse.ArgumentParser) -> argparse.ArgumentParser:
     """What results to read: those of the last run, narrowed or replaced by the flags that name cells, or exported ones."""
-    sub.add_argument("--records", type=Path, metavar="DIR", help="exported records instead of the store")
+    text = "exported records instead of the store; several times: those of several runs together"
+    sub.add_argument("--records", type=Path, action="append", metavar="DIR", help=text)
     return _matrix(sub, default_from_last=True)
 
 
@@ -248,6 +249,7 @@ def _matrix(sub: argparse.ArgumentParser, default_from_last: bool = False) -> ar
         ("envs", _names, ["kitchen"], "all, or names"),
         ("policies", _names, ["default"], "all, or names"),
         ("seeds", int, 1, "how many"),
+        ("first-seed", int, 0, "the first of them, e.g. to leave others to another machine"),
         ("preset", str, "quick", "smoke, quick, standard or paper"),
     ]
     for name, kind, default, text in flags:

@@ -74,6 +74,11 @@ class Request:
     seeds: int = 1
     preset: str = "quick"
     overrides: Sequence[str] = ()
+    first_seed: int = 0
+
+    @property
+    def training_seeds(self) -> range:
+        return range(self.first_seed, self.first_seed + self.seeds)
 
 
 def method_label(method: str, variant: str) -> str:
@@ -84,6 +89,8 @@ def make_plan(request: Request) -> Plan:
     """Validate everything a user can get wrong, then lay out the stages."""
     if request.seeds < 1:
         raise BenchmarkError(f"--seeds must be at least 1, not {request.seeds}")
+    if request.first_seed < 0:
+        raise BenchmarkError(f"--first-seed must not be negative, not {request.first_seed}")
     methods = expand_methods(request.methods)
     envs = _expand(request.envs, registry.envs())
     policies = _expand([DEFAULT_POLICY if p == "default" else p for p in request.policies], registry.policies())
@@ -101,7 +108,7 @@ def make_plan(request: Request) -> Plan:
         builder = _Builder(plan, env, config)
         for method, variant in methods:
             for policy in policies:
-                for seed in range(request.seeds):
+                for seed in request.training_seeds:
                     plan.cells.append(builder.cell(method, variant, policy, seed))
     return plan
 

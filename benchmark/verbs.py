@@ -23,7 +23,7 @@ from benchmark.plan import Plan, Request, make_plan
 from benchmark.report.collect import collect
 from benchmark.report.export import export, load
 from benchmark.report.render import render
-from benchmark.report.results import Results, gather
+from benchmark.report.results import Results, gather, merged
 from benchmark.report.table import Table
 from benchmark.report.tables import build
 from benchmark.store import KINDS, Store, key_of, write_text
@@ -82,6 +82,8 @@ def table(options: argparse.Namespace) -> int:
     `both` puts them side by side with a status.
     """
     from benchmark.report import ledgers, published
+    from benchmark.report.budgets import budgets
+    from benchmark.report.frames import Options
 
     if options.name == "real":
         shown = _real(options.trials) if options.trials else ledgers.real(published.trials(2, 3))
@@ -90,6 +92,9 @@ def table(options: argparse.Namespace) -> int:
     elif options.name == "hyperparameters":
         plan = make_plan(_request(options, _last(Store(options.home))))
         shown = ledgers.hyperparameters(_settings(plan), f"Settings of the preset {plan.preset}.")
+    elif options.name == "budgets":
+        parts = [_narrowed(load(folder), options) for folder in options.records or ()]
+        shown = budgets([(part.records, part.cells) for part in parts], Options(**_choices(options)))
     else:
         shown = build(options.name, *_frames(options), **_choices(options))
     print(render(shown, options.format, terminal=sys.stdout.isatty()))
@@ -152,18 +157,36 @@ def _results(options: argparse.Namespace) -> Results:
     """The same with curves, spectra, provenance, and pictures where there is a store."""
     from benchmark.report.pictures import pictures
 
+    found = _gathered(options)
+    return found if options.records else replace(found, pictures=pictures(Store(options.home), found.provenance))
+
+
+def _gathered(options: argparse.Namespace) -> Results:
+    """All but the pictures."""
     if options.records:
         return _recorded(options)
     store = Store(options.home).prepare()
     request = _request(options, _last(store))
-    found = gather(make_plan(request), store, request)
-    return replace(found, pictures=pictures(store, found.provenance))
+    return gather(make_plan(request), store, request)
 
 
 def _recorded(options: argparse.Namespace) -> Results:
     if options.overrides:
         raise BenchmarkError(f"{options.overrides[0]}: records were made with their own settings; --records takes none")
-    return load(options.records).only(options.methods, options.envs, options.policies, options.seeds, options.preset)
+    parts = {str(folder): load(folder) for folder in options.records}
+    return _narrowed(merged(parts) if len(parts) > 1 else parts[str(options.records[0])], options)
+
+
+def _narrowed(found: Results, options: argparse.Namespace) -> Results:
+    return found.only(options.methods, options.envs, options.policies, _seeds(options), options.preset)
+
+
+def _seeds(options: argparse.Namespace) -> range | None:
+    """The training seeds that flags name among recorded ones."""
+    if options.seeds is None and options.first_seed is None:
+        return None
+    first = options.first_seed or 0
+    return range(first, sys.maxsize if options.seeds is None else first + options.seeds)
 
 
 def _settings(plan: Plan) -> dict[str, dict[str, Any]]:
@@ -287,10 +310,11 @@ def results_verify(options: argparse.Namespace) -> int:
 
 
 def results_export(options: argparse.Namespace) -> int:
-    """Write the results of a matrix as CSV files small enough to commit; `--records` of other verbs reads them."""
-    store = Store(options.home).prepare()
-    request = _request(options, _last(store))
-    episodes = export(gather(make_plan(request), store, request), options.folder)
+    """Write the results of a matrix as CSV files small enough to commit; `--records` of other verbs reads them.
+
+    Given such folders itself, it joins them: the results of several machines become one.
+    """
+    episodes = export(_gathered(options), options.folder)
     print(f"{episodes} episodes in {options.folder}")
     return 0
 
@@ -346,7 +370,7 @@ def _print_rows(rows: list[dict[str, Any]]) -> None:
 def _request(options: argparse.Namespace, last: Request | None = None) -> Request:
     """The matrix asked for; flags not given come from `last`."""
     base = last or Request()
-    names = ("methods", "envs", "policies", "seeds", "preset")
+    names = ("methods", "envs", "policies", "seeds", "preset", "first_seed")
     given = {name: value for name in names if (value := getattr(options, name)) is not None}
     return replace(base, **given, **({"overrides": options.overrides} if options.overrides else {}))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from io import BytesIO
 from typing import Any
 
@@ -14,8 +15,9 @@ from matplotlib.figure import Figure
 
 from benchmark.errors import BenchmarkError, UnknownName
 from benchmark.report import statistics
-from benchmark.report.frames import Frames, Key, Options, Place
-from benchmark.report.ledgers import task_columns
+from benchmark.report.budgets import done, ordered, rows_of
+from benchmark.report.frames import FLOOR, Frames, Key, Options, Place
+from benchmark.report.ledgers import count, task_columns
 from benchmark.report.pictures import Pictures
 
 # Okabe and Ito's colours, told apart with any colour vision; markers and dashes carry on where they run out
@@ -174,6 +176,38 @@ def learning_curves(curves: pd.DataFrame, name: str = "loss", env: str | None = 
     figure.supxlabel("step", fontsize=9)
     figure.supylabel(name, fontsize=9)
     _title(figure, f"{env}: {name}, pretraining")
+    return figure
+
+
+def over_budgets(parts: Sequence[tuple[pd.DataFrame, pd.DataFrame]], options: Options | None = None) -> Figure:
+    """The linear probe after more and more frames of pretraining, a panel per trained row; dashed, what the floor has."""
+    by_size = ordered(parts, options or Options())
+    *_, largest = by_size.values()
+    place = Place(largest.env, largest.policy)
+
+    def points(key: Key) -> pd.DataFrame:
+        found = [done(frames, place, key).assign(frames=size) for size, frames in by_size.items()]
+        return pd.concat(found).rename(columns={"probe_linear": "value"})[["frames", "seed", "value", "gradient_steps"]]
+
+    lines = {key: points(key) for key in rows_of(by_size)}
+    floor = lines.pop(Key(FLOOR), pd.DataFrame({"value": []})).value.mean()
+    lines = {key: line for key, line in lines.items() if (line.gradient_steps > 0).any()}
+    across = min(6, len(lines))
+    down = -(-len(lines) // across)
+    figure, panels = _panels(down, across, 1.2 * across + 0.4, 1.1 * down + 0.5, sharey=True)
+    for axes, (key, line) in zip(panels, lines.items(), strict=False):
+        if not np.isnan(floor):
+            axes.axhline(floor, color=GREY, ls="--", lw=0.8)
+        _line(axes, line, "frames", COLOURS[0])
+        axes.set_xscale("log")
+        axes.set_xticks(list(by_size), [count(size) for size in by_size])
+        axes.minorticks_off()
+        axes.set_title(str(key), fontsize=8)
+    for axes in panels[len(lines) :]:
+        axes.set_axis_off()
+    figure.supxlabel("frames of pretraining", fontsize=9)
+    figure.supylabel(PROBES["probe_linear"], fontsize=9)
+    _title(figure, f"{largest.env_name(place.env)}; dashed: {FLOOR}")
     return figure
 
 

@@ -54,7 +54,7 @@ def budget(records: pd.DataFrame, cells: pd.DataFrame, options: Options) -> Tabl
     for key in frames.keys:
         of_key = frames.cell_rows(place, key)
         done = of_key[of_key.status == "done"]
-        line = [_over_seeds(done[column], text) for column, _, text in BUDGET]
+        line = [over_seeds(done[column], text) for column, _, text in BUDGET]
         rows.append(Row(str(key), tuple(line), frames.kind(key), frames.remarks(place, key)))
     caption = (
         f"Cost and features in {frames.title(place.env)}, policy {place.policy}; means over seeds. Latency is per image and "
@@ -64,7 +64,7 @@ def budget(records: pd.DataFrame, cells: pd.DataFrame, options: Options) -> Tabl
     return Table("budget", caption, "Method", tuple(Column(key, heading) for key, heading, _ in BUDGET), tuple(rows))
 
 
-def _over_seeds(values: pd.Series, text: Callable[[float], str]) -> Cell:
+def over_seeds(values: pd.Series, text: Callable[[float], str]) -> Cell:
     known = values.dropna()
     if known.empty:
         return Cell(DASH)

@@ -17,10 +17,14 @@ def command(request: Mapping[str, Any], place: Place, key: Key) -> str:
         [
             *("python", "-m", "benchmark", "run"),
             *("--methods", str(key), "--envs", place.env, "--policies", place.policy),
-            *("--seeds", str(request["seeds"]), "--preset", request["preset"]),
+            *("--seeds", str(request["seeds"]), *_first(request.get("first_seed", 0)), "--preset", request["preset"]),
             *overrides,
         ]
     )
+
+
+def _first(seed: int) -> list[str]:
+    return ["--first-seed", str(seed)] if seed else []
 
 
 def _concerns(override: str, named: Mapping[str, str]) -> bool:

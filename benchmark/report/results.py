@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from benchmark.errors import UnknownName
+from benchmark.errors import BenchmarkError, UnknownName
 from benchmark.plan import Cell, Plan, Request, method_label
 from benchmark.report.collect import IDENTITY, collect
 from benchmark.report.pictures import Pictures
@@ -41,7 +41,7 @@ class Results:
         methods: Sequence[str] | None = None,
         envs: Sequence[str] | None = None,
         policies: Sequence[str] | None = None,
-        seeds: int | None = None,
+        seeds: range | None = None,
         preset: str | None = None,
     ) -> Results:
         """The cells that are named as on the command line; None stands for all."""
@@ -53,15 +53,67 @@ class Results:
             if names is not None:
                 kept &= cells[column].isin(_known(column, names, cells[column]))
         if seeds is not None:
-            kept &= cells.seed < seeds
+            kept &= np.array([seed in seeds for seed in cells.seed], bool)
         chosen = cells[kept]
+        named = set(chosen[IDENTITY].itertuples(index=False, name=None))
+        behind = [cell for cell in self.provenance["cells"] if tuple(cell[name] for name in IDENTITY) in named]
+        stages = {key for cell in behind for key in cell["stages"].values()} & self.provenance["stages"].keys()
         return replace(
             self,
+            provenance={**self.provenance, "cells": behind, "stages": {key: self.provenance["stages"][key] for key in stages}},
             records=_among(self.records, chosen, IDENTITY),
             cells=chosen,
             curves=_among(self.curves, chosen, ENCODER),
             spectra=_among(self.spectra, chosen, ENCODER),
         )
+
+
+def merged(parts: Mapping[str, Results]) -> Results:
+    """Results of several runs as those of one; `parts` gives each a name to speak of it.
+
+    Runs with other settings do not belong into one table, and a cell that two of them hold would count twice.
+    """
+    requests = {name: part.provenance["request"] for name, part in parts.items()}
+    (first, request), *others = requests.items()
+    for name, other in others:
+        different = set(_settings_of(request)) ^ set(_settings_of(other))
+        if different:
+            raise BenchmarkError(f"{first} and {name} were made with other settings: {', '.join(sorted(different))}")
+    cells = pd.concat([part.cells.assign(part=name) for name, part in parts.items()], ignore_index=True)
+    done = cells[cells.status == "done"]
+    for _, twice in done[done.duplicated(IDENTITY, keep=False)].groupby(IDENTITY):
+        row = twice.iloc[0]
+        where = f"{method_label(row.method, row.variant)} in {row.env} with {row.policy}, seed {row.seed}"
+        raise BenchmarkError(f"{where}, is in {' and in '.join(twice.part)}: leave one of them out")
+    cells = pd.concat([done, cells.drop(done.index)]).drop_duplicates(IDENTITY).sort_index()
+    seeds = sorted(set(cells.seed))
+    names = {n: list(dict.fromkeys(x for r in requests.values() for x in r[n])) for n in ("methods", "envs", "policies")}
+    return Results(
+        pd.concat([part.records for part in parts.values()], ignore_index=True),
+        cells.drop(columns="part"),
+        pd.concat([part.curves for part in parts.values()], ignore_index=True),
+        pd.concat([part.spectra for part in parts.values()], ignore_index=True),
+        {
+            **_joined_provenance([part.provenance for part in parts.values()]),
+            "request": {**request, **names, "seeds": seeds[-1] + 1 - seeds[0], "first_seed": int(seeds[0])},
+        },
+    )
+
+
+def _settings_of(request: Mapping[str, Any]) -> list[str]:
+    """What changes numbers: not which cells were asked for, nor where they ran."""
+    return [f"--preset {request['preset']}", *(text for text in request["overrides"] if not text.startswith("machine."))]
+
+
+def _joined_provenance(parts: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Stages by their keys, machines numbered anew."""
+    machines: list[Any] = []
+    stages: dict[str, Any] = {}
+    for part in parts:
+        machines += [machine for machine in part["provenance"] if machine not in machines]
+        for key, manifest in part["stages"].items():
+            stages[key] = {**manifest, "provenance": machines.index(part["provenance"][manifest["provenance"]])}
+    return {"cells": [cell for part in parts for cell in part["cells"]], "stages": stages, "provenance": machines}
 
 
 def _named(methods: Sequence[str], rows: Sequence[tuple[str, str]]) -> np.ndarray:

@@ -22,7 +22,7 @@ from benchmark.report.films import films
 from benchmark.report.frames import Key, Place
 from benchmark.report.pictures import Pictures, pictures
 from benchmark.report.reproduce import command
-from benchmark.report.results import POINTS, Results, gather
+from benchmark.report.results import POINTS, Results, gather, merged
 from benchmark.store import Store
 from tests.toy import Toy
 
@@ -172,3 +172,69 @@ def test_the_command_of_a_row_makes_its_stages(toy: type) -> None:
         )
         wanted = {name: getattr(cell, name) for name in IDENTITY}
         assert [c.stages for c in again.cells if {n: getattr(c, n) for n in IDENTITY} == wanted] == [cell.stages]
+
+
+def run_toy(home: Path, *flags: str) -> None:
+    names = ["--methods", "random,byol", "--envs", "toy", "--policies", "mlp", "--preset", "smoke"]
+    assert main(["run", *names, "--home", str(home), "--quiet", *REQUEST.overrides, *flags]) == 0
+    assert main(["results", "export", str(home / "records"), "--home", str(home)]) == 0
+
+
+def test_two_machines_share_the_seeds_and_one_table_shows_them(
+    toy: type, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    together, one, two = tmp_path / "together", tmp_path / "one", tmp_path / "two"
+    run_toy(together, "--seeds", "3")
+    run_toy(one, "--seeds", "2")
+    run_toy(two, "--first-seed", "2")
+    joined = [*("--records", str(one / "records")), *("--records", str(two / "records"))]
+    assert main(["results", "export", str(tmp_path / "joined"), *joined]) == 0
+    by = [*IDENTITY, "episode"]
+    expected, found = load(together / "records"), load(tmp_path / "joined")
+    pd.testing.assert_frame_equal(*(r.records.sort_values(by, ignore_index=True) for r in (expected, found)))
+    assert found.provenance["stages"].keys() == expected.provenance["stages"].keys()
+    assert {c["seed"] for c in found.provenance["cells"]} == {0, 1, 2}
+    assert found.provenance["request"] == expected.provenance["request"]
+    for manifest in found.provenance["stages"].values():
+        assert manifest["provenance"] < len(found.provenance["provenance"])
+    capsys.readouterr()
+    tables = []
+    for records in (["--records", str(together / "records")], joined):
+        assert main(["table", "main", "--format", "md", *records]) == 0
+        tables.append([line.rsplit("|", 2)[0] for line in capsys.readouterr().out.splitlines()])  # without wall times
+    assert tables[0] == tables[1]
+    assert main(["table", "main", "--format", "csv", *joined, "--first-seed", "2"]) == 0
+    assert "0.0,0.0,0.6576" in capsys.readouterr().out
+
+
+def test_what_does_not_belong_together_is_not_joined(
+    toy: type, home: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["results", "export", str(tmp_path / "a"), "--home", str(home)]) == 0
+    capsys.readouterr()
+    records = ["--records", str(tmp_path / "a"), "--records"]
+    run_toy(tmp_path / "b", "--first-seed", "1", "fit.steps=2")
+    assert main(["table", "main", *records, str(tmp_path / "b" / "records")]) == 2
+    assert "other settings: fit.steps=2" in capsys.readouterr().err
+    run_toy(tmp_path / "c", "--seeds", "2")
+    capsys.readouterr()
+    assert main(["table", "main", *records, str(tmp_path / "c" / "records")]) == 2
+    error = capsys.readouterr().err
+    assert "byol in toy with mlp, seed 0, is in" in error
+    assert "leave one of them out" in error
+    assert main(["run", "--methods", "random", "--first-seed", "-1"]) == 2
+    assert "--first-seed must not be negative" in capsys.readouterr().err
+
+
+def test_a_row_that_one_machine_could_not_run_is_taken_from_the_other(found: Results) -> None:
+    missing = replace(found, cells=found.cells.assign(status="missing", reason="no weights"), records=found.records.iloc[:0])
+    for parts in ({"a": missing, "b": found}, {"a": found, "b": missing}):
+        joined = merged(parts)
+        assert (joined.cells.status == "done").all()
+        assert len(joined.cells) == len(found.cells)
+    assert len(merged({"a": missing, "b": missing}).cells) == len(found.cells)
+
+
+def test_the_provenance_of_chosen_cells_is_theirs(found: Results) -> None:
+    (cell,) = found.only(["byol"]).provenance["cells"]
+    assert found.only(["byol"]).provenance["stages"].keys() == set(cell["stages"].values())

@@ -1,0 +1,69 @@
+"""What more pretraining buys: the same rows after different numbers of frames, each number from records of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+
+from benchmark.errors import BenchmarkError
+from benchmark.report.frames import Frames, Key, Options, Place
+from benchmark.report.ledgers import count, over_seeds
+from benchmark.report.table import Cell, Column, Row, Table, shown
+
+
+def ordered(parts: Sequence[tuple[pd.DataFrame, pd.DataFrame]], options: Options) -> dict[float, Frames]:
+    """Frames seen -> the results after so many, in rising order. Rows that are not trained have seen none in any of them."""
+    if len(parts) < 2:
+        raise BenchmarkError("budgets compares records of several budgets: give --records once for each")
+    found: dict[float, Frames] = {}
+    for records, cells in parts:
+        frames = Frames(records, cells, options)
+        size = float(frames.cells[frames.cells.gradient_steps > 0].frames_seen.median())
+        if np.isnan(size):
+            raise BenchmarkError("records in which nothing was pretrained have no budget")
+        if size in found:
+            raise BenchmarkError(f"two of the records were made after {count(size)} frames each: leave one of them out")
+        found[size] = frames
+    return dict(sorted(found.items()))
+
+
+def rows_of(by_size: dict[float, Frames]) -> list[Key]:
+    """All rows, in the order of the largest budget."""
+    *_, largest = by_size.values()
+    return list(dict.fromkeys([*largest.keys, *(key for frames in by_size.values() for key in frames.keys)]))
+
+
+def budgets(parts: Sequence[tuple[pd.DataFrame, pd.DataFrame]], options: Options) -> Table:
+    """Linear probe and score of each row over pretraining budgets."""
+    by_size = ordered(parts, options)
+    *_, largest = by_size.values()
+    place = Place(largest.env, largest.policy)
+    rows = []
+    for key in rows_of(by_size):
+        probes = [
+            over_seeds(done(frames, place, key).probe_linear, lambda value: f"{value:.2f}") for frames in by_size.values()
+        ]
+        scores = [_score(frames, place, key) for frames in by_size.values()]
+        rows.append(Row(str(key), (*probes, *scores), largest.kind(key)))
+    columns = [Column(f"probe/{size:.0f}", f"Probe R², {count(size)}") for size in by_size]
+    columns += [Column(f"score/{size:.0f}", f"Score, {count(size)}") for size in by_size]
+    caption = (
+        f"{largest.title(place.env)} after {', '.join(count(size) for size in by_size)} frames of pretraining: held-out linear "
+        f"probe of the simulator state (mean over seeds) and score with policy {place.policy}. "
+        f"At {count(max(by_size))} frames: {largest.protocol([place])}"
+    )
+    return Table("budgets", caption, "Method", tuple(columns), tuple(rows))
+
+
+def done(frames: Frames, place: Place, key: Key) -> pd.DataFrame:
+    rows = frames.cell_rows(place, key)
+    return rows[rows.status == "done"]
+
+
+def _score(frames: Frames, place: Place, key: Key) -> Cell:
+    if not frames.groups(place, key):
+        return frames.dash(place, key)
+    found = frames.interval(place, key)
+    return shown(found.estimate, found.low, found.high)

@@ -1,0 +1,73 @@
+"""Probes and scores over pretraining budgets."""
+
+from __future__ import annotations
+
+import pytest
+
+from benchmark.cli import main
+from benchmark.errors import BenchmarkError
+from benchmark.report import figures
+from benchmark.report.budgets import budgets
+from benchmark.report.export import export
+from benchmark.report.frames import Options
+from benchmark.report.results import CURVES, SPECTRA, Results
+from tests.report.made_up import make
+
+FAST = Options(draws=200)
+
+
+def after(frames: int, seeds: int = 2):
+    """Results in which the probe of a trained row is its frames in millions; that of the floor is 0.4."""
+    records, cells = make(seeds=seeds, episodes=6)
+    trained = cells.gradient_steps > 0
+    cells.loc[trained, "frames_seen"] = frames
+    cells["probe_linear"] = (cells.frames_seen / 1e6).where(trained, 0.4) + 0.02 * cells.seed
+    return records, cells
+
+
+def test_each_budget_has_a_column_in_rising_order():
+    table = budgets([after(60_000), after(15_000, seeds=1)], FAST)
+    assert [column.heading for column in table.columns] == ["Probe R², 15k", "Probe R², 60k", "Score, 15k", "Score, 60k"]
+    assert table.column("probe/15000")["byol"].text == "0.01"  # 0.015
+    assert table.column("probe/60000")["byol"].value == pytest.approx(0.07)
+    assert (table.column("probe/60000")["byol"].low, table.column("probe/60000")["byol"].high) == pytest.approx((0.06, 0.08))
+    assert table.column("probe/15000")["random"].value == pytest.approx(0.4)
+    assert table.column("score/60000")["r3m"].text == "—"
+    assert "6 episodes x 2 seeds" in table.caption
+    assert (table.rows[0].label, table.rows[-1].label) == ("state", "random")
+
+
+def test_budgets_that_do_not_differ_and_single_ones_are_refused():
+    with pytest.raises(BenchmarkError, match="once for each"):
+        budgets([after(60_000)], FAST)
+    with pytest.raises(BenchmarkError, match="60k frames each"):
+        budgets([after(60_000), after(60_000)], FAST)
+    records, cells = after(60_000)
+    with pytest.raises(BenchmarkError, match="nothing was pretrained"):
+        budgets([after(15_000), (records, cells[cells.method == "random"])], FAST)
+
+
+def test_the_figure_has_a_panel_per_trained_row_and_the_floor_in_each():
+    figure = figures.over_budgets([after(60_000), after(15_000)], FAST)
+    shown = {axes.get_title(): axes for axes in figure.axes if axes.axison}
+    assert set(shown) == {"byol", "dynamo", "dynamo:no_forward"}
+    for axes in shown.values():
+        dashed, *lines = axes.get_lines()
+        assert list(dashed.get_ydata()) == pytest.approx([0.41, 0.41])  # over seeds
+        assert len(lines) == 3  # two seeds and their mean
+        assert list(lines[-1].get_xdata()) == [15_000, 60_000]
+        assert list(lines[-1].get_ydata()) == pytest.approx([0.025, 0.07])
+
+
+def test_the_table_is_made_from_exported_records(tmp_path, capsys):
+    flags = []
+    for frames in (60_000, 15_000):
+        records, cells = after(frames)
+        provenance = {"cells": [], "stages": {}, "provenance": [], "request": {}}
+        folder = tmp_path / str(frames)
+        export(Results(records, cells, records.reindex(columns=CURVES), records.reindex(columns=SPECTRA), provenance), folder)
+        flags += ["--records", str(folder)]
+    assert main(["table", "budgets", "--format", "md", *flags]) == 0
+    assert "| Probe R², 15k | Probe R², 60k |" in capsys.readouterr().out
+    assert main(["table", "budgets", "--home", str(tmp_path)]) == 2
+    assert "once for each" in capsys.readouterr().err
