@@ -106,7 +106,7 @@ class Store:
 
     @contextmanager
     def lock(self, kind: str, key: str, waiting: Callable[[], None]) -> Iterator[None]:
-        """Hold the lock of an artifact; `waiting` is called once if another process has it."""
+        """Hold the lock of an artifact; `waiting` is called once if another process has it, and may raise."""
         lock = FileLock(self.root / "locks" / f"{kind}-{key}.lock")
         try:
             lock.acquire(timeout=0)

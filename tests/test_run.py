@@ -20,6 +20,7 @@ from benchmark import registry
 from benchmark.cli import main
 from benchmark.contracts import Method, Windows
 from benchmark.nn.encoders import build_backbone
+from benchmark.plan import Request, make_plan
 from benchmark.store import Store
 
 ROOT = Path(__file__).parent.parent
@@ -115,6 +116,22 @@ def test_two_runs_on_one_store_share_the_work(home: Path) -> None:
     assert [process.returncode for process in processes] == [0, 0], outputs
     assert outputs[0][0] == outputs[1][0]
     assert len(list(home.glob("pretrain/*/manifest.json"))) == 2
+
+
+def test_what_another_run_is_building_is_left_for_last(home: Path) -> None:
+    arguments = ("--methods", "byol,random", "--policies", "mlp", "machine.threads=1")
+    plan = make_plan(Request(["byol", "random"], ["toy"], ["mlp"], 1, "smoke", ["machine.threads=1"]))
+    other = Store(home).prepare()
+    with other.lock("pretrain", plan.cells[0].stages["pretrain"], lambda: None):  # as a run does that pretrains byol
+        process = start(home, *arguments)
+        deadline = time.monotonic() + 120
+        while not list(home.glob("rollout/*/manifest.json")) and time.monotonic() < deadline:
+            time.sleep(0.05)
+        (done,) = (home / "rollout").glob("*/manifest.json")
+        assert " random " in json.loads(done.read_text())["label"]
+        assert process.poll() is None, "byol is still to be done"
+    assert process.wait(timeout=240) == 0
+    assert len(records(home)) == 2
 
 
 @pytest.mark.parametrize("kind", ["demos", "pretrain", "embed", "fit", "rollout"])

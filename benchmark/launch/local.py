@@ -1,7 +1,8 @@
 """Runs stages in this process, one after another, each under its lock.
 
 A cell asks for its last stage; what is missing is built on the way, what exists is verified and used. A stage that fails takes
-down the cells that need it and nothing else.
+down the cells that need it and nothing else. A cell that another process is working on is left for later, so that two runs on
+one store do not follow each other through the same cells.
 """
 
 from __future__ import annotations
@@ -29,6 +30,10 @@ class StageFailed(Exception):
     """A stage could not be built; the reason has been reported and stored."""
 
 
+class Busy(Exception):
+    """Another process is building a stage."""
+
+
 @dataclass
 class Runner:
     store: Store
@@ -41,32 +46,46 @@ class Runner:
         set_threads(self.machine.threads)
         failed: list[Cell] = []
         gone: set[str] = set()  # stages that failed in this run: not tried again for another cell
-        runnable = [cell for cell in plan.cells if cell.missing is None]
-        for number, cell in enumerate(runnable, 1):
-            try:
-                for kind in FINAL:
-                    self.ensure(plan.stages[cell.stages[kind]], plan.stages, gone)
-            except StageFailed:
-                failed.append(cell)
-                continue
-            self.reporter.say(f"[{number}/{len(runnable)}] {cell.label}: done", "green")
+        pending = runnable = [cell for cell in plan.cells if cell.missing is None]
+        finished, patient = 0, False
+        while pending:
+            busy: list[Cell] = []
+            for cell in pending:
+                try:
+                    for kind in FINAL:
+                        self.ensure(plan.stages[cell.stages[kind]], plan.stages, gone, patient and cell is pending[0])
+                except Busy:
+                    busy.append(cell)
+                    continue
+                except StageFailed:
+                    failed.append(cell)
+                    continue
+                finished += 1
+                self.reporter.say(f"[{finished + len(failed)}/{len(runnable)}] {cell.label}: done", "green")
+            pending, patient = busy, True
         return failed
 
-    def ensure(self, stage: Stage, stages: dict[str, Stage], gone: set[str] | None = None) -> Path:
-        """The verified folder of a stage's artifact, built if it is not there."""
+    def ensure(self, stage: Stage, stages: dict[str, Stage], gone: set[str] | None = None, patient: bool = True) -> Path:
+        """The verified folder of a stage's artifact, built if it is not there. Where another process is building it, wait, or
+        raise Busy if not `patient`."""
         gone = set() if gone is None else gone
         if stage.key in gone:
             raise StageFailed(stage.label)
         if (folder := self._stored(stage)) is not None:
             return folder
         try:
-            inputs = {kind: self.ensure(stages[key], stages, gone) for kind, key in stage.inputs.items()}
+            inputs = {kind: self.ensure(stages[key], stages, gone, patient) for kind, key in stage.inputs.items()}
         except StageFailed:
             gone.add(stage.key)
             self.store.note_failure(stage.key, "a stage it builds on failed")
             raise
-        waiting = f"{stage.label}: another run is building it; waiting"
-        with self.store.lock(stage.kind, stage.key, lambda: self.reporter.say(waiting)):
+
+        def taken() -> None:
+            if not patient:
+                raise Busy(stage.label)
+            self.reporter.say(f"{stage.label}: another run is building it; waiting")
+
+        with self.store.lock(stage.kind, stage.key, taken):
             if (folder := self._stored(stage)) is not None:
                 return folder
             try:
