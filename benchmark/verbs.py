@@ -30,7 +30,7 @@ from benchmark.store import KINDS, Store, key_of, write_text
 
 
 def run(options: argparse.Namespace) -> int:
-    """Run every cell of the matrix, then print the table.
+    """Run every cell of the matrix, then print the table: environments side by side, or policies where there are several.
 
     Cells that exist already are not computed again: the same command continues an interrupted run, and a larger
     matrix adds only what is new. Rows that cannot run here become a dash with the reason.
@@ -47,7 +47,13 @@ def run(options: argparse.Namespace) -> int:
         from benchmark.launch.film import film_cells
 
         film_cells(plan, runner, options.videos, store.root / "videos")
-    print(render(build("main", *collect(plan, store)), "text", terminal=sys.stdout.isatty()))
+    records, cells = collect(plan, store)
+    several = cells.policy.nunique() > 1
+    tables = (
+        [build("policies", records, cells, env=env) for env in plan.configs] if several else [build("main", records, cells)]
+    )
+    for shown in tables:
+        print(render(shown, "text", terminal=sys.stdout.isatty()))
     return 1 if failed else 0
 
 

@@ -12,13 +12,14 @@ from __future__ import annotations
 import hashlib
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pandas as pd
 
+from benchmark.report.budgets import budgets
 from benchmark.report.export import load
-from benchmark.report.figures import encoded, probe_scatter, scores
+from benchmark.report.figures import encoded, over_budgets, probe_scatter, scores
 from benchmark.report.frames import Frames, Options
 from benchmark.report.ledgers import experts
 from benchmark.report.render import render
@@ -27,6 +28,7 @@ from benchmark.report.tables import build
 ROOT = Path(__file__).resolve().parent.parent
 MEASURED = ROOT / "results" / "measured"
 ROWS_WORTH_A_FIGURE = 4
+BUDGET_POLICY = "knn"  # of tables over budgets: it costs no training
 MARKED = re.compile(r"(<!-- table (\w+) of ([\w-]+) -->\n).*?(<!-- end -->)", re.S)
 
 
@@ -49,11 +51,25 @@ def generated() -> dict[Path, str]:
     for folder in folders():
         for name in names(folder):
             files[folder / f"{name}.md"] = _table(name, folder) + "\n"
+    for folder, parts in over_budgets_of():
+        files[folder / "budgets.md"] = render(budgets(_frames(parts), Options(policy=BUDGET_POLICY)), "md") + "\n"
     episodes = pd.concat([pd.read_csv(path) for path in sorted((MEASURED / "experts").glob("*.csv"))])
     files[MEASURED / "experts" / "experts.md"] = render(experts(episodes), "md") + "\n"
     readme = ROOT / "README.md"
     files[readme] = MARKED.sub(lambda m: f"{m[1]}\n{_table(m[2], MEASURED / m[3])}\n\n{m[4]}", readme.read_text())
     return files
+
+
+def over_budgets_of() -> Iterator[tuple[Path, list[Path]]]:
+    """A folder NAME, and the records of other budgets beside it: NAME-15k, NAME-240k."""
+    for folder in folders():
+        if others := sorted(MEASURED.glob(f"{folder.name}-*k")):
+            yield folder, [folder, *others]
+
+
+def _frames(parts: Sequence[Path]) -> list[tuple[pd.DataFrame, pd.DataFrame]]:
+    found = [load(part) for part in parts]
+    return [(results.records, results.cells) for results in found]
 
 
 def _table(name: str, folder: Path) -> str:
@@ -66,8 +82,7 @@ def redrawn(folder: Path) -> Iterator[tuple[Path, bytes]]:
     results = load(folder)
     if len(results.cells[["method", "variant"]].drop_duplicates()) < ROWS_WORTH_A_FIGURE:
         return
-    read = b"".join((folder / name).read_bytes() for name in ("records.csv", "cells.csv"))
-    source = f"sha256 of records.csv and cells.csv: {hashlib.sha256(read).hexdigest()}"
+    source = _source(folder)
     for env, policy in Frames(results.records, results.cells, Options()).places:
         for name, draw in (("scores", scores), ("probe", probe_scatter)):
             path = folder / f"{name}-{env}-{policy}.svg"
@@ -75,11 +90,24 @@ def redrawn(folder: Path) -> Iterator[tuple[Path, bytes]]:
                 yield path, encoded(draw(results.records, results.cells, Options(env=env, policy=policy)), "svg", source)
 
 
+def redrawn_over_budgets() -> Iterator[tuple[Path, bytes]]:
+    for folder, parts in over_budgets_of():
+        path, source = folder / "budgets.svg", _source(*parts)
+        if not path.is_file() or source not in path.read_text():
+            yield path, encoded(over_budgets(_frames(parts), Options(policy=BUDGET_POLICY)), "svg", source)
+
+
+def _source(*folders: Path) -> str:
+    read = b"".join((folder / name).read_bytes() for folder in folders for name in ("records.csv", "cells.csv"))
+    return f"sha256 of records.csv and cells.csv: {hashlib.sha256(read).hexdigest()}"
+
+
 def main() -> int:
     tables = generated()
     stale = {path: text.encode() for path, text in tables.items() if not path.is_file() or path.read_text() != text}
     for folder in folders():
         stale |= redrawn(folder)
+    stale |= redrawn_over_budgets()
     if "--check" in sys.argv[1:]:
         for path in stale:
             print(f"{path.relative_to(ROOT)} is not what the records say; run: python scripts/regenerate.py")

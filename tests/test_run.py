@@ -45,6 +45,8 @@ def test_from_nothing_to_a_table_and_again(home: Path, capsys: pytest.CaptureFix
     first = capsys.readouterr().out
     for name in ("random", "state", "byol", "dynamo"):
         assert name in first
+    assert "MLP (chunking)" in first
+    assert "kNN (LWR)" in first
     stages = {kind: len(list((home / kind).iterdir())) for kind in ("demos", "pretrain", "embed", "fit", "rollout", "probe")}
     # state is the same encoder under both seeds; its policies are not
     assert stages == {"demos": 1, "pretrain": 7, "embed": 7, "fit": 16, "rollout": 16, "probe": 7}
