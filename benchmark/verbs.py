@@ -177,13 +177,13 @@ def _gathered(options: argparse.Namespace) -> Results:
 
 
 def _recorded(options: argparse.Namespace) -> Results:
-    if options.overrides:
-        raise BenchmarkError(f"{options.overrides[0]}: records were made with their own settings; --records takes none")
     parts = {str(folder): load(folder) for folder in options.records}
     return _narrowed(merged(parts) if len(parts) > 1 else parts[str(options.records[0])], options)
 
 
 def _narrowed(found: Results, options: argparse.Namespace) -> Results:
+    if options.overrides:
+        raise BenchmarkError(f"{options.overrides[0]}: records were made with their own settings; --records takes none")
     return found.only(options.methods, options.envs, options.policies, _seeds(options), options.preset)
 
 

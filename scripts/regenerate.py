@@ -63,7 +63,7 @@ def generated() -> dict[Path, str]:
 def over_budgets_of() -> Iterator[tuple[Path, list[Path]]]:
     """A folder NAME, and the records of other budgets beside it: NAME-15k, NAME-240k."""
     for folder in folders():
-        if others := sorted(MEASURED.glob(f"{folder.name}-*k")):
+        if others := sorted(MEASURED.glob(f"{folder.name}-[0-9]*k")):
             yield folder, [folder, *others]
 
 

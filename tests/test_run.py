@@ -123,9 +123,13 @@ def test_two_runs_on_one_store_share_the_work(home: Path) -> None:
 def test_what_another_run_is_building_is_left_for_last(home: Path) -> None:
     arguments = ("--methods", "byol,random", "--policies", "mlp", "machine.threads=1")
     plan = make_plan(Request(["byol", "random"], ["toy"], ["mlp"], 1, "smoke", ["machine.threads=1"]))
-    other = Store(home).prepare()
-    with other.lock("pretrain", plan.cells[0].stages["pretrain"], lambda: None):  # as a run does that pretrains byol
-        process = start(home, *arguments)
+    other, stages = Store(home).prepare(), plan.cells[0].stages
+    with other.lock("pretrain", stages["pretrain"], lambda: None):  # as a run does that pretrains byol
+        with other.lock("demos", stages["demos"], lambda: None):  # and before that made the demonstrations
+            process = start(home, *arguments)
+            assert process.stderr is not None
+            while "waiting" not in process.stderr.readline():
+                assert process.poll() is None
         deadline = time.monotonic() + 120
         while not list(home.glob("rollout/*/manifest.json")) and time.monotonic() < deadline:
             time.sleep(0.05)

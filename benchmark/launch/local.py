@@ -10,6 +10,7 @@ from __future__ import annotations
 import importlib
 import time
 import traceback
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -33,6 +34,10 @@ class StageFailed(Exception):
 class Busy(Exception):
     """Another process is building a stage."""
 
+    def __init__(self, stage: Stage):
+        super().__init__(stage.label)
+        self.stage = stage
+
 
 @dataclass
 class Runner:
@@ -47,22 +52,27 @@ class Runner:
         failed: list[Cell] = []
         gone: set[str] = set()  # stages that failed in this run: not tried again for another cell
         pending = runnable = [cell for cell in plan.cells if cell.missing is None]
-        finished, patient = 0, False
+        finished = 0
         while pending:
             busy: list[Cell] = []
+            taken: list[Stage] = []
             for cell in pending:
                 try:
                     for kind in FINAL:
-                        self.ensure(plan.stages[cell.stages[kind]], plan.stages, gone, patient and cell is pending[0])
-                except Busy:
+                        self.ensure(plan.stages[cell.stages[kind]], plan.stages, gone, patient=False)
+                except Busy as error:
                     busy.append(cell)
+                    taken.append(error.stage)
                     continue
                 except StageFailed:
                     failed.append(cell)
                     continue
                 finished += 1
                 self.reporter.say(f"[{finished + len(failed)}/{len(runnable)}] {cell.label}: done", "green")
-            pending, patient = busy, True
+            if len(busy) == len(pending):  # nothing was free: wait for one stage, then look around again
+                with self._lock(taken[0]):
+                    pass
+            pending = busy
         return failed
 
     def ensure(self, stage: Stage, stages: dict[str, Stage], gone: set[str] | None = None, patient: bool = True) -> Path:
@@ -79,13 +89,7 @@ class Runner:
             gone.add(stage.key)
             self.store.note_failure(stage.key, "a stage it builds on failed")
             raise
-
-        def taken() -> None:
-            if not patient:
-                raise Busy(stage.label)
-            self.reporter.say(f"{stage.label}: another run is building it; waiting")
-
-        with self.store.lock(stage.kind, stage.key, taken):
+        with self._lock(stage, patient):
             if (folder := self._stored(stage)) is not None:
                 return folder
             try:
@@ -95,6 +99,14 @@ class Runner:
                 self._report(stage, error)
                 raise StageFailed(stage.label) from error
         return self.store.open(stage.kind, stage.key)
+
+    def _lock(self, stage: Stage, patient: bool = True) -> AbstractContextManager[None]:
+        def taken() -> None:
+            if not patient:
+                raise Busy(stage)
+            self.reporter.say(f"{stage.label}: another run is building it; waiting")
+
+        return self.store.lock(stage.kind, stage.key, taken)
 
     def _stored(self, stage: Stage) -> Path | None:
         if not self.store.has(stage.kind, stage.key):

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import numpy as np
 import pandas as pd
 
 from benchmark.errors import BenchmarkError
 from benchmark.report.frames import Frames, Key, Options, Place
 from benchmark.report.ledgers import count, over_seeds
 from benchmark.report.table import Cell, Column, Row, Table, shown
+
+ROUNDING = 1.1  # by which budgets of one table differ, as batches of different sizes divide them
 
 
 def ordered(parts: Sequence[tuple[pd.DataFrame, pd.DataFrame]], options: Options) -> dict[float, Frames]:
@@ -20,9 +21,14 @@ def ordered(parts: Sequence[tuple[pd.DataFrame, pd.DataFrame]], options: Options
     found: dict[float, Frames] = {}
     for records, cells in parts:
         frames = Frames(records, cells, options)
-        size = float(frames.cells[frames.cells.gradient_steps > 0].frames_seen.median())
-        if np.isnan(size):
-            raise BenchmarkError("records in which nothing was pretrained have no budget")
+        cells = frames.cells
+        here = (cells.env == frames.env) & (cells.policy == frames.policy) & (cells.variant != "tuned")
+        sizes = cells.frames_seen[here & (cells.gradient_steps > 0)]
+        if sizes.empty:
+            raise BenchmarkError(f"nothing was pretrained for {frames.policy} in {frames.env}: such records have no budget")
+        if sizes.max() > ROUNDING * sizes.min():
+            raise BenchmarkError(f"rows of one table were pretrained for {count(sizes.min())} to {count(sizes.max())} frames")
+        size = float(sizes.median())
         if size in found:
             raise BenchmarkError(f"two of the records were made after {count(size)} frames each: leave one of them out")
         found[size] = frames

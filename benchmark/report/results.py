@@ -76,23 +76,25 @@ def merged(parts: Mapping[str, Results]) -> Results:
     requests = {name: part.provenance["request"] for name, part in parts.items()}
     (first, request), *others = requests.items()
     for name, other in others:
-        different = set(_settings_of(request)) ^ set(_settings_of(other))
+        different = dict(_settings_of(request).items() ^ _settings_of(other).items())
         if different:
-            raise BenchmarkError(f"{first} and {name} were made with other settings: {', '.join(sorted(different))}")
+            raise BenchmarkError(f"{first} and {name} were made with other settings of {', '.join(sorted(different))}")
     cells = pd.concat([part.cells.assign(part=name) for name, part in parts.items()], ignore_index=True)
     done = cells[cells.status == "done"]
     for _, twice in done[done.duplicated(IDENTITY, keep=False)].groupby(IDENTITY):
         row = twice.iloc[0]
         where = f"{method_label(row.method, row.variant)} in {row.env} with {row.policy}, seed {row.seed}"
-        raise BenchmarkError(f"{where}, is in {' and in '.join(twice.part)}: leave one of them out")
+        raise BenchmarkError(
+            f"{where}, is in {' and in '.join(twice.part)}: leave one of them out (results export --methods ...)"
+        )
     cells = pd.concat([done, cells.drop(done.index)]).drop_duplicates(IDENTITY).sort_index()
     seeds = sorted(set(cells.seed))
     names = {n: list(dict.fromkeys(x for r in requests.values() for x in r[n])) for n in ("methods", "envs", "policies")}
     return Results(
         pd.concat([part.records for part in parts.values()], ignore_index=True),
         cells.drop(columns="part"),
-        pd.concat([part.curves for part in parts.values()], ignore_index=True),
-        pd.concat([part.spectra for part in parts.values()], ignore_index=True),
+        _joined([part.curves for part in parts.values()], CURVES),
+        _joined([part.spectra for part in parts.values()], SPECTRA),
         {
             **_joined_provenance([part.provenance for part in parts.values()]),
             "request": {**request, **names, "seeds": seeds[-1] + 1 - seeds[0], "first_seed": int(seeds[0])},
@@ -100,9 +102,10 @@ def merged(parts: Mapping[str, Results]) -> Results:
     )
 
 
-def _settings_of(request: Mapping[str, Any]) -> list[str]:
+def _settings_of(request: Mapping[str, Any]) -> dict[str, str]:
     """What changes numbers: not which cells were asked for, nor where they ran."""
-    return [f"--preset {request['preset']}", *(text for text in request["overrides"] if not text.startswith("machine."))]
+    overrides = dict(text.split("=", 1) for text in request["overrides"] if not text.startswith("machine."))
+    return {"preset": request["preset"], **overrides}
 
 
 def _joined_provenance(parts: Sequence[Mapping[str, Any]]) -> dict[str, Any]:

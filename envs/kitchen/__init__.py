@@ -49,7 +49,7 @@ class KitchenConfig(EnvConfig):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        self.order = tuple(task.replace("_", " ") for task in self.order)
+        self.order = tuple(str(task).replace("_", " ") for task in self.order)
         for task in self.order:
             if task not in TASKS:
                 raise UnknownName("kitchen task", task, TASKS)

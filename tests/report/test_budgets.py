@@ -43,6 +43,10 @@ def test_budgets_that_do_not_differ_and_single_ones_are_refused():
     with pytest.raises(BenchmarkError, match="60k frames each"):
         budgets([after(60_000), after(60_000)], FAST)
     records, cells = after(60_000)
+    uneven = after(60_000)
+    uneven[1].loc[uneven[1].method == "byol", "frames_seen"] = 30_000
+    with pytest.raises(BenchmarkError, match="30k to 60k frames"):
+        budgets([after(15_000), uneven], FAST)
     with pytest.raises(BenchmarkError, match="nothing was pretrained"):
         budgets([after(15_000), (records, cells[cells.method == "random"])], FAST)
 
@@ -69,5 +73,7 @@ def test_the_table_is_made_from_exported_records(tmp_path, capsys):
         flags += ["--records", str(folder)]
     assert main(["table", "budgets", "--format", "md", *flags]) == 0
     assert "| Probe R², 15k | Probe R², 60k |" in capsys.readouterr().out
+    assert main(["table", "budgets", *flags, "fit.steps=3"]) == 2
+    assert "--records takes none" in capsys.readouterr().err
     assert main(["table", "budgets", "--home", str(tmp_path)]) == 2
     assert "once for each" in capsys.readouterr().err

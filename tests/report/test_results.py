@@ -215,7 +215,7 @@ def test_what_does_not_belong_together_is_not_joined(
     records = ["--records", str(tmp_path / "a"), "--records"]
     run_toy(tmp_path / "b", "--first-seed", "1", "fit.steps=2")
     assert main(["table", "main", *records, str(tmp_path / "b" / "records")]) == 2
-    assert "other settings: fit.steps=2" in capsys.readouterr().err
+    assert "other settings of fit.steps" in capsys.readouterr().err
     run_toy(tmp_path / "c", "--seeds", "2")
     capsys.readouterr()
     assert main(["table", "main", *records, str(tmp_path / "c" / "records")]) == 2
