@@ -199,7 +199,9 @@ def over_budgets(parts: Sequence[tuple[pd.DataFrame, pd.DataFrame]], options: Op
         if not np.isnan(floor):
             axes.axhline(floor, color=GREY, ls="--", lw=0.8)
         _line(axes, line, "frames", COLOURS[0])
+        axes.get_lines()[-1].set(marker="o", markersize=3)  # a row may have been measured after one budget only
         axes.set_xscale("log")
+        axes.set_xlim(0.8 * min(by_size), 1.25 * max(by_size))
         axes.set_xticks(list(by_size), [count(size) for size in by_size])
         axes.minorticks_off()
         axes.set_title(str(key), fontsize=8)
