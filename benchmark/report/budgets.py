@@ -48,9 +48,7 @@ def budgets(parts: Sequence[tuple[pd.DataFrame, pd.DataFrame]], options: Options
     place = Place(largest.env, largest.policy)
     rows = []
     for key in rows_of(by_size):
-        probes = [
-            over_seeds(done(frames, place, key).probe_linear, lambda value: f"{value:.2f}") for frames in by_size.values()
-        ]
+        probes = [over_seeds(frames.done(place, key).probe_linear, lambda value: f"{value:.2f}") for frames in by_size.values()]
         scores = [_score(frames, place, key) for frames in by_size.values()]
         rows.append(Row(str(key), (*probes, *scores), largest.kind(key)))
     columns = [Column(f"probe/{size:.0f}", f"Probe R², {count(size)}") for size in by_size]
@@ -63,13 +61,8 @@ def budgets(parts: Sequence[tuple[pd.DataFrame, pd.DataFrame]], options: Options
     return Table("budgets", caption, "Method", tuple(columns), tuple(rows))
 
 
-def done(frames: Frames, place: Place, key: Key) -> pd.DataFrame:
-    rows = frames.cell_rows(place, key)
-    return rows[rows.status == "done"]
-
-
 def _score(frames: Frames, place: Place, key: Key) -> Cell:
     if not frames.groups(place, key):
         return frames.dash(place, key)
     found = frames.interval(place, key)
-    return shown(found.estimate, found.low, found.high)
+    return shown(found.estimate, found.low, found.high, notes=frames.remarks(place, key))

@@ -15,7 +15,7 @@ from matplotlib.figure import Figure
 
 from benchmark.errors import BenchmarkError, UnknownName
 from benchmark.report import statistics
-from benchmark.report.budgets import done, ordered, rows_of
+from benchmark.report.budgets import ordered, rows_of
 from benchmark.report.frames import FLOOR, Frames, Key, Options, Place
 from benchmark.report.ledgers import count, task_columns
 from benchmark.report.pictures import Pictures
@@ -93,8 +93,7 @@ def probe_scatter(
     place = Place(frames.env, frames.policy)
     points = []
     for key in frames.keys:
-        rows = frames.cell_rows(place, key)
-        value = rows[rows.status == "done"][probe].mean()
+        value = frames.done(place, key)[probe].mean()
         if frames.groups(place, key) and pd.notna(value):
             points.append((key, float(value), frames.interval(place, key)))
     if not points:
@@ -186,7 +185,7 @@ def over_budgets(parts: Sequence[tuple[pd.DataFrame, pd.DataFrame]], options: Op
     place = Place(largest.env, largest.policy)
 
     def points(key: Key) -> pd.DataFrame:
-        found = [done(frames, place, key).assign(frames=size) for size, frames in by_size.items()]
+        found = [frames.done(place, key).assign(frames=size) for size, frames in by_size.items()]
         return pd.concat(found).rename(columns={"probe_linear": "value"})[["frames", "seed", "value", "gradient_steps"]]
 
     lines = {key: points(key) for key in rows_of(by_size)}

@@ -163,6 +163,11 @@ class Frames:
         c = self.cells
         return c[(c.env == place.env) & (c.policy == place.policy) & (c.method == key.method) & (c.variant == key.variant)]
 
+    def done(self, place: Place, key: Key) -> pd.DataFrame:
+        """The cells of a row that have results, one per seed."""
+        rows = self.cell_rows(place, key)
+        return rows[rows.status == "done"]
+
     def bounds(self, env: str) -> tuple[float, float]:
         """What the shown metric can be: known for the score and for single tasks."""
         if self.options.metric.startswith("metric/task/"):

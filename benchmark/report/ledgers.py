@@ -52,8 +52,7 @@ def budget(records: pd.DataFrame, cells: pd.DataFrame, options: Options) -> Tabl
     place = Place(frames.env, frames.policy)
     rows = []
     for key in frames.keys:
-        of_key = frames.cell_rows(place, key)
-        done = of_key[of_key.status == "done"]
+        done = frames.done(place, key)
         line = [over_seeds(done[column], text) for column, _, text in BUDGET]
         rows.append(Row(str(key), tuple(line), frames.kind(key), frames.remarks(place, key)))
     caption = (

@@ -154,8 +154,7 @@ class _Content:
         return _cell("Score", middle, f'<span>{text} <span class="unit">/{high:g}</span></span>{bar}', "score")
 
     def _facts(self, place: Place, key: Key) -> Iterable[str]:
-        rows = self.frames.cell_rows(place, key)
-        done = rows[rows.status == "done"]
+        done = self.frames.done(place, key)
         for column, heading, text in FACTS:
             value = done[column].mean()
             yield _cell(heading, None if pd.isna(value) else float(value), DASH if pd.isna(value) else escape(text(value)))

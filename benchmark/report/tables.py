@@ -108,8 +108,7 @@ def _score(frames: Frames, place: Place, key: Key, interval: Interval | None, *,
 
 def _cost(frames: Frames, slots: Sequence[Slot], key: Key, column: str) -> Cell:
     """Frames seen (their range over columns), or the wall time of one seed over all columns."""
-    done = [frames.cell_rows(slot.place, key) for slot in slots]
-    values = [rows[rows.status == "done"][column].mean() for rows in done]
+    values = [frames.done(slot.place, key)[column].mean() for slot in slots]
     known = [float(value) for value in values if pd.notna(value)]
     if not known:
         return Cell(DASH)

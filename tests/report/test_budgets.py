@@ -37,6 +37,14 @@ def test_each_budget_has_a_column_in_rising_order():
     assert (table.rows[0].label, table.rows[-1].label) == ("state", "random")
 
 
+def test_a_collapsed_row_says_so_after_each_budget():
+    records, cells = after(60_000)
+    cells.loc[(cells.method == "byol") & (cells.seed == 1), "collapsed"] = True
+    table = budgets([after(15_000), (records, cells)], FAST)
+    assert table.column("score/60000")["byol"].notes[0].startswith("seed 1 collapsed")
+    assert table.column("score/15000")["byol"].notes == ()
+
+
 def test_budgets_that_do_not_differ_and_single_ones_are_refused():
     with pytest.raises(BenchmarkError, match="once for each"):
         budgets([after(60_000)], FAST)
