@@ -70,7 +70,7 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
 
 
 def parser() -> argparse.ArgumentParser:
-    from benchmark import verbs
+    from benchmark import store_verbs, verbs
     from benchmark.report.render import STYLES
     from benchmark.report.tables import TABLES
 
@@ -135,17 +135,17 @@ def parser() -> argparse.ArgumentParser:
         sub.add_argument("name", help="a method, as in `weights list`")
         _verb(_common(sub), function)
 
-    results = _actions(add("results", **_doc(verbs.results_ls)))
-    ls = results.add_parser("ls", **_doc(verbs.results_ls))
-    show = results.add_parser("show", **_doc(verbs.results_show))
+    results = _actions(add("results", **_doc(store_verbs.ls)))
+    ls = results.add_parser("ls", **_doc(store_verbs.ls))
+    show = results.add_parser("show", **_doc(store_verbs.show))
     show.add_argument("key", help="a key or the beginning of one")
-    verify = results.add_parser("verify", **_doc(verbs.results_verify))
+    verify = results.add_parser("verify", **_doc(store_verbs.verify))
     export = results.add_parser("export", **_doc(verbs.results_export))
     export.add_argument("folder", type=Path, help="where to write")
     _verb(_records(export), verbs.results_export)
-    gc = results.add_parser("gc", **_doc(verbs.results_gc))
+    gc = results.add_parser("gc", **_doc(store_verbs.gc))
     gc.add_argument("--yes", action="store_true", help="delete; without it, only say what would go")
-    actions = (ls, verbs.results_ls), (show, verbs.results_show), (verify, verbs.results_verify), (gc, verbs.results_gc)
+    actions = (ls, store_verbs.ls), (show, store_verbs.show), (verify, store_verbs.verify), (gc, store_verbs.gc)
     for sub, function in actions:
         _format(sub, "text", "json")
         _verb(_common(sub), function)

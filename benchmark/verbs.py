@@ -13,9 +13,10 @@ from typing import Any
 import pandas as pd
 
 from benchmark import conformance, registry, weights
+from benchmark.asked import last, remember
 from benchmark.config.compose import as_params
 from benchmark.console import Reporter, duration, size
-from benchmark.errors import BenchmarkError, Corrupt, UnknownName
+from benchmark.errors import BenchmarkError, UnknownName
 from benchmark.estimate import Estimate, estimate
 from benchmark.launch.local import Runner
 from benchmark.listing import LISTS
@@ -26,7 +27,7 @@ from benchmark.report.render import render
 from benchmark.report.results import Results, gather, merged
 from benchmark.report.table import Table
 from benchmark.report.tables import build
-from benchmark.store import KINDS, Store, key_of, write_text
+from benchmark.store import KINDS, Store, write_text
 
 
 def run(options: argparse.Namespace) -> int:
@@ -39,7 +40,7 @@ def run(options: argparse.Namespace) -> int:
     plan = make_plan(request)
     store, reporter = Store(options.home).prepare(), Reporter(options.quiet)
     _announce(plan, store, reporter)
-    _remember(store, request)
+    remember(store, request)
     config = next(iter(plan.configs.values()))
     runner = Runner(store, reporter, config.machine, config.rollout.timeout)
     failed = runner.run(plan)
@@ -96,7 +97,7 @@ def table(options: argparse.Namespace) -> int:
     elif options.source == "published":
         shown = published.published_table(options.name)
     elif options.name == "hyperparameters":
-        plan = make_plan(_request(options, _last(Store(options.home))))
+        plan = make_plan(_request(options, last(Store(options.home))))
         shown = ledgers.hyperparameters(_settings(plan), f"Settings of the preset {plan.preset}.")
     elif options.name == "budgets":
         parts = [_narrowed(load(folder), options) for folder in options.records or ()]
@@ -156,7 +157,7 @@ def _frames(options: argparse.Namespace) -> tuple[pd.DataFrame, pd.DataFrame]:
         found = _recorded(options)
         return found.records, found.cells
     store = Store(options.home).prepare()
-    return collect(make_plan(_request(options, _last(store))), store)
+    return collect(make_plan(_request(options, last(store))), store)
 
 
 def _results(options: argparse.Namespace) -> Results:
@@ -172,7 +173,7 @@ def _gathered(options: argparse.Namespace) -> Results:
     if options.records:
         return _recorded(options)
     store = Store(options.home).prepare()
-    request = _request(options, _last(store))
+    request = _request(options, last(store))
     return gather(make_plan(request), store, request)
 
 
@@ -265,56 +266,6 @@ def weights_verify(options: argparse.Namespace) -> int:
     return 0
 
 
-def results_ls(options: argparse.Namespace) -> int:
-    """Look after the store: list, show, verify, clean up."""
-    store = Store(options.home).prepare()
-    rows = []
-    for kind in KINDS:
-        for key in store.keys(kind):
-            manifest = store.manifest(kind, key)
-            total = sum(entry["bytes"] for entry in manifest["files"].values())
-            rows.append(
-                {"kind": kind, "key": key, "label": manifest["label"], "bytes": total, "finished": manifest["finished"]}
-            )
-    if options.format == "json":
-        print(json.dumps(rows, indent=1))
-    else:
-        for row in rows:
-            print(f"{row['kind']:<9} {row['key'][:10]}  {row['label']:<56} {size(row['bytes']):>9}  {row['finished']}")
-        print(f"{len(rows)} artifacts, {size(sum(r['bytes'] for r in rows))} in {store.root}")
-    return 0
-
-
-def results_show(options: argparse.Namespace) -> int:
-    """Print the manifest of one artifact: its recipe, inputs, summary, files and provenance."""
-    store = Store(options.home).prepare()
-    manifest = store.manifest(*store.find(options.key))
-    print(json.dumps(manifest, indent=1))
-    return 0
-
-
-def results_verify(options: argparse.Namespace) -> int:
-    """Check every file in the store against its checksum."""
-    store = Store(options.home).prepare()
-    rows = []
-    for kind in KINDS:
-        for key in store.keys(kind):
-            try:
-                store.verify(kind, key)
-                rows.append({"kind": kind, "key": key, "error": None})
-            except Corrupt as error:
-                rows.append({"kind": kind, "key": key, "error": str(error)})
-    corrupt = [row for row in rows if row["error"]]
-    if options.format == "json":
-        print(json.dumps(rows, indent=1))
-    else:
-        for row in corrupt:
-            print(f"corrupt: {row['error']}")
-        advice = "; run again to rebuild the others" if corrupt else ""
-        print(f"{len(rows) - len(corrupt)} of {len(rows)} artifacts are whole{advice}")
-    return 1 if corrupt else 0
-
-
 def results_export(options: argparse.Namespace) -> int:
     """Write the results of a matrix as CSV files small enough to commit; `--records` of other verbs reads them.
 
@@ -322,27 +273,6 @@ def results_export(options: argparse.Namespace) -> int:
     """
     episodes = export(_gathered(options), options.folder)
     print(f"{episodes} episodes in {options.folder}")
-    return 0
-
-
-def results_gc(options: argparse.Namespace) -> int:
-    """Remove what the last run of each matrix no longer needs: superseded artifacts, quarantine, unfinished work."""
-    store = Store(options.home).prepare()
-    wanted: set[str] = set()
-    for path in (store.root / "plans").glob("*.json"):
-        wanted |= set(make_plan(_request_from(json.loads(path.read_text()))).stages)
-    folders = [store.folder(kind, key) for kind in KINDS for key in store.keys(kind) if key not in wanted]
-    folders += [*(store.root / "quarantine").iterdir(), *(store.root / "building").iterdir()]
-    total = sum(f.stat().st_size for folder in folders for f in folder.rglob("*") if f.is_file())
-    if options.format == "json":
-        print(json.dumps({"folders": [str(f) for f in folders], "bytes": total, "deleted": options.yes}, indent=1))
-    else:
-        for folder in folders:
-            print(folder.relative_to(store.root))
-        verb = "deleted" if options.yes else "would be deleted (add --yes)"
-        print(f"{len(folders)} folders, {size(total)}: {verb}")
-    for folder in folders if options.yes else []:
-        shutil.rmtree(folder)
     return 0
 
 
@@ -373,28 +303,12 @@ def _print_rows(rows: list[dict[str, Any]]) -> None:
         print("  ".join(str(row[name] or "").ljust(widths[name]) for name in columns).rstrip())
 
 
-def _request(options: argparse.Namespace, last: Request | None = None) -> Request:
-    """The matrix asked for; flags not given come from `last`."""
-    base = last or Request()
+def _request(options: argparse.Namespace, before: Request | None = None) -> Request:
+    """The matrix asked for; flags not given come from the one `before`."""
+    base = before or Request()
     names = ("methods", "envs", "policies", "seeds", "preset", "first_seed")
     given = {name: value for name in names if (value := getattr(options, name)) is not None}
     return replace(base, **given, **({"overrides": options.overrides} if options.overrides else {}))
-
-
-def _request_from(saved: dict[str, Any]) -> Request:
-    return Request(**saved)
-
-
-def _remember(store: Store, request: Request) -> None:
-    """Keep the request: `table` without flags shows the last one, `gc` keeps what any of them needs."""
-    text = json.dumps(asdict(request), indent=1)
-    write_text(store.root / "plans" / f"{key_of(asdict(request))}.json", text)
-    write_text(store.root / "last.json", text)
-
-
-def _last(store: Store) -> Request | None:
-    path = store.root / "last.json"
-    return _request_from(json.loads(path.read_text())) if path.is_file() else None
 
 
 def _announce(plan: Plan, store: Store, reporter: Reporter) -> None:

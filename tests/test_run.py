@@ -283,6 +283,18 @@ def test_the_store_can_be_listed_shown_verified_and_cleaned(home: Path, capsys: 
     assert store.has("pretrain", key)
 
 
+@pytest.mark.parametrize("asked", ['{"methods": ["random"], "envs": ["gone"]}', '{"colour": "red"}', "[1]", "{"])
+def test_nothing_is_cleaned_up_while_a_matrix_cannot_be_planned(tmp_path: Path, capsys, asked: str) -> None:
+    """Of a store left by another version: which artifacts its matrix needs is unknown, so none may go."""
+    store = Store(tmp_path).prepare()
+    (store.root / "plans" / "old.json").write_text(asked)
+    with store.building("fit", "stale"):
+        pass
+    assert main(["results", "gc", "--yes", "--home", str(tmp_path)]) == 2
+    assert "plans/old.json" in capsys.readouterr().err
+    assert list((tmp_path / "building").iterdir())
+
+
 def test_films_play_what_was_recorded(home: Path) -> None:
     assert run(home, "--methods", "random", "--videos", "1") == 0
     films = list((home / "videos").glob("*.mp4"))

@@ -151,12 +151,20 @@ def _noted(path: Path) -> Any:
         return None
 
 
+def _noted_spec(path: Path) -> DataSpec | None:
+    noted = _noted(path)
+    try:
+        return DataSpec(**{**noted, "views": tuple(noted["views"])})
+    except (TypeError, KeyError):
+        return None
+
+
 def _stream(
     source: Source, said: Description, name: str, side: int | None, count: int, work: Path, task: Task
 ) -> dict[str, Any]:
     shape = work / "spec.json"
-    if spec := _noted(shape):
-        writer = DemosWriter(work / "data", DataSpec(**{**spec, "views": tuple(spec["views"])}), work / "journal")
+    if spec := _noted_spec(shape):
+        writer = DemosWriter(work / "data", spec, work / "journal")
         stream: Iterable[Episode] = source.episodes(len(writer), side) if len(writer) < count else ()
     else:
         for folder in (work / "data", work / "journal"):

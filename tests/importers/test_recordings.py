@@ -133,6 +133,15 @@ def test_a_damaged_note_costs_no_more_than_its_episode(
     assert starts == [NOTES[name]]
 
 
+@pytest.mark.parametrize("text", ["[]", "3", "{}", '{"views": 3}', '{"views": ["front"], "colour": "red"}'])
+def test_a_note_of_another_shape_is_written_again(
+    store: Store, source: Built, monkeypatch: pytest.MonkeyPatch, text: str
+) -> None:
+    interrupt_at_the_end(store, source, monkeypatch)
+    (store.root / "building/recordings-mine/work/spec.json").write_text(text)
+    np.testing.assert_array_equal(take(store, source.path).frames, np.concatenate(source.frames))
+
+
 def test_a_full_disk_is_told_as_such(store: Store, source: Built, monkeypatch: pytest.MonkeyPatch) -> None:
     def add(self: DemosWriter, episode: Episode) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
