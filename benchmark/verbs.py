@@ -75,9 +75,8 @@ def plan(options: argparse.Namespace) -> int:
             users = sum(stage["key"] in cell.stages.values() for cell in made.cells)
             cost = "cached" if stage["cached"] else f"about {duration(estimates[stage['key']].seconds)}"
             print(f"  {stage['key'][:10]}  {stage['label']:<56} {cost}, feeds {users} cell{'s' * (users != 1)}")
-    for cell in made.cells:
-        if cell.missing:
-            print(f"missing: {cell.label}: {cell.missing}")
+    for (method, env), reason in _missing(made).items():
+        print(f"missing: {method} on {env}: {reason}")
     print(_summary(made, estimates))
     return 0
 
@@ -316,12 +315,16 @@ def _announce(plan: Plan, store: Store, reporter: Reporter) -> None:
     estimates = estimate(plan.stages, store)
     needed = _total(estimates).bytes
     free = shutil.disk_usage(store.root).free
-    missing = {(cell.method, cell.env): cell.missing for cell in plan.cells if cell.missing}
-    for (method, env), reason in missing.items():
+    for (method, env), reason in _missing(plan).items():
         reporter.warn(f"{method} on {env} cannot run here: {reason}")
     reporter.say(f"{_summary(plan, estimates)} ({size(free)} free)")
     if needed > free:
         raise BenchmarkError(f"the plan needs about {size(needed)} of disk and {store.root} has {size(free)} free")
+
+
+def _missing(plan: Plan) -> dict[tuple[str, str], str]:
+    """Why rows cannot run here, once for all their seeds and policies."""
+    return {(cell.method, cell.env): cell.missing for cell in plan.cells if cell.missing}
 
 
 def _total(estimates: dict[str, Estimate]) -> Estimate:
