@@ -307,6 +307,8 @@ def _request(options: argparse.Namespace, before: Request | None = None) -> Requ
     base = before or Request()
     names = ("methods", "envs", "policies", "seeds", "preset", "first_seed")
     given = {name: value for name in names if (value := getattr(options, name)) is not None}
+    if "seeds" in given:
+        given.setdefault("first_seed", 0)  # `--seeds 3` is the same three seeds, whichever were asked for before
     return replace(base, **given, **({"overrides": options.overrides} if options.overrides else {}))
 
 
