@@ -47,6 +47,7 @@ GOALS = {
 }
 FITTED = "Episodes start as the training demonstrations did: a test of fitting, not of generalising."
 NOT_PLANNED = "not part of this run"
+MIN_ROWS = 5  # that a rank correlation needs to say anything
 
 
 @dataclass(frozen=True)
@@ -311,6 +312,21 @@ class Frames:
         rows = self._all_groups(place)
         seeds, episodes = min(map(len, rows)), min(len(group) for groups in rows for group in groups)
         return detectable(variances.of_difference(), seeds, episodes, level=self.options.level) or None
+
+    def agreement(self, place: Place) -> str:
+        """Do training seeds rank the rows alike? Spearman's coefficient of their scores, averaged over pairs of seeds; empty
+        where fewer than five rows have two seeds in common. The ceiling would agree with itself for other reasons."""
+        rows = {key: self.episodes(place, key) for key in self.keys if self.kind(key) != "ceiling"}
+        scores = pd.DataFrame({key: frame.groupby("seed")[self.options.metric].mean() for key, frame in rows.items()})
+        scores = scores.T.dropna(thresh=2)  # a row of one seed has nothing to agree with
+        table = scores.corr("spearman", min_periods=MIN_ROWS).to_numpy()
+        pairs = table[np.triu_indices(len(table), 1)]
+        pairs = pairs[~np.isnan(pairs)]
+        if not len(pairs):
+            return ""
+        number = f"{pairs.mean():.2f}" + (f" (mean of {len(pairs)} pairs)" if len(pairs) > 1 else "")
+        name = f"{ENVS.get(place.env, place.env)}, policy {place.policy}"
+        return f"{name}: rank correlation of the scores of two training seeds {number} over {len(scores)} rows."
 
     def _all_groups(self, place: Place) -> list[Groups]:
         return [groups for key in self.keys if (groups := self.groups(place, key))]

@@ -147,7 +147,7 @@ def compare(records: pd.DataFrame, cells: pd.DataFrame, options: Options) -> Tab
         f"p-value ({correction}), probability of doing better on an episode (ties count half), rank by the mean. "
         f"{frames.protocol([place])}"
     )
-    return Table("compare", caption, "Method", columns, tuple(rows))
+    return Table("compare", caption, "Method", columns, tuple(rows), tuple(filter(None, [frames.agreement(place)])))
 
 
 def _p(value: float) -> str:

@@ -84,7 +84,8 @@ def _grid(
     if both:
         rows += only_published(slots, keys, len(costs))
     columns = [column for slot in slots for column in _columns(slot, both)]
-    remarks = [*([ordering(frames, slot, keys) for slot in slots] if both else []), *_strong_remark(frames, best)]
+    agreements = [text for slot in slots if (text := frames.agreement(slot.place))]
+    remarks = [*([ordering(frames, slot, keys) for slot in slots] if both else []), *agreements, *_strong_remark(best)]
     return Table(
         name, f"{lead} {frames.protocol([s.place for s in slots])}", "Method", (*columns, *costs), tuple(rows), tuple(remarks)
     )
@@ -128,7 +129,7 @@ def _undistinguished(frames: Frames, place: Place, keys: Sequence[Key]) -> set[K
     return {top, *(key for key, gap in gaps.items() if gap is not None and gap.difference.low <= 0)}
 
 
-def _strong_remark(frames: Frames, best: dict[Place, set[Key]]) -> list[str]:
+def _strong_remark(best: dict[Place, set[Key]]) -> list[str]:
     if not any(best.values()):
         return []
     return ["Bold or *: the highest score and what a paired comparison on common episodes does not tell from it."]

@@ -147,6 +147,36 @@ def test_both_says_why_numbers_cannot_be_compared():
     assert "rank correlation with the published column" in table.remarks[0]
 
 
+def ranked(*scores_by_seed):
+    """Records and cells of one row per letter, whose scores are given for each seed."""
+    records, cells = make(seeds=len(scores_by_seed))
+    pattern = (records.method == "byol", cells.method == "byol")
+    made = [[], []]
+    for index, scores in enumerate(zip(*scores_by_seed, strict=True)):
+        for frame, chosen, rows in zip((records, cells), pattern, made, strict=True):
+            rows.append(frame[chosen].assign(method="abcdefgh"[index]))
+        for seed, score in enumerate(scores):
+            made[0][-1].loc[made[0][-1].seed == seed, "score"] = float(score)
+    return tuple(map(pd.concat, made))
+
+
+def test_remarks_say_whether_training_seeds_rank_the_rows_alike():
+    swapped = ranked([1, 2, 3, 4, 5], [1, 2, 3, 5, 4])  # 1 - 6 * 2 / (5 * 24)
+    for name, options in (("main", {}), ("compare", {"reference": "a"})):
+        (remark,) = [text for text in build(name, *swapped, **QUICK, **options).remarks if "rank correlation" in text]
+        assert remark == "Franka Kitchen, policy mlp: rank correlation of the scores of two training seeds 0.90 over 5 rows."
+    three = build("main", *ranked([1, 2, 3, 4, 5], [1, 2, 3, 5, 4], [1, 2, 3, 4, 5]), **QUICK)
+    assert "seeds 0.93 (mean of 3 pairs) over 5 rows" in three.remarks[0]
+    for nothing in (ranked([1, 2, 3, 4, 5]), ranked([1, 2, 3, 4], [1, 2, 3, 4]), ranked([1, 2, 3, 4, 5], [1, 1, 1, 1, 1])):
+        assert not any("rank correlation" in text for text in build("main", *nothing, **QUICK).remarks)
+
+
+def test_seeds_are_compared_over_the_rows_that_they_share():
+    records, cells = ranked([1, 2, 3, 4, 5, 0], [1, 2, 3, 5, 4, 9])
+    records = records[~((records.method == "f") & (records.seed == 1))]
+    assert "0.90 over 5 rows" in build("main", records, cells, **QUICK).remarks[0]
+
+
 @pytest.mark.parametrize(("shift", "word"), [(0.0, "agrees"), (0.3, "above"), (-0.3, "below")])
 def test_status_where_numbers_can_be_compared(shift, word):
     records, cells = make(("pusht",), ("vqbet",), seeds=5, episodes=50, preset="paper", demonstrations="206 human")
