@@ -26,8 +26,9 @@ def last(store: Store) -> Request | None:
 def plans(store: Store) -> Iterator[Plan]:
     """What each of them needs today. One that cannot be planned any more is an error: nobody knows what it needs."""
     for path in sorted((store.root / "plans").glob("*.json")):
+        request = _read(path)
         try:
-            yield make_plan(_read(path))
+            yield make_plan(request)
         except BenchmarkError as error:
             raise BenchmarkError(f"{error}. Asked for in {path}: remove that file if its results may go") from error
 
@@ -36,4 +37,5 @@ def _read(path: Path) -> Request:
     try:
         return Request(**json.loads(path.read_text()))
     except (ValueError, TypeError) as error:
-        raise BenchmarkError(f"{path} is not a matrix that this version understands ({error})") from error
+        advice = "remove it if its results may go"
+        raise BenchmarkError(f"{path} is not a matrix that this version understands ({error}): {advice}") from error

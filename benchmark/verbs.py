@@ -91,6 +91,8 @@ def table(options: argparse.Namespace) -> int:
     from benchmark.report.budgets import budgets
     from benchmark.report.frames import Options
 
+    if options.source == "both" and options.name not in published.TABLES:
+        raise UnknownName("published table", options.name, published.TABLES)
     if options.name == "real":
         shown = _real(options.trials) if options.trials else ledgers.real(published.trials(2, 3))
     elif options.source == "published":

@@ -291,7 +291,7 @@ def test_nothing_is_cleaned_up_while_a_matrix_cannot_be_planned(tmp_path: Path, 
     with store.building("fit", "stale"):
         pass
     assert main(["results", "gc", "--yes", "--home", str(tmp_path)]) == 2
-    assert "plans/old.json" in capsys.readouterr().err
+    assert capsys.readouterr().err.count("plans/old.json") == 1
     assert list((tmp_path / "building").iterdir())
 
 

@@ -204,6 +204,12 @@ def test_finetune_names_what_it_needs():
     assert build("finetune", *make(), source="both", **QUICK).column("kitchen/mlp/published")["dynamo"].text == "3.64"
 
 
+@pytest.mark.parametrize("source", ["both", "published"])
+def test_what_the_paper_does_not_print_cannot_stand_beside_ours(source, capsys):
+    assert main(["table", "compare", "--source", source]) == 2
+    assert "unknown published table 'compare'" in capsys.readouterr().err
+
+
 def test_ablations_carry_the_error_of_both_sides():
     records, cells = make(seeds=5, episodes=40)
     table = build("ablations", records, cells, source="both", **QUICK)
