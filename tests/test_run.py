@@ -112,6 +112,18 @@ def test_kill_9_and_the_same_command_end_with_identical_records(home: Path, tmp_
     assert not list((home / "building").iterdir())
 
 
+def test_a_script_without_a_guard_is_told_so_at_once(home: Path, tmp_path: Path) -> None:
+    """The processes of simulators import it, as multiprocessing does; started there, the run would wait for its own lock."""
+    script = tmp_path / "mine.py"
+    guarded = Path(ROOT, "tests", "toy_main.py").read_text()
+    script.write_text(guarded.replace('if __name__ == "__main__":', "if True:"))
+    arguments = ["run", "--envs", "toy", "--methods", "random", "--preset", "smoke", "--home", str(home)]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    done = subprocess.run([sys.executable, script, *arguments], env=environment, capture_output=True, text=True, timeout=300)
+    assert done.returncode != 0
+    assert 'if __name__ == "__main__":' in done.stderr
+
+
 def test_two_runs_on_one_store_share_the_work(home: Path) -> None:
     processes = [start(home, "--methods", "byol,random", "machine.threads=1") for _ in range(2)]
     outputs = [process.communicate(timeout=240) for process in processes]

@@ -8,6 +8,7 @@ one store do not follow each other through the same cells.
 from __future__ import annotations
 
 import importlib
+import multiprocessing
 import time
 import traceback
 from contextlib import AbstractContextManager
@@ -25,6 +26,8 @@ from benchmark.stages.context import Context, StageFunction
 from benchmark.store import Store
 
 FINAL = ("probe", "rollout")  # the stages whose results a table shows
+UNGUARDED = """the processes of the simulators import the script that started the run, and that started it again. Put it under
+    if __name__ == "__main__":"""
 
 
 class StageFailed(Exception):
@@ -48,6 +51,8 @@ class Runner:
 
     def run(self, plan: Plan) -> list[Cell]:
         """Complete every cell that can run here; returns those that failed."""
+        if getattr(multiprocessing.current_process(), "_inheriting", False):
+            raise BenchmarkError(UNGUARDED)
         set_threads(self.machine.threads)
         failed: list[Cell] = []
         gone: set[str] = set()  # stages that failed in this run: not tried again for another cell
