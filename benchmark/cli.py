@@ -91,7 +91,7 @@ def parser() -> argparse.ArgumentParser:
     _verb(plan, verbs.plan)
 
     table = add("table", **_doc(verbs.table))
-    table.add_argument("name", choices=[*TABLES, "budgets", "real", "hyperparameters"], help="which table")
+    table.add_argument("name", choices=[*TABLES, "probes", "budgets", "real", "hyperparameters"], help="which table")
     table.add_argument("--source", choices=("ours", "published", "both"), default="ours", help="whose numbers (default: ours)")
     _one_place(table)
     table.add_argument("--method", help="whose ablations, fine-tuning or true-action variants (default: dynamo)")

@@ -90,6 +90,7 @@ def table(options: argparse.Namespace) -> int:
     from benchmark.report import ledgers, published
     from benchmark.report.budgets import budgets
     from benchmark.report.frames import Options
+    from benchmark.report.probes import probes
 
     if options.source == "both" and options.name not in published.TABLES:
         raise UnknownName("published table", options.name, published.TABLES)
@@ -103,6 +104,8 @@ def table(options: argparse.Namespace) -> int:
     elif options.name == "budgets":
         parts = [_narrowed(load(folder), options) for folder in options.records or ()]
         shown = budgets([(part.records, part.cells) for part in parts], Options(**_choices(options)))
+    elif options.name == "probes":
+        shown = probes(_gathered(options), Options(**_choices(options)))
     else:
         shown = build(options.name, *_frames(options), **_choices(options))
     print(render(shown, options.format, terminal=sys.stdout.isatty()))

@@ -22,6 +22,7 @@ from benchmark.report.export import load
 from benchmark.report.figures import encoded, over_budgets, probe_scatter, scores
 from benchmark.report.frames import Frames, Options
 from benchmark.report.ledgers import experts
+from benchmark.report.probes import probes
 from benchmark.report.render import render
 from benchmark.report.tables import build
 
@@ -51,6 +52,8 @@ def generated() -> dict[Path, str]:
     for folder in folders():
         for name in names(folder):
             files[folder / f"{name}.md"] = _table(name, folder) + "\n"
+        if any(cell["stages"].get("probe") for cell in load(folder).provenance["cells"]):
+            files[folder / "probes.md"] = render(probes(load(folder), Options()), "md") + "\n"
     for folder, parts in over_budgets_of():
         files[folder / "budgets.md"] = render(budgets(_frames(parts), Options(policy=BUDGET_POLICY)), "md") + "\n"
     episodes = pd.concat([pd.read_csv(path) for path in sorted((MEASURED / "experts").glob("*.csv"))])

@@ -9,7 +9,7 @@ import pandas as pd
 from benchmark.errors import BenchmarkError
 from benchmark.report.frames import Frames, Key, Options, Place
 from benchmark.report.ledgers import count, over_seeds
-from benchmark.report.table import Cell, Column, Row, Table, shown
+from benchmark.report.table import Column, Row, Table
 
 ROUNDING = 1.1  # by which budgets of one table differ, as batches of different sizes divide them
 
@@ -49,7 +49,7 @@ def budgets(parts: Sequence[tuple[pd.DataFrame, pd.DataFrame]], options: Options
     rows = []
     for key in rows_of(by_size):
         probes = [over_seeds(frames.done(place, key).probe_linear, lambda value: f"{value:.2f}") for frames in by_size.values()]
-        scores = [_score(frames, place, key) for frames in by_size.values()]
+        scores = [frames.score(place, key) for frames in by_size.values()]
         rows.append(Row(str(key), (*probes, *scores), largest.kind(key)))
     columns = [Column(f"probe/{size:.0f}", f"Probe R², {count(size)}") for size in by_size]
     columns += [Column(f"score/{size:.0f}", f"Score, {count(size)}") for size in by_size]
@@ -59,10 +59,3 @@ def budgets(parts: Sequence[tuple[pd.DataFrame, pd.DataFrame]], options: Options
         f"At {count(max(by_size))} frames: {largest.protocol([place])}"
     )
     return Table("budgets", caption, "Method", tuple(columns), tuple(rows))
-
-
-def _score(frames: Frames, place: Place, key: Key) -> Cell:
-    if not frames.groups(place, key):
-        return frames.dash(place, key)
-    found = frames.interval(place, key)
-    return shown(found.estimate, found.low, found.high, notes=frames.remarks(place, key))

@@ -16,7 +16,7 @@ from benchmark.report import statistics
 from benchmark.report.power import Components, components, detectable
 from benchmark.report.published import ENVS
 from benchmark.report.statistics import Comparison, Groups, Interval
-from benchmark.report.table import DASH, Cell, Kind
+from benchmark.report.table import DASH, Cell, Kind, shown
 from benchmark.seeds import numpy_rng
 
 FLOOR = "random"  # the method whose encoder is never trained
@@ -249,6 +249,13 @@ class Frames:
         ]
         return tuple(dict.fromkeys(notes))
 
+    def score(self, place: Place, key: Key, interval: Interval | None = None, *, strong: bool = False) -> Cell:
+        """The cell of a row: its interval (computed here unless it is known), or a dash."""
+        if not self.groups(place, key):
+            return self.dash(place, key)
+        found = interval or self.interval(place, key)
+        return shown(found.estimate, found.low, found.high, notes=self.remarks(place, key), strong=strong)
+
     def dash(self, place: Place, key: Key) -> Cell:
         """The cell of a row without scores."""
         return Cell(DASH, notes=self.remarks(place, key) or (f"{self.options.metric} is not recorded here",))
@@ -257,12 +264,12 @@ class Frames:
         """What a caption owes its reader: episodes, seeds, interval, checkpoint, demonstrations, preset. `rates`: all numbers
         of the table are success rates, whatever the score is."""
         sentences = [self._sample(env) for env in dict.fromkeys(place.env for place in places)]
-        shown = [(groups, self.bounds(place.env)) for place in places for groups in self._all_groups(place)]
+        rows = [(groups, self.bounds(place.env)) for place in places for groups in self._all_groups(place)]
         what = "Mean" if self.options.statistic == "mean" else "Interquartile mean"
         sentences.append(
-            f"{what} and {100 * self.options.level:g} % interval ({'Wilson' if rates else self._kind_of_interval(shown)})."
+            f"{what} and {100 * self.options.level:g} % interval ({'Wilson' if rates else self._kind_of_interval(rows)})."
         )
-        if shown and all(len(groups) == 1 for groups, _ in shown):
+        if rows and all(len(groups) == 1 for groups, _ in rows):
             sentences.append("One training seed: the intervals cover episodes only.")
         sentences.append(f"Checkpoint: {_listed(self.cells.checkpoint)}. Preset: {_listed(self.cells.preset)}.")
         return " ".join([*sentences, *self._unusual(), *self._limits(places)])
@@ -273,8 +280,8 @@ class Frames:
         fitted = (self.cells.get("starts", pd.Series(dtype=str)) == "demonstrations").any()
         return [GOALS[goal] for goal in goals] + [FITTED] * bool(fitted)
 
-    def _kind_of_interval(self, shown: Sequence[tuple[Groups, statistics.Bounds]]) -> str:
-        rates = [self.options.statistic == "mean" and statistics.is_rate(groups, bounds) for groups, bounds in shown]
+    def _kind_of_interval(self, rows: Sequence[tuple[Groups, statistics.Bounds]]) -> str:
+        rates = [self.options.statistic == "mean" and statistics.is_rate(groups, bounds) for groups, bounds in rows]
         names = ["Wilson"] * any(rates) + ["bootstrap over seeds and episodes with Student's quantiles"] * (not all(rates))
         return " for rates, ".join(names) or "none yet"
 

@@ -123,10 +123,9 @@ def compare(records: pd.DataFrame, cells: pd.DataFrame, options: Options) -> Tab
     ranks = statistics.ranks([groups], frames.rng("ranks", *place), level=options.level, draws=options.draws)
     rows = []
     for key in frames.keys:
-        line = [frames.dash(place, key), *[Cell(DASH)] * 4]
+        line = [frames.score(place, key), *[Cell(DASH)] * 4]
         if key in known:
-            rank, score = ranks[str(key)], frames.interval(place, key)
-            line[0] = shown(score.estimate, score.low, score.high, notes=frames.remarks(place, key))
+            rank = ranks[str(key)]
             line[4] = shown(rank.estimate, rank.low, rank.high, digits=0)
         if key in found:
             gap, better = found[key].difference, wins[key]

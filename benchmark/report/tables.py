@@ -77,7 +77,7 @@ def _grid(
         cells: list[Cell] = []
         for slot in slots:
             interval = _interval(frames, slot.place, key)
-            cells.append(_score(frames, slot.place, key, interval, strong=key in best[slot.place]))
+            cells.append(frames.score(slot.place, key, interval, strong=key in best[slot.place]))
             if both:
                 cells += beside(frames, slot, published_label(slot.number, key), interval)
         rows.append(Row(str(key), (*cells, *(_cost(frames, slots, key, column.key) for column in costs)), frames.kind(key)))
@@ -99,12 +99,6 @@ def _columns(slot: Slot, both: bool, unit: str = "") -> list[Column]:
 
 def _interval(frames: Frames, place: Place, key: Key) -> Interval | None:
     return frames.interval(place, key) if frames.groups(place, key) else None
-
-
-def _score(frames: Frames, place: Place, key: Key, interval: Interval | None, *, strong: bool = False) -> Cell:
-    if interval is None:
-        return frames.dash(place, key)
-    return shown(interval.estimate, interval.low, interval.high, notes=frames.remarks(place, key), strong=strong)
 
 
 def _cost(frames: Frames, slots: Sequence[Slot], key: Key, column: str) -> Cell:
@@ -177,7 +171,7 @@ def _relative(
             line.append(percent)
             if both:
                 line += beside(frames, slot, labels.get(key.variant, str(key)), quotient, scale=100)
-            line.append(_score(frames, slot.place, key, _interval(frames, slot.place, key)))
+            line.append(frames.score(slot.place, key))
         rows.append(Row(f"{full} (full)" if key == full else key.variant, tuple(line)))
     columns = []
     for slot in slots:

@@ -1,0 +1,57 @@
+"""What a feature keeps: the linear probe of each part of the simulator's state, beside the score that the row reaches."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import pandas as pd
+
+from benchmark.errors import BenchmarkError
+from benchmark.report import statistics
+from benchmark.report.collect import IDENTITY
+from benchmark.report.frames import Frames, Options, Place
+from benchmark.report.ledgers import over_seeds
+from benchmark.report.results import Results
+from benchmark.report.table import Column, Row, Table
+
+
+def probes(results: Results, options: Options) -> Table:
+    """Held-out R² by part of the state, and whether it goes with the score."""
+    frames = Frames(results.records, results.cells, options)
+    place = Place(frames.env, frames.policy)
+    found = by_part(results.provenance)
+    found = found[(found.env == place.env) & (found.policy == place.policy)].dropna(axis="columns", how="all")
+    parts = [str(name) for name in found.columns if name not in IDENTITY]
+    if not parts:
+        raise BenchmarkError(f"no parts of a state were probed for {place.policy} in {place.env}")
+    rows = []
+    for key in frames.keys:
+        here = found[(found.method == key.method) & (found.variant == key.variant)]
+        line = [over_seeds(here[part], lambda value: f"{value:.2f}") for part in parts]
+        rows.append(Row(str(key), (*line, frames.score(place, key)), frames.kind(key)))
+    caption = (
+        f"Linear probe of each part of the simulator's state, R² on held-out demonstrations (mean over seeds), and score with "
+        f"policy {place.policy}. {frames.protocol([place])}"
+    )
+    columns = (*(Column(f"probe/{part}", part) for part in parts), Column("score", frames.title(place.env)))
+    remarks = [_together(part, index, rows, options) for index, part in enumerate(parts)]
+    return Table("probes", caption, "Method", columns, tuple(rows), tuple(remarks))
+
+
+def by_part(provenance: Mapping[str, Any]) -> pd.DataFrame:
+    """A row per cell, a column per part of the state."""
+    rows = []
+    for cell in provenance["cells"]:
+        probe = provenance["stages"].get(cell["stages"].get("probe"), {"summary": {}})
+        rows.append({**{name: cell[name] for name in IDENTITY}, **probe["summary"].get("linear_r2_by_group", {})})
+    return pd.DataFrame(rows, columns=None if rows else IDENTITY)
+
+
+def _together(part: str, index: int, rows: list[Row], options: Options) -> str:
+    """Rank correlation of a column with the score; the ceiling knows the state, so it would only confirm itself."""
+    pairs = [(row.cells[index].value, row.cells[-1].value) for row in rows if row.kind != "ceiling"]
+    known = [(probe, score) for probe, score in pairs if probe is not None and score is not None]
+    found = statistics.rank_correlation([probe for probe, _ in known], [score for _, score in known], options.level)
+    between = f"{found.estimate:.2f} [{found.low:.2f}, {found.high:.2f}]"
+    return f"{part}: rank correlation of R² and score {between} over {len(known)} rows."

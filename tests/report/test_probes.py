@@ -1,0 +1,72 @@
+"""What features keep, beside scores: against the numbers that went in."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pandas as pd
+import pytest
+
+from benchmark.cli import main
+from benchmark.errors import BenchmarkError
+from benchmark.report.collect import IDENTITY
+from benchmark.report.export import export
+from benchmark.report.frames import Options
+from benchmark.report.probes import probes
+from benchmark.report.results import CURVES, SPECTRA, Results
+from tests.report.made_up import make
+
+DRAWS = Options(draws=200)
+
+
+@pytest.fixture
+def results() -> Results:
+    """Five rows and three seeds; the disc is kept the better the higher the score, the block the other way round."""
+    records, cells = make()
+    cells = cells[cells.status == "done"].assign(reason=None)
+    means = records.groupby(["method", "variant"]).score.mean()
+    stages, known = {}, []
+    for row in cells.to_dict("records"):
+        disc = means[row["method"], row["variant"]] / 4
+        key = f"{row['method']}-{row['variant']}-{row['seed']}"
+        stages[key] = {"summary": {"linear_r2_by_group": {"disc": disc + row["seed"] / 100, "block": 1 - disc}}}
+        known.append({**{name: row[name] for name in IDENTITY}, "stages": {"probe": key}})
+    provenance = {"cells": known, "stages": stages, "request": {}, "provenance": []}
+    return Results(records, cells, pd.DataFrame(columns=CURVES), pd.DataFrame(columns=SPECTRA), provenance)
+
+
+def test_each_part_of_the_state_has_a_column_with_the_mean_over_seeds(results: Results) -> None:
+    table = probes(results, DRAWS)
+    assert [column.heading for column in table.columns] == ["disc", "block", "Franka Kitchen /4"]
+    cell = table.column("probe/disc")["byol"]
+    share = results.records[results.records.method == "byol"].score.mean() / 4
+    assert (cell.low, cell.value, cell.high) == pytest.approx((share, share + 0.01, share + 0.02))
+
+
+def test_each_part_says_whether_it_goes_with_the_score(results: Results) -> None:
+    table = probes(results, DRAWS)
+    assert table.remarks == (
+        "disc: rank correlation of R² and score 1.00 [-1.00, 1.00] over 4 rows.",  # the ceiling does not count
+        "block: rank correlation of R² and score -1.00 [-1.00, 1.00] over 4 rows.",
+    )
+
+
+def test_a_part_that_some_rows_lack_is_a_dash_there(results: Results) -> None:
+    for key, stage in results.provenance["stages"].items():
+        if key.startswith("byol"):
+            del stage["summary"]["linear_r2_by_group"]["block"]
+    table = probes(results, DRAWS)
+    assert table.column("probe/block")["byol"].text == "—"
+    assert "over 3 rows" in table.remarks[1]
+
+
+def test_records_that_say_nothing_of_parts_are_an_error(results: Results) -> None:
+    for provenance in ({**results.provenance, "cells": []}, {**results.provenance, "stages": {}}):
+        with pytest.raises(BenchmarkError, match="no parts of a state were probed for mlp in kitchen"):
+            probes(replace(results, provenance=provenance), DRAWS)
+
+
+def test_the_command_prints_it(results: Results, tmp_path, capsys) -> None:
+    export(results, tmp_path)
+    assert main(["table", "probes", "--records", str(tmp_path)]) == 0
+    assert "disc: rank correlation" in capsys.readouterr().out
