@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import pandas as pd
 
 from benchmark.errors import BenchmarkError
-from benchmark.report.frames import Frames, Key, Options, Place
+from benchmark.report.frames import Frames, Key, Options, Place, retrained
 from benchmark.report.ledgers import count, over_seeds
 from benchmark.report.table import Column, Row, Table
 
@@ -22,7 +22,7 @@ def ordered(parts: Sequence[tuple[pd.DataFrame, pd.DataFrame]], options: Options
     for records, cells in parts:
         frames = Frames(records, cells, options)
         cells = frames.cells
-        here = (cells.env == frames.env) & (cells.policy == frames.policy) & (cells.variant != "tuned")
+        here = (cells.env == frames.env) & (cells.policy == frames.policy) & ~retrained(cells)
         sizes = cells.frames_seen[here & (cells.gradient_steps > 0)]
         if sizes.empty:
             raise BenchmarkError(f"nothing was pretrained for {frames.policy} in {frames.env}: such records have no budget")

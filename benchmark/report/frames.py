@@ -32,12 +32,8 @@ MEASURED = (  # columns that exist once a cell is done
     "policy_ms",
     "pretrain_seconds",
     "wall_seconds",
-    "effective_rank",
-    "feature_std",
     "feature_dim",
-    "probe_linear",
-    "probe_nn",
-    "collapsed",
+    *(FEATURES := ("effective_rank", "feature_std", "probe_linear", "probe_nn", "collapsed")),
 )
 GOALS = {
     "last": "Conditioned on the last observation of a held-out demonstration.",
@@ -100,6 +96,11 @@ class Place(NamedTuple):
     policy: str
 
 
+def retrained(cells: pd.DataFrame) -> pd.Series:
+    """The cells whose policy went on to train the encoder: what was probed and looked at before is not what acts."""
+    return (cells.variant == "tuned") | ((cells.gradient_steps == 0) & (cells.frames_seen > 0))
+
+
 class Frames:
     """Records and cells with the options of a table."""
 
@@ -109,6 +110,7 @@ class Frames:
         records, cells = (frame.assign(variant=frame.variant.fillna("")) for frame in (records, cells))  # CSV has no ""
         measured = cells.reindex(columns=[*cells.columns, *(name for name in MEASURED if name not in cells)])
         measured[list(MEASURED)] = measured[list(MEASURED)].apply(pd.to_numeric)
+        measured[list(FEATURES)] = measured[list(FEATURES)].astype(float).mask(retrained(measured))
         self.records, self.cells, self.options = records, measured, options
         if options.metric not in records and not records.empty:
             raise UnknownName("metric", options.metric, [c for c in records if c == "score" or str(c).startswith("metric/")])
@@ -162,7 +164,8 @@ class Frames:
 
     def cell_rows(self, place: Place, key: Key) -> pd.DataFrame:
         c = self.cells
-        return c[(c.env == place.env) & (c.policy == place.policy) & (c.method == key.method) & (c.variant == key.variant)]
+        here = (c.env == place.env) & (c.policy == place.policy) & (c.method == key.method) & (c.variant == key.variant)
+        return c[here].sort_values("seed")
 
     def done(self, place: Place, key: Key) -> pd.DataFrame:
         """The cells of a row that have results, one per seed."""
@@ -298,8 +301,10 @@ class Frames:
         presets = [preset for preset in dict.fromkeys(self.cells.preset) if preset in BUDGET_LIMITED]
         if not presets:
             return []
-        reach = {env: self.resolution(Place(env, policy)) for env, policy in places}
-        known = [f"{value:.2f} in {ENVS.get(env, env)}" for env, value in reach.items() if value is not None]
+        several = len({place.policy for place in places}) > 1
+        reach = {place: self.resolution(place) for place in places}
+        where = {place: ENVS.get(place.env, place.env) + f" with {place.policy}" * several for place in places}
+        known = [f"{value:.2f} in {where[place]}" for place, value in reach.items() if value is not None]
         size = f" Two rows have to differ by about {', '.join(known)} to be told apart with 80 % power." if known else ""
         return [f"Budget-limited (preset {', '.join(presets)}): not a ranking of methods.{size}"]
 

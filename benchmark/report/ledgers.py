@@ -57,7 +57,8 @@ def budget(records: pd.DataFrame, cells: pd.DataFrame, options: Options) -> Tabl
         rows.append(Row(str(key), tuple(line), frames.kind(key), frames.remarks(place, key)))
     caption = (
         f"Cost and features in {frames.title(place.env)}, policy {place.policy}; means over seeds. Latency is per image and "
-        f"per step on the machine that ran it. Probes predict the simulator state of held-out demonstrations. "
+        f"per step on the machine that ran it. Probes predict the simulator state of held-out demonstrations; "
+        f"features are those of frozen encoders. "
         f"Preset: {', '.join(dict.fromkeys(frames.cells.preset))}."
     )
     return Table("budget", caption, "Method", tuple(Column(key, heading) for key, heading, _ in BUDGET), tuple(rows))

@@ -27,7 +27,8 @@ def probes(results: Results, options: Options) -> Table:
         raise BenchmarkError(f"no parts of a state were probed for {place.policy} in {place.env}")
     rows = []
     for key in frames.keys:
-        here = found[(found.method == key.method) & (found.variant == key.variant)]
+        probed = frames.done(place, key).probe_linear.notna().any()
+        here = found[(found.method == key.method) & (found.variant == key.variant) & probed]
         line = [over_seeds(here[part], lambda value: f"{value:.2f}") for part in parts]
         rows.append(Row(str(key), (*line, frames.score(place, key)), frames.kind(key)))
     caption = (

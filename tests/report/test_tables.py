@@ -92,6 +92,9 @@ def test_small_presets_say_what_they_could_resolve():
     size = frames.resolution(Place("kitchen", "mlp"))
     assert f"differ by about {size:.2f} in Franka Kitchen" in build("main", records, cells, **QUICK).caption
     assert "Budget-limited (preset quick)" in build("main", records, cells, **QUICK).caption
+    both = Frames(*make(policies=("mlp", "knn")), Options())
+    sizes = [f"{both.resolution(Place('kitchen', policy)):.2f} in Franka Kitchen with {policy}" for policy in ("mlp", "knn")]
+    assert ", ".join(sizes) in build("policies", *make(policies=("mlp", "knn")), **QUICK).caption
     assert "Budget-limited" not in build("main", *make(preset="standard"), **QUICK).caption
     assert "the intervals cover episodes only" in build("main", *make(seeds=1), **QUICK).caption
 
@@ -260,6 +263,24 @@ def test_pairs_are_the_same_episode_seed_or_none():
     assert [len(group) for group in frames.paired(place, a, b)[0]] == [10, 10, 10]
     records.loc[(records.method == "byol") & (records.seed == 1), "episode_seed"] += 5000
     assert [len(group) for group in Frames(records, cells, Options()).paired(place, a, b)[0]] == [10, 10]
+
+
+@pytest.mark.parametrize("how", [{"variant": "tuned"}, {"gradient_steps": 0, "frames_seen": 128_000}])
+def test_features_that_the_policy_went_on_to_train_are_not_shown(how):
+    """What was probed is not what acts."""
+    records, cells = make()
+    mine = (cells.method == "byol", records.method == "byol")
+    for name, value in how.items():
+        cells.loc[mine[0], name] = value
+        if name in records:
+            records.loc[mine[1], name] = value
+    cells["collapsed"] = cells.method == "byol"
+    label = "byol:tuned" if "variant" in how else "byol"
+    budget = build("budget", records, cells, **QUICK)
+    for column in ("effective_rank", "probe_linear", "probe_nn"):
+        assert budget.column(column)[label].text == "—"
+        assert budget.column(column)["dynamo"].text != "—"
+    assert not any("collapsed" in note for note in budget.notes)
 
 
 def test_budget_shows_what_a_row_cost():
