@@ -26,16 +26,15 @@ def last(store: Store) -> Request | None:
 def plans(store: Store) -> Iterator[Plan]:
     """What each of them needs today. One that cannot be planned any more is an error: nobody knows what it needs."""
     for path in sorted((store.root / "plans").glob("*.json")):
-        request = _read(path)
+        request = _read(path, ": remove it if its results may go")
         try:
             yield make_plan(request)
         except BenchmarkError as error:
             raise BenchmarkError(f"{error}. Asked for in {path}: remove that file if its results may go") from error
 
 
-def _read(path: Path) -> Request:
+def _read(path: Path, advice: str = "") -> Request:
     try:
         return Request(**json.loads(path.read_text()))
     except (ValueError, TypeError) as error:
-        advice = "remove it if its results may go"
-        raise BenchmarkError(f"{path} is not a matrix that this version understands ({error}): {advice}") from error
+        raise BenchmarkError(f"{path} is not a matrix that this version understands ({error}){advice}") from error

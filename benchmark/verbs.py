@@ -92,8 +92,10 @@ def table(options: argparse.Namespace) -> int:
     from benchmark.report.frames import Options
     from benchmark.report.probes import probes
 
-    if options.source == "both" and options.name not in published.TABLES:
-        raise UnknownName("published table", options.name, published.TABLES)
+    if options.source != "ours" and options.name not in published.TABLES:
+        raise BenchmarkError(
+            f"the paper prints no table '{options.name}' (but {', '.join(published.TABLES)}): leave --source out"
+        )
     if options.name == "real":
         shown = _real(options.trials) if options.trials else ledgers.real(published.trials(2, 3))
     elif options.source == "published":

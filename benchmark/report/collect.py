@@ -70,6 +70,7 @@ def _cell(plan: Plan, cell: Cell, store: Store) -> dict[str, Any]:
     return {
         **row,
         "frames_seen": (pretrain.get("frames_seen") or 0) + (summary.get("fit", {}).get("frames_seen") or 0),
+        "tuned": "tuned" in manifests["fit"]["params"],
         "gradient_steps": pretrain.get("gradient_steps"),
         "pretrain_params": pretrain.get("trainable_params"),
         "encoder_params": pretrain.get("encoder_params"),

@@ -43,7 +43,6 @@ GOALS = {
 }
 FITTED = "Episodes start as the training demonstrations did: a test of fitting, not of generalising."
 NOT_PLANNED = "not part of this run"
-MIN_ROWS = 5  # that a rank correlation needs to say anything
 
 
 @dataclass(frozen=True)
@@ -98,7 +97,10 @@ class Place(NamedTuple):
 
 def retrained(cells: pd.DataFrame) -> pd.Series:
     """The cells whose policy went on to train the encoder: what was probed and looked at before is not what acts."""
-    return (cells.variant == "tuned") | ((cells.gradient_steps == 0) & (cells.frames_seen > 0))
+    symptom = (cells.variant == "tuned") | ((cells.gradient_steps == 0) & (cells.frames_seen > 0))
+    if "tuned" not in cells:  # exports of earlier versions
+        return symptom
+    return cells.tuned.where(cells.tuned.notna(), symptom).astype(bool)
 
 
 class Frames:
@@ -331,14 +333,15 @@ class Frames:
         rows = {key: self.episodes(place, key) for key in self.keys if self.kind(key) != "ceiling"}
         scores = pd.DataFrame({key: frame.groupby("seed")[self.options.metric].mean() for key, frame in rows.items()})
         scores = scores.T.dropna(thresh=2)  # a row of one seed has nothing to agree with
-        table = scores.corr("spearman", min_periods=MIN_ROWS).to_numpy()
-        pairs = table[np.triu_indices(len(table), 1)]
-        pairs = pairs[~np.isnan(pairs)]
+        present = scores.notna().to_numpy().astype(int)
+        table = scores.corr("spearman", min_periods=statistics.MIN_ROWS).to_numpy()
+        chosen = np.triu(~np.isnan(table), 1)
+        pairs, rows_of_pairs = table[chosen], (present.T @ present)[chosen]
         if not len(pairs):
             return ""
         number = f"{pairs.mean():.2f}" + (f" (mean of {len(pairs)} pairs)" if len(pairs) > 1 else "")
         name = f"{ENVS.get(place.env, place.env)}, policy {place.policy}"
-        return f"{name}: rank correlation of the scores of two training seeds {number} over {len(scores)} rows."
+        return f"{name}: rank correlation of the scores of two training seeds {number} over {_span(rows_of_pairs, 'row')}."
 
     def _all_groups(self, place: Place) -> list[Groups]:
         return [groups for key in self.keys if (groups := self.groups(place, key))]
@@ -357,6 +360,6 @@ def _listed(values: pd.Series) -> str:
     return ", ".join(str(value) for value in dict.fromkeys(values.dropna())) or "unknown"
 
 
-def _span(counts: pd.Series, noun: str) -> str:
+def _span(counts: pd.Series | np.ndarray, noun: str) -> str:
     few, many = int(counts.min()), int(counts.max())
     return f"{few if few == many else f'{few} to {many}'} {noun}{'s' * (many != 1)}"

@@ -12,9 +12,9 @@ from matplotlib.figure import Figure
 
 from benchmark.errors import BenchmarkError
 from benchmark.report import figures
-from benchmark.report.frames import Frames, Options
+from benchmark.report.frames import Frames, Options, retrained
 from benchmark.report.pictures import TITLES, Pictures
-from benchmark.report.results import Results
+from benchmark.report.results import ENCODER, Results, among
 from benchmark.store import write_bytes
 
 FILES = ("svg", "png")
@@ -63,6 +63,7 @@ def slug(*words: str) -> str:
 def _wanted(results: Results) -> Iterator[Callable[[], Drawing]]:
     records, cells = results.records, results.cells
     frames = Frames(records, cells, Options())
+    spectra = among(results.spectra, frames.cells[~retrained(frames.cells)], ENCODER)
     for env, policy in frames.places:
         options = Options(env=env, policy=policy)
         yield partial(
@@ -75,7 +76,7 @@ def _wanted(results: Results) -> Iterator[Callable[[], Drawing]]:
     for env in frames.envs:
         curves = partial(figures.learning_curves, results.curves[results.curves.env == env])
         yield partial(_draw, "curves", env, "", "Pretraining loss", curves)
-        spectrum = partial(figures.spectrum, results.spectra[results.spectra.env == env])
+        spectrum = partial(figures.spectrum, spectra[spectra.env == env])
         yield partial(_draw, "spectrum", env, "", "Spectrum of the features", spectrum)
     for shown in results.pictures:
         sheet = partial(figures.contact_sheet, shown)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from benchmark.errors import BenchmarkError
@@ -37,7 +38,7 @@ def probes(results: Results, options: Options) -> Table:
     )
     columns = (*(Column(f"probe/{part}", part) for part in parts), Column("score", frames.title(place.env)))
     remarks = [_together(part, index, rows, options) for index, part in enumerate(parts)]
-    return Table("probes", caption, "Method", columns, tuple(rows), tuple(remarks))
+    return Table("probes", caption, "Method", columns, tuple(rows), tuple(filter(None, remarks)))
 
 
 def by_part(provenance: Mapping[str, Any]) -> pd.DataFrame:
@@ -45,14 +46,19 @@ def by_part(provenance: Mapping[str, Any]) -> pd.DataFrame:
     rows = []
     for cell in provenance["cells"]:
         probe = provenance["stages"].get(cell["stages"].get("probe"), {"summary": {}})
-        rows.append({**{name: cell[name] for name in IDENTITY}, **probe["summary"].get("linear_r2_by_group", {})})
+        rows.append({**probe["summary"].get("linear_r2_by_group", {}), **{name: cell[name] for name in IDENTITY}})
     return pd.DataFrame(rows, columns=None if rows else IDENTITY)
 
 
 def _together(part: str, index: int, rows: list[Row], options: Options) -> str:
-    """Rank correlation of a column with the score; the ceiling knows the state, so it would only confirm itself."""
+    """Rank correlation of a column with the score; the ceiling knows the state, so it would only confirm itself. Empty where
+    too few rows, or equal ones, say nothing."""
     pairs = [(row.cells[index].value, row.cells[-1].value) for row in rows if row.kind != "ceiling"]
     known = [(probe, score) for probe, score in pairs if probe is not None and score is not None]
+    if len(known) < statistics.MIN_ROWS:
+        return ""
     found = statistics.rank_correlation([probe for probe, _ in known], [score for _, score in known], options.level)
+    if not np.isfinite(found.estimate):
+        return ""
     between = f"{found.estimate:.2f} [{found.low:.2f}, {found.high:.2f}]"
     return f"{part}: rank correlation of R² and score {between} over {len(known)} rows."

@@ -61,10 +61,10 @@ class Results:
         return replace(
             self,
             provenance={**self.provenance, "cells": behind, "stages": {key: self.provenance["stages"][key] for key in stages}},
-            records=_among(self.records, chosen, IDENTITY),
+            records=among(self.records, chosen, IDENTITY),
             cells=chosen,
-            curves=_among(self.curves, chosen, ENCODER),
-            spectra=_among(self.spectra, chosen, ENCODER),
+            curves=among(self.curves, chosen, ENCODER),
+            spectra=among(self.spectra, chosen, ENCODER),
         )
 
 
@@ -138,7 +138,7 @@ def _known(column: str, names: Sequence[str], present: Iterable[str]) -> Collect
     return known if "all" in names else names
 
 
-def _among(frame: pd.DataFrame, cells: pd.DataFrame, columns: list[str]) -> pd.DataFrame:
+def among(frame: pd.DataFrame, cells: pd.DataFrame, columns: list[str]) -> pd.DataFrame:
     """The rows of a frame that belong to one of the cells."""
     wanted = set(cells[columns].itertuples(index=False, name=None))
     return frame[np.array([row in wanted for row in frame[columns].itertuples(index=False, name=None)], bool)]

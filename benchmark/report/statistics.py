@@ -21,6 +21,7 @@ from scipy import stats
 
 LEVEL = 0.95
 DRAWS = 10_000
+MIN_ROWS = 5  # that a rank correlation needs to say anything
 BLOCK = 1 << 16  # resampled values held at once: what stays in a processor's cache
 UNBOUNDED = (-np.inf, np.inf)
 
@@ -290,7 +291,7 @@ def rank_correlation(x: Sequence[float], y: Sequence[float], level: float = LEVE
     error; fewer than five rows say nothing."""
     constant = len(set(x)) < 2 or len(set(y)) < 2
     estimate = float("nan") if constant else float(stats.spearmanr(x, y).statistic)
-    if constant or len(x) < 5:
+    if constant or len(x) < MIN_ROWS:
         return Interval(estimate, -1.0, 1.0, "rows")
     z = np.arctanh(np.clip(estimate, -1 + 1e-12, 1 - 1e-12))
     half = stats.norm.ppf((1 + level) / 2) * np.sqrt((1 + estimate**2 / 2) / (len(x) - 3))

@@ -178,6 +178,9 @@ def test_seeds_are_compared_over_the_rows_that_they_share():
     records, cells = ranked([1, 2, 3, 4, 5, 0], [1, 2, 3, 5, 4, 9])
     records = records[~((records.method == "f") & (records.seed == 1))]
     assert "0.90 over 5 rows" in build("main", records, cells, **QUICK).remarks[0]
+    records, cells = ranked([0, 1, 2, 3, 4, 5], [0, 1, 2, 3, 4, 5], [0, 1, 2, 3, 4, 5])
+    records = records[~((records.method == "a") & (records.seed == 2))]
+    assert "1.00 (mean of 3 pairs) over 5 to 6 rows" in build("main", records, cells, **QUICK).remarks[0]
 
 
 @pytest.mark.parametrize(("shift", "word"), [(0.0, "agrees"), (0.3, "above"), (-0.3, "below")])
@@ -210,7 +213,7 @@ def test_finetune_names_what_it_needs():
 @pytest.mark.parametrize("source", ["both", "published"])
 def test_what_the_paper_does_not_print_cannot_stand_beside_ours(source, capsys):
     assert main(["table", "compare", "--source", source]) == 2
-    assert "unknown published table 'compare'" in capsys.readouterr().err
+    assert "the paper prints no table 'compare'" in capsys.readouterr().err
 
 
 def test_ablations_carry_the_error_of_both_sides():
@@ -265,11 +268,13 @@ def test_pairs_are_the_same_episode_seed_or_none():
     assert [len(group) for group in Frames(records, cells, Options()).paired(place, a, b)[0]] == [10, 10]
 
 
-@pytest.mark.parametrize("how", [{"variant": "tuned"}, {"gradient_steps": 0, "frames_seen": 128_000}])
+@pytest.mark.parametrize("how", [{"tuned": True}, {"variant": "tuned"}, {"gradient_steps": 0, "frames_seen": 128_000}])
 def test_features_that_the_policy_went_on_to_train_are_not_shown(how):
     """What was probed is not what acts."""
     records, cells = make()
     mine = (cells.method == "byol", records.method == "byol")
+    if "tuned" in how:
+        cells["tuned"] = cells.method == "byol"
     for name, value in how.items():
         cells.loc[mine[0], name] = value
         if name in records:
