@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Writes what is generated from records: results/measured/*/TABLE.md and *.svg, and the README between its markers.
+"""Writes what is generated from records: results/measured/*/*.md and *.svg, and the README between its markers.
 
     python scripts/regenerate.py            write
     python scripts/regenerate.py --check    exit 1 if something is not what the records say
@@ -20,10 +20,11 @@ import pandas as pd
 from benchmark.report.budgets import budgets
 from benchmark.report.export import load
 from benchmark.report.figures import encoded, over_budgets, probe_scatter, scores
-from benchmark.report.frames import Frames, Options
+from benchmark.report.frames import Frames, Options, Place
 from benchmark.report.ledgers import experts
 from benchmark.report.probes import probes
 from benchmark.report.render import render
+from benchmark.report.results import Results
 from benchmark.report.tables import build
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -52,8 +53,9 @@ def generated() -> dict[Path, str]:
     for folder in folders():
         for name in names(folder):
             files[folder / f"{name}.md"] = _table(name, folder) + "\n"
-        if any(cell["stages"].get("probe") for cell in load(folder).provenance["cells"]):
-            files[folder / "probes.md"] = render(probes(load(folder), Options()), "md") + "\n"
+        results = load(folder)
+        for env, policy in places_worth_a_figure(results):
+            files[folder / f"probes-{env}-{policy}.md"] = render(probes(results, Options(env=env, policy=policy)), "md") + "\n"
     for folder, parts in over_budgets_of():
         files[folder / "budgets.md"] = render(budgets(_frames(parts), Options(policy=BUDGET_POLICY)), "md") + "\n"
     episodes = pd.concat([pd.read_csv(path) for path in sorted((MEASURED / "experts").glob("*.csv"))])
@@ -61,6 +63,12 @@ def generated() -> dict[Path, str]:
     readme = ROOT / "README.md"
     files[readme] = MARKED.sub(lambda m: f"{m[1]}\n{_table(m[2], MEASURED / m[3])}\n\n{m[4]}", readme.read_text())
     return files
+
+
+def places_worth_a_figure(results: Results) -> list[Place]:
+    """The columns of scores that have enough rows to look for a pattern in."""
+    few = len(results.cells[["method", "variant"]].drop_duplicates()) < ROWS_WORTH_A_FIGURE
+    return [] if few else Frames(results.records, results.cells, Options()).places
 
 
 def over_budgets_of() -> Iterator[tuple[Path, list[Path]]]:
@@ -82,11 +90,8 @@ def _table(name: str, folder: Path) -> str:
 
 def redrawn(folder: Path) -> Iterator[tuple[Path, bytes]]:
     """The figures of other records than these. Another matplotlib draws other bytes, so a figure is judged by its source."""
-    results = load(folder)
-    if len(results.cells[["method", "variant"]].drop_duplicates()) < ROWS_WORTH_A_FIGURE:
-        return
-    source = _source(folder)
-    for env, policy in Frames(results.records, results.cells, Options()).places:
+    results, source = load(folder), _source(folder)
+    for env, policy in places_worth_a_figure(results):
         for name, draw in (("scores", scores), ("probe", probe_scatter)):
             path = folder / f"{name}-{env}-{policy}.svg"
             if not path.is_file() or source not in path.read_text():

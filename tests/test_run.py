@@ -21,6 +21,7 @@ from benchmark.cli import main
 from benchmark.contracts import Method, Windows
 from benchmark.nn.encoders import build_backbone
 from benchmark.plan import Request, make_plan
+from benchmark.report.export import load
 from benchmark.store import Store
 
 ROOT = Path(__file__).parent.parent
@@ -331,6 +332,14 @@ def test_a_tuned_encoder_starts_from_its_pretraining_and_leaves_it(home: Path) -
     parameters = {name for name in before if "running" not in name and "num_batches" not in name}
     assert parameters <= changed, f"no gradient reached {parameters - changed}"
     assert len(set(records(home).values())) == 2, "the tuned encoder must be the one that acts"
+
+
+def test_results_say_whose_encoder_the_policy_trained(home: Path, tmp_path: Path) -> None:
+    """Whatever the row is called: a method may be tuned by a setting."""
+    assert run(home, "--methods", "byol,random", "--policies", "mlp", "method.byol.tuned=true", "fit.tuned_batch=4") == 0
+    assert main(["results", "export", str(tmp_path / "mine"), "--home", str(home)]) == 0
+    cells = load(tmp_path / "mine").cells
+    assert dict(zip(cells.method, cells.tuned, strict=True)) == {"byol": True, "random": False}
 
 
 def test_end_to_end_continues_where_it_was_interrupted(home: Path, tmp_path: Path) -> None:

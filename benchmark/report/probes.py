@@ -14,7 +14,7 @@ from benchmark.report.collect import IDENTITY
 from benchmark.report.frames import Frames, Options, Place
 from benchmark.report.ledgers import over_seeds
 from benchmark.report.results import Results
-from benchmark.report.table import Column, Row, Table
+from benchmark.report.table import Column, Row, Table, shown
 
 
 def probes(results: Results, options: Options) -> Table:
@@ -60,5 +60,5 @@ def _together(part: str, index: int, rows: list[Row], options: Options) -> str:
     found = statistics.rank_correlation([probe for probe, _ in known], [score for _, score in known], options.level)
     if not np.isfinite(found.estimate):
         return ""
-    between = f"{found.estimate:.2f} [{found.low:.2f}, {found.high:.2f}]"
+    between = shown(found.estimate, found.low, found.high).text
     return f"{part}: rank correlation of R² and score {between} over {len(known)} rows."

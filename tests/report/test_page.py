@@ -7,6 +7,7 @@ import hashlib
 import re
 import tomllib
 from collections.abc import Iterator
+from dataclasses import replace
 from fnmatch import fnmatch
 from html.parser import HTMLParser
 from pathlib import Path
@@ -190,6 +191,14 @@ def test_figures_have_words_and_absent_ones_a_reason(results: Results, text: str
     assert "figure-scores-kitchen-mlp" in shown
     assert "figure-curves-kitchen" not in shown
     assert "there is no curve to draw" in shown
+
+
+def test_the_spectrum_of_an_encoder_that_its_policy_trained_is_not_drawn(results: Results) -> None:
+    few = results.only(**{**ONE, "methods": ["byol", "dynamo"]})
+    tuned = replace(few, cells=few.cells.assign(tuned=few.cells.method == "byol"))
+    for shown, names in ((few, ["byol", "dynamo"]), (tuned, ["dynamo"])):
+        (drawing,) = [one for one in gallery.gallery(shown)[0] if one.name.startswith("spectrum")]
+        assert [text.get_text() for text in drawing.figure.axes[0].get_legend().get_texts()] == names
 
 
 def test_figures_are_files_too(tmp_path: Path, drawn: Any) -> None:
