@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor, nn
 from torchvision.models.resnet import BasicBlock
 
@@ -31,7 +32,13 @@ class ResNet18(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """(N, 3, H, W) -> (N, dim, H/32, W/32), the map before pooling."""
         x = self.maxpool(self.relu(self.bn1(self.conv1(x))))
-        return self.layer4(self.layer3(self.layer2(self.layer1(x))))
+        x = self.layer3(self.layer2(self.layer1(x)))
+        if x.shape[-2:] == (1, 1):
+            # On processors with AMX the bf16 weight gradient of a strided 3 x 3 convolution of one pixel is uninitialised
+            # memory (torch 2.15, oneDNN; any width and batch): frames of 16 pixels get there.
+            with torch.autocast(x.device.type, enabled=False):
+                return self.layer4(x.float())
+        return self.layer4(x)
 
 
 def _stage(inputs: int, outputs: int, stride: int) -> nn.Sequential:
