@@ -15,8 +15,10 @@ from importlib.metadata import entry_points
 from types import ModuleType
 from typing import Generic, TypeVar
 
-from benchmark.contracts import Environment, Method, Policy
-from benchmark.errors import BenchmarkError, UnknownName
+from benchmark.contracts.environment import Environment
+from benchmark.contracts.method import Method
+from benchmark.contracts.policy import Policy
+from benchmark.core.errors import BenchmarkError, UnknownName
 
 T = TypeVar("T")
 
@@ -51,6 +53,8 @@ class Registry(Generic[T]):
             found: dict[str, type[T]] = {}
             package = importlib.import_module(self.package)
             for info in pkgutil.iter_modules(package.__path__):
+                if info.name.startswith("_"):  # `_shared`: what several components need
+                    continue
                 module = _import(f"{self.package}.{info.name}")
                 for cls in vars(module).values():
                     if self._is_component(cls) and f"{cls.__module__}.".startswith(f"{module.__name__}."):

@@ -16,8 +16,10 @@ from typing import Any, ClassVar, NoReturn
 
 import numpy as np
 
-from benchmark.contracts import EnvConfig, Environment, EnvSpec, Episode
-from benchmark.errors import BenchmarkError, Missing
+from benchmark.contracts.data import Episode
+from benchmark.contracts.environment import EnvConfig, Environment
+from benchmark.contracts.specs import EnvSpec
+from benchmark.core.errors import BenchmarkError, Unavailable
 
 EVERYTHING = 1_000_000  # episodes
 IMPORT = "python -m benchmark data import SOURCE --name NAME"
@@ -78,7 +80,7 @@ class Recording(Environment):
         )
 
     @classmethod
-    def missing(cls, config: RecordingConfig) -> str | None:
+    def unavailable_reason(cls, config: RecordingConfig) -> str | None:
         if not (config.name or config.path):
             return f"no recording is named: {IMPORT}, then env.recording.name=NAME"
         if _manifest(config) is None:
@@ -88,11 +90,11 @@ class Recording(Environment):
     @classmethod
     def import_demonstrations(cls, config: RecordingConfig) -> Iterator[Episode]:
         from benchmark.data.episodes import open_demos
-        from benchmark.importers.source import stretch
-        from benchmark.store import Store
+        from benchmark.datasets.source import stretch
+        from benchmark.storage.artifacts import Store
 
-        if reason := cls.missing(config):
-            raise Missing(reason)
+        if reason := cls.unavailable_reason(config):
+            raise Unavailable(reason)
         folder = _folder(config).absolute()
         demos = open_demos(Store(folder.parent.parent).open(folder.parent.name, folder.name))
         for number, (start, end) in enumerate(pairwise([0, *demos.ends.tolist()])):
@@ -130,7 +132,7 @@ class Recording(Environment):
 def _folder(config: RecordingConfig) -> Path:
     if config.path:
         return Path(config.path)
-    from benchmark.importers.recordings import KIND, check_name
+    from benchmark.datasets.recordings import KIND, check_name
 
     return Path(os.environ.get("BENCHMARK_HOME", "runs")) / KIND / check_name(config.name)
 
@@ -150,6 +152,6 @@ def _manifest(config: RecordingConfig) -> dict[str, Any] | None:
 
 
 def _digest(manifest: dict[str, Any]) -> str:
-    from benchmark.store import key_of
+    from benchmark.storage.artifacts import key_of
 
     return key_of({name: entry["sha256"] for name, entry in manifest["files"].items()})

@@ -8,10 +8,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from benchmark.contracts import DataSpec, Windows, require
-from benchmark.nn.collapse import spread
-from benchmark.nn.precision import at_least_float32
-from benchmark.nn.two_view import QUICK, SMOKE, STANDARD, MomentumConfig, MomentumMethod
+from benchmark.contracts.data import DataSpec, Windows
+from benchmark.contracts.specs import require
+from benchmark.models.collapse import spread
+from benchmark.models.precision import at_least_float32
+from methods._shared.two_view import QUICK, SMOKE, STANDARD, MomentumConfig, MomentumMethod
 
 
 @dataclass
@@ -39,7 +40,7 @@ class DINO(MomentumMethod):
     source = "DINO (Caron et al. 2021)"
     presets = {
         "smoke": SMOKE | {"bottleneck": 8, "out": 32},
-        # The learning rate is twice what its rule for AdamW gives, 5e-4 x batch / 256. At eight times as much, all pictures
+        # The learning rate is twice what its rule for AdamW gives, 5e-4 x batch / 256. At eight times as much, all images
         # were assigned alike after 100 steps.
         "quick": QUICK | {"bottleneck": 64, "out": 512, "lr": 2.5e-4, "clip": 3.0},
         "standard": STANDARD | {"bottleneck": 128, "out": 1024, "lr": 2.5e-4, "clip": 3.0},

@@ -9,13 +9,17 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from benchmark.contracts import DataSpec, Diet, Encoder, Group, Method, MethodConfig, Windows, require
-from benchmark.nn.collapse import spread
-from benchmark.nn.ema import EMA, cosine_momentum
-from benchmark.nn.encoders import WIDTHS, build_backbone
-from benchmark.nn.losses import cosine_distance, covariance, standardise
-from benchmark.nn.precision import at_least_float32
-from benchmark.nn.transformer import Transformer
+from benchmark.contracts.data import DataSpec, Windows
+from benchmark.contracts.encoder import Encoder
+from benchmark.contracts.method import BatchSpec, Method, MethodConfig
+from benchmark.contracts.specs import require
+from benchmark.contracts.training import ParameterGroup
+from benchmark.models.collapse import spread
+from benchmark.models.ema import EMA, cosine_momentum
+from benchmark.models.encoders import WIDTHS, build_backbone
+from benchmark.models.losses import cosine_distance, covariance, standardise
+from benchmark.models.precision import at_least_float32
+from benchmark.models.transformer import Transformer
 
 
 @dataclass
@@ -170,10 +174,10 @@ class DynaMo(Method):
         return build_backbone(config.backbone, config.width, data.resolution)
 
     @classmethod
-    def diet(cls, config: Any) -> Diet:
-        return Diet(window=config.context, stride=config.stride, actions=config.uses_actions)
+    def batch_spec(cls, config: Any) -> BatchSpec:
+        return BatchSpec(window=config.context, stride=config.stride, actions=config.uses_actions)
 
-    def groups(self) -> list[Group]:
+    def groups(self) -> list[ParameterGroup]:
         """Three optimisers in the release, each clipped by itself."""
         modules: dict[str, list[nn.Module | None]] = {
             "encoder": [self.encoder],
@@ -182,7 +186,7 @@ class DynaMo(Method):
         }
         params = {name: [p for m in parts if m is not None for p in m.parameters()] for name, parts in modules.items()}
         constant = "forward" if self.config.as_released else ""
-        return [Group(name, tensors, scheduled=name != constant) for name, tensors in params.items() if tensors]
+        return [ParameterGroup(name, tensors, scheduled=name != constant) for name, tensors in params.items() if tensors]
 
     def loss(self, batch: Windows, rng: torch.Generator) -> tuple[Tensor, dict[str, Tensor]]:
         with torch.set_grad_enabled(torch.is_grad_enabled() and not self._stands_still()):

@@ -5,8 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from benchmark.contracts import DataSpec, Encoder, Method, MethodConfig
-from benchmark.nn.encoders import WIDTHS, build_backbone
+from benchmark.contracts.data import DataSpec
+from benchmark.contracts.encoder import Encoder
+from benchmark.contracts.method import Method, MethodConfig
+from benchmark.models.encoders import WIDTHS, build_backbone
 
 
 @dataclass

@@ -1,7 +1,7 @@
 """Published encoders, frozen: one class per row, each the whole recipe of that row.
 
 Pooled features are what each publisher uses for the whole image; patch features are the patch tokens of the last layer, after
-its norm, or the last map of a ResNet. The checkpoints are read by `benchmark.weights`.
+its norm, or the last map of a ResNet. The checkpoints are read by `benchmark.models.weights`.
 """
 
 from __future__ import annotations
@@ -10,16 +10,9 @@ from functools import partial
 
 from torch import nn
 
-from benchmark.nn.pretrained import (
-    RESNET18_IMAGENET,
-    Frozen,
-    Patches14,
-    Patches16,
-    from_transformers,
-    resnet18,
-    vit,
-)
-from benchmark.weights import Weights
+from benchmark.models.imagenet import RESNET18_IMAGENET, resnet18
+from benchmark.models.weights import Weights
+from methods._shared.published import Frozen, Patches14, Patches16, from_transformers, vit
 
 MAE_FAMILY = ("decoder", "mask_token")  # what a masked autoencoder has besides its encoder
 
@@ -141,7 +134,7 @@ class MAEImageNet(Frozen):
 
 
 class DINOv2(Frozen):
-    """Self-distillation on 142 million curated pictures; the class token after the final norm.
+    """Self-distillation on 142 million curated images; the class token after the final norm.
 
     Its positions were learned for 37 x 37 patches (518 pixels) and are resized.
     """
@@ -163,7 +156,7 @@ class DINOv2(Frozen):
 
 
 class DINOv3(Frozen):
-    """Self-distillation on 1.7 billion pictures; the class token after the final norm, as upstream (timm would average).
+    """Self-distillation on 1.7 billion images; the class token after the final norm, as upstream (timm would average).
 
     Rotary positions: nothing is resized. Four register tokens are dropped from the patch features.
     """
@@ -183,7 +176,7 @@ class DINOv3(Frozen):
 
 
 class SigLIP2(Frozen):
-    """Sigmoid contrast of pictures and captions, with captioning and self-distillation; its own attention pooling."""
+    """Sigmoid contrast of images and captions, with captioning and self-distillation; its own attention pooling."""
 
     name = "siglip2"
     Config = Patches16

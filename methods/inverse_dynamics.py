@@ -9,11 +9,14 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from benchmark.contracts import DataSpec, Diet, Encoder, Method, MethodConfig, Windows, require
-from benchmark.nn.collapse import spread
-from benchmark.nn.encoders import WIDTHS, build_backbone
-from benchmark.nn.losses import standardise
-from benchmark.nn.precision import at_least_float32
+from benchmark.contracts.data import DataSpec, Windows
+from benchmark.contracts.encoder import Encoder
+from benchmark.contracts.method import BatchSpec, Method, MethodConfig
+from benchmark.contracts.specs import require
+from benchmark.models.collapse import spread
+from benchmark.models.encoders import WIDTHS, build_backbone
+from benchmark.models.losses import standardise
+from benchmark.models.precision import at_least_float32
 
 
 @dataclass
@@ -55,8 +58,8 @@ class InverseDynamics(Method):
         return build_backbone(config.backbone, config.width, data.resolution)
 
     @classmethod
-    def diet(cls, config: Any) -> Diet:
-        return Diet(window=2, actions=True)
+    def batch_spec(cls, config: Any) -> BatchSpec:
+        return BatchSpec(window=2, actions=True)
 
     def loss(self, batch: Windows, rng: torch.Generator) -> tuple[Tensor, dict[str, Tensor]]:
         """In units of each action's standard deviation over the batch: 1 is what a constant would earn."""

@@ -8,12 +8,13 @@ import torch
 from lightly.models.modules.heads import LeJEPAProjectionHead
 from torch import Tensor
 
-from benchmark.contracts import DataSpec, Windows, require
+from benchmark.contracts.data import DataSpec, Windows
+from benchmark.contracts.specs import require
 from benchmark.data.augment import Recipe
-from benchmark.nn.collapse import spread
-from benchmark.nn.precision import at_least_float32
-from benchmark.nn.sigreg import sigreg
-from benchmark.nn.two_view import QUICK, SMOKE, STANDARD, TwoViewConfig, TwoViewMethod
+from benchmark.models.collapse import spread
+from benchmark.models.precision import at_least_float32
+from benchmark.models.sigreg import sigreg
+from methods._shared.two_view import QUICK, SMOKE, STANDARD, TwoViewConfig, TwoViewMethod
 
 
 @dataclass

@@ -10,12 +10,15 @@ from lightly.models.modules.heads import LeWMProjectionHead
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from benchmark.contracts import DataSpec, Diet, Encoder, Method, MethodConfig, Windows, require
-from benchmark.nn.collapse import spread
-from benchmark.nn.encoders import WIDTHS, build_backbone
-from benchmark.nn.losses import standardise
-from benchmark.nn.precision import at_least_float32
-from benchmark.nn.sigreg import sigreg
+from benchmark.contracts.data import DataSpec, Windows
+from benchmark.contracts.encoder import Encoder
+from benchmark.contracts.method import BatchSpec, Method, MethodConfig
+from benchmark.contracts.specs import require
+from benchmark.models.collapse import spread
+from benchmark.models.encoders import WIDTHS, build_backbone
+from benchmark.models.losses import standardise
+from benchmark.models.precision import at_least_float32
+from benchmark.models.sigreg import sigreg
 
 
 @dataclass
@@ -86,9 +89,9 @@ class LeWM(Method):
         return build_backbone(config.backbone, config.width, data.resolution)
 
     @classmethod
-    def diet(cls, config: Any) -> Diet:
+    def batch_spec(cls, config: Any) -> BatchSpec:
         """Every time step, for the sake of the actions: a wider stride would leave out those in between."""
-        return Diet(window=config.history * config.frameskip + 1, actions=True)
+        return BatchSpec(window=config.history * config.frameskip + 1, actions=True)
 
     def loss(self, batch: Windows, rng: torch.Generator) -> tuple[Tensor, dict[str, Tensor]]:
         embedded = self.embed(batch.frames[:, :: self.config.frameskip])

@@ -1,4 +1,4 @@
-"""MAE (He et al. 2022): rebuild the pixels of the three quarters of a picture that the encoder never saw."""
+"""MAE (He et al. 2022): rebuild the pixels of the three quarters of a image that the encoder never saw."""
 
 from __future__ import annotations
 
@@ -12,10 +12,13 @@ from timm.models.vision_transformer import Block
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from benchmark.contracts import DataSpec, Encoder, Method, MethodConfig, Windows, require
+from benchmark.contracts.data import DataSpec, Windows
+from benchmark.contracts.encoder import Encoder
+from benchmark.contracts.method import Method, MethodConfig
+from benchmark.contracts.specs import require
 from benchmark.data.augment import NOTHING, Recipe
-from benchmark.nn.encoders import VIT_SHAPES, WIDTHS, ViTEncoder, build_backbone, xavier
-from benchmark.nn.precision import at_least_float32
+from benchmark.models.encoders import VIT_SHAPES, WIDTHS, ViTEncoder, build_backbone, xavier
+from benchmark.models.precision import at_least_float32
 
 
 @dataclass
@@ -99,7 +102,7 @@ class MAE(Method):
         return F.mse_loss(at_least_float32(predicted), self.target(images, masked)), {}
 
     def draw(self, n: int, rng: torch.Generator) -> tuple[Tensor, Tensor]:
-        """Which patches of each of n pictures the encoder sees, and which it does not."""
+        """Which patches of each of n images the encoder sees, and which it does not."""
         patches = self.decoder_positions.shape[1] - 1
         order = torch.rand(n, patches, generator=rng, device=rng.device).argsort(1)
         seen = int(patches * (1 - self.config.mask_ratio))

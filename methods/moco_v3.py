@@ -9,10 +9,11 @@ from lightly.models.modules.heads import ProjectionHead
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from benchmark.contracts import DataSpec, Windows, require
-from benchmark.nn.collapse import spread
-from benchmark.nn.precision import at_least_float32
-from benchmark.nn.two_view import QUICK, SMOKE, STANDARD, MomentumConfig, MomentumMethod
+from benchmark.contracts.data import DataSpec, Windows
+from benchmark.contracts.specs import require
+from benchmark.models.collapse import spread
+from benchmark.models.precision import at_least_float32
+from methods._shared.two_view import QUICK, SMOKE, STANDARD, MomentumConfig, MomentumMethod
 
 
 @dataclass

@@ -1,6 +1,6 @@
 """RPT (Radosavovic et al., CoRL 2023): predict most tokens of a sequence from the few that are left.
 
-Two rows, because the paper that made RPT a baseline changed it: `rpt` learns the pictures' encoder from tokens of observations
+Two rows, because the paper that made RPT a baseline changed it: `rpt` learns the images' encoder from tokens of observations
 alone, as the DynaMo paper says of its baseline; `rpt_sensorimotor` is the original, whose visual features are frozen and whose
 tokens are of vision, proprioception and action. No official code was released.
 """
@@ -14,16 +14,19 @@ from typing import Any, cast
 import torch
 from torch import Tensor, nn
 
-from benchmark.contracts import DataSpec, Diet, Encoder, Method, MethodConfig, Windows, require
-from benchmark.nn.collapse import spread
-from benchmark.nn.ema import EMA, cosine_momentum
-from benchmark.nn.encoders import WIDTHS, ConvEncoder, build_backbone
-from benchmark.nn.losses import covariance, standardise
-from benchmark.nn.precision import at_least_float32
-from benchmark.nn.pretrained import RESNET18_IMAGENET
-from benchmark.nn.resnet import ResNet18
-from benchmark.nn.transformer import Block
-from benchmark.weights import load, missing
+from benchmark.contracts.data import DataSpec, Windows
+from benchmark.contracts.encoder import Encoder
+from benchmark.contracts.method import BatchSpec, Method, MethodConfig
+from benchmark.contracts.specs import require
+from benchmark.models.collapse import spread
+from benchmark.models.ema import EMA, cosine_momentum
+from benchmark.models.encoders import WIDTHS, ConvEncoder, build_backbone
+from benchmark.models.imagenet import RESNET18_IMAGENET
+from benchmark.models.losses import covariance, standardise
+from benchmark.models.precision import at_least_float32
+from benchmark.models.resnet import ResNet18
+from benchmark.models.transformer import Block
+from benchmark.models.weights import load, unavailable_reason
 
 
 @dataclass
@@ -50,7 +53,7 @@ class MaskedSequence(nn.Module):
 
     A slot is what one token of a time step holds: its kind and size. Tokens of one kind share their projection, and all tokens
     of a time step share its position. Every slot has its own mask token, shared over time. RPT projects each camera separately;
-    here cameras share, as they share the encoder, because a policy's pictures do not say which camera they come from.
+    here cameras share, as they share the encoder, because a policy's images do not say which camera they come from.
     """
 
     def __init__(self, slots: Sequence[tuple[str, int]], config: SequenceConfig):
@@ -144,8 +147,8 @@ class RPT(Method):
         return build_backbone(config.backbone, config.width, data.resolution)
 
     @classmethod
-    def diet(cls, config: Any) -> Diet:
-        return Diet(window=config.window, stride=config.stride)
+    def batch_spec(cls, config: Any) -> BatchSpec:
+        return BatchSpec(window=config.window, stride=config.stride)
 
     def loss(self, batch: Windows, rng: torch.Generator) -> tuple[Tensor, dict[str, Tensor]]:
         config = self.config
@@ -172,7 +175,7 @@ class RPT(Method):
 
 @dataclass
 class SensorimotorConfig(SequenceConfig):
-    backbone: str = "frozen"  # what looks at pictures does not learn; `features` says what it is
+    backbone: str = "frozen"  # what looks at images does not learn; `features` says what it is
     features: str = "imagenet"  # imagenet: torchvision's ResNet-18 | random: an untrained one, of `width`
     size: int = 224  # pixels that frames are resized to for imagenet
 
@@ -183,9 +186,9 @@ class SensorimotorConfig(SequenceConfig):
 
 
 class SensorimotorEncoder(Encoder):
-    """Frozen features of one picture, seen through the transformer.
+    """Frozen features of one image, seen through the transformer.
 
-    An encoder is given single pictures: no history, no proprioception, no action. So the transformer is run as it was trained,
+    An encoder is given single images: no history, no proprioception, no action. So the transformer is run as it was trained,
     on a whole window, with everything masked that it is not given: all but one visual token, at the last step. What it makes of
     that token is the feature. The original gives it the whole history, and then fine-tunes it.
     """
@@ -250,12 +253,12 @@ class RPTSensorimotor(Method):
         return SensorimotorEncoder(config, _slots(config, data), ConvEncoder(trunk, trunk.dim, size=size))
 
     @classmethod
-    def diet(cls, config: Any) -> Diet:
-        return Diet(window=config.window, stride=config.stride, actions=True, proprio=True)
+    def batch_spec(cls, config: Any) -> BatchSpec:
+        return BatchSpec(window=config.window, stride=config.stride, actions=True, proprio=True)
 
     @classmethod
-    def missing(cls, config: Any) -> str | None:
-        return missing(RESNET18_IMAGENET) if config.features == "imagenet" else None
+    def unavailable_reason(cls, config: Any) -> str | None:
+        return unavailable_reason(RESNET18_IMAGENET) if config.features == "imagenet" else None
 
     def loss(self, batch: Windows, rng: torch.Generator) -> tuple[Tensor, dict[str, Tensor]]:
         config, encoder = self.config, cast(SensorimotorEncoder, self.encoder)

@@ -8,11 +8,12 @@ import torch
 from lightly.models.modules.heads import SimSiamPredictionHead, SimSiamProjectionHead
 from torch import Tensor
 
-from benchmark.contracts import DataSpec, Group, Windows
+from benchmark.contracts.data import DataSpec, Windows
+from benchmark.contracts.training import ParameterGroup
 from benchmark.data.augment import Recipe, simsiam
-from benchmark.nn.collapse import spread
-from benchmark.nn.losses import cosine_distance
-from benchmark.nn.two_view import QUICK, SMOKE, STANDARD, TwoViewConfig, TwoViewMethod
+from benchmark.models.collapse import spread
+from benchmark.models.losses import cosine_distance
+from methods._shared.two_view import QUICK, SMOKE, STANDARD, TwoViewConfig, TwoViewMethod
 
 
 @dataclass
@@ -29,7 +30,7 @@ class SimSiamTConfig(SimSiamConfig):
     offset: int = 1
 
 
-# SimSiam, section 3: SGD at 0.05 x batch / 256, batch 512, 100 epochs on 1.3 million pictures. Demonstrations have far fewer
+# SimSiam, section 3: SGD at 0.05 x batch / 256, batch 512, 100 epochs on 1.3 million images. Demonstrations have far fewer
 # frames: 200 epochs, as BYOL and MoCo-v3 have in the DynaMo paper. No warm-up at that batch, the paper says.
 PAPER = {"optimizer": "sgd", "lr": 0.1, "weight_decay": 1e-4, "batch_size": 512, "epochs": 200, "warmup": 0.0}
 
@@ -64,10 +65,13 @@ class SimSiam(TwoViewMethod):
         backward = cosine_distance(self.predictor(second), targets[0])
         return (forward + backward) / 2, {"spread": spread(first)}
 
-    def groups(self) -> list[Group]:
+    def groups(self) -> list[ParameterGroup]:
         """The predictor keeps its learning rate: it should adapt to the latest representations (SimSiam, section 4.2)."""
         trained = [*self.encoder.parameters(), *self.projector.parameters()]
-        return [Group("encoder", trained), Group("predictor", list(self.predictor.parameters()), scheduled=False)]
+        return [
+            ParameterGroup("encoder", trained),
+            ParameterGroup("predictor", list(self.predictor.parameters()), scheduled=False),
+        ]
 
 
 class SimSiamT(SimSiam):

@@ -1,4 +1,4 @@
-"""The privileged upper bound: what a policy does when it is told the state instead of shown a picture."""
+"""The privileged upper bound: what a policy does when it is told the state instead of shown a image."""
 
 from __future__ import annotations
 
@@ -6,7 +6,9 @@ from typing import Any
 
 from torch import Tensor
 
-from benchmark.contracts import DataSpec, Encoder, Method
+from benchmark.contracts.data import DataSpec
+from benchmark.contracts.encoder import Encoder
+from benchmark.contracts.method import Method
 
 
 class StateEncoder(Encoder):

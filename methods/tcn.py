@@ -13,11 +13,14 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from benchmark.contracts import DataSpec, Diet, Encoder, Method, MethodConfig, Windows, require
+from benchmark.contracts.data import DataSpec, Windows
+from benchmark.contracts.encoder import Encoder
+from benchmark.contracts.method import BatchSpec, Method, MethodConfig
+from benchmark.contracts.specs import require
 from benchmark.data.augment import NOTHING, Recipe
-from benchmark.nn.collapse import spread
-from benchmark.nn.encoders import WIDTHS, build_backbone
-from benchmark.nn.precision import at_least_float32
+from benchmark.models.collapse import spread
+from benchmark.models.encoders import WIDTHS, build_backbone
+from benchmark.models.precision import at_least_float32
 
 LOSSES = ("triplet", "npairs", "infonce")
 # The reference's `distort_color`: brightness by up to 32 / 255, saturation by half, on every frame by itself; its scaling is
@@ -135,8 +138,8 @@ class TCNSingleView(TCN):
         self.register_buffer("negative", apart > far, persistent=False)
 
     @classmethod
-    def diet(cls, config: Any) -> Diet:
-        return Diet(window=config.window, stride=config.stride)
+    def batch_spec(cls, config: Any) -> BatchSpec:
+        return BatchSpec(window=config.window, stride=config.stride)
 
     def loss(self, batch: Windows, rng: torch.Generator) -> tuple[Tensor, dict[str, Tensor]]:
         embedded = self.embed(batch.frames.transpose(1, 2).flatten(0, 1), rng)
@@ -157,8 +160,8 @@ class TCNMultiView(TCN):
     variants = {"no_augmentation": {"augment": False}, "infonce": {"loss": "infonce"}, "triplet": {"loss": "triplet"}}
 
     @classmethod
-    def diet(cls, config: Any) -> Diet:
-        return Diet(window=config.window, stride=config.stride, min_views=2)
+    def batch_spec(cls, config: Any) -> BatchSpec:
+        return BatchSpec(window=config.window, stride=config.stride, min_views=2)
 
     def loss(self, batch: Windows, rng: torch.Generator) -> tuple[Tensor, dict[str, Tensor]]:
         embedded = self.embed(self._two_views(batch.frames, rng), rng)

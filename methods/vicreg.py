@@ -9,11 +9,12 @@ from lightly.models.modules.heads import VICRegProjectionHead
 from torch import Tensor
 from torch.nn import functional as F
 
-from benchmark.contracts import DataSpec, Windows, require
-from benchmark.nn.collapse import spread
-from benchmark.nn.losses import covariance, variance
-from benchmark.nn.precision import at_least_float32
-from benchmark.nn.two_view import QUICK, SMOKE, STANDARD, TwoViewConfig, TwoViewMethod
+from benchmark.contracts.data import DataSpec, Windows
+from benchmark.contracts.specs import require
+from benchmark.models.collapse import spread
+from benchmark.models.losses import covariance, variance
+from benchmark.models.precision import at_least_float32
+from methods._shared.two_view import QUICK, SMOKE, STANDARD, TwoViewConfig, TwoViewMethod
 
 
 @dataclass

@@ -12,8 +12,11 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from benchmark.contracts import Chunks, Policy, PolicyConfig, PolicySpec, require
-from benchmark.nn.policy_parts import (
+from benchmark.contracts.data import Chunks
+from benchmark.contracts.policy import Policy, PolicyConfig
+from benchmark.contracts.specs import PolicySpec, require
+from benchmark.models.transformer import Transformer
+from policies._shared.parts import (
     QUICK_HORIZON,
     SMOKE_HORIZON,
     categorical,
@@ -25,7 +28,6 @@ from benchmark.nn.policy_parts import (
     rows_uniform,
     token_dim,
 )
-from benchmark.nn.transformer import Transformer
 
 GAMMA = 2.0
 

@@ -12,17 +12,11 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from benchmark.contracts import Chunks, Policy, PolicyConfig, PolicySpec, require
-from benchmark.nn.ema import EMA
-from benchmark.nn.policy_parts import (
-    QUICK_HORIZON,
-    SMOKE_HORIZON,
-    Denoiser,
-    condition,
-    masked_mean,
-    rows_normal,
-    update_average,
-)
+from benchmark.contracts.data import Chunks
+from benchmark.contracts.policy import Policy, PolicyConfig
+from benchmark.contracts.specs import PolicySpec, require
+from benchmark.models.ema import EMA
+from policies._shared.parts import QUICK_HORIZON, SMOKE_HORIZON, Denoiser, condition, masked_mean, rows_normal, update_average
 
 
 @dataclass

@@ -15,8 +15,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from benchmark.contracts import Chunks, Policy, PolicyConfig, PolicySpec, require
-from benchmark.nn.policy_parts import QUICK_HORIZON, SMOKE_HORIZON, condition
+from benchmark.contracts.data import Chunks
+from benchmark.contracts.policy import Policy, PolicyConfig
+from benchmark.contracts.specs import PolicySpec, require
+from policies._shared.parts import QUICK_HORIZON, SMOKE_HORIZON, condition
 
 QUERIES = 64  # compared with the whole bank at once: 64 x 128,000 distances are 33 MB
 

@@ -12,8 +12,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from benchmark.contracts import Chunks, Policy, PolicyConfig, PolicySpec, require
-from benchmark.nn.policy_parts import QUICK_HORIZON, SMOKE_HORIZON, condition, masked_mean, mlp
+from benchmark.contracts.data import Chunks
+from benchmark.contracts.policy import Policy, PolicyConfig
+from benchmark.contracts.specs import PolicySpec, require
+from policies._shared.parts import QUICK_HORIZON, SMOKE_HORIZON, condition, masked_mean, mlp
 
 
 @dataclass

@@ -9,7 +9,7 @@ stay two ways. Sizes and constants after github.com/jeffacce/dynamo_ssl, with fo
 - offsets are trained on the demonstrated first code. The release samples that one too: it then has nothing to do with the
   demonstrated action wherever there are two, every offset learns to lead from its code to the middle, and the modes that the
   codes keep apart are averaged after all (`as_released` does so; the tests measure it). The second code stays sampled, because
-  codes are drawn independently at rollout and the offsets have to mend pairs that do not fit: on the kitchen's state, with a
+  codes are drawn independently at rollout and the offsets have to fix pairs that do not fit: on the kitchen's state, with a
   small network, 0.6 of 4 tasks with both codes demonstrated, 1.5 with the second sampled, 1.4 as released (20 episodes each);
 - the loss is on the chunk after the newest observation, which is the one that a rollout uses; the release adds, with equal
   weight, the same loss after each older observation of the window.
@@ -24,8 +24,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from benchmark.contracts import Chunks, Policy, PolicyConfig, PolicySpec, require
-from benchmark.nn.policy_parts import (
+from benchmark.contracts.data import Chunks
+from benchmark.contracts.policy import Policy, PolicyConfig
+from benchmark.contracts.specs import PolicySpec, require
+from benchmark.models.transformer import Transformer
+from policies._shared.parts import (
     QUICK_HORIZON,
     SMOKE_HORIZON,
     categorical,
@@ -38,7 +41,6 @@ from benchmark.nn.policy_parts import (
     rows_uniform,
     token_dim,
 )
-from benchmark.nn.transformer import Transformer
 
 GPT_OUTPUTS = 256
 TOKENIZER_LR, TOKENIZER_DECAY = 1e-3, 1e-4

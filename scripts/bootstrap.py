@@ -47,7 +47,7 @@ def main(arguments: list[str]) -> int:
 
 
 def missing(verb: str) -> list[str]:
-    """What has to be mended first, each with the command that mends it."""
+    """What has to be fixed first, each with the command that fixes it."""
     problems = []
     if sys.version_info < (3, 11):  # noqa: UP036 - this file runs before anything has checked
         version = ".".join(map(str, sys.version_info[:2]))
@@ -58,7 +58,7 @@ def missing(verb: str) -> list[str]:
     if not STAMP.exists() and free < DISK_GB:
         problems.append(f"{free:.1f} GB of disk are free, {DISK_GB} GB are needed: free some, or clone to a larger disk")
     if verb != "setup" and not (ctypes.util.find_library("EGL") or ctypes.util.find_library("OSMesa")):
-        problems.append("no GL library to draw pictures with: sudo apt-get install libegl1 libgl1-mesa-dri  (or libosmesa6)")
+        problems.append("no GL library to draw images with: sudo apt-get install libegl1 libgl1-mesa-dri  (or libosmesa6)")
     return problems
 
 

@@ -15,12 +15,12 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from benchmark import registry
-from benchmark.config.compose import compose_config
-from benchmark.errors import BenchmarkError
-from benchmark.report.published import ENVS
-from benchmark.seeds import seed
+from benchmark.core.errors import BenchmarkError
+from benchmark.core.seeds import seed
+from benchmark.planning.config.compose import compose_config
+from benchmark.results.published import ENVS
 from benchmark.simulation.demonstrate import demonstrate
-from benchmark.store import write_bytes
+from benchmark.storage.artifacts import write_bytes
 
 PICTURE = Path(__file__).resolve().parent.parent / "docs" / "environments.png"
 MOMENTS = 6
@@ -30,9 +30,9 @@ def moments(name: str, resolution: int) -> dict[str, np.ndarray]:
     """View -> frames, evenly spaced from the first to the last."""
     cls = registry.envs().get(name)
     config = compose_config(name, overrides=[f"env.{name}.resolution={resolution}"]).env[name]
-    if reason := cls.missing(config):
+    if reason := cls.unavailable_reason(config):
         raise BenchmarkError(f"{name} cannot run here: {reason}")
-    (episode,) = demonstrate(cls, config, [seed("picture", name)], workers=1, timeout=300)
+    (episode,) = demonstrate(cls, config, [seed("image", name)], workers=1, timeout=300)
     chosen = episode.frames[np.linspace(0, len(episode.frames) - 1, MOMENTS).astype(int)]
     return {view: chosen[:, index] for index, view in enumerate(cls.spec(config).views)}
 

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Lets the scripted demonstrators play, without pictures, and writes what they reached: results/measured/experts/ENV.csv.
+"""Lets the scripted demonstrators play, without images, and writes what they reached: results/measured/experts/ENV.csv.
 
     python scripts/measure_experts.py kitchen pusht block_push --seeds 100
     python scripts/regenerate.py            # the table from them
@@ -18,11 +18,11 @@ import pandas as pd
 from rich.progress import track
 
 from benchmark import registry
-from benchmark.config.compose import compose_config
-from benchmark.errors import BenchmarkError
-from benchmark.machine import provenance
-from benchmark.seeds import seed
-from benchmark.store import write_text
+from benchmark.core.errors import BenchmarkError
+from benchmark.core.machine import provenance
+from benchmark.core.seeds import seed
+from benchmark.planning.config.compose import compose_config
+from benchmark.storage.artifacts import write_text
 
 FOLDER = Path(__file__).resolve().parent.parent / "results" / "measured" / "experts"
 
@@ -42,7 +42,7 @@ def play(env: Any, episode_seed: int) -> dict[str, Any]:
 def measure(name: str, seeds: int) -> pd.DataFrame:
     cls = registry.envs().get(name)
     config = compose_config(name, preset="quick").env[name]
-    if reason := cls.missing(config):
+    if reason := cls.unavailable_reason(config):
         raise BenchmarkError(f"{name} cannot run here: {reason}")
     env, commit = cls(config), provenance()["git"]["commit"]
     try:

@@ -18,14 +18,14 @@ from pathlib import Path
 import pandas as pd
 
 from benchmark.report.budgets import budgets
-from benchmark.report.export import load
 from benchmark.report.figures import encoded, over_budgets, probe_scatter, scores
-from benchmark.report.frames import Frames, Options, Place
 from benchmark.report.ledgers import experts
 from benchmark.report.probes import probes
 from benchmark.report.render import render
-from benchmark.report.results import Results
 from benchmark.report.tables import build
+from benchmark.results.bundle import Results
+from benchmark.results.export import load
+from benchmark.results.view import Frames, Options, Place
 
 ROOT = Path(__file__).resolve().parent.parent
 MEASURED = ROOT / "results" / "measured"

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from benchmark import registry
-from benchmark.store import Store
+from benchmark.storage.artifacts import Store
 from tests.toy import Toy
 
 with contextlib.suppress(ImportError):

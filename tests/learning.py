@@ -7,10 +7,11 @@ from typing import Any
 
 import torch
 
-from benchmark.config.compose import component_config
-from benchmark.contracts import DataSpec, Method, Windows
-from benchmark.seeds import torch_rng
-from benchmark.train import make_optimizer
+from benchmark.contracts.data import DataSpec, Windows
+from benchmark.contracts.method import Method
+from benchmark.core.seeds import torch_rng
+from benchmark.planning.config.compose import component_config
+from benchmark.training.loop import make_optimizer
 
 
 def build(cls: type[Method], data: DataSpec, **changes: Any) -> Any:

@@ -93,7 +93,7 @@ def test_constraints_pin_every_dependency() -> None:
 
 def test_every_command_in_the_readme_is_understood(tmp_path: Path) -> None:
     """Parsed, not run: running all methods takes minutes. The first two are run by whoever reads this."""
-    from benchmark.cli import parse
+    from benchmark.cli.main import parse
 
     commands = re.findall(r"^    python -m benchmark (.*?)(?:  +#.*)?$", (ROOT / "README.md").read_text(), re.M)
     assert len(commands) >= 5

@@ -12,8 +12,8 @@ import pytest
 
 import methods
 from benchmark import conformance, registry
-from benchmark.cli import main, parse
-from benchmark.contracts import Method
+from benchmark.cli.main import main, parse
+from benchmark.contracts.method import Method
 from benchmark.registry import Registry
 
 ROOT = Path(__file__).parent.parent

@@ -12,7 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmark.conformance import environments, methods, policies
-from benchmark.contracts import Environment, Method, Policy
+from benchmark.contracts.environment import Environment
+from benchmark.contracts.method import Method
+from benchmark.contracts.policy import Policy
 
 PROMISES = {Method: methods.PROMISES, Policy: policies.PROMISES, Environment: environments.PROMISES}
 

@@ -10,19 +10,19 @@ import numpy as np
 import psutil
 import torch
 
-from benchmark.config.compose import component_config
-from benchmark.config.schema import PRESETS
 from benchmark.conformance.common import ensure
-from benchmark.contracts import Environment
-from benchmark.errors import Missing
-from benchmark.seeds import evaluation_seed, numpy_rng, seed
+from benchmark.contracts.environment import Environment
+from benchmark.core.errors import Unavailable
+from benchmark.core.seeds import evaluation_seed, numpy_rng, seed
+from benchmark.planning.config.compose import component_config
+from benchmark.planning.config.schema import PRESETS
 from benchmark.simulation.demonstrate import demonstrate
 
 
 def _simulator(cls: type[Environment]) -> Environment:
     config = component_config(cls, "smoke", cls.name)
-    if reason := cls.missing(config):
-        raise Missing(reason)
+    if reason := cls.unavailable_reason(config):
+        raise Unavailable(reason)
     return cls(config)
 
 
@@ -45,7 +45,7 @@ def env_observations(cls: type[Environment]) -> None:
         frames = env.render()
         ensure(frames.dtype == np.uint8, f"frames are {frames.dtype}")
         ensure(frames.shape == (len(spec.views), side, side, 3), f"frames have shape {frames.shape}")
-        ensure(frames.std() > 1, "the picture is blank")
+        ensure(frames.std() > 1, "the image is blank")
         ensure(env.state().shape == (spec.state_dim,) and env.state().dtype == np.float32, "state")
         ensure(env.proprio().shape == (spec.proprio_dim,) and env.proprio().dtype == np.float32, "proprio")
         score = env.score()

@@ -12,17 +12,19 @@ import torch
 from safetensors.torch import load, save
 
 from benchmark import registry
-from benchmark.agent import encode
-from benchmark.config.compose import component_config, method_variants, variant_config
-from benchmark.config.schema import PRESETS
 from benchmark.conformance.common import ensure, tensors
-from benchmark.console import Task
-from benchmark.contracts import DataSpec, Encoder, Episode, Method
+from benchmark.contracts.data import DataSpec, Episode
+from benchmark.contracts.encoder import Encoder
+from benchmark.contracts.method import Method
+from benchmark.core.errors import Unavailable
+from benchmark.core.progress import Task
+from benchmark.core.seeds import numpy_rng, seed, torch_rng
 from benchmark.data.episodes import Demos, DemosWriter, open_demos
 from benchmark.data.windows import WindowSampler
-from benchmark.errors import Missing
-from benchmark.seeds import numpy_rng, seed, torch_rng
-from benchmark.train import train
+from benchmark.planning.config.compose import component_config, method_variants, variant_config
+from benchmark.planning.config.schema import PRESETS
+from benchmark.simulation.agent import encode
+from benchmark.training.loop import train
 
 STEPS = 4
 
@@ -52,8 +54,8 @@ def _built(cls: type[Method], config: Any, spec: DataSpec) -> Method:
 def _with_demos(check: Callable[[type[Method], Any, Demos], None]) -> Callable[[type[Method]], None]:
     def run(cls: type[Method]) -> None:
         config = component_config(cls, "smoke", "fake")
-        if reason := cls.missing(config):
-            raise Missing(reason)
+        if reason := cls.unavailable_reason(config):
+            raise Unavailable(reason)
         with tempfile.TemporaryDirectory() as folder:
             check(cls, config, fake_demos(Path(folder)))
 
@@ -137,7 +139,7 @@ class _StopHere(Exception):
 
 
 def _sampler(method: Method, demos: Demos) -> WindowSampler:
-    return WindowSampler(demos, np.arange(len(demos)), method.diet(method.config), min(8, method.config.batch_size), 0)
+    return WindowSampler(demos, np.arange(len(demos)), method.batch_spec(method.config), min(8, method.config.batch_size), 0)
 
 
 def _train(cls: type[Method], config: Any, demos: Demos, stops: list[int]) -> Method:

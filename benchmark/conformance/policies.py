@@ -9,11 +9,13 @@ import torch
 from safetensors.torch import load, save
 
 from benchmark import registry
-from benchmark.config.compose import component_config
-from benchmark.config.schema import PRESETS
 from benchmark.conformance.common import ensure, tensors
-from benchmark.contracts import Chunks, Policy, PolicySpec
-from benchmark.seeds import seed, torch_rng
+from benchmark.contracts.data import Chunks
+from benchmark.contracts.policy import Policy
+from benchmark.contracts.specs import PolicySpec
+from benchmark.core.seeds import seed, torch_rng
+from benchmark.planning.config.compose import component_config
+from benchmark.planning.config.schema import PRESETS
 
 SPEC = PolicySpec(feature_dim=6, action_dim=3)
 

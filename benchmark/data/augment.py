@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from benchmark.contracts import as_float
+from benchmark.contracts.encoder import as_float
 from benchmark.data import image_ops as ops
 
 RATIO = (3 / 4, 4 / 3)  # aspect ratios of crops (Inception, torchvision's default)

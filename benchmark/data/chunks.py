@@ -14,9 +14,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from benchmark.contracts import Chunks, PolicyConfig
-from benchmark.errors import BenchmarkError
-from benchmark.seeds import torch_rng
+from benchmark.contracts.data import Chunks
+from benchmark.contracts.policy import PolicyConfig
+from benchmark.core.errors import BenchmarkError
+from benchmark.core.seeds import torch_rng
 
 Array = Tensor | np.ndarray
 GOAL_WORDS = ("last", "future")

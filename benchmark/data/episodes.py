@@ -17,9 +17,9 @@ from typing import Any
 
 import numpy as np
 
-from benchmark.contracts import DataSpec, Episode
-from benchmark.errors import BenchmarkError
-from benchmark.seeds import numpy_rng
+from benchmark.contracts.data import DataSpec, Episode
+from benchmark.core.errors import BenchmarkError
+from benchmark.core.seeds import numpy_rng
 
 ARRAYS = ("actions", "states", "proprio")
 

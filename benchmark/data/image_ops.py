@@ -1,4 +1,4 @@
-"""Picture operations on a batch of windows, every sample with its own parameters, all frames of a sample with the same ones.
+"""Image operations on a batch of windows, every sample with its own parameters, all frames of a sample with the same ones.
 
 Images are floats in [0, 1] of shape (B, N, 3, H, W): N frames (times and views) of B samples. Parameters have shape (B,). Each
 function computes what `torchvision.transforms.v2.functional` does to one image at a time. Those ending in an underscore work in

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from benchmark.errors import BenchmarkError
+from benchmark.core.errors import BenchmarkError
 
 MODES = ("standard", "minmax", "identity")
 CONSTANT = 1e-3  # a dimension that varies less than this fraction of the most variable one is left unscaled

@@ -11,25 +11,26 @@ from functools import lru_cache
 import numpy as np
 import torch
 
-from benchmark.contracts import Diet, Windows
+from benchmark.contracts.data import Windows
+from benchmark.contracts.method import BatchSpec
+from benchmark.core.errors import BenchmarkError
+from benchmark.core.seeds import numpy_rng
 from benchmark.data.episodes import Demos
-from benchmark.errors import BenchmarkError
-from benchmark.seeds import numpy_rng
 
 
 class WindowSampler:
-    def __init__(self, demos: Demos, episodes: np.ndarray, diet: Diet, batch_size: int, seed: int, device: str = "cpu"):
-        span = (diet.window - 1) * diet.stride + 1
+    def __init__(self, demos: Demos, episodes: np.ndarray, spec: BatchSpec, batch_size: int, seed: int, device: str = "cpu"):
+        span = (spec.window - 1) * spec.stride + 1
         starts = [np.arange(demos.starts[e], demos.ends[e] - span + 1) for e in episodes]
         self.starts = np.concatenate(starts)
         self._episode = np.repeat(episodes, [len(s) for s in starts])
         if not len(self.starts):
             raise BenchmarkError(
-                f"no demonstration is as long as a window of {diet.window} frames {diet.stride} apart ({span} steps)"
+                f"no demonstration is as long as a window of {spec.window} frames {spec.stride} apart ({span} steps)"
             )
-        self.demos, self.diet, self.seed, self.device = demos, diet, seed, device
+        self.demos, self.spec, self.seed, self.device = demos, spec, seed, device
         self.batch_size = min(batch_size, len(self.starts))
-        self._offsets = np.arange(diet.window) * diet.stride
+        self._offsets = np.arange(spec.window) * spec.stride
 
     @property
     def steps_per_epoch(self) -> int:
@@ -37,7 +38,7 @@ class WindowSampler:
 
     @property
     def frames_per_step(self) -> int:
-        return self.batch_size * self.diet.window * len(self.demos.spec.views)
+        return self.batch_size * self.spec.window * len(self.demos.spec.views)
 
     def batch_at(self, step: int) -> Windows:
         """The batch of a step. Each epoch drops the remainder that does not fill a batch: another one each time."""

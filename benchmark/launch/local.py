@@ -17,13 +17,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from benchmark.config.schema import MachineConfig
-from benchmark.console import Reporter, duration
-from benchmark.errors import BenchmarkError, Corrupt
-from benchmark.machine import provenance, set_threads
-from benchmark.plan import Cell, Plan, Stage
+from benchmark.core.errors import BenchmarkError, Corrupt
+from benchmark.core.machine import provenance, set_threads
+from benchmark.core.progress import Reporter, duration
+from benchmark.planning.config.schema import MachineConfig
+from benchmark.planning.graph import Cell, Plan, Stage
 from benchmark.stages.context import Context, StageFunction
-from benchmark.store import Store
+from benchmark.storage.artifacts import Store
 
 FINAL = ("probe", "rollout")  # the stages whose results a table shows
 UNGUARDED = """the processes of the simulators import the script that started the run, and that started it again. Put it under

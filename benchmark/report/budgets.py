@@ -6,10 +6,10 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from benchmark.errors import BenchmarkError
-from benchmark.report.frames import Frames, Key, Options, Place, retrained
+from benchmark.core.errors import BenchmarkError
 from benchmark.report.ledgers import count, over_seeds
 from benchmark.report.table import Column, Row, Table
+from benchmark.results.view import Frames, Key, Options, Place, retrained
 
 ROUNDING = 1.1  # by which budgets of one table differ, as batches of different sizes divide them
 

@@ -13,12 +13,12 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from benchmark.errors import BenchmarkError, UnknownName
-from benchmark.report import statistics
+from benchmark.core.errors import BenchmarkError, UnknownName
 from benchmark.report.budgets import ordered, rows_of
-from benchmark.report.frames import FLOOR, Frames, Key, Options, Place
+from benchmark.report.images import Images
 from benchmark.report.ledgers import count, task_columns
-from benchmark.report.pictures import Pictures
+from benchmark.results import statistics
+from benchmark.results.view import FLOOR, Frames, Key, Options, Place
 
 # Okabe and Ito's colours, told apart with any colour vision; markers and dashes carry on where they run out
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
@@ -232,10 +232,10 @@ def spectrum(spectra: pd.DataFrame, env: str | None = None) -> Figure:
     return figure
 
 
-def contact_sheet(pictures: Pictures) -> Figure:
+def contact_sheet(images: Images) -> Figure:
     """Held-out frames, and below each what a row of the table makes of it."""
-    rows = {"held-out frame": pictures.queries, **pictures.answers}
-    across = len(pictures.queries)
+    rows = {"held-out frame": images.queries, **images.answers}
+    across = len(images.queries)
     figure, panels = _panels(len(rows), across, 7.2, 0.4 + 1.15 * len(rows))
     for number, (label, frames) in enumerate(rows.items()):
         line = panels[number * across :][:across]

@@ -10,12 +10,12 @@ from pathlib import Path
 
 from matplotlib.figure import Figure
 
-from benchmark.errors import BenchmarkError
+from benchmark.core.errors import BenchmarkError
 from benchmark.report import figures
-from benchmark.report.frames import Frames, Options, retrained
-from benchmark.report.pictures import TITLES, Pictures
-from benchmark.report.results import ENCODER, Results, among
-from benchmark.store import write_bytes
+from benchmark.report.images import TITLES, Images
+from benchmark.results.bundle import ENCODER, Results, among
+from benchmark.results.view import Frames, Options, retrained
+from benchmark.storage.artifacts import write_bytes
 
 FILES = ("svg", "png")
 
@@ -78,7 +78,7 @@ def _wanted(results: Results) -> Iterator[Callable[[], Drawing]]:
         yield partial(_draw, "curves", env, "", "Pretraining loss", curves)
         spectrum = partial(figures.spectrum, spectra[spectra.env == env])
         yield partial(_draw, "spectrum", env, "", "Spectrum of the features", spectrum)
-    for shown in results.pictures:
+    for shown in results.images:
         sheet = partial(figures.contact_sheet, shown)
         yield partial(_draw, shown.name, shown.env, "", TITLES[shown.name], sheet, _in_words(shown))
 
@@ -95,6 +95,6 @@ def _axes_in_words(figure: Figure) -> str:
     return f"{title}. Across: {across}; up: {up}."
 
 
-def _in_words(shown: Pictures) -> str:
+def _in_words(shown: Images) -> str:
     title = TITLES[shown.name]
     return f"{shown.env}, {len(shown.queries)} held-out frames. {title}. From top to bottom: {', '.join(shown.answers)}."

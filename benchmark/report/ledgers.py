@@ -8,13 +8,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from benchmark.console import duration
-from benchmark.errors import BenchmarkError, UnknownName
-from benchmark.report import statistics
-from benchmark.report.frames import Frames, Key, Options, Place
-from benchmark.report.power import POWER, detectable, episodes_needed
-from benchmark.report.published import ENVS
+from benchmark.core.errors import BenchmarkError, UnknownName
+from benchmark.core.progress import duration
 from benchmark.report.table import DASH, Cell, Column, Kind, Row, Table, shown
+from benchmark.results import statistics
+from benchmark.results.power import POWER, detectable, episodes_needed
+from benchmark.results.published import ENVS
+from benchmark.results.view import Frames, Key, Options, Place
 
 SEEDS = (1, 2, 3, 5, 10)
 EPISODES = (20, 50, 100, 200)

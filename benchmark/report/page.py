@@ -1,7 +1,7 @@
-"""One HTML file that holds a whole report: scores with intervals, figures, films, and where each number comes from.
+"""One HTML file that holds a whole report: scores with intervals, figures, videos, and where each number comes from.
 
-It asks nothing of a network: style, script, figures and films are inside, and its content security policy forbids the rest. The
-same results give the same bytes.
+It asks nothing of a network: style, script, figures and videos are inside, and its content security policy forbids the rest.
+The same results give the same bytes.
 """
 
 from __future__ import annotations
@@ -20,19 +20,19 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from benchmark.console import duration, size
-from benchmark.errors import BenchmarkError
+from benchmark.core.errors import BenchmarkError
+from benchmark.core.progress import duration, size
 from benchmark.report.figures import encoded
-from benchmark.report.films import Film
-from benchmark.report.frames import FLOOR, Frames, Key, Options, Place
 from benchmark.report.gallery import Drawing, gallery, slug
 from benchmark.report.ledgers import count
 from benchmark.report.render import KINDS, to_html
 from benchmark.report.reproduce import command
-from benchmark.report.results import Results
 from benchmark.report.table import DASH, Cell, Table
 from benchmark.report.tables import build
-from benchmark.store import KINDS as STAGES
+from benchmark.report.videos import Video
+from benchmark.results.bundle import Results
+from benchmark.results.view import FLOOR, Frames, Key, Options, Place
+from benchmark.storage.artifacts import KINDS as STAGES
 
 TITLE = "Which visual encoder is best for robot control, and by how much?"
 FACTS: tuple[tuple[str, str, Callable[[float], str]], ...] = (
@@ -54,7 +54,7 @@ BROAD = 6.5  # inches from which a figure fills a line of the page
 BESIDE = {"tasks": "Single tasks", "compare": f"Compared with {FLOOR}", "budget": "Cost and features"}
 
 
-def page(results: Results, films: Sequence[Film] = (), drawn: tuple[list[Drawing], list[str]] | None = None) -> str:
+def page(results: Results, videos: Sequence[Video] = (), drawn: tuple[list[Drawing], list[str]] | None = None) -> str:
     """The report. `drawn` are figures that exist already."""
     drawings, undrawn = drawn or gallery(results)
     content = _Content(results)
@@ -76,7 +76,7 @@ def page(results: Results, films: Sequence[Film] = (), drawn: tuple[list[Drawing
         protocols="".join(content.protocols()),
         figures="\n".join(map(_figure, drawings)) or "<p>Nothing to draw yet.</p>",
         undrawn=_left_out("Not drawn", undrawn),
-        films=_films(films),
+        videos=_films(videos),
         tables="\n".join(beside) or "<p>None yet.</p>",
         absent=_left_out("Not shown", absent),
         provenance=_provenance(results.provenance),
@@ -261,21 +261,19 @@ def _figure(drawing: Drawing) -> str:
     )
 
 
-def _films(films: Sequence[Film]) -> str:
+def _films(videos: Sequence[Video]) -> str:
     """Those small enough to be inside, and a line for those that are not."""
     inside = [
-        f'<figure data-env="{escape(film.env)}" data-policy="{escape(film.policy)}">'
-        f'<video controls muted loop playsinline preload="metadata" aria-label="{escape(film.title)}" '
-        f'src="data:video/mp4;base64,{base64.b64encode(film.content).decode()}"></video>'
-        f"<figcaption>{escape(film.title)}</figcaption></figure>"
-        for film in films
-        if film.content
+        f'<figure data-env="{escape(video.env)}" data-policy="{escape(video.policy)}">'
+        f'<video controls muted loop playsinline preload="metadata" aria-label="{escape(video.title)}" '
+        f'src="data:video/mp4;base64,{base64.b64encode(video.content).decode()}"></video>'
+        f"<figcaption>{escape(video.title)}</figcaption></figure>"
+        for video in videos
+        if video.content
     ]
-    left_out = [f"{film.title}: {film.name} has {size(film.size)}" for film in films if not film.content]
-    if not films:
-        return (
-            "<p>None. <code>run --videos 2</code> films evaluation episodes into the store; exported records hold no films.</p>"
-        )
+    left_out = [f"{video.title}: {video.name} has {size(video.size)}" for video in videos if not video.content]
+    if not videos:
+        return "<p>None. <code>run --videos 2</code> makes them from evaluation episodes; exported records hold no videos.</p>"
     return f'<div class="gallery">{"".join(inside)}</div>{_left_out("Too large to be inside", left_out)}'
 
 

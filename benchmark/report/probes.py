@@ -8,13 +8,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from benchmark.errors import BenchmarkError
-from benchmark.report import statistics
-from benchmark.report.collect import IDENTITY
-from benchmark.report.frames import Frames, Options, Place
+from benchmark.core.errors import BenchmarkError
 from benchmark.report.ledgers import over_seeds
-from benchmark.report.results import Results
 from benchmark.report.table import Column, Row, Table, shown
+from benchmark.results import statistics
+from benchmark.results.bundle import Results
+from benchmark.results.gather import IDENTITY
+from benchmark.results.view import Frames, Options, Place
 
 
 def probes(results: Results, options: Options) -> Table:

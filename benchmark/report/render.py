@@ -18,7 +18,7 @@ import rich.table
 from rich.console import Console, Group
 from rich.text import Text
 
-from benchmark.errors import UnknownName
+from benchmark.core.errors import UnknownName
 from benchmark.report.table import DASH, Cell, Row, Table
 
 KINDS = {"ceiling": "ceiling: sees the simulator state", "floor": "floor: not trained", "row": "", "total": ""}

@@ -6,7 +6,7 @@ import shlex
 from collections.abc import Mapping
 from typing import Any
 
-from benchmark.report.frames import Key, Place
+from benchmark.results.view import Key, Place
 
 
 def command(request: Mapping[str, Any], place: Place, key: Key) -> str:

@@ -11,15 +11,16 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import pandas as pd
 
-from benchmark.console import duration
-from benchmark.errors import UnknownName
-from benchmark.report import ledgers, published, statistics
-from benchmark.report.beside import Slot, beside, only_published, ordering, published_label
-from benchmark.report.frames import STATISTICS, Frames, Key, Options, Place
+from benchmark.core.errors import UnknownName
+from benchmark.core.progress import duration
+from benchmark.report import ledgers
 from benchmark.report.ledgers import count
-from benchmark.report.published import ABLATIONS, ACTIONS, ENVS, FINETUNE, METHOD, POLICIES, published_table
-from benchmark.report.statistics import Interval
 from benchmark.report.table import DASH, Cell, Column, Row, Table, shown
+from benchmark.results import published, statistics
+from benchmark.results.published import ABLATIONS, ACTIONS, ENVS, FINETUNE, METHOD, POLICIES, published_table
+from benchmark.results.statistics import Interval
+from benchmark.results.versus_paper import Slot, beside, only_published, ordering, published_label
+from benchmark.results.view import STATISTICS, Frames, Key, Options, Place
 
 __all__ = ["TABLES", "build", "published_table"]
 

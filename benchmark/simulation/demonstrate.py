@@ -9,11 +9,12 @@ from typing import Any
 
 import numpy as np
 
-from benchmark.contracts import EnvConfig, Environment, Episode
-from benchmark.seeds import seed as seed_of
+from benchmark.contracts.data import Episode
+from benchmark.contracts.environment import EnvConfig, Environment
+from benchmark.core.seeds import seed as seed_of
 from benchmark.simulation.observations import Observations, SharedArray, checked_score
 from benchmark.simulation.shift import Shift
-from benchmark.simulation.workers import Failure, Pulse, SimulationError, Worker, answers, crew, end, reason, start
+from benchmark.simulation.workers import Failure, Pulse, SimulationError, Worker, answers, end, num_workers, reason, start
 
 AHEAD = 2  # finished episodes that may wait for an earlier one, per worker: what bounds the memory
 
@@ -34,10 +35,10 @@ def demonstrate(
     """
     with _Recording(env_cls, env_config, seeds, workers, timeout, shift) as recording:
         for index in range(len(seeds)):
-            recording.hand_out(index)
+            recording.dispatch(index)
             while index not in recording.done:
                 recording.collect()
-                recording.hand_out(index)
+                recording.dispatch(index)
             yield recording.done.pop(index)
 
 
@@ -92,7 +93,7 @@ class Recorder:
 
 
 @dataclass
-class _Desk:
+class WorkerSlot:
     """A worker's place. The memory stays, the worker may be replaced."""
 
     observations: Observations
@@ -116,44 +117,44 @@ class _Recording:
         self.done: dict[int, Episode] = {}
         self._cls, self._config, self._seeds, self._timeout, self._shift = cls, config, seeds, timeout, shift
         self._inline = workers == 0
-        self._desks = [
-            _Desk(
+        self._slots = [
+            WorkerSlot(
                 Observations(spec, config.resolution, spec.max_steps),
                 SharedArray((spec.max_steps, spec.action_dim), np.float32),
             )
-            for _ in range(crew(1 if self._inline else workers, len(seeds)))
+            for _ in range(num_workers(1 if self._inline else workers, len(seeds)))
         ]
         self._workers: list[Worker] = []
-        self._handed_out = 0
+        self._dispatched = 0
         self._retried: set[int] = set()
 
     def __enter__(self) -> _Recording:
-        self._workers = self._start(self._desks)
+        self._workers = self._start(self._slots)
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        end(self._workers, politely=all(desk.busy is None for desk in self._desks))
+        end(self._workers, politely=all(slot.busy is None for slot in self._slots))
 
-    def hand_out(self, wanted: int) -> None:
+    def dispatch(self, wanted: int) -> None:
         """Give work to the idle, but not too far ahead of the episode that is wanted next."""
-        limit = min(len(self._seeds), wanted + AHEAD * len(self._desks))
-        for worker, desk in zip(self._workers, self._desks, strict=True):
-            if desk.busy is None and self._handed_out < limit:
-                desk.busy = self._handed_out
-                self._handed_out += 1
-                worker.send(self._seeds[desk.busy])
+        limit = min(len(self._seeds), wanted + AHEAD * len(self._slots))
+        for worker, slot in zip(self._workers, self._slots, strict=True):
+            if slot.busy is None and self._dispatched < limit:
+                slot.busy = self._dispatched
+                self._dispatched += 1
+                worker.send(self._seeds[slot.busy])
 
     def collect(self) -> None:
         """Wait until at least one worker has answered."""
-        desks = {worker: desk for worker, desk in zip(self._workers, self._desks, strict=True) if desk.busy is not None}
-        for worker, answer in answers(desks):
-            desk = desks[worker]
-            assert desk.busy is not None
+        slots = {worker: slot for worker, slot in zip(self._workers, self._slots, strict=True) if slot.busy is not None}
+        for worker, answer in answers(slots):
+            slot = slots[worker]
+            assert slot.busy is not None
             if isinstance(answer, Failure):
-                self._retry(self._workers.index(worker), desk.busy, answer)
+                self._retry(self._workers.index(worker), slot.busy, answer)
             else:
-                self.done[desk.busy] = _episode(desk, answer)
-                desk.busy = None
+                self.done[slot.busy] = _episode(slot, answer)
+                slot.busy = None
 
     def _retry(self, place: int, index: int, failure: Failure) -> None:
         seed = self._seeds[index]
@@ -161,20 +162,20 @@ class _Recording:
             raise SimulationError(f"the demonstration of {self._cls.name} with seed {seed} failed twice: {failure.reason}")
         self._retried.add(index)
         self._workers[place].end()
-        [self._workers[place]] = self._start([self._desks[place]])
+        [self._workers[place]] = self._start([self._slots[place]])
         self._workers[place].send(seed)
 
-    def _start(self, desks: Sequence[_Desk]) -> list[Worker]:
-        jobs = [(self._cls, self._config, desk.observations, desk.actions, self._shift) for desk in desks]
+    def _start(self, slots: Sequence[WorkerSlot]) -> list[Worker]:
+        jobs = [(self._cls, self._config, slot.observations, slot.actions, self._shift) for slot in slots]
         return start(Recorder, jobs, timeout=self._timeout, inline=self._inline, name=self._cls.name)
 
 
-def _episode(desk: _Desk, info: dict[str, Any]) -> Episode:
-    """A copy, because the desk's memory is for the next one."""
-    seen, steps = desk.observations, info["steps"]
+def _episode(slot: WorkerSlot, info: dict[str, Any]) -> Episode:
+    """A copy, because the slot's memory is for the next one."""
+    seen, steps = slot.observations, info["steps"]
     return Episode(
         frames=seen.frames[:steps].copy(),
-        actions=desk.actions.array[:steps].copy(),
+        actions=slot.actions.array[:steps].copy(),
         states=seen.state[:steps].copy(),
         proprio=seen.proprio[:steps].copy(),
         info=info,

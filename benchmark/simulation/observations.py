@@ -7,7 +7,8 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from benchmark.contracts import Environment, EnvSpec
+from benchmark.contracts.environment import Environment
+from benchmark.contracts.specs import EnvSpec
 from benchmark.simulation.shift import Shift
 from benchmark.simulation.workers import CONTEXT
 

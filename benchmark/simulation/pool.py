@@ -14,10 +14,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from benchmark.contracts import EnvConfig, Environment
+from benchmark.contracts.environment import EnvConfig, Environment
 from benchmark.simulation.observations import Observations, checked_score
 from benchmark.simulation.shift import Shift
-from benchmark.simulation.workers import Failure, Pulse, Worker, answers, crew, end, reason, start
+from benchmark.simulation.workers import Failure, Pulse, Worker, answers, end, num_workers, reason, start
 
 
 class Order(NamedTuple):
@@ -107,7 +107,7 @@ class Pool:
     ):
         self.observations = Observations(cls.spec(config), config.resolution, slots)
         self._cls, self._config, self._timeout, self._shift = cls, config, timeout, shift
-        size = crew(workers, slots)
+        size = num_workers(workers, slots)
         self._inline = size == 0
         self._shares = [range(first, slots, max(1, size)) for first in range(max(1, size))]
         self._workers: list[Worker] = []

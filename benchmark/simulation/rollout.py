@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from benchmark.contracts import EnvConfig, Environment
+from benchmark.contracts.environment import EnvConfig, Environment
 from benchmark.simulation.pool import Pool, Reply
 from benchmark.simulation.protocol import Controller, Outcome, Slots
 from benchmark.simulation.workers import SimulationError
@@ -44,7 +44,7 @@ def rollout(
         run = _Rollout(pool, controller, seeds, slots, env_cls, env_config, record, on_outcome)
         while run.fill():
             run.tick()
-    return sorted(run.outcomes, key=lambda outcome: outcome.episode), run.films
+    return sorted(run.outcomes, key=lambda outcome: outcome.episode), run.videos
 
 
 def episodes_of(slot: int, slots: int, episodes: int) -> range:
@@ -56,7 +56,7 @@ def episodes_of(slot: int, slots: int, episodes: int) -> range:
 class _Running:
     episode: int
     steps: int = 0
-    film: list[np.ndarray] = field(default_factory=list)
+    video: list[np.ndarray] = field(default_factory=list)
 
 
 class _Rollout:
@@ -75,7 +75,7 @@ class _Rollout:
     ):
         spec = env_cls.spec(env_config)
         self.outcomes: list[Outcome] = []
-        self.films: dict[int, np.ndarray] = {}
+        self.videos: dict[int, np.ndarray] = {}
         self._pool, self._controller, self._seeds, self._record = pool, controller, seeds, set(record)
         self._on_outcome = on_outcome
         self._low, self._high = np.asarray(spec.action_low, np.float32), np.asarray(spec.action_high, np.float32)
@@ -128,13 +128,13 @@ class _Rollout:
             if reply.over:
                 self._end(slot, reply)
             elif running.episode in self._record:
-                running.film.append(self._pool.observations.frames[slot].copy())
+                running.video.append(self._pool.observations.frames[slot].copy())
 
     def _end(self, slot: int, reply: Reply) -> None:
         running = self._running.pop(slot)
         outcome = Outcome(running.episode, self._seeds[running.episode], running.steps, *reply)
         self.outcomes.append(outcome)
-        if running.film:
-            self.films[running.episode] = np.stack(running.film)
+        if running.video:
+            self.videos[running.episode] = np.stack(running.video)
         if self._on_outcome is not None:
             self._on_outcome(outcome)

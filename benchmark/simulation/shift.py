@@ -1,7 +1,7 @@
 """Visual shift: what a real room does to a camera, drawn once per episode.
 
-Works on pictures, so it is the same for every simulator and costs a millisecond a frame at 96 pixels: the camera is turned,
-moved and zoomed a little (in the picture's plane: no parallax), the light gets brighter or darker and falls from one side, its
+Works on images, so it is the same for every simulator and costs a millisecond a frame at 96 pixels: the camera is turned,
+moved and zoomed a little (in the image's plane: no parallax), the light gets brighter or darker and falls from one side, its
 colour changes, and things that do not belong lie about. All cameras of a scene share the light; each is moved by itself and has
 its own things.
 """
@@ -13,8 +13,8 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image, ImageDraw
 
-from benchmark.contracts import EnvSpec
-from benchmark.seeds import numpy_rng
+from benchmark.contracts.specs import EnvSpec
+from benchmark.core.seeds import numpy_rng
 
 
 @dataclass(frozen=True)
@@ -23,7 +23,7 @@ class Strength:
 
     turn: float  # degrees
     zoom: float  # of 1
-    move: float  # of the picture's side
+    move: float  # of the image's side
     light: float  # of 1
     side: float  # how much brighter one side is than the middle
     tint: float  # per colour, of 1

@@ -1,8 +1,9 @@
 """Processes that own simulators: started, watched, and ended.
 
-They come from a fork server that has imported the contracts (torch alone takes seconds) and nothing that a fork would break: no
-GL context, no thread, no CUDA. A worker answers one message at a time with the handler it was built for. It follows its parent:
-when the pipe closes it frees its simulators and goes, and when the parent is killed it goes at once.
+They come from a fork server that has imported what every worker runs and nothing that a fork would break: no GL context, no
+thread, no CUDA. Nor torch: a process of 40 MB per simulator would become one of half a gigabyte. A worker answers one message
+at a time with the handler it was built for. It follows its parent: when the pipe closes it frees its simulators and goes, and
+when the parent is killed it goes at once.
 """
 
 from __future__ import annotations
@@ -21,9 +22,10 @@ from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from typing import Any, Protocol
 
-from benchmark.errors import BenchmarkError
-from benchmark.machine import cores
+from benchmark.core.errors import BenchmarkError
+from benchmark.core.machine import cores
 
+PRELOADED = ("benchmark.simulation.pool", "benchmark.simulation.demonstrate")
 CONTEXT = multiprocessing.get_context("forkserver")
 THREADS = (  # libraries read these when they are imported; the last is Mesa's software renderer
     "OMP_NUM_THREADS",
@@ -84,7 +86,7 @@ class Worker:
     def __init__(self, build: Callable[..., Handler], *args: Any, timeout: float):
         self.pulse, self.timeout = Pulse(), timeout
         self._seen, self._silence = 0, 0.0
-        CONTEXT.set_forkserver_preload(["__main__", "benchmark.contracts"])
+        CONTEXT.set_forkserver_preload(["__main__", *PRELOADED])
         self.connection, theirs = CONTEXT.Pipe()
         with _single_threaded():
             served = (theirs, self.pulse, dict(os.environ), build, args)
@@ -146,7 +148,7 @@ class Inline(Worker):
         self.connection.close()
 
 
-def crew(requested: int | None, tasks: int) -> int:
+def num_workers(requested: int | None, tasks: int) -> int:
     """How many workers to start: as many as there are cores unless told, never more than there is work for, 0 for none."""
     if requested is not None and requested < 0:
         raise SimulationError(f"the number of workers cannot be {requested}")

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from benchmark.console import Task
+from benchmark.core.progress import Task
 
 
 @dataclass

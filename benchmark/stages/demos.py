@@ -11,10 +11,12 @@ from typing import Any
 import numpy as np
 
 from benchmark import registry
-from benchmark.contracts import DataSpec, Environment, EnvSpec, Episode
+from benchmark.contracts.data import DataSpec, Episode
+from benchmark.contracts.environment import Environment
+from benchmark.contracts.specs import EnvSpec
+from benchmark.core.errors import BenchmarkError
+from benchmark.core.seeds import seed
 from benchmark.data.episodes import DemosWriter
-from benchmark.errors import BenchmarkError
-from benchmark.seeds import seed
 from benchmark.simulation.demonstrate import demonstrate
 from benchmark.simulation.shift import Shift
 from benchmark.stages.context import Context

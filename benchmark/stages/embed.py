@@ -9,9 +9,9 @@ import numpy as np
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from benchmark.agent import encode
+from benchmark.core.errors import Diverged
 from benchmark.data.episodes import open_demos
-from benchmark.errors import Diverged
+from benchmark.simulation.agent import encode
 from benchmark.stages.context import Context
 from benchmark.stages.pretrain import load_encoder
 

@@ -18,15 +18,18 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from benchmark import registry
-from benchmark.agent import Agent, features_of
-from benchmark.contracts import Chunks, Encoder, Group, PolicySpec
+from benchmark.contracts.data import Chunks
+from benchmark.contracts.encoder import Encoder
+from benchmark.contracts.specs import PolicySpec
+from benchmark.contracts.training import ParameterGroup
+from benchmark.core.seeds import seed, torch_rng
 from benchmark.data.chunks import ChunkSampler
 from benchmark.data.episodes import Demos, open_demos
-from benchmark.seeds import seed, torch_rng
+from benchmark.simulation.agent import Agent, features_of
 from benchmark.stages.context import Context
 from benchmark.stages.goals import training_goals
 from benchmark.stages.pretrain import load_encoder
-from benchmark.train import train
+from benchmark.training.loop import train
 
 VALIDATION_BATCHES = 8
 
@@ -80,7 +83,7 @@ def _learn(context: Context, agent: Agent, demos: Demos, training: ChunkSampler,
     best = context.work / "validation.safetensors"
     learner: Any = agent.policy
     if tuned:
-        learner = Together(agent, tuned["lr"], tuned["precision"], params["features"])
+        learner = JointModel(agent, tuned["lr"], tuned["precision"], params["features"])
 
     def batch_at(sampler: ChunkSampler, step: int) -> Chunks:
         return with_observations(sampler.batch_at(step), demos) if tuned else sampler.batch_at(step)
@@ -117,7 +120,7 @@ def _learn(context: Context, agent: Agent, demos: Demos, training: ChunkSampler,
     }
 
 
-class Together(nn.Module):
+class JointModel(nn.Module):
     """An encoder and a policy that learn as one. Its batches hold observations where those of a policy hold features."""
 
     def __init__(self, agent: Agent, lr_scale: float, precision: str, kind: str):
@@ -129,10 +132,10 @@ class Together(nn.Module):
         features = self._features(batch.features.flatten(0, 1)).unflatten(0, batch.features.shape[:2])
         return self.agent.policy.loss(replace(batch, features=features, goal=goal), rng)
 
-    def groups(self) -> list[Group]:
+    def groups(self) -> list[ParameterGroup]:
         assert self.agent.encoder is not None
         encoder = [p for p in self.agent.encoder.parameters() if p.requires_grad]
-        return [*self.agent.policy.groups(), Group("encoder", encoder, self.lr_scale)]
+        return [*self.agent.policy.groups(), ParameterGroup("encoder", encoder, self.lr_scale)]
 
     def after_step(self, step: int, steps: int) -> None:
         self.agent.policy.after_step(step, steps)

@@ -11,11 +11,12 @@ import torch
 from torch import Tensor
 
 from benchmark import registry
-from benchmark.agent import Agent, Goals, encode
-from benchmark.contracts import Encoder, EnvSpec
+from benchmark.contracts.encoder import Encoder
+from benchmark.contracts.specs import EnvSpec
+from benchmark.core.errors import BenchmarkError
 from benchmark.data.chunks import GOAL_WORDS
 from benchmark.data.episodes import Demos, open_demos
-from benchmark.errors import BenchmarkError
+from benchmark.simulation.agent import Agent, Goals, encode
 from benchmark.stages.context import Context
 
 

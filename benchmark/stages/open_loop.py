@@ -11,11 +11,11 @@ import torch
 from torch import Tensor
 
 from benchmark import registry
-from benchmark.agent import Agent, encode
-from benchmark.contracts import Encoder
+from benchmark.contracts.encoder import Encoder
+from benchmark.core.seeds import evaluation_seed
 from benchmark.data.chunks import ChunkSampler
 from benchmark.data.episodes import Demos, open_demos
-from benchmark.seeds import evaluation_seed
+from benchmark.simulation.agent import Agent, encode
 from benchmark.simulation.protocol import Outcome
 from benchmark.stages.context import Context
 from benchmark.stages.goals import training_goals

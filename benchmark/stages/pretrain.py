@@ -9,12 +9,13 @@ import torch
 from safetensors.torch import save_file
 
 from benchmark import registry
-from benchmark.contracts import DataSpec, Method, MethodConfig
+from benchmark.contracts.data import DataSpec
+from benchmark.contracts.method import Method, MethodConfig
+from benchmark.core.seeds import seed
 from benchmark.data.episodes import open_demos
 from benchmark.data.windows import WindowSampler
-from benchmark.seeds import seed
 from benchmark.stages.context import Context
-from benchmark.train import train
+from benchmark.training.loop import train
 
 EQUAL_STEP = 64  # frames that buy a step when rows are to take equally many
 
@@ -44,7 +45,7 @@ def _learn(context: Context, method: Method, demos: Any) -> dict[str, Any]:
     params, config = context.params, method.config
     budget, device = params["budget"], params["device"]
     episodes, _ = demos.split(params["split"]["held_out"])
-    sampler = WindowSampler(demos, episodes, method.diet(config), config.batch_size, params["seed"], device)
+    sampler = WindowSampler(demos, episodes, method.batch_spec(config), config.batch_size, params["seed"], device)
     steps = steps_of(budget, sampler, config)
     trained = train(
         method,

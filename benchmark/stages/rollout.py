@@ -14,11 +14,12 @@ import numpy as np
 from safetensors.torch import load_file
 
 from benchmark import registry
-from benchmark.agent import Agent, AgentController
-from benchmark.contracts import Encoder, PolicySpec
+from benchmark.contracts.encoder import Encoder
+from benchmark.contracts.specs import PolicySpec
+from benchmark.core.errors import BenchmarkError
+from benchmark.core.seeds import evaluation_seed
 from benchmark.data.episodes import open_demos
-from benchmark.errors import BenchmarkError
-from benchmark.seeds import evaluation_seed
+from benchmark.simulation.agent import Agent, AgentController
 from benchmark.simulation.protocol import Outcome
 from benchmark.simulation.rollout import rollout
 from benchmark.stages.context import Context

@@ -13,8 +13,9 @@ from importlib.util import find_spec
 
 import numpy as np
 
-from benchmark.contracts import EnvConfig, Environment, EnvSpec, Expert
-from benchmark.seeds import numpy_rng
+from benchmark.contracts.environment import EnvConfig, Environment, Expert
+from benchmark.contracts.specs import EnvSpec
+from benchmark.core.seeds import numpy_rng
 from envs.block_push.layout import ACTION_UNIT, BLOCKS, TARGETS, draw_layout
 from envs.block_push.score import Tally
 
@@ -58,7 +59,7 @@ class BlockPush(Environment):
         )
 
     @classmethod
-    def missing(cls, config: EnvConfig) -> str | None:
+    def unavailable_reason(cls, config: EnvConfig) -> str | None:
         if find_spec("pybullet") is None:
             return "pybullet not installed; python -m pip install -e .[block_push]"
         return None
@@ -73,7 +74,7 @@ class BlockPush(Environment):
         return self._tally.complete
 
     def render(self) -> np.ndarray:
-        return self._scene.pictures(self.config.resolution)
+        return self._scene.images(self.config.resolution)
 
     def proprio(self) -> np.ndarray:
         """The effector and where it was last told to be."""

@@ -1,6 +1,6 @@
 """The scripted demonstrator of block pushing: multimodal on purpose.
 
-It draws which block goes first and which target it goes to, so the same picture is answered in four ways. For each block it
+It draws which block goes first and which target it goes to, so the same image is answered in four ways. For each block it
 walks behind it (seen from the target), squares it up by circling if it stands askew, and pushes; in between it withdraws the
 way it came. Distances and speeds are those of the oracle of IBC and BeT; its way points are met to 6 mm instead of 1 mm, and
 it walks around a block that stands in its way.
@@ -12,7 +12,7 @@ from collections.abc import Callable, Generator, Iterator
 
 import numpy as np
 
-from benchmark.contracts import Expert
+from benchmark.contracts.environment import Expert
 from envs.block_push.layout import ACTION_UNIT, BLOCKS, TARGETS
 from envs.block_push.scene import Scene
 

@@ -1,7 +1,7 @@
 """The scene in PyBullet: an xArm 6 with a tip that pushes, two blocks, two targets, two cameras.
 
 The arm comes with pybullet_data; the rest is made of primitive shapes with the sizes, masses, frictions and colours of the
-released assets, save for a simpler tip. Pictures come from PyBullet's own software renderer: no GL, the same on every machine.
+released assets, save for a simpler tip. Images come from PyBullet's own software renderer: no GL, the same on every machine.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ BLOCK_HALF = 0.02
 BLOCK_COLOURS = ((1.0, 0.3412, 0.3490, 1.0), (0.3412, 1.0, 0.3490, 1.0))
 TARGET_HALF, TARGET_RIM = 0.06, 0.006
 TARGET_COLOURS = ((0.0, 1.0, 0.0, 1.0), (1.0, 0.0, 0.0, 1.0))
-FOCAL = 0.803  # of the cameras, in picture widths
+FOCAL = 0.803  # of the cameras, in image widths
 CAMERAS = {  # position, Euler angles of an optical frame that looks along its z axis with y down
     "front": ((1.0, 0.0, 0.75), (math.pi / 4, math.pi, -math.pi / 2)),
     "side": ((0.35, 0.7, 0.75), (math.pi / 4, math.pi, 0.0)),
@@ -83,7 +83,7 @@ class Scene:
         poses = [self._bullet.getBasePositionAndOrientation(body) for body in self._blocks]
         return np.array([[*at[:2], self._bullet.getEulerFromQuaternion(facing)[2]] for at, facing in poses])
 
-    def pictures(self, side: int) -> np.ndarray:
+    def images(self, side: int) -> np.ndarray:
         """(2, side, side, 3), in the order of `CAMERAS`."""
         return np.stack([self._picture(view, side) for view in self._views])
 
@@ -128,7 +128,7 @@ class Scene:
         )
         look = bullet.createVisualShape(
             pybullet.GEOM_CYLINDER,
-            radius=1.6 * TIP_RADIUS,  # drawn thicker than it is, to be seen in small pictures
+            radius=1.6 * TIP_RADIUS,  # drawn thicker than it is, to be seen in small images
             length=TIP_LENGTH,
             visualFramePosition=middle,
             rgbaColor=[0.18, 0.506, 0.773, 1],

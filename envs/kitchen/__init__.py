@@ -12,13 +12,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from benchmark.contracts import EnvConfig, Environment, EnvSpec, Expert, require
-from benchmark.errors import UnknownName
-from benchmark.mujoco_render import gl_missing
-from benchmark.seeds import numpy_rng
+from benchmark.contracts.environment import EnvConfig, Environment, Expert
+from benchmark.contracts.specs import EnvSpec, require
+from benchmark.core.errors import UnknownName
+from benchmark.core.seeds import numpy_rng
+from benchmark.simulation.drawing import gl_missing
 
 if TYPE_CHECKING:
-    from benchmark.mujoco_render import Renderer
+    from benchmark.simulation.drawing import Renderer
 
 __all__ = ["Kitchen"]
 
@@ -102,14 +103,14 @@ class Kitchen(Environment):
         )
 
     @classmethod
-    def missing(cls, config: KitchenConfig) -> str | None:
+    def unavailable_reason(cls, config: KitchenConfig) -> str | None:
         absent = [name for name in ("mujoco", "gymnasium", "gymnasium_robotics") if importlib.util.find_spec(name) is None]
         if absent:
             packages = "'gymnasium-robotics>=1.4.2,<1.5' 'mujoco>=3.3,<3.12'"
-            return f"not installed: {', '.join(absent)}. Mend it with: python -m pip install {packages}"
+            return f"not installed: {', '.join(absent)}. Fix it with: python -m pip install {packages}"
         version = metadata.version("mujoco")
         if tuple(map(int, version.split(".")[:2])) >= (3, 12):
-            return f"gymnasium-robotics fails with mujoco {version}. Mend it with: python -m pip install 'mujoco>=3.3,<3.12'"
+            return f"gymnasium-robotics fails with mujoco {version}. Fix it with: python -m pip install 'mujoco>=3.3,<3.12'"
         return gl_missing()
 
     def reset(self, seed: int) -> None:

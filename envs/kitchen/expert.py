@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Sequence
 
 import numpy as np
 
-from benchmark.contracts import Expert
+from benchmark.contracts.environment import Expert
 from envs.kitchen import COUNTED, too_late
 from envs.kitchen.arm import JOINTS, Arm
 from envs.kitchen.skills import Actions, Skills

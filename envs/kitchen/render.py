@@ -6,7 +6,7 @@ from typing import Any
 
 import mujoco
 
-from benchmark.mujoco_render import Renderer, shared_renderer, simplified
+from benchmark.simulation.drawing import Renderer, shared_renderer, simplified
 
 CELL = 0.012  # m: 140 000 faces, nearly all of the robot's, become 17 000 that look the same at 224 pixels
 TEXELS = 256

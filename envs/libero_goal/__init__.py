@@ -20,10 +20,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from benchmark.contracts import EnvConfig, Environment, EnvSpec, Episode, Expert, require
-from benchmark.errors import Missing
-from benchmark.mujoco_render import gl_missing
-from benchmark.seeds import numpy_rng
+from benchmark.contracts.data import Episode
+from benchmark.contracts.environment import EnvConfig, Environment, Expert
+from benchmark.contracts.specs import EnvSpec, require
+from benchmark.core.errors import Unavailable
+from benchmark.core.seeds import numpy_rng
+from benchmark.simulation.drawing import gl_missing
 from envs.libero_goal.assets import assets_folder, missing_assets, missing_packages
 
 if TYPE_CHECKING:
@@ -128,7 +130,7 @@ class LiberoGoal(Environment):
         )
 
     @classmethod
-    def missing(cls, config: LiberoGoalConfig) -> str | None:
+    def unavailable_reason(cls, config: LiberoGoalConfig) -> str | None:
         return missing_packages() or missing_assets(config.assets) or _missing_recordings(config) or gl_missing()
 
     @classmethod
@@ -137,8 +139,8 @@ class LiberoGoal(Environment):
 
     @classmethod
     def import_demonstrations(cls, config: LiberoGoalConfig) -> Iterator[Episode]:
-        if reason := cls.missing(config):
-            raise Missing(reason)
+        if reason := cls.unavailable_reason(config):
+            raise Unavailable(reason)
         from envs.libero_goal.human import demonstrations
 
         env = cls(config)

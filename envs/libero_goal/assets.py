@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmark.errors import Missing
+from benchmark.core.errors import Unavailable
 from envs.libero_goal.bowl import bowl
 
 VARIABLE = "BENCHMARK_LIBERO_ASSETS"
@@ -44,7 +44,7 @@ def missing_packages() -> str | None:
     bare = [package for module, package in BARE.items() if find_spec(module) is None or (module == "robosuite" and wrong)]
     if bare:
         commands.append(f"python -m pip install --no-deps {' '.join(bare)}")
-    return f"LIBERO's packages are not all installed. Mend it with: {' && '.join(commands)}" if commands else None
+    return f"LIBERO's packages are not all installed. Fix it with: {' && '.join(commands)}" if commands else None
 
 
 def missing_assets(named: str) -> str | None:
@@ -86,7 +86,7 @@ def completed(xml: str) -> tuple[str, list[str]]:
         elif element.tag == "texture":
             _paint(element)
         else:
-            raise Missing(f"{file} not found; it is part of LIBERO's assets or of robosuite: install or copy them again")
+            raise Unavailable(f"{file} not found; it is part of LIBERO's assets or of robosuite: install or copy them again")
         replaced.append(element.get("name", file))
     return ET.tostring(tree, encoding="unicode"), replaced
 

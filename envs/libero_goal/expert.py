@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from benchmark.contracts import Expert
+from benchmark.contracts.environment import Expert
 from envs.libero_goal.simulator import Table
 from envs.libero_goal.skills import Actions, Skills
 

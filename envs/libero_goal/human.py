@@ -1,6 +1,6 @@
 """LIBERO Goal's official human demonstrations: one robomimic file per task, `TASK_demo.hdf5`, 50 episodes each.
 
-They hold the whole state of the simulator, from which pictures are drawn again at any size, as with Push-T's. Where the
+They hold the whole state of the simulator, from which images are drawn again at any size, as with Push-T's. Where the
 fixtures stand is not in that state but in the scene that each episode carries along. Episodes are taken in turns from the
 tasks, so that the first so many are spread over all of them.
 """
@@ -13,9 +13,10 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmark.contracts import Environment, Episode
-from benchmark.errors import BenchmarkError
-from benchmark.importers.hdf5 import Trajectory, opened, trajectories
+from benchmark.contracts.data import Episode
+from benchmark.contracts.environment import Environment
+from benchmark.core.errors import BenchmarkError
+from benchmark.datasets.hdf5 import Trajectory, opened, trajectories
 from envs.libero_goal.simulator import FIXTURES, Table
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import mujoco
 import numpy as np
 
-from benchmark.mujoco_render import Renderer, shared_renderer, simplified
+from benchmark.simulation.drawing import Renderer, shared_renderer, simplified
 
 CAMERAS = {"agentview": "agentview", "wrist": "robot0_eye_in_hand"}
 CELL = 0.005  # m: the wrist's camera is close to what it sees
@@ -20,7 +20,7 @@ _drawn: dict[Hashable, Any] = {}  # the models that the renderers of this proces
 
 
 class Views:
-    """Pictures of a scene. Fixtures stand elsewhere and the stove looks on or off from one episode to the next, which is in the
+    """Images of a scene. Fixtures stand elsewhere and the stove looks on or off from one episode to the next, which is in the
     model and not in the joints: it is copied to the model that is drawn."""
 
     def __init__(self, model: Any, key: Hashable, resolution: int):

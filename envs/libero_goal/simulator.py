@@ -19,8 +19,8 @@ from typing import Any
 import mujoco
 import numpy as np
 
-from benchmark.mujoco_render import gl_backend
-from benchmark.seeds import seed as seed_of
+from benchmark.core.seeds import seed as seed_of
+from benchmark.simulation.drawing import gl_backend
 from envs.libero_goal.assets import completed
 
 SETTLE = 20  # steps without motion after a reset (DynaMo release)

@@ -17,9 +17,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from benchmark.contracts import EnvConfig, Environment, EnvSpec, Episode, Expert
-from benchmark.errors import Missing
-from benchmark.seeds import numpy_rng
+from benchmark.contracts.data import Episode
+from benchmark.contracts.environment import EnvConfig, Environment, Expert
+from benchmark.contracts.specs import EnvSpec
+from benchmark.core.errors import Unavailable
+from benchmark.core.seeds import numpy_rng
 from envs.pusht.geometry import STATE_NAMES, TABLE
 from envs.pusht.score import summarise
 
@@ -71,7 +73,7 @@ class PushT(Environment):
         )
 
     @classmethod
-    def missing(cls, config: PushTConfig) -> str | None:
+    def unavailable_reason(cls, config: PushTConfig) -> str | None:
         packages = ["gym_pusht", *(["numcodecs"] if config.demonstrations == "human" else [])]
         if absent := [name for name in packages if find_spec(name) is None]:
             return f"{' and '.join(absent)} not installed; python -m pip install -e .[pusht]"
@@ -85,8 +87,8 @@ class PushT(Environment):
 
     @classmethod
     def import_demonstrations(cls, config: PushTConfig) -> Iterator[Episode]:
-        if reason := cls.missing(config):
-            raise Missing(reason)
+        if reason := cls.unavailable_reason(config):
+            raise Unavailable(reason)
         from envs.pusht.human import demonstrations
 
         folder = _recordings(config)
@@ -105,7 +107,7 @@ class PushT(Environment):
     def render(self) -> np.ndarray:
         from envs.pusht.simulator import shrink
 
-        return shrink(self._table.picture(), self.config.resolution)[None]
+        return shrink(self._table.image(), self.config.resolution)[None]
 
     def proprio(self) -> np.ndarray:
         return self._table.state()[:2]

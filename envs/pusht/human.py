@@ -1,7 +1,7 @@
 """The 206 human demonstrations of the Diffusion Policy paper, which DynaMo uses too.
 
-They hold low-dimensional states, from which the pictures are drawn again at any size. Each episode is checked on the way: its
-states must draw the picture that was recorded (the simulator looks the same), and its actions, sent from its first state, must
+They hold low-dimensional states, from which the images are drawn again at any size. Each episode is checked on the way: its
+states must draw the image that was recorded (the simulator looks the same), and its actions, sent from its first state, must
 move the agent along the recorded states (the simulator moves the same, and no action is off by a step).
 """
 
@@ -13,9 +13,9 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmark.contracts import Episode
-from benchmark.data.zarr_v2 import ZarrArray
-from benchmark.errors import BenchmarkError
+from benchmark.contracts.data import Episode
+from benchmark.core.errors import BenchmarkError
+from benchmark.datasets.zarr_v2 import ZarrArray
 from envs.pusht.geometry import TABLE
 from envs.pusht.score import summarise
 from envs.pusht.simulator import Table, shrink
@@ -63,13 +63,13 @@ class Recordings:
         frames, observed, differences = [], [], []
         for state, recorded in zip(states, self._pictures.read(start, stop), strict=True):
             table.put(state[:2], state[2:])
-            picture = table.picture()
-            frames.append(shrink(picture, side))
+            image = table.image()
+            frames.append(shrink(image, side))
             observed.append(table.state())
-            differences.append(np.abs(shrink(picture, RECORDED_SIDE) - recorded).mean())
+            differences.append(np.abs(shrink(image, RECORDED_SIDE) - recorded).mean())
         if not np.mean(differences) <= PICTURE_TOLERANCE:
             raise BenchmarkError(
-                f"{self._pictures.folder}: the pictures of episode {number} differ from its states drawn again "
+                f"{self._pictures.folder}: the images of episode {number} differ from its states drawn again "
                 f"by {np.mean(differences):.2f} grey levels"
             )
         observed_states = np.stack(observed)

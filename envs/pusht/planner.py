@@ -14,7 +14,7 @@ import numpy as np
 import shapely
 from scipy.sparse.csgraph import dijkstra
 
-from benchmark.contracts import Expert
+from benchmark.contracts.environment import Expert
 from envs.pusht.geometry import AGENT_RADIUS, GOAL, OUTLINE, TABLE, place, turn
 from envs.pusht.simulator import Table
 

@@ -1,4 +1,4 @@
-"""gym-pusht's table, driven step by step: the physics, the picture and the coverage of the Diffusion Policy paper."""
+"""gym-pusht's table, driven step by step: the physics, the image and the coverage of the Diffusion Policy paper."""
 
 from __future__ import annotations
 
@@ -68,9 +68,9 @@ class Table:
         """The share of the goal that the block covers."""
         return GOAL_AREA.intersection(shapely.Polygon(place(OUTLINE, self.block))).area / GOAL_AREA.area
 
-    def picture(self) -> np.ndarray:
+    def image(self) -> np.ndarray:
         """The table at its full 512 x 512, as gym-pusht draws it but for the action and the red dots where things touch:
-        those would tell of the contact, and only in pictures of a running simulation. `shrink` gives the usual sizes."""
+        those would tell of the contact, and only in images of a running simulation. `shrink` gives the usual sizes."""
         screen = pygame.Surface((TABLE, TABLE))
         screen.fill("white")
         goal = self._env.get_goal_pose_body(GOAL)
@@ -83,6 +83,6 @@ class Table:
         return np.frombuffer(pygame.image.tobytes(screen, "RGB"), np.uint8).reshape(TABLE, TABLE, 3)
 
 
-def shrink(picture: np.ndarray, side: int) -> np.ndarray:
+def shrink(image: np.ndarray, side: int) -> np.ndarray:
     """To (side, side, 3) as gym-pusht does it, bilinear and without smoothing."""
-    return cv2.resize(picture, (side, side))
+    return cv2.resize(image, (side, side))

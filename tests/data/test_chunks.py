@@ -6,9 +6,9 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from benchmark.contracts import PolicyConfig
+from benchmark.contracts.policy import PolicyConfig
+from benchmark.core.errors import BenchmarkError
 from benchmark.data.chunks import ChunkSampler
-from benchmark.errors import BenchmarkError
 
 
 def demonstrations(lengths: list[int], dtype: torch.dtype = torch.float32):

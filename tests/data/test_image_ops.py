@@ -1,4 +1,4 @@
-"""Batched picture operations against torchvision's on one image at a time."""
+"""Batched image operations against torchvision's on one image at a time."""
 
 import pytest
 import torch
@@ -11,7 +11,7 @@ B, N, H, W = 4, 2, 24, 24
 
 @pytest.fixture
 def images():
-    """Random pictures, with greys, pure colours, black and white among the pixels."""
+    """Random images, with greys, pure colours, black and white among the pixels."""
     x = torch.rand(B, N, 3, H, W, generator=torch.Generator().manual_seed(0))
     x[:, :, :, 0] = 0.4
     corners = torch.tensor([[0, 0, 0], [1, 1, 1], [1, 0, 0], [0, 1, 0], [0, 0, 1], [1, 1, 0], [0, 1, 1], [1, 0, 1]])

@@ -6,9 +6,9 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from benchmark.core.errors import BenchmarkError
 from benchmark.data import normalize
 from benchmark.data.normalize import Normalizer
-from benchmark.errors import BenchmarkError
 
 
 @settings(max_examples=50, deadline=None)

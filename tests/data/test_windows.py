@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 import torch
 
-from benchmark.contracts import DataSpec, Diet, Episode
+from benchmark.contracts.data import DataSpec, Episode
+from benchmark.contracts.method import BatchSpec
+from benchmark.core.errors import BenchmarkError
 from benchmark.data.episodes import Demos, DemosWriter, open_demos
 from benchmark.data.windows import WindowSampler
-from benchmark.errors import BenchmarkError
 
 LENGTHS = (5, 9, 3)
 
@@ -38,7 +39,7 @@ def test_what_was_written_is_what_is_opened(demos: Demos) -> None:
 
 @pytest.mark.parametrize(("window", "stride"), [(1, 1), (2, 1), (3, 2)])
 def test_every_window_comes_once_an_epoch_and_none_crosses_an_episode(demos: Demos, window: int, stride: int) -> None:
-    sampler = WindowSampler(demos, np.arange(3), Diet(window, stride), batch_size=1, seed=0)
+    sampler = WindowSampler(demos, np.arange(3), BatchSpec(window, stride), batch_size=1, seed=0)
     seen = []
     for step in range(sampler.steps_per_epoch):
         batch = sampler.batch_at(step)
@@ -55,17 +56,17 @@ def test_every_window_comes_once_an_epoch_and_none_crosses_an_episode(demos: Dem
 
 
 def test_batches_are_a_function_of_seed_and_step(demos: Demos) -> None:
-    a, b = (WindowSampler(demos, np.arange(3), Diet(2), 4, seed=1) for _ in range(2))
+    a, b = (WindowSampler(demos, np.arange(3), BatchSpec(2), 4, seed=1) for _ in range(2))
     for _ in range(9):
         a.batch_at(0)
     assert torch.equal(a.batch_at(7).frames, b.batch_at(7).frames)
-    other = WindowSampler(demos, np.arange(3), Diet(2), 4, seed=2)
+    other = WindowSampler(demos, np.arange(3), BatchSpec(2), 4, seed=2)
     assert any(not torch.equal(a.batch_at(i).frames, other.batch_at(i).frames) for i in range(3))
 
 
 def test_too_long_a_window_is_refused(demos: Demos) -> None:
     with pytest.raises(BenchmarkError, match=r"no demonstration is as long as a window of 20 frames"):
-        WindowSampler(demos, np.arange(3), Diet(20), 4, 0)
+        WindowSampler(demos, np.arange(3), BatchSpec(20), 4, 0)
 
 
 def test_the_split_is_by_trajectory_and_always_the_same(demos: Demos) -> None:

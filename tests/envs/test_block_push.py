@@ -5,7 +5,7 @@ import pytest
 from scipy.spatial.transform import Rotation
 
 from benchmark import conformance, registry
-from benchmark.contracts import EnvConfig
+from benchmark.contracts.environment import EnvConfig
 from envs.block_push import BlockPush
 from envs.block_push.layout import ACTION_UNIT, BLOCKS, TARGETS, Layout, draw_layout
 from envs.block_push.score import Tally
@@ -98,8 +98,8 @@ def test_blocks_lie_where_the_published_cameras_would_see_them():
     env, side = BlockPush(EnvConfig(resolution=224)), 224
     env._scene.reset(FAR)
     cameras = [((1, 0, 0.75), (np.pi / 4, np.pi, -np.pi / 2)), ((0.35, 0.7, 0.75), (np.pi / 4, np.pi, 0))]
-    for picture, (position, euler) in zip(env.render().astype(int), cameras, strict=True):
-        red, green, blue = np.moveaxis(picture, -1, 0)
+    for image, (position, euler) in zip(env.render().astype(int), cameras, strict=True):
+        red, green, blue = np.moveaxis(image, -1, 0)
         seen = [(red > 150) & (abs(green - blue) < 15) & (red > 2 * green) & (green > 40)]
         seen.append((green > 150) & (abs(red - blue) < 15) & (green > 2 * red) & (red > 40))
         for mask, (x, y, _) in zip(seen, FAR.blocks, strict=True):

@@ -1,4 +1,4 @@
-"""Franka Kitchen: the stock physics under one seed, the paper's score, honest proprioception, pictures, a demonstrator."""
+"""Franka Kitchen: the stock physics under one seed, the paper's score, honest proprioception, images, a demonstrator."""
 
 import importlib.util
 import subprocess
@@ -7,9 +7,10 @@ import sys
 import numpy as np
 import pytest
 
-from benchmark import conformance, mujoco_render, registry
-from benchmark.errors import BenchmarkError, Missing
-from benchmark.seeds import numpy_rng
+from benchmark import conformance, registry
+from benchmark.core.errors import BenchmarkError, Unavailable
+from benchmark.core.seeds import numpy_rng
+from benchmark.simulation import drawing as mujoco_render
 from envs import kitchen
 from envs.kitchen import BEFORE_HINGE, Kitchen, KitchenConfig
 
@@ -173,13 +174,13 @@ def test_says_how_to_get_missing_packages(monkeypatch):
     config = KitchenConfig()
     find = importlib.util.find_spec
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == "gymnasium_robotics" else find(name))
-    assert "not installed: gymnasium_robotics" in Kitchen.missing(config)
-    assert "pip install 'gymnasium-robotics" in Kitchen.missing(config)
+    assert "not installed: gymnasium_robotics" in Kitchen.unavailable_reason(config)
+    assert "pip install 'gymnasium-robotics" in Kitchen.unavailable_reason(config)
     monkeypatch.undo()
     monkeypatch.setattr(kitchen.metadata, "version", lambda name: "3.12.0")
-    assert "mujoco 3.12.0" in Kitchen.missing(config)
+    assert "mujoco 3.12.0" in Kitchen.unavailable_reason(config)
     monkeypatch.undo()
-    assert Kitchen.missing(config) is None
+    assert Kitchen.unavailable_reason(config) is None
 
 
 def test_says_how_to_get_a_gl_library(monkeypatch):
@@ -188,17 +189,17 @@ def test_says_how_to_get_a_gl_library(monkeypatch):
     monkeypatch.setattr(mujoco_render, "_works", lambda name: name == "osmesa")
     assert mujoco_render.gl_backend() == "osmesa"
     monkeypatch.setenv("MUJOCO_GL", "egl")
-    with pytest.raises(Missing, match=r"MUJOCO_GL=egl .* apt-get install libegl1 libgl1-mesa-dri$"):
+    with pytest.raises(Unavailable, match=r"MUJOCO_GL=egl .* apt-get install libegl1 libgl1-mesa-dri$"):
         mujoco_render.gl_backend()
     monkeypatch.setenv("MUJOCO_GL", "off")
-    with pytest.raises(Missing, match="unset it"):
+    with pytest.raises(Unavailable, match="unset it"):
         mujoco_render.gl_backend()
     monkeypatch.delenv("MUJOCO_GL")
     monkeypatch.setattr(mujoco_render, "_works", lambda name: False)
-    assert "libegl1 libgl1-mesa-dri or: apt-get install libosmesa6" in Kitchen.missing(KitchenConfig())
+    assert "libegl1 libgl1-mesa-dri or: apt-get install libosmesa6" in Kitchen.unavailable_reason(KitchenConfig())
 
 
-# ------------------------------------------------------------------------------------------------------------ pictures
+# ------------------------------------------------------------------------------------------------------------ images
 
 
 def test_pictures_show_the_scene(env):
@@ -236,11 +237,11 @@ def test_simulators_of_one_process_do_not_spoil_each_others_pictures(env):
 
 def test_the_last_to_close_frees_the_gl_context(env):
     env.reset(0)
-    picture = env.render()
+    image = env.render()
     env.close()
     assert mujoco_render._renderers == {}
     assert mujoco_render._gl is None
-    assert np.array_equal(env.render(), picture)  # and it comes back when needed
+    assert np.array_equal(env.render(), image)  # and it comes back when needed
 
 
 def test_fewer_facets_hardly_show(env, monkeypatch):

@@ -16,14 +16,14 @@ import numpy as np
 import pytest
 
 from benchmark import registry
-from benchmark.config.compose import component_config, compose_config
-from benchmark.config.schema import PRESETS
-from benchmark.errors import BenchmarkError, Missing
-from benchmark.seeds import evaluation_seed, seed
+from benchmark.core.errors import BenchmarkError, Unavailable
+from benchmark.core.seeds import evaluation_seed, seed
+from benchmark.planning.config.compose import component_config, compose_config
+from benchmark.planning.config.schema import PRESETS
 from envs.libero_goal import RECORDINGS_VARIABLE, SCRIPTED, TASKS, LiberoGoal, LiberoGoalConfig, assets
 from envs.libero_goal.bowl import PROFILE, SEGMENTS, bowl
 
-REASON = LiberoGoal.missing(LiberoGoalConfig())
+REASON = LiberoGoal.unavailable_reason(LiberoGoalConfig())
 here = pytest.mark.skipif(REASON is not None, reason=str(REASON))
 
 
@@ -60,8 +60,10 @@ def test_absent_recordings_say_where_they_are_looked_for(monkeypatch: pytest.Mon
     (tmp_path / "libero_goal" / "turn_on_the_stove_demo.hdf5").touch()
     monkeypatch.delenv(RECORDINGS_VARIABLE, raising=False)
     asked = {"demonstrations": "human", "tasks": ("turn_on_the_stove", "put_the_bowl_on_the_plate")}
-    assert f"env.libero_goal.human_path or {RECORDINGS_VARIABLE}" in str(LiberoGoal.missing(LiberoGoalConfig(**asked)))
-    reason = str(LiberoGoal.missing(LiberoGoalConfig(**asked, human_path=str(tmp_path))))
+    assert f"env.libero_goal.human_path or {RECORDINGS_VARIABLE}" in str(
+        LiberoGoal.unavailable_reason(LiberoGoalConfig(**asked))
+    )
+    reason = str(LiberoGoal.unavailable_reason(LiberoGoalConfig(**asked, human_path=str(tmp_path))))
     assert f"{tmp_path} lacks put_the_bowl_on_the_plate_demo.hdf5;" in reason
 
 
@@ -104,7 +106,7 @@ def test_says_how_to_get_missing_packages(monkeypatch: pytest.MonkeyPatch) -> No
     absent(monkeypatch)
     assert assets.missing_packages() is None
     absent(monkeypatch, "numba", "libero", "bddl")
-    reason = LiberoGoal.missing(LiberoGoalConfig())
+    reason = LiberoGoal.unavailable_reason(LiberoGoalConfig())
     assert reason is not None
     assert "python -m pip install numba && python -m pip install --no-deps bddl==1.0.1 hf-libero==0.1.4" in reason
     assert "\n" not in reason
@@ -117,7 +119,7 @@ def test_says_how_to_get_missing_assets(monkeypatch: pytest.MonkeyPatch, tmp_pat
     absent(monkeypatch)
     monkeypatch.delenv(assets.VARIABLE, raising=False)
     monkeypatch.setattr(assets, "DOWNLOADED", str(tmp_path / "nowhere"))
-    reason = LiberoGoal.missing(LiberoGoalConfig())
+    reason = LiberoGoal.unavailable_reason(LiberoGoalConfig())
     assert reason is not None
     assert assets.VARIABLE in reason
     assert "env.libero_goal.assets" in reason
@@ -184,7 +186,7 @@ def test_a_scene_is_completed_where_something_can_stand_in(tmp_path: Path) -> No
     assert (painted.get("file"), painted.get("builtin"), painted.get("rgb1")) == (None, "flat", assets.PLAIN_COLOURS["plate"])
     assert (mesh.get("file"), mesh.get("scale")) == (None, None)
     assert len(mesh.get("vertex", "").split()) == bowl()[0].size
-    with pytest.raises(Missing, match=r"stove\.stl not found"):
+    with pytest.raises(Unavailable, match=r"stove\.stl not found"):
         assets.completed(f'<mujoco><asset><mesh name="stove" file="{tmp_path}/stove.stl"/></asset></mujoco>')
 
 
@@ -329,7 +331,7 @@ def test_does_without_the_bowls_mesh(env: LiberoGoal, tmp_path: Path) -> None:
         if path.is_file() and (path.parent.name != assets.BOWL or path.suffix == ".xml"):
             link.symlink_to(path)
     config = LiberoGoalConfig(resolution=64, assets=str(folder), tasks=("put_the_bowl_on_the_stove",))
-    assert LiberoGoal.missing(config) is None
+    assert LiberoGoal.unavailable_reason(config) is None
     other = LiberoGoal(config)
     other.reset(seed := 2)
     assert "akita_black_bowl" in other.describe()["replaced"]

@@ -1,4 +1,4 @@
-"""Push-T: the physics, score and picture are gym-pusht's; human recordings are checked; the planner solves it."""
+"""Push-T: the physics, score and image are gym-pusht's; human recordings are checked; the planner solves it."""
 
 import json
 import os
@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 
 from benchmark import conformance, registry
-from benchmark.cli import main
+from benchmark.cli.main import main
+from benchmark.core.errors import BenchmarkError, Unavailable
 from benchmark.data.episodes import check_episode
-from benchmark.errors import BenchmarkError, Missing
 from envs.pusht import RECORDINGS, RECORDINGS_VARIABLE, PushT, PushTConfig
 from envs.pusht.geometry import GOAL, TABLE
 from envs.pusht.score import summarise
@@ -83,15 +83,15 @@ def test_physics_start_and_coverage_are_those_of_gym_pusht(env):
 
 def test_picture_is_that_of_gym_pusht_without_the_marks_of_contact(env):
     theirs = PushTEnv(obs_type="pixels", observation_width=64, observation_height=64)
-    picture, _ = theirs.reset(seed=3)
+    image, _ = theirs.reset(seed=3)
     env.reset(3)
-    assert np.array_equal(env.render(), picture[None])
+    assert np.array_equal(env.render(), image[None])
     marked = 0
     for _ in range(20):
         action = env.state()[2:4]
-        picture, *_ = theirs.step(action)
+        image, *_ = theirs.step(action)
         env.step(action)
-        different = (env.render()[0] != picture).any(axis=-1)
+        different = (env.render()[0] != image).any(axis=-1)
         marked += different.any()
         assert different.sum() <= 4
     assert marked, "the block was never touched"
@@ -193,7 +193,7 @@ def arrays():
             planner.step(action)
             rows["data/state"].append([*table.agent, *table.block])
             rows["data/action"].append(action)
-            rows["data/img"].append(shrink(table.picture(), 96))
+            rows["data/img"].append(shrink(table.image(), 96))
             table.drive(action)
     found = {name: np.array(values, np.float32) for name, values in rows.items()}
     return found | {"meta/episode_ends": np.cumsum(LENGTHS)}
@@ -278,7 +278,7 @@ def at(row, value):
         ({"action": lambda a: a[:-1]}, r"data/action has shape \(54, 2\)"),
         ({"img": lambda i: i[:, :48]}, r"data/img has shape"),
         ({"action": lambda a: np.roll(a, 1, axis=0)}, r"actions lead the agent"),
-        ({"img": lambda i: np.roll(i, 5, axis=0)}, r"data/img: the pictures of episode 0 differ"),
+        ({"img": lambda i: np.roll(i, 5, axis=0)}, r"data/img: the images of episode 0 differ"),
         ({"episode_ends": at(1, 54)}, r"episode_ends: the ends .* do not rise one by one to 55"),
         ({"episode_ends": at(0, 55)}, r"episode_ends: the ends"),
         ({"episode_ends": at(0, 0)}, r"episode_ends: the ends"),
@@ -335,10 +335,10 @@ def test_absent_recordings_say_where_to_get_them(tmp_path, monkeypatch):
     monkeypatch.delenv(RECORDINGS_VARIABLE, raising=False)
     for path in ("", str(tmp_path)):
         config = PushTConfig(demonstrations="human", human_path=path)
-        assert "diffusion-policy.cs.columbia.edu" in PushT.missing(config)
-        with pytest.raises(Missing, match=RECORDINGS_VARIABLE):
+        assert "diffusion-policy.cs.columbia.edu" in PushT.unavailable_reason(config)
+        with pytest.raises(Unavailable, match=RECORDINGS_VARIABLE):
             PushT.import_demonstrations(config)
-    assert PushT.missing(PushTConfig()) is None
+    assert PushT.unavailable_reason(PushTConfig()) is None
 
 
 # --------------------------------------------------------------------------------------------------- the human recordings

@@ -8,8 +8,8 @@ import pytest
 import torch
 import torchvision
 
-from benchmark.contracts import DataSpec, Windows
-from benchmark.nn.pretrained import RESNET18_IMAGENET
+from benchmark.contracts.data import DataSpec, Windows
+from benchmark.models.imagenet import RESNET18_IMAGENET
 
 
 @pytest.fixture
@@ -41,7 +41,7 @@ def published(monkeypatch, tmp_path):
     torch.manual_seed(1)
     network = torchvision.models.resnet18()
     monkeypatch.setenv("BENCHMARK_WEIGHTS", str(tmp_path))
-    monkeypatch.setattr("benchmark.nn.pretrained.RESNET18_IMAGENET", replace(RESNET18_IMAGENET, checksum=""))
+    monkeypatch.setattr("benchmark.models.encoders.RESNET18_IMAGENET", replace(RESNET18_IMAGENET, checksum=""))
     path = tmp_path / "imagenet" / RESNET18_IMAGENET.file
     path.parent.mkdir()
     torch.save(network.state_dict(), path)

@@ -3,8 +3,8 @@
 import pytest
 import torch
 
-from benchmark.contracts import Diet
-from benchmark.seeds import torch_rng
+from benchmark.contracts.method import BatchSpec
+from benchmark.core.seeds import torch_rng
 from methods.byol_t import BYOLT
 from tests.learning import build, descend, loss_of, unreached
 
@@ -15,7 +15,7 @@ def method(data):
 
 
 def test_it_eats_adjacent_frames(method):
-    assert method.diet(method.config) == Diet(window=2, stride=1)
+    assert method.batch_spec(method.config) == BatchSpec(window=2, stride=1)
 
 
 def test_loss_is_the_published_one_across_time(method, make_batch):

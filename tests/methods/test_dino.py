@@ -4,7 +4,7 @@ import pytest
 import torch
 from lightly.loss import DINOLoss
 
-from benchmark.seeds import torch_rng
+from benchmark.core.seeds import torch_rng
 from methods.dino import DINO, Prototypes
 from tests.learning import build, descend, loss_of, unreached
 

@@ -7,11 +7,11 @@ from dataclasses import replace
 import pytest
 import torch
 
-from benchmark.config.compose import component_config
-from benchmark.contracts import Windows
-from benchmark.errors import BenchmarkError
-from benchmark.seeds import torch_rng
-from benchmark.train import make_optimizer
+from benchmark.contracts.data import Windows
+from benchmark.core.errors import BenchmarkError
+from benchmark.core.seeds import torch_rng
+from benchmark.planning.config.compose import component_config
+from benchmark.training.loop import make_optimizer
 from methods.dynamo import Config, DynaMo
 
 TINY = Config(
@@ -205,8 +205,8 @@ def test_what_an_ablation_takes_away(build):
     only = build(VARIANTS["actions_only"])
     assert only.forward_model is None
     assert only.inverse_model.head.out_features == 3
-    assert {name for name, config in VARIANTS.items() if DynaMo.diet(config).actions} == {"actions_only", "with_actions"}
-    assert DynaMo.diet(VARIANTS["short_context"]).window == 2
+    assert {name for name, config in VARIANTS.items() if DynaMo.batch_spec(config).actions} == {"actions_only", "with_actions"}
+    assert DynaMo.batch_spec(VARIANTS["short_context"]).window == 2
 
 
 @pytest.mark.parametrize("variant", VARIANTS)

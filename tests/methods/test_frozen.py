@@ -14,10 +14,11 @@ from torchvision.transforms import InterpolationMode
 from torchvision.transforms.v2 import functional as tv
 
 import methods.frozen
-from benchmark import registry, weights
+from benchmark import registry
 from benchmark.conformance.methods import PROMISES
-from benchmark.errors import BenchmarkError, Corrupt, Missing
-from benchmark.nn.pretrained import Frozen
+from benchmark.core.errors import BenchmarkError, Corrupt, Unavailable
+from benchmark.models import weights
+from methods._shared.published import Frozen
 from methods.frozen import MVP, R3M, VC1, DINOv2, DINOv3, ImageNet, MAEImageNet, MVPSmall, SigLIP2, Theia
 
 ROWS = (ImageNet, R3M, VC1, MVP, MVPSmall, MAEImageNet, DINOv2, DINOv3, SigLIP2, Theia)
@@ -110,8 +111,8 @@ def test_networks_have_the_published_sizes(cls, size, parameters, monkeypatch):
 
 @pytest.mark.parametrize("cls", ROWS)
 def test_without_its_file_a_row_says_so_and_never_runs_on_random_weights(cls, data):
-    assert f"python -m benchmark weights fetch {cls.name}" in cls.missing(cls.Config())
-    with pytest.raises(Missing, match=f"weights fetch {cls.name}"):
+    assert f"python -m benchmark weights fetch {cls.name}" in cls.unavailable_reason(cls.Config())
+    with pytest.raises(Unavailable, match=f"weights fetch {cls.name}"):
         cls(cls.Config(), data)
     assert cls.build_encoder(cls.Config(size=112), data).dim in (384, 512, 768)
 

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from benchmark.contracts import Diet
+from benchmark.contracts.method import BatchSpec
 from methods.inverse_dynamics import InverseDynamics
 from tests.learning import build, descend, loss_of, unreached
 
@@ -14,7 +14,7 @@ def method(data):
 
 
 def test_it_eats_transitions_with_their_actions(method):
-    assert method.diet(method.config) == Diet(window=2, actions=True)
+    assert method.batch_spec(method.config) == BatchSpec(window=2, actions=True)
 
 
 def test_loss_is_the_squared_error_of_the_standardised_action(method, make_batch):

@@ -2,9 +2,9 @@
 
 import pytest
 
-from benchmark.contracts import Diet
-from benchmark.nn.sigreg import sigreg
-from benchmark.seeds import torch_rng
+from benchmark.contracts.method import BatchSpec
+from benchmark.core.seeds import torch_rng
+from benchmark.models.sigreg import sigreg
 from methods.lejepa import LeJEPA, LeJEPAT
 from tests.learning import build, descend, loss_of, unreached
 
@@ -29,8 +29,8 @@ def test_loss_is_the_published_one(cls, frames, data, make_batch):
 
 
 def test_lejepa_t_pairs_adjacent_frames():
-    assert LeJEPA.diet(LeJEPA.Config()) == Diet()
-    assert LeJEPAT.diet(LeJEPAT.Config()) == Diet(window=2, stride=1)
+    assert LeJEPA.batch_spec(LeJEPA.Config()) == BatchSpec()
+    assert LeJEPAT.batch_spec(LeJEPAT.Config()) == BatchSpec(window=2, stride=1)
 
 
 def test_it_learns_and_gradient_reaches_everything(data, make_batch):

@@ -5,8 +5,8 @@ from dataclasses import replace
 import pytest
 import torch
 
-from benchmark.nn.sigreg import sigreg
-from benchmark.seeds import torch_rng
+from benchmark.core.seeds import torch_rng
+from benchmark.models.sigreg import sigreg
 from methods.lewm import ConditionedBlock, LeWM, LeWMConfig
 from tests.learning import build, descend, loss_of, unreached
 
@@ -59,7 +59,7 @@ def test_predictions_are_causal_and_know_the_action(method):
 
 def test_frames_are_apart_and_all_actions_in_between_are_given(data, make_batch):
     method = build(LeWM, data, frameskip=2)
-    assert method.diet(method.config).window == 7
+    assert method.batch_spec(method.config).window == 7
     batch, seen = make_batch(7), []
     method.embed = lambda frames: seen.append(frames) or torch.zeros(8, 4, 16)
     loss_of(method, batch)

@@ -3,8 +3,8 @@
 import pytest
 import torch
 
-from benchmark.errors import BenchmarkError
-from benchmark.seeds import torch_rng
+from benchmark.core.errors import BenchmarkError
+from benchmark.core.seeds import torch_rng
 from methods.mae import MAE, encode_visible
 from tests.learning import build, descend, loss_of, unreached
 

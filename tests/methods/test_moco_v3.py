@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from benchmark.seeds import torch_rng
+from benchmark.core.seeds import torch_rng
 from methods.moco_v3 import MoCoV3, contrast
 from tests.learning import build, descend, loss_of, unreached
 

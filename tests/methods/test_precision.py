@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from benchmark import registry
-from benchmark.config.compose import component_config
+from benchmark.planning.config.compose import component_config
 from tests.learning import build, loss_of
 
 LEARNING = [name for name in registry.methods().names() if registry.methods().get(name).learns]
@@ -14,7 +14,7 @@ LEARNING = [name for name in registry.methods().names() if registry.methods().ge
 def test_bf16_autocast_gives_a_float32_loss_near_the_exact_one(name, data, make_batch):
     cls = registry.methods().get(name)
     config = component_config(cls, "smoke", "fake")
-    batch = make_batch(cls.diet(config).window, size=8)
+    batch = make_batch(cls.batch_spec(config).window, size=8)
     exact = loss_of(build(cls, data), batch)
     with torch.autocast("cpu", torch.bfloat16):
         method = build(cls, data)

@@ -6,9 +6,9 @@ import pytest
 import torch
 from torch import nn
 
-from benchmark.config.compose import component_config
-from benchmark.nn.pretrained import RESNET18_IMAGENET
-from benchmark.seeds import torch_rng
+from benchmark.core.seeds import torch_rng
+from benchmark.models.imagenet import RESNET18_IMAGENET
+from benchmark.planning.config.compose import component_config
 from methods.rpt import RPT, Heads, MaskedSequence, RPTSensorimotor, SequenceConfig, draw_masks
 from tests.learning import build, descend, loss_of, unreached
 
@@ -166,9 +166,9 @@ def method(data):
 
 def test_tokens_are_cameras_proprioception_and_action(method, data):
     assert method.encoder.sequence.kinds == ["vision", "vision", "proprio", "action"]
-    diet = method.diet(method.config)
-    assert diet.actions
-    assert diet.proprio
+    batch_spec = method.batch_spec(method.config)
+    assert batch_spec.actions
+    assert batch_spec.proprio
     silent = build(RPTSensorimotor, replace(data, proprio_dim=0))
     assert silent.encoder.sequence.kinds == ["vision", "vision", "action"]
 
@@ -206,7 +206,7 @@ def test_sensorimotor_learns_and_gradient_reaches_everything(method, make_batch)
 
 
 def test_policies_see_the_transformer_s_token_of_one_picture(method, make_batch):
-    """Training changes it although the trunk is frozen, and it depends on the picture; everything else is masked."""
+    """Training changes it although the trunk is frozen, and it depends on the image; everything else is masked."""
     encoder, batch = method.encoder, make_batch(4)
     frames = batch.frames[:, 0, 0]
     descend(method, batch, 1)
@@ -226,8 +226,8 @@ def test_policies_see_the_transformer_s_token_of_one_picture(method, make_batch)
 def test_without_the_weights_the_row_says_how_to_get_them(monkeypatch, tmp_path):
     monkeypatch.setenv("BENCHMARK_WEIGHTS", str(tmp_path))
     for preset in ("quick", "paper"):
-        assert "weights fetch imagenet" in RPTSensorimotor.missing(component_config(RPTSensorimotor, preset, "fake"))
-    assert RPTSensorimotor.missing(component_config(RPTSensorimotor, "smoke", "fake")) is None
+        assert "weights fetch imagenet" in RPTSensorimotor.unavailable_reason(component_config(RPTSensorimotor, preset, "fake"))
+    assert RPTSensorimotor.unavailable_reason(component_config(RPTSensorimotor, "smoke", "fake")) is None
 
 
 def test_imagenet_features_come_out_of_the_published_file(published, monkeypatch, data, make_batch):

@@ -3,8 +3,8 @@
 import pytest
 import torch
 
-from benchmark.contracts import Diet
-from benchmark.seeds import torch_rng
+from benchmark.contracts.method import BatchSpec
+from benchmark.core.seeds import torch_rng
 from methods.simsiam import SimSiam, SimSiamT
 from tests.learning import build, descend, loss_of, unreached
 
@@ -23,8 +23,8 @@ def test_loss_is_the_published_one(cls, frames, data, make_batch):
 
 
 def test_simsiam_t_pairs_adjacent_frames():
-    assert SimSiam.diet(SimSiam.Config()) == Diet()
-    assert SimSiamT.diet(SimSiamT.Config()) == Diet(window=2, stride=1)
+    assert SimSiam.batch_spec(SimSiam.Config()) == BatchSpec()
+    assert SimSiamT.batch_spec(SimSiamT.Config()) == BatchSpec(window=2, stride=1)
 
 
 def test_no_gradient_flows_through_the_target(data, make_batch):

@@ -6,10 +6,10 @@ import pytest
 import torch
 
 from benchmark import registry
-from benchmark.config.compose import component_config, method_variants, variant_config
-from benchmark.errors import BenchmarkError
-from benchmark.fingerprint import modules_behind
-from benchmark.plan import Request, make_plan
+from benchmark.core.errors import BenchmarkError
+from benchmark.planning.config.compose import component_config, method_variants, variant_config
+from benchmark.planning.graph import Request, make_plan
+from benchmark.planning.keys import modules_behind
 from benchmark.stages.pretrain import steps_of
 from tests.learning import build
 
@@ -47,8 +47,8 @@ def test_without_the_file_the_row_says_how_to_get_it(monkeypatch, tmp_path):
 
 def test_weights_do_not_enter_the_keys_of_demonstrations():
     """A new message about a download must not record everything anew."""
-    assert "benchmark.nn.pretrained" not in modules_behind("benchmark.stages.demos")
-    assert "benchmark.weights" in modules_behind("benchmark.stages.pretrain", "methods.dynamo")
+    assert "methods._shared.published" not in modules_behind("benchmark.stages.demos")
+    assert "benchmark.models.weights" in modules_behind("benchmark.stages.pretrain", "methods.dynamo")
 
 
 def test_published_learning_rate_of_fine_tuning():

@@ -5,9 +5,10 @@ from dataclasses import replace
 import pytest
 import torch
 
-from benchmark.contracts import DataSpec, Diet
-from benchmark.errors import BenchmarkError
-from benchmark.seeds import torch_rng
+from benchmark.contracts.data import DataSpec
+from benchmark.contracts.method import BatchSpec
+from benchmark.core.errors import BenchmarkError
+from benchmark.core.seeds import torch_rng
 from methods.tcn import TCNMultiView, TCNSingleView, against_negatives, semi_hard_triplet
 from tests.learning import build, descend, loss_of, unreached
 
@@ -151,8 +152,8 @@ def test_multi_view_pairs_the_same_moment_of_two_different_cameras(make_batch):
 
 
 def test_multi_view_needs_two_views():
-    assert TCNMultiView.diet(TCNMultiView.Config()) == Diet(window=16, stride=4, min_views=2)
-    assert TCNSingleView.diet(TCNSingleView.Config()).min_views == 1
+    assert TCNMultiView.batch_spec(TCNMultiView.Config()) == BatchSpec(window=16, stride=4, min_views=2)
+    assert TCNSingleView.batch_spec(TCNSingleView.Config()).min_views == 1
 
 
 # -------------------------------------------------------------------------------------------------------- learning

@@ -3,8 +3,8 @@
 import pytest
 import torch
 
-from benchmark.contracts import Diet
-from benchmark.seeds import torch_rng
+from benchmark.contracts.method import BatchSpec
+from benchmark.core.seeds import torch_rng
 from methods.vicreg import VICReg, VICRegT
 from tests.learning import build, descend, loss_of, unreached
 
@@ -28,8 +28,8 @@ def test_loss_is_the_published_one(cls, frames, data, make_batch):
 
 
 def test_vicreg_t_pairs_adjacent_frames():
-    assert VICReg.diet(VICReg.Config()) == Diet()
-    assert VICRegT.diet(VICRegT.Config()) == Diet(window=2, stride=1)
+    assert VICReg.batch_spec(VICReg.Config()) == BatchSpec()
+    assert VICRegT.batch_spec(VICRegT.Config()) == BatchSpec(window=2, stride=1)
 
 
 def test_it_learns_and_gradient_reaches_everything(data, make_batch):

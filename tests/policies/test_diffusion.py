@@ -4,7 +4,8 @@ import math
 
 import torch
 
-from benchmark.contracts import Chunks, PolicySpec
+from benchmark.contracts.data import Chunks
+from benchmark.contracts.specs import PolicySpec
 from policies.diffusion import Diffusion, DiffusionConfig, Process
 
 

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from benchmark.contracts import Chunks, PolicySpec
+from benchmark.contracts.data import Chunks
+from benchmark.contracts.specs import PolicySpec
 from policies.knn import KNN, KNNConfig
 
 

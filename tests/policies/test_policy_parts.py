@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import torch
 
-from benchmark.nn.policy_parts import categorical, condition, focal_loss, k_means, masked_mean, nearest, rows_normal
+from policies._shared.parts import categorical, condition, focal_loss, k_means, masked_mean, nearest, rows_normal
 
 
 def rng(seed: int = 0) -> torch.Generator:

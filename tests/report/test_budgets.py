@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import pytest
 
-from benchmark.cli import main
-from benchmark.errors import BenchmarkError
+from benchmark.cli.main import main
+from benchmark.core.errors import BenchmarkError
 from benchmark.report import figures
 from benchmark.report.budgets import budgets
-from benchmark.report.export import export
-from benchmark.report.frames import Options
-from benchmark.report.results import CURVES, SPECTRA, Results
-from tests.report.made_up import make
+from benchmark.results.bundle import CURVES, SPECTRA, Results
+from benchmark.results.export import export
+from benchmark.results.view import Options
+from tests.fake_results import make
 
 FAST = Options(draws=200)
 

@@ -7,10 +7,10 @@ import pandas as pd
 import pytest
 from matplotlib.container import BarContainer
 
-from benchmark.errors import BenchmarkError, UnknownName
+from benchmark.core.errors import BenchmarkError, UnknownName
 from benchmark.report import figures
-from benchmark.report.frames import Options
-from tests.report.made_up import make
+from benchmark.results.view import Options
+from tests.fake_results import make
 
 FAST = Options(draws=200)
 

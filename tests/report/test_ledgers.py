@@ -5,12 +5,13 @@ from __future__ import annotations
 import pandas as pd
 import pytest
 
-from benchmark.cli import main
-from benchmark.errors import BenchmarkError, UnknownName
-from benchmark.report import ledgers, published, statistics
-from benchmark.report.frames import Frames, Key, Options, Place
+from benchmark.cli.main import main
+from benchmark.core.errors import BenchmarkError, UnknownName
+from benchmark.report import ledgers
 from benchmark.report.tables import build
-from tests.report.made_up import make
+from benchmark.results import published, statistics
+from benchmark.results.view import Frames, Key, Options, Place
+from tests.fake_results import make
 
 QUICK = {"draws": 2000}
 

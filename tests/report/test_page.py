@@ -16,15 +16,15 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from benchmark.errors import BenchmarkError, UnknownName
+from benchmark.core.errors import BenchmarkError, UnknownName
 from benchmark.report import gallery
-from benchmark.report.export import load
-from benchmark.report.films import Film
 from benchmark.report.page import HEADINGS, page
-from benchmark.report.results import CURVES, SPECTRA, Results
 from benchmark.report.tables import build
+from benchmark.report.videos import Video
+from benchmark.results.bundle import CURVES, SPECTRA, Results
+from benchmark.results.export import load
+from tests.fake_results import make
 from tests.report.browser import BROWSER, DRIVER, browser
-from tests.report.made_up import make
 
 ROOT = Path(__file__).parents[2]
 HOSTILE = "\"'><script>x</script>&amp;"
@@ -167,8 +167,8 @@ def test_names_cannot_break_out(results: Results) -> None:
 
     few = results.only(methods=["byol", "random"], envs=["pusht"], policies=["knn"])
     hostile = Results(*(renamed(f) for f in (few.records, few.cells, few.curves, few.spectra)), results.provenance)
-    film = Film(HOSTILE, HOSTILE, HOSTILE, "film.mp4", 4, b"film")
-    parsed = Parsed(page(hostile, [film]))
+    video = Video(HOSTILE, HOSTILE, HOSTILE, "video.mp4", 4, b"video")
+    parsed = Parsed(page(hostile, [video]))
     assert len(parsed.of("script")) == 1
     assert all(image["src"].startswith("data:image/svg+xml;base64,") for image in parsed.of("img"))
     assert any(row["data-method"] == HOSTILE for row in parsed.results())
@@ -209,8 +209,8 @@ def test_figures_are_files_too(tmp_path: Path, drawn: Any) -> None:
 
 
 def test_films_are_inside_or_named(results: Results) -> None:
-    small = Film("kitchen", "mlp", "byol: episode 0, score 4", "a.mp4", 5, b"movie")
-    large = Film("kitchen", "mlp", "byol: episode 1, score 0", "b.mp4", 9_000_000, b"")
+    small = Video("kitchen", "mlp", "byol: episode 0, score 4", "a.mp4", 5, b"movie")
+    large = Video("kitchen", "mlp", "byol: episode 1, score 0", "b.mp4", 9_000_000, b"")
     parsed = Parsed(page(results.only(**ONE), [small, large], ([], [])))
     assert [video["src"] for video in parsed.of("video")] == ["data:video/mp4;base64," + base64.b64encode(b"movie").decode()]
     assert any("b.mp4 has 9.0 MB" in word for word in parsed.words)

@@ -7,14 +7,14 @@ from dataclasses import replace
 import pandas as pd
 import pytest
 
-from benchmark.cli import main
-from benchmark.errors import BenchmarkError
-from benchmark.report.collect import IDENTITY
-from benchmark.report.export import export
-from benchmark.report.frames import Options
+from benchmark.cli.main import main
+from benchmark.core.errors import BenchmarkError
 from benchmark.report.probes import probes
-from benchmark.report.results import CURVES, SPECTRA, Results
-from tests.report.made_up import make
+from benchmark.results.bundle import CURVES, SPECTRA, Results
+from benchmark.results.export import export
+from benchmark.results.gather import IDENTITY
+from benchmark.results.view import Options
+from tests.fake_results import make
 
 DRAWS = Options(draws=200)
 

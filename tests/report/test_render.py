@@ -13,10 +13,10 @@ import pytest
 from rich.console import Console
 from rich.text import Text
 
-from benchmark.errors import UnknownName
-from benchmark.report.published import published_table
+from benchmark.core.errors import UnknownName
 from benchmark.report.render import latex_escape, render, to_rich
 from benchmark.report.table import DASH, Cell, Column, Row, Table, shown
+from benchmark.results.published import published_table
 
 TABLE = Table(
     name="main",
@@ -198,4 +198,4 @@ def test_latex_compiles(tmp_path):
         timeout=120,
     )
     assert run.returncode == 0, run.stdout[-2000:]
-    assert "Missing character" not in (tmp_path / "t.log").read_text()
+    assert "Unavailable character" not in (tmp_path / "t.log").read_text()

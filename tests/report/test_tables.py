@@ -6,12 +6,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from benchmark.cli import main
-from benchmark.errors import BenchmarkError, UnknownName
-from benchmark.report.frames import Frames, Options, Place
+from benchmark.cli.main import main
+from benchmark.core.errors import BenchmarkError, UnknownName
 from benchmark.report.render import render
 from benchmark.report.tables import TABLES, build
-from tests.report.made_up import MEANS, make
+from benchmark.results.view import Frames, Options, Place
+from tests.fake_results import MEANS, make
 
 QUICK = {"draws": 2000}
 

@@ -11,8 +11,9 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from benchmark.contracts import EnvConfig, Environment, EnvSpec, Expert
-from benchmark.seeds import numpy_rng
+from benchmark.contracts.environment import EnvConfig, Environment, Expert
+from benchmark.contracts.specs import EnvSpec
+from benchmark.core.seeds import numpy_rng
 
 MAX_STEPS = 12
 

@@ -5,8 +5,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmark.contracts import Episode
-from benchmark.seeds import seed as seed_of
+from benchmark.contracts.data import Episode
+from benchmark.core.seeds import seed as seed_of
 from benchmark.simulation.demonstrate import AHEAD, demonstrate
 from benchmark.simulation.workers import SimulationError
 from tests.simulation.fake_env import MAX_STEPS, Fake, FakeConfig

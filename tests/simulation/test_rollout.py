@@ -15,7 +15,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from benchmark.seeds import numpy_rng
+from benchmark.core.seeds import numpy_rng
 from benchmark.simulation.protocol import Outcome, Slots
 from benchmark.simulation.rollout import episodes_of, rollout
 from benchmark.simulation.workers import SimulationError
@@ -60,20 +60,20 @@ def decide(frames: Any, proprio: np.ndarray, state: np.ndarray, step: int, rng: 
 
 def one_by_one(seeds: list[int], every: int = 1) -> tuple[list[Outcome], dict[int, np.ndarray]]:
     """What a rollout is to compute, without slots, workers or shared memory."""
-    outcomes, films = [], {}
+    outcomes, videos = [], {}
     for episode, seed in enumerate(seeds):
-        env, rng, film = Fake(FakeConfig()), numpy_rng("looker", seed), []
+        env, rng, video = Fake(FakeConfig()), numpy_rng("looker", seed), []
         env.reset(seed)
         for step in range(MAX_STEPS):
-            film.append(env.render())
+            video.append(env.render())
             looks = every > 0 and step % every == 0
-            action = decide(film[-1] if looks else None, env.proprio(), env.state(), step, rng)
+            action = decide(video[-1] if looks else None, env.proprio(), env.state(), step, rng)
             bounds = np.array([1, 0.5, 1], np.float32)
             if env.step(np.clip(action.astype(np.float32), -bounds, bounds)):
                 break
         outcomes.append(Outcome(episode, seed, step + 1, env.score()))
-        films[episode] = np.stack(film)
-    return outcomes, films
+        videos[episode] = np.stack(video)
+    return outcomes, videos
 
 
 def run(config: FakeConfig, workers: int | None = 2, every: int = 1, **options: Any) -> list[Outcome]:
@@ -176,11 +176,11 @@ def test_no_frames_at_all_for_a_controller_that_never_looks(tmp_path: Path) -> N
 def test_recording_keeps_the_frames_of_every_step_and_changes_nothing(every: int) -> None:
     expected, reference = one_by_one(SEEDS, every)
     looker = Looker(every=every)
-    outcomes, films = rollout(Fake, FakeConfig(), SEEDS, looker, slots=SLOTS, workers=2, timeout=TIMEOUT, record=[2, 9])
+    outcomes, videos = rollout(Fake, FakeConfig(), SEEDS, looker, slots=SLOTS, workers=2, timeout=TIMEOUT, record=[2, 9])
     assert outcomes == expected
-    assert set(films) == {2, 9}
-    for episode, film in films.items():
-        np.testing.assert_array_equal(film, reference[episode])
+    assert set(videos) == {2, 9}
+    for episode, video in videos.items():
+        np.testing.assert_array_equal(video, reference[episode])
 
 
 def test_outcomes_are_told_as_they_come_and_returned_in_order() -> None:

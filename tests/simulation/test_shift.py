@@ -1,4 +1,4 @@
-"""Visual shift: drawn per episode, the same every time, and nothing but pictures."""
+"""Visual shift: drawn per episode, the same every time, and nothing but images."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmark.cli import main
-from benchmark.config.schema import SHIFTS
-from benchmark.contracts import EnvSpec
+from benchmark.cli.main import main
+from benchmark.contracts.specs import EnvSpec
+from benchmark.planning.config.schema import SHIFTS
 from benchmark.simulation.protocol import Slots
 from benchmark.simulation.rollout import rollout
 from benchmark.simulation.shift import STRENGTHS, Shift
@@ -19,7 +19,7 @@ from tests.toy import Toy, ToyConfig
 SPEC: EnvSpec = Toy.spec(ToyConfig())
 
 
-def picture(views: int = 1, side: int = 48) -> np.ndarray:
+def image(views: int = 1, side: int = 48) -> np.ndarray:
     """Smooth, so that a small motion changes it little."""
     down, across = np.meshgrid(np.linspace(0, 3, side), np.linspace(0, 3, side), indexing="ij")
     colours = np.stack([np.sin(down), np.cos(across), np.sin(down + across)], -1)
@@ -27,7 +27,7 @@ def picture(views: int = 1, side: int = 48) -> np.ndarray:
 
 
 def distance(strength: str) -> float:
-    frames = picture()
+    frames = image()
     return float(np.mean([np.abs(Shift(strength, seed, 1)(frames).astype(float) - frames).mean() for seed in range(40)]))
 
 
@@ -42,7 +42,7 @@ def test_stronger_shifts_change_more():
 
 
 def test_an_episode_keeps_its_shift_and_another_has_another():
-    frames = np.stack([picture(2), picture(2)])
+    frames = np.stack([image(2), image(2)])
     one, again, other = (Shift("strong", seed, 2)(frames) for seed in (1, 1, 2))
     assert np.array_equal(one, again)
     assert np.array_equal(one[0], one[1]), "all frames of an episode are seen through the same shift"
@@ -95,11 +95,11 @@ def test_a_rollout_sees_the_shift_of_its_episode():
         def act(self, slots: Slots) -> np.ndarray:
             return np.zeros((len(slots.active), 2), np.float32)
 
-    def film(shift: str) -> np.ndarray:
+    def video(shift: str) -> np.ndarray:
         config = ToyConfig(resolution=32)
         return rollout(Toy, config, [7], Still(), slots=1, workers=0, timeout=60.0, shift=shift, record=[0])[1][0]
 
-    plain, seen = film("none"), film("medium")
+    plain, seen = video("none"), video("medium")
     assert np.array_equal(seen, Shift("medium", 7, 1)(plain))
     assert not np.array_equal(seen, plain)
 

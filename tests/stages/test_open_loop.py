@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 
 from benchmark import registry
-from benchmark.cli import main
-from benchmark.contracts import Episode
+from benchmark.cli.main import main
+from benchmark.contracts.data import Episode
 from benchmark.stages.open_loop import agreement
 from tests.toy import Toy, ToyConfig
 

@@ -1,0 +1,81 @@
+"""What the verbs that look after a store do. A docstring here is that verb's help."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import shutil
+
+from benchmark.core.errors import Corrupt
+from benchmark.core.progress import size
+from benchmark.planning.history import plans
+from benchmark.storage.artifacts import KINDS, Store
+
+
+def ls(options: argparse.Namespace) -> int:
+    """Look after the store: list, show, verify, clean up."""
+    store = Store(options.home).prepare()
+    rows = []
+    for kind in KINDS:
+        for key in store.keys(kind):
+            manifest = store.manifest(kind, key)
+            total = sum(entry["bytes"] for entry in manifest["files"].values())
+            rows.append(
+                {"kind": kind, "key": key, "label": manifest["label"], "bytes": total, "finished": manifest["finished"]}
+            )
+    if options.format == "json":
+        print(json.dumps(rows, indent=1))
+    else:
+        for row in rows:
+            print(f"{row['kind']:<9} {row['key'][:10]}  {row['label']:<56} {size(row['bytes']):>9}  {row['finished']}")
+        print(f"{len(rows)} artifacts, {size(sum(r['bytes'] for r in rows))} in {store.root}")
+    return 0
+
+
+def show(options: argparse.Namespace) -> int:
+    """Print the manifest of one artifact: its recipe, inputs, summary, files and provenance."""
+    store = Store(options.home).prepare()
+    manifest = store.manifest(*store.find(options.key))
+    print(json.dumps(manifest, indent=1))
+    return 0
+
+
+def verify(options: argparse.Namespace) -> int:
+    """Check every file in the store against its checksum."""
+    store = Store(options.home).prepare()
+    rows = []
+    for kind in KINDS:
+        for key in store.keys(kind):
+            try:
+                store.verify(kind, key)
+                rows.append({"kind": kind, "key": key, "error": None})
+            except Corrupt as error:
+                rows.append({"kind": kind, "key": key, "error": str(error)})
+    corrupt = [row for row in rows if row["error"]]
+    if options.format == "json":
+        print(json.dumps(rows, indent=1))
+    else:
+        for row in corrupt:
+            print(f"corrupt: {row['error']}")
+        advice = "; run again to rebuild the others" if corrupt else ""
+        print(f"{len(rows) - len(corrupt)} of {len(rows)} artifacts are whole{advice}")
+    return 1 if corrupt else 0
+
+
+def gc(options: argparse.Namespace) -> int:
+    """Remove what the last run of each matrix no longer needs: superseded artifacts, quarantine, unfinished work."""
+    store = Store(options.home).prepare()
+    wanted = {key for plan in plans(store) for key in plan.stages}
+    folders = [store.folder(kind, key) for kind in KINDS for key in store.keys(kind) if key not in wanted]
+    folders += [*(store.root / "quarantine").iterdir(), *(store.root / "building").iterdir()]
+    total = sum(f.stat().st_size for folder in folders for f in folder.rglob("*") if f.is_file())
+    if options.format == "json":
+        print(json.dumps({"folders": [str(f) for f in folders], "bytes": total, "deleted": options.yes}, indent=1))
+    else:
+        for folder in folders:
+            print(folder.relative_to(store.root))
+        verb = "deleted" if options.yes else "would be deleted (add --yes)"
+        print(f"{len(folders)} folders, {size(total)}: {verb}")
+    for folder in folders if options.yes else []:
+        shutil.rmtree(folder)
+    return 0

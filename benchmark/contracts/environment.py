@@ -1,0 +1,115 @@
+"""A simulator, its demonstrations and its score. Nothing here imports torch: simulator processes are small."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+
+from benchmark.contracts.data import Episode
+from benchmark.contracts.specs import EnvSpec, Presets, require
+
+
+@dataclass
+class EnvConfig:
+    """Fields every environment has."""
+
+    resolution: int = 96  # square frames
+    demonstrations: str = "scripted"  # one of Environment.sources
+    episodes: int = 64  # demonstrations to make or to take, the first so many
+
+    def __post_init__(self) -> None:
+        require(self.resolution >= 16, "resolution must be at least 16 pixels")
+        require(self.episodes >= 2, "episodes must be at least 2: one to train on and one to hold out")
+
+
+class Expert(ABC):
+    """A scripted demonstrator for one episode. What it sets in `info` (JSON values) is kept with the demonstration."""
+
+    info: Mapping[str, Any] = {}
+
+    @abstractmethod
+    def act(self) -> np.ndarray | None:
+        """The next action for the environment it was made for, or None when it has finished."""
+
+
+class Environment(ABC):
+    """A simulator, its demonstrations and its score. Lives inside one worker process and is reused for many episodes.
+
+    Nothing may depend on global random state, and importing the module must not import the simulator, touch GL or download.
+    All observations are those of the current moment: `reset`, then alternate `render`/`proprio`/`state` and `step`.
+    """
+
+    name: ClassVar[str]
+    Config: ClassVar[type[EnvConfig]] = EnvConfig
+    presets: ClassVar[Presets] = {}
+    sources: ClassVar[tuple[str, ...]] = ("scripted",)
+    simulated: ClassVar[bool] = True  # False: recordings only; policies are scored by what they predict on held-out episodes
+    source: ClassVar[str] = ""
+
+    def __init__(self, config: Any):
+        self.config = config
+
+    @classmethod
+    @abstractmethod
+    def spec(cls, config: Any) -> EnvSpec: ...
+
+    @classmethod
+    def unavailable_reason(cls, config: Any) -> str | None:
+        """None if it can run here; otherwise what is missing (a package, a library, assets) and the command that fixes it."""
+        return None
+
+    @classmethod
+    def task(cls, config: Any, seed: int) -> str | None:
+        """The one task that the episode of a seed asks for, or None where any may be done.
+
+        Demonstrations carry theirs as `info["task"]`: a goal-conditioned policy is given a goal of the same task.
+        """
+        return None
+
+    @abstractmethod
+    def reset(self, seed: int) -> None:
+        """Start the episode that `seed` determines, whatever was simulated before."""
+
+    @abstractmethod
+    def step(self, action: np.ndarray) -> bool:
+        """Apply one action (float32, clipped by the caller to the bounds). True when the episode is over before max_steps."""
+
+    @abstractmethod
+    def render(self) -> np.ndarray:
+        """(V, H, W, 3) uint8, the views of the spec in order."""
+
+    @abstractmethod
+    def proprio(self) -> np.ndarray:
+        """(P,) float32: what a real robot would know of itself; nothing about objects."""
+
+    @abstractmethod
+    def state(self) -> np.ndarray:
+        """(S,) float32: the privileged state, for probes and the upper bound."""
+
+    @abstractmethod
+    def score(self) -> dict[str, float]:
+        """Named scores of the episode so far: `spec.metric`, and a 0/1 entry `task/<name>` for each task."""
+
+    @abstractmethod
+    def expert(self, seed: int) -> Expert:
+        """A demonstrator for the episode just reset; `seed` decides its choices and noise."""
+
+    @classmethod
+    def import_demonstrations(cls, config: Any) -> Iterator[Episode]:
+        """Recorded demonstrations for a source other than 'scripted', in a fixed order."""
+        raise NotImplementedError(f"{cls.name} has no recorded demonstrations")
+
+    def replay(self, states: np.ndarray, actions: np.ndarray) -> dict[str, float]:
+        """Send a recording's actions from its first state: how far the simulator strays from it, and what is reached."""
+        raise NotImplementedError(f"{self.name} cannot replay recordings")
+
+    def describe(self) -> dict[str, str]:
+        """What a manifest should know of this simulator: versions, rendering backend."""
+        return {}
+
+    def close(self) -> None:  # noqa: B027 - an environment may have nothing to free
+        """Free the simulator and its GL context."""

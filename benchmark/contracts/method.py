@@ -1,0 +1,106 @@
+"""A recipe that yields an encoder."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor, nn
+
+from benchmark.contracts.data import DataSpec, Windows
+from benchmark.contracts.encoder import Encoder
+from benchmark.contracts.specs import Presets, require
+from benchmark.contracts.training import ParameterGroup, TrainingConfig
+
+
+@dataclass(frozen=True)
+class BatchSpec:
+    """What a method eats."""
+
+    window: int = 1  # frames per sample
+    stride: int = 1  # time steps between them
+    min_views: int = 1  # an environment with fewer views is refused before any work starts
+    actions: bool = False
+    proprio: bool = False
+
+
+@dataclass
+class MethodConfig(TrainingConfig):
+    """Fields every method has; a method's Config inherits and adds its own switches.
+
+    The budget is not here: `pretrain.frames | steps | epochs` sets it, and `epochs` below is what the literature uses, taken
+    when none of the three is given.
+    """
+
+    backbone: str = "resnet18"
+    width: int = 64  # channels of the first ResNet stage; 64 is the ResNet-18 of the literature (512-d features)
+    batch_size: int = 64  # windows per step
+    epochs: float = 40
+    warmup: float = 0.1
+    schedule: str = "cosine"
+    init: str = "scratch"  # scratch | imagenet: where the backbone starts; the latter is a ResNet-18 of width 64
+    equal_steps: bool = False  # a budget of frames buys one step per 64 of them, however many a step really reads
+    tuned: bool = False  # the encoder goes on learning with the policy, instead of being frozen
+    tuned_lr: float = 0.1  # of a tuned encoder, as a fraction of the policy's
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        require(self.init in ("scratch", "imagenet"), f"init '{self.init}' is none of scratch, imagenet")
+        resnet18 = self.backbone == "resnet18" and self.width == 64
+        require(self.init == "scratch" or resnet18, "init=imagenet needs backbone=resnet18 and width=64, as published")
+        require(self.tuned_lr > 0, f"tuned_lr must be positive, not {self.tuned_lr}")
+
+
+class Method(nn.Module, ABC):
+    """A recipe that yields an encoder, by training on demonstrations or from published weights.
+
+    A trainable method implements `build_encoder`, `batch_spec` and `loss`, usually `after_step` (target networks) or `groups`
+    (several optimisers). A fixed one sets `learns = False` and implements `build_encoder` only. The module is constructed on
+    the CPU under a seeded global generator, then moved; everything random in `loss` must come from `rng` (dropout may use the
+    global generator: it is seeded per step as well), so that a run can stop anywhere and go on bit-exactly.
+    """
+
+    name: ClassVar[str]
+    Config: ClassVar[type[MethodConfig]] = MethodConfig
+    presets: ClassVar[Presets] = {}
+    variants: ClassVar[Mapping[str, Mapping[str, Any]]] = {}  # named ablations: variant -> overrides of Config fields
+    learns: ClassVar[bool] = True
+    seeded: ClassVar[bool] = True  # False: the same encoder whatever the seed, so it is built and embedded once
+    privileged: ClassVar[bool] = False  # sees the simulator state; shown apart in tables
+    source: ClassVar[str] = ""  # paper section or repository the recipe comes from, for `list methods`
+
+    def __init__(self, config: Any, data: DataSpec):
+        super().__init__()
+        self.config, self.data = config, data
+        self.encoder = self.build_encoder(config, data)
+        if config.init != "scratch":
+            self.encoder.start_from(config.init)
+
+    @classmethod
+    @abstractmethod
+    def build_encoder(cls, config: Any, data: DataSpec) -> Encoder:
+        """The bare encoder, before any training. A stored encoder is this plus its saved tensors."""
+
+    @classmethod
+    def batch_spec(cls, config: Any) -> BatchSpec:
+        """What the method eats under this config."""
+        return BatchSpec()
+
+    @classmethod
+    def unavailable_reason(cls, config: Any) -> str | None:
+        """None if the method can run here; otherwise what is missing and the command that fixes it."""
+        return None
+
+    def loss(self, batch: Windows, rng: torch.Generator) -> tuple[Tensor, dict[str, Tensor]]:
+        """A scalar to minimise and named scalars to log (detached)."""
+        raise NotImplementedError(f"{self.name} does not learn")
+
+    def after_step(self, step: int, steps: int) -> None:
+        """Called after optimiser step number `step` (from 0) of `steps`: momentum updates go here."""
+
+    def groups(self) -> list[ParameterGroup]:
+        """The trainable parameters. Default: one group of everything that requires a gradient."""
+        return [ParameterGroup("all", [p for p in self.parameters() if p.requires_grad])]

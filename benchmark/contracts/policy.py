@@ -1,0 +1,71 @@
+"""A history of features (and a goal) -> a chunk of actions."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor, nn
+
+from benchmark.contracts.data import Chunks
+from benchmark.contracts.specs import PolicySpec, Presets, require
+from benchmark.contracts.training import ParameterGroup, TrainingConfig
+
+
+@dataclass
+class PolicyConfig(TrainingConfig):
+    """Fields every policy has. Features and actions reach a policy normalised; it answers in normalised actions."""
+
+    history: int = 1  # observations seen
+    stride: int = 1  # control steps between them
+    chunk: int = 1  # actions predicted
+    execute: int = 1  # of which are executed before planning again
+    ensemble: bool = False  # average overlapping predictions for a step (then execute is 1)
+    batch_size: int = 256
+    epochs: float = 100
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        require(
+            min(self.history, self.stride, self.chunk, self.execute) >= 1, "history, stride, chunk, execute must be at least 1"
+        )
+        require(self.execute <= self.chunk, f"execute={self.execute} actions cannot come from a chunk of {self.chunk}")
+        require(not self.ensemble or self.execute == 1, "ensemble plans at every step: it needs execute=1")
+
+
+class Policy(nn.Module, ABC):
+    """A history of features (and a goal) -> a chunk of actions.
+
+    A trained policy implements `loss` and `act`; one without training (`learns = False`) implements `prepare` and `act`.
+    `prepare` sees all training samples once, before training: tokenizers, neighbour banks. What it fits must live in
+    parameters or buffers, because the state dict is what is stored.
+    """
+
+    name: ClassVar[str]
+    Config: ClassVar[type[PolicyConfig]] = PolicyConfig
+    presets: ClassVar[Presets] = {}
+    learns: ClassVar[bool] = True
+    source: ClassVar[str] = ""
+
+    def __init__(self, config: Any, spec: PolicySpec):
+        super().__init__()
+        self.config, self.spec = config, spec
+
+    def prepare(self, samples: Chunks, rng: torch.Generator) -> None:
+        """Fit what has to be fitted before training starts. `samples` holds the whole training set."""
+
+    def loss(self, batch: Chunks, rng: torch.Generator) -> tuple[Tensor, dict[str, Tensor]]:
+        raise NotImplementedError(f"{self.name} does not learn by gradient")
+
+    @abstractmethod
+    def act(self, features: Tensor, goal: Tensor | None, rngs: Sequence[torch.Generator]) -> Tensor:
+        """(N, history, D) -> (N, chunk, A). Row i may draw from `rngs[i]` only: it belongs to that row's episode."""
+
+    def after_step(self, step: int, steps: int) -> None:
+        """As for methods; averaged weights go here."""
+
+    def groups(self) -> list[ParameterGroup]:
+        return [ParameterGroup("all", [p for p in self.parameters() if p.requires_grad])]

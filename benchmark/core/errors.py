@@ -1,0 +1,36 @@
+"""Errors that speak to a person: what is wrong, where, and what to do about it."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class BenchmarkError(Exception):
+    """Something the user can fix. The command line prints the message without a traceback and exits 2."""
+
+
+class UnknownName(BenchmarkError):
+    """A name that nothing is registered under."""
+
+    def __init__(self, kind: str, name: str, known: Iterable[str]):
+        known = sorted(known)
+        super().__init__(f"unknown {kind} '{name}'{suggest(name, known)} Known: {', '.join(known) or 'none'}")
+
+
+class Unavailable(BenchmarkError):
+    """A component that cannot be built on this machine (weights, a package, a library), with the command that fixes it."""
+
+
+class Corrupt(BenchmarkError):
+    """A stored file whose content is not what its manifest says."""
+
+
+class Diverged(BenchmarkError):
+    """Training produced a NaN or infinite loss; the cell stops, the sweep goes on."""
+
+
+def suggest(name: str, known: Iterable[str]) -> str:
+    """How to end a sentence about an unknown name: `; did you mean dynamo?`, or a full stop."""
+    close = difflib.get_close_matches(name, list(known), n=3, cutoff=0.5)
+    return f"; did you mean {' or '.join(close)}?" if close else "."

@@ -1,0 +1,53 @@
+"""Recordings of other people's making: one importer per format, found by name or by looking.
+
+`FORMATS` names each importer's module; it is imported when first needed, and the packages it reads with when a file is opened.
+"""
+
+from __future__ import annotations
+
+import importlib
+from pathlib import Path
+
+from benchmark.core.errors import BenchmarkError, UnknownName
+from benchmark.datasets.files import inside, reading
+from benchmark.datasets.source import Source
+
+FORMATS = {
+    "dynamo_release": "DynamoRelease",
+    "diffusion_policy_zarr": "DiffusionPolicyZarr",
+    "lerobot": "LeRobot",
+    "rlds": "Rlds",
+    "hdf5": "Hdf5",
+    "folder": "Folder",
+}
+
+
+def importer(name: str) -> type[Source]:
+    if name not in FORMATS:
+        raise UnknownName("format", name, FORMATS)
+    return getattr(importlib.import_module(f"benchmark.datasets.{name}"), FORMATS[name])
+
+
+def open_source(path: Path, format_name: str = "auto") -> Source:
+    """A data set, opened by the importer of its format, all of whose files lie in it."""
+    with reading(path):
+        source = _choose(path, format_name)(path)
+        for file in source.files():
+            inside(source.path, file.absolute())
+    return source
+
+
+def _choose(path: Path, format_name: str) -> type[Source]:
+    if not path.exists():
+        raise BenchmarkError(f"{path} does not exist")
+    if path.suffix in (".pkl", ".pickle"):
+        raise BenchmarkError(f"{path} is a pickle, which is never opened because it could run code; save it as plain arrays")
+    if format_name != "auto":
+        return importer(format_name)
+    found = [name for name in FORMATS if importer(name).recognises(path)]
+    if len(found) != 1:
+        known = "\n".join(f"  {name:<22} {importer(name).looks_like}" for name in found or FORMATS)
+        which = "could be several formats; choose one with --format (in `data inspect`, --as)"
+        what = which if found else "is of no format that is known"
+        raise BenchmarkError(f"{path} {what}:\n{known}")
+    return importer(found[0])

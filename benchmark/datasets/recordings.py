@@ -1,0 +1,244 @@
+"""Imported recordings: `<home>/recordings/NAME/`, held as demonstrations are, with a manifest that names their source.
+
+An import streams into a working folder, noting each finished episode, and becomes a recording when it is whole. Run again, it
+goes on after the last episode, provided that the files of the source are still the same ones.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+from collections.abc import Iterable
+from dataclasses import asdict, replace
+from datetime import UTC, datetime
+from itertools import chain, islice
+from pathlib import Path
+from typing import Any
+
+from benchmark.contracts.data import DataSpec, Episode
+from benchmark.core.errors import BenchmarkError, Corrupt, UnknownName
+from benchmark.core.progress import Task
+from benchmark.data.episodes import Demos, DemosWriter, open_demos
+from benchmark.datasets import open_source
+from benchmark.datasets.files import existing, reading
+from benchmark.datasets.source import REPRESENTATIONS, Description, Source
+from benchmark.storage.artifacts import MANIFEST, Building, Store, checksum, write_text
+
+KIND = "recordings"
+SHOWN = 5  # names in a message
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
+
+
+def check_name(name: str) -> str:
+    if not NAME.fullmatch(name):
+        raise BenchmarkError(
+            f"'{name}' cannot name a recording: use letters, digits, '_', '-' and '.', and begin with one of the first two"
+        )
+    return name
+
+
+def import_recording(
+    store: Store,
+    path: Path,
+    name: str,
+    task: Task,
+    *,
+    format_name: str = "auto",
+    side: int | None = None,
+    episodes: int | None = None,
+    stated: dict[str, Any] | None = None,
+) -> Path:
+    """The folder of the recording. `stated` is what the user knows of the source: hz, representation, gripper, units."""
+    check_name(name)
+    if side is not None and side < 16:
+        raise BenchmarkError(f"--resolution must be at least 16, not {side}")
+    if episodes is not None and episodes < 1:
+        raise BenchmarkError(f"--episodes must be at least 1, not {episodes}")
+    source = open_source(path, format_name)
+    with reading(path):
+        said = _state(source.describe(), stated or {}, source)
+    count = min(said.episodes, episodes or said.episodes)
+    request = {
+        "format": source.format,
+        "resolution": side,
+        "episodes": count,
+        "description": asdict(said),
+        "files": _hash(source, task),
+    }
+    request = json.loads(json.dumps(request))
+    where = store.folder(KIND, name)
+    with store.lock(KIND, name, lambda: None):
+        if store.has(KIND, name):
+            if others := _differences(manifest_of(store, name)["request"], request):
+                raise BenchmarkError(
+                    f"{where} holds another import; choose another --name, or remove that folder first. Not the same: {others}"
+                )
+            return store.open(KIND, name)
+        if where.exists():
+            raise BenchmarkError(
+                f"{where} is in the way: it has no manifest, so it is no recording; remove it or choose another --name"
+            )
+        with store.building(KIND, name) as building:
+            summary = _stream(source, said, name, side, count, _work(building, request), task)
+            for file in (building.work / "data").iterdir():
+                file.rename(building.out / file.name)
+            (store.root / KIND).mkdir(exist_ok=True)
+            manifest = {"label": f"recording · {name}", "source": str(source.path.resolve()), "request": request}
+            finished = datetime.now(UTC).isoformat(timespec="seconds")
+            store.commit(KIND, name, building, {**manifest, "summary": summary, "finished": finished})
+    return where
+
+
+def _differences(old: dict[str, Any], new: dict[str, Any]) -> str:
+    """Which parts of two requests differ, and which of their files."""
+    parts = [
+        f"{part} ({old.get(part)}, now {new[part]})"
+        for part in ("format", "resolution", "episodes")
+        if old.get(part) != new[part]
+    ]
+    for part in ("description", "files"):
+        before, now = old.get(part, {}), new[part]
+        names = [name for name in sorted({*before, *now}) if before.get(name) != now.get(name)]
+        more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
+        parts += [f"{part} ({', '.join(names[:SHOWN])}{more})"] if names else []
+    return ", ".join(parts)
+
+
+def _state(said: Description, stated: dict[str, Any], source: Source) -> Description:
+    """What the source says, completed by what the user says; the user is right."""
+    stated = {key: value for key, value in stated.items() if value is not None}
+    hz = stated.pop("hz", said.hz)
+    said = replace(said, hz=hz, actions=replace(said.actions, **stated))
+    if hz is None:
+        raise BenchmarkError(f"{source.path} does not say how many steps it has per second; add --hz N")
+    if not 0 < hz < float("inf"):
+        raise BenchmarkError(f"{source.path}: {hz} steps per second cannot be right")
+    if said.actions.representation not in REPRESENTATIONS:
+        raise BenchmarkError(f"actions are one of {', '.join(REPRESENTATIONS)}, not '{said.actions.representation}'")
+    return said
+
+
+def _hash(source: Source, task: Task) -> dict[str, dict[str, Any]]:
+    files = source.files()
+    hashes = {}
+    for done, path in enumerate(files):
+        with reading(path):
+            hashes[_relative(path, source.path)] = {"sha256": checksum(existing(path)), "bytes": path.stat().st_size}
+        task.update(done + 1, len(files), "checksums")
+    return hashes
+
+
+def _relative(path: Path, root: Path) -> str:
+    return path.name if path == root else path.resolve().relative_to(root.resolve()).as_posix()
+
+
+def _work(building: Building, request: dict[str, Any]) -> Path:
+    """The working folder, emptied if it is of another import or the source has changed since."""
+    noted = building.work / "request.json"
+    if _noted(noted) != request:
+        shutil.rmtree(building.work)
+        building.work.mkdir()
+        write_text(noted, json.dumps(request))
+    return building.work
+
+
+def _noted(path: Path) -> Any:
+    """What an interrupted import noted in a file, or nothing if that cannot be read."""
+    try:
+        return json.loads(path.read_text())
+    except (OSError, ValueError, RecursionError):
+        return None
+
+
+def _noted_spec(path: Path) -> DataSpec | None:
+    noted = _noted(path)
+    try:
+        return DataSpec(**{**noted, "views": tuple(noted["views"])})
+    except (TypeError, KeyError):
+        return None
+
+
+def _stream(
+    source: Source, said: Description, name: str, side: int | None, count: int, work: Path, task: Task
+) -> dict[str, Any]:
+    shape = work / "spec.json"
+    if spec := _noted_spec(shape):
+        writer = DemosWriter(work / "data", spec, work / "journal")
+        stream: Iterable[Episode] = source.episodes(len(writer), side) if len(writer) < count else ()
+    else:
+        for folder in (work / "data", work / "journal"):
+            shutil.rmtree(folder, ignore_errors=True)
+        rest = source.episodes(0, side)
+        first = next(rest, None)
+        if first is None:
+            raise BenchmarkError(f"{source.path} holds no episodes")
+        made = _spec(name, said, first)
+        write_text(shape, json.dumps(asdict(made)))
+        writer, stream = DemosWriter(work / "data", made, work / "journal"), chain([first], rest)
+    for episode in islice(stream, count - len(writer)):
+        try:
+            writer.add(episode)
+        except BenchmarkError as error:
+            raise BenchmarkError(f"{source.path}, {error}") from error
+        task.update(len(writer), count, "episodes")
+    if len(writer) < count:
+        raise BenchmarkError(f"{source.path} announces {said.episodes} episodes and holds {len(writer)}")
+    writer.finish()
+    return _summary(open_demos(work / "data"))
+
+
+def _spec(name: str, said: Description, episode: Episode) -> DataSpec:
+    widths = (episode.actions.shape[1], episode.proprio.shape[1], episode.states.shape[1])
+    assert said.hz is not None
+    return DataSpec(name, said.views, episode.frames.shape[2], *widths, said.hz)
+
+
+def _summary(demos: Demos) -> dict[str, Any]:
+    return {
+        "spec": asdict(demos.spec),
+        "episodes": len(demos),
+        "frames": int(demos.ends[-1]),
+        "max_steps": int(demos.lengths.max()),
+        "action_low": demos.actions.min(axis=0).tolist(),
+        "action_high": demos.actions.max(axis=0).tolist(),
+    }
+
+
+def manifest_of(store: Store, name: str) -> dict[str, Any]:
+    """The manifest of a recording, with all that an import writes into it."""
+    manifest = store.manifest(KIND, name)
+    if absent := {"request", "source", "summary", "files"} - set(manifest if isinstance(manifest, dict) else ()):
+        raise Corrupt(
+            f"{store.folder(KIND, name) / MANIFEST} lacks {', '.join(sorted(absent))}; remove that folder and import again"
+        )
+    return manifest
+
+
+def find(store: Store, name: str) -> Path:
+    """The folder of a recording, verified when this process first asks for it."""
+    _require(store, name)
+    manifest_of(store, name)
+    return store.open(KIND, name)
+
+
+def verify(store: Store, name: str) -> str:
+    """Check a recording against its checksums, and its source against those taken when it was imported."""
+    _require(store, name)
+    manifest = manifest_of(store, name)
+    store.verify(KIND, name)
+    root, files = Path(manifest["source"]), manifest["request"]["files"]
+    if not root.exists():
+        return f"{name} is whole; its source {root} is not here any more"
+    for relative, entry in files.items():
+        path = root if root.is_file() else root / relative
+        if not path.is_file():
+            raise Corrupt(f"{path} is gone since '{name}' was imported from it")
+        if path.stat().st_size != entry["bytes"] or checksum(path) != entry["sha256"]:
+            raise Corrupt(f"{path} has changed since '{name}' was imported from it; import it again under another name")
+    return f"{name} is whole, and so are the {len(files)} files it was imported from"
+
+
+def _require(store: Store, name: str) -> None:
+    if name not in store.keys(KIND):
+        raise UnknownName("recording", name, store.keys(KIND))

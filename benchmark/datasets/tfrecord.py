@@ -1,0 +1,136 @@
+"""TFRecord files and the `tf.train.Example` messages in them, without TensorFlow.
+
+A record is its length (u64) and the masked CRC-32C of that, then the payload and the masked CRC-32C of that. An Example is
+`Features`, a map from names to lists of bytes, floats or integers; a SequenceExample holds such a map for the episode and
+another whose values are one list per step.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+
+from benchmark.core.errors import BenchmarkError
+from benchmark.datasets.crc32c import crc32c
+from benchmark.datasets.files import existing
+
+Values = list[bytes] | np.ndarray
+WIRE_VARINT, WIRE_64, WIRE_BYTES, WIRE_32 = 0, 1, 2, 5
+
+
+def records(path: Path, start: int = 0) -> Iterator[bytes]:
+    """The payloads of a file from record `start` on, each checked."""
+    size = existing(path).stat().st_size
+    with path.open("rb") as file:
+        number = 0
+        while header := file.read(12):
+            where = f"{path}, record {number}"
+            if len(header) < 12:
+                raise BenchmarkError(f"{where} is truncated in its header")
+            _check(header[:8], header[8:], f"{where}, length")
+            length = struct.unpack("<Q", header[:8])[0]
+            if file.tell() + length + 4 > size:
+                raise BenchmarkError(f"{where} is truncated: {length} bytes are announced, the file ends before")
+            if number < start:
+                file.seek(length + 4, 1)
+            else:
+                payload = file.read(length)
+                _check(payload, file.read(4), where)
+                yield payload
+            number += 1
+
+
+def _check(data: bytes, stored: bytes, where: str) -> None:
+    crc = crc32c(data)
+    masked = (((crc >> 15) | (crc << 17)) + 0xA282EAD8) & 0xFFFFFFFF
+    if masked != struct.unpack("<I", stored)[0]:
+        raise BenchmarkError(f"{where} does not match its checksum: no TFRecord, or damaged")
+
+
+def parse(payload: bytes, where: str) -> dict[str, Values]:
+    """An Example or a SequenceExample as one flat map; lists of steps are joined."""
+    try:
+        found: dict[str, Values] = {}
+        for field, message in _fields(payload):
+            for _, entry in _fields(_bytes(message)):
+                name, value = _entry(_bytes(entry))
+                found[name] = _feature(value) if field == 1 else _join([_feature(_bytes(v)) for _, v in _fields(value)])
+        return found
+    except (IndexError, KeyError, ValueError) as error:
+        raise BenchmarkError(f"{where} holds no tf.train.Example: {error}") from error
+
+
+def _entry(message: bytes) -> tuple[str, bytes]:
+    parts = {field: _bytes(value) for field, value in _fields(message)}
+    return parts[1].decode(), parts.get(2, b"")
+
+
+def _feature(message: bytes) -> Values:
+    for kind, value in _fields(message):
+        items = list(_fields(_bytes(value)))
+        if kind == 1:
+            return [_bytes(item) for _, item in items]
+        if kind == 2:  # floats, packed or one by one
+            return np.frombuffer(b"".join(_bytes(item) for _, item in items), "<f4")
+        if kind == 3:
+            return np.concatenate([_varints(item) for _, item in items]) if items else np.zeros(0, np.int64)
+    return []
+
+
+def _join(steps: list[Values]) -> Values:
+    if all(isinstance(step, list) for step in steps):
+        return [item for step in steps for item in step]
+    return np.concatenate([np.asarray(step) for step in steps if len(step)])
+
+
+def _varints(item: bytes | int) -> np.ndarray:
+    if isinstance(item, int):
+        numbers = [item]
+    else:
+        numbers, position = [], 0
+        while position < len(item):
+            number, position = _varint(item, position)
+            numbers.append(number)
+    return np.array(numbers, np.uint64).view(np.int64)
+
+
+def _fields(message: bytes) -> Iterator[tuple[int, bytes | int]]:
+    """(field number, value): bytes for everything but varints."""
+    position = 0
+    while position < len(message):
+        tag, position = _varint(message, position)
+        wire = tag & 7
+        if wire == WIRE_VARINT:
+            value, position = _varint(message, position)
+            yield tag >> 3, value
+            continue
+        if wire == WIRE_BYTES:
+            length, position = _varint(message, position)
+        elif wire in (WIRE_64, WIRE_32):
+            length = 8 if wire == WIRE_64 else 4
+        else:
+            raise ValueError(f"wire type {wire}")
+        if position + length > len(message):
+            raise ValueError("a field is longer than its message")
+        yield tag >> 3, message[position : position + length]
+        position += length
+
+
+def _bytes(value: bytes | int) -> bytes:
+    if isinstance(value, int):
+        raise ValueError("a number where a message should be")
+    return value
+
+
+def _varint(message: bytes, position: int) -> tuple[int, int]:
+    value = 0
+    for shift in range(0, 70, 7):
+        byte = message[position]
+        position += 1
+        value |= (byte & 127) << shift
+        if byte < 128:
+            return value & 0xFFFFFFFFFFFFFFFF, position
+    raise ValueError("a number of more than ten bytes")

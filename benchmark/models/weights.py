@@ -1,0 +1,276 @@
+"""Published weights on this machine: where they lie, how they get here, how they are read.
+
+    <folder>/<name>/<file>     the folder is BENCHMARK_WEIGHTS, or ~/.cache/encoder-benchmark/weights
+
+A file keeps the name its publisher gave it, so that one downloaded by hand and dropped there is as good as a fetched one.
+Nothing is fetched unless `weights fetch` asks for it. A file is refused, by name and with the command that fixes it, unless it
+has the published checksum (where one is known), holds tensors and no code, and gives every parameter of the network a
+value of the right shape, with none left over. Many public loaders skip that last check and return a half-random network.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import math
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from http.client import HTTPException
+from pathlib import Path
+from typing import Any
+from urllib.error import HTTPError, URLError
+from urllib.request import Request, urlopen
+
+import torch
+from safetensors.torch import load_file
+from timm.layers import resample_abs_pos_embed
+from torch import Tensor, nn
+
+from benchmark import registry
+from benchmark.core.errors import BenchmarkError, Corrupt, Unavailable, UnknownName
+
+Tensors = dict[str, Tensor]
+Progress = Callable[[float, float], None]  # bytes so far, bytes in all
+
+SILENCE = 30.0  # seconds without a byte after which a server is given up
+NATIVE = 224  # pixels; every published network here is checked at this input size
+
+
+@dataclass(frozen=True)
+class Weights:
+    """One published file, and how the tensors of a network are found in it."""
+
+    name: str
+    file: str
+    urls: tuple[str, ...]  # official places, tried in this order
+    licence: str
+    source: str
+    network: Callable[[int], nn.Module]  # input size in pixels -> the network that the tensors belong to
+    megabytes: int | None = None  # about; None where the publisher does not say
+    checksum: str = ""  # "sha256:..." or "md5:...", whole or its beginning; empty where none is known
+    under: str = ""  # the file holds a dict, the tensors are this entry
+    prefix: str = ""  # of the names of the tensors wanted
+    ignore: tuple[str, ...] = ()  # prefixes of tensors that belong to something else: heads, decoders, language models
+    rename: Callable[[Tensors], Tensors] | None = None  # from names that are not those of the network
+
+
+# ------------------------------------------------------------------------------------------------------------ what is here
+
+
+def folder() -> Path:
+    return Path(os.environ.get("BENCHMARK_WEIGHTS") or "~/.cache/encoder-benchmark/weights").expanduser().absolute()
+
+
+def path_of(weights: Weights) -> Path:
+    return folder() / weights.name / weights.file
+
+
+def unavailable_reason(weights: Weights) -> str | None:
+    """None if the file is here, otherwise how to get it."""
+    path = path_of(weights)
+    if path.is_file():
+        return None
+    return f"weights not here: python -m benchmark weights fetch {weights.name} (or put {path.name} into {_short(path.parent)})"
+
+
+def _short(path: Path) -> str:
+    """As people write it: tables that others read should not name anybody's home."""
+    return f"~/{path.relative_to(Path.home())}" if path.is_relative_to(Path.home()) else str(path)
+
+
+def known() -> dict[str, Weights]:
+    """The weights that registered methods name as their class attribute `weights`."""
+    rows = [registry.methods().get(name) for name in registry.methods().names()]
+    found = [row.weights for row in rows if isinstance(getattr(row, "weights", None), Weights)]  # type: ignore[attr-defined]
+    return {weights.name: weights for weights in found}
+
+
+def list_weights() -> list[dict[str, Any]]:
+    """One row per file, for a table."""
+    return [
+        {
+            "name": weights.name,
+            "status": "missing" if unavailable_reason(weights) else "here",
+            "file": weights.file,
+            "megabytes": weights.megabytes,
+            "licence": weights.licence,
+            "checksum": weights.checksum or "none known",
+            "source": weights.source,
+            "path": str(path_of(weights)),
+        }
+        for weights in known().values()
+    ]
+
+
+def verify(name: str) -> str:
+    """Load the file into a fresh network; says what that proved."""
+    weights = _get(name)
+    load(weights, weights.network(NATIVE))
+    kind = weights.checksum.partition(":")[0]
+    return f"{kind} and all tensors match" if kind else "all tensors match; no checksum is known for it"
+
+
+def _get(name: str) -> Weights:
+    weights = known()
+    if name not in weights:
+        raise UnknownName("weights", name, weights)
+    return weights[name]
+
+
+# ------------------------------------------------------------------------------------------------------------------ fetching
+
+
+def fetch(name: str, progress: Progress = lambda done, total: None) -> Path:
+    """Bring a file here from its official place: whole and verified, or not at all. One that is here and sound is kept."""
+    weights = _get(name)
+    path = path_of(weights)
+    if path.is_file() and _sound(weights, path):
+        return path
+    failures = []
+    for url in weights.urls:
+        beside = path.with_name(f".{os.getpid()}-{path.name}")
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            _download(url, beside, progress)
+            _fill(weights.network(NATIVE), weights, beside)
+            beside.replace(path)
+            return path
+        except HTTPError as error:
+            failures.append(f"{url} answers {error.code} {error.reason}")
+        except URLError as error:
+            failures.append(f"{url} cannot be reached ({error.reason})")
+        except (OSError, HTTPException, Corrupt) as error:
+            failures.append(f"{url}: {error}")
+        finally:
+            beside.unlink(missing_ok=True)
+    raise BenchmarkError(
+        f"{name} was not fetched. {'; '.join(failures)}. Without a network, download {weights.file} from {weights.urls[0]} "
+        f"elsewhere, put it at {path} and run python -m benchmark weights verify {name}"
+    )
+
+
+def _sound(weights: Weights, path: Path) -> bool:
+    try:
+        _fill(weights.network(NATIVE), weights, path)
+    except Corrupt:
+        return False
+    return True
+
+
+def _download(url: str, path: Path, progress: Progress) -> None:
+    request = Request(url, headers={"User-Agent": "encoder-benchmark"})
+    with urlopen(request, timeout=SILENCE) as response, path.open("wb") as file:
+        total, done = int(response.headers.get("Content-Length") or 0), 0
+        while block := response.read(1 << 20):
+            file.write(block)
+            done += len(block)
+            progress(done, total or done)
+        file.flush()
+        os.fsync(file.fileno())
+    if total and done != total:
+        raise OSError(f"the transfer broke off after {done} of {total} bytes")
+
+
+# ------------------------------------------------------------------------------------------------------------------- reading
+
+
+def load(weights: Weights, network: nn.Module) -> None:
+    """Give a network its published weights. Positional embeddings are resized to its input size; all else must match."""
+    path = path_of(weights)
+    if reason := unavailable_reason(weights):
+        raise Unavailable(f"{weights.name}: {reason}")
+    try:
+        _fill(network, weights, path)
+    except Corrupt as error:
+        raise Corrupt(f"{weights.name}: {error}. python -m benchmark weights fetch {weights.name} replaces {path}") from error
+
+
+def _fill(network: nn.Module, weights: Weights, path: Path) -> None:
+    _compare_checksum(weights, path)
+    tensors = _select(_read(path), weights)
+    _resize_positions(tensors, network)
+    wanted = network.state_dict()
+    for key, value in wanted.items():
+        if key.endswith("num_batches_tracked"):  # counters that older checkpoints lack and evaluation does not read
+            tensors.setdefault(key, value)
+    problems = [f"{key} is missing" for key in wanted if key not in tensors]
+    problems += [f"{key} is unexpected" for key in tensors if key not in wanted]
+    problems += [
+        f"{key} has shape {tuple(tensor.shape)} instead of {tuple(wanted[key].shape)}"
+        for key, tensor in tensors.items()
+        if key in wanted and tensor.shape != wanted[key].shape
+    ]
+    if problems:
+        more = f", and {len(problems) - 3} more" if len(problems) > 3 else ""
+        raise Corrupt(f"{weights.file} holds the weights of another network: {', '.join(problems[:3])}{more}")
+    network.load_state_dict(tensors)
+
+
+def _compare_checksum(weights: Weights, path: Path) -> None:
+    if weights.checksum:
+        kind, _, published = weights.checksum.partition(":")
+        with path.open("rb") as file:
+            found = hashlib.file_digest(file, kind).hexdigest()
+        if not found.startswith(published):
+            raise Corrupt(
+                f"{weights.file} is not the published file: its {kind} is {found}, not {published} ({_kind_of(path)})"
+            )
+
+
+def _kind_of(path: Path) -> str:
+    """What a file that is no file of weights may be instead."""
+    with path.open("rb") as file:
+        start = file.read(512).lstrip()
+    if not start:
+        return "it is empty"
+    if start.startswith(b"<"):
+        return "it is a web page, not weights: the address wants a login, or has moved"
+    if start.startswith(b"version https://git-lfs"):
+        return "it is a Git LFS pointer, not the file it points to"
+    return f"it has {path.stat().st_size} bytes: truncated, or another file"
+
+
+def _read(path: Path) -> Mapping[str, Any]:
+    """The content of a file, by parsers that execute nothing in it.
+
+    Checkpoints of the MAE family carry their command line, an `argparse.Namespace`: plain attributes, harmless.
+    """
+    try:
+        if path.suffix == ".safetensors":
+            return load_file(path)
+        with torch.serialization.safe_globals([argparse.Namespace]):
+            content = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # whatever a parser says of a foreign file
+        if "unsupported global" in str(error).lower():
+            raise Corrupt("it is refused because it holds code and not only tensors") from error
+        raise Corrupt(f"it cannot be read: {_kind_of(path)}") from error
+    if not isinstance(content, Mapping):
+        raise Corrupt(f"it holds a {type(content).__name__} instead of named tensors")
+    return content
+
+
+def _select(content: Mapping[str, Any], weights: Weights) -> Tensors:
+    """The tensors of the network, under its own names."""
+    if weights.under:
+        if not isinstance(content.get(weights.under), Mapping):
+            raise Corrupt(f"{weights.file} has no entry '{weights.under}', only {', '.join(map(str, list(content)[:5]))}")
+        content = content[weights.under]
+    content = {key: value for key, value in content.items() if not key.startswith(weights.ignore)}
+    strange = [key for key, value in content.items() if not (key.startswith(weights.prefix) and isinstance(value, Tensor))]
+    if strange:
+        raise Corrupt(f"{weights.file} has an unexpected entry '{strange[0]}' ({len(strange)} such)")
+    tensors = {key.removeprefix(weights.prefix): value for key, value in content.items()}
+    return weights.rename(tensors) if weights.rename else tensors
+
+
+def _resize_positions(tensors: Tensors, network: nn.Module) -> None:
+    """Learned positions of a square grid, resized (bicubic) to the grid of the network, the prefix tokens' left alone."""
+    given, wanted = tensors.get("pos_embed"), getattr(network, "pos_embed", None)
+    if given is None or wanted is None or given.shape == wanted.shape or given.ndim != 3:
+        return
+    vit: Any = network
+    prefix = 0 if vit.no_embed_class else vit.num_prefix_tokens
+    patches = given.shape[1] - prefix
+    if patches > 0 and math.isqrt(patches) ** 2 == patches:
+        tensors["pos_embed"] = resample_abs_pos_embed(given, list(vit.patch_embed.grid_size), num_prefix_tokens=prefix)

@@ -1,0 +1,137 @@
+"""Presets and overrides -> one validated `Config` per environment, composed by Hydra.
+
+Later wins: field defaults, the component's preset, its preset for the environment, the stage preset, overrides from the user.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from copy import copy
+from dataclasses import asdict, field, fields, is_dataclass, make_dataclass, replace
+from functools import partial
+from typing import Any
+
+from hydra import compose, initialize_config_module
+from hydra.core.config_store import ConfigStore
+from hydra.core.global_hydra import GlobalHydra
+from hydra.errors import HydraException
+from omegaconf import OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from benchmark import registry
+from benchmark.core.errors import BenchmarkError, UnknownName, suggest
+from benchmark.planning.config.schema import PRESETS, Config, Schema
+
+TUNED = "tuned"  # the variant of every row whose encoder goes on learning with the policy
+FINE_TUNING_LR = 0.1  # of that from scratch: 1e-5 for 1e-4 in the DynaMo paper, Tables 9 and 11
+BUDGETS = {"pretrain": ("frames", "steps", "epochs"), "fit": ("steps", "epochs")}
+
+
+def component_config(cls: Any, preset: str, env: str) -> Any:
+    """A component's Config under a preset, for an environment."""
+    values = {**cls.presets.get(preset, {}), **cls.presets.get(f"{preset}/{env}", {})}
+    unknown = sorted(set(values) - {f.name for f in fields(cls.Config)})
+    if unknown:
+        raise BenchmarkError(f"preset '{preset}' of {cls.name} sets unknown fields: {', '.join(unknown)}")
+    return cls.Config(**values)
+
+
+def compose_config(
+    env: str,
+    *,
+    preset: str = "quick",
+    methods: Iterable[str] = (),
+    policies: Iterable[str] = (),
+    envs: Iterable[str] = (),
+    overrides: Sequence[str] = (),
+) -> Config:
+    """The configuration of one environment; `envs` are all that the overrides may name."""
+    if preset not in PRESETS:
+        raise UnknownName("preset", preset, PRESETS)
+    groups = {
+        "method": {name: component_config(registry.methods().get(name), preset, env) for name in methods},
+        "policy": {name: component_config(registry.policies().get(name), preset, env) for name in policies},
+        "env": {name: component_config(registry.envs().get(name), preset, name) for name in {env, *envs}},
+    }
+    root = _dataclass("Root", {group: _dataclass(group, nodes) for group, nodes in groups.items()}, base=Schema)
+    for text in overrides:
+        _check_key(text, root)
+    ConfigStore.instance().store(name="schema", node=root)
+    try:
+        GlobalHydra.instance().clear()
+        with initialize_config_module("benchmark.planning.config", version_base="1.3"):
+            composed = compose("root", overrides=[f"preset={preset}", *_clear_other_budgets(overrides), *overrides])
+        plain: Any = OmegaConf.to_object(composed)
+    except (HydraException, OmegaConfBaseException) as error:
+        raise BenchmarkError(_one_sentence(error, overrides)) from error
+    values: dict[str, Any] = {f.name: getattr(plain, f.name) for f in fields(Schema)}
+    for group, nodes in groups.items():
+        values[group] = {name: getattr(getattr(plain, group), name) for name in nodes}
+    return Config(**values)
+
+
+def variant_config(cls: Any, config: Any, variant: str) -> Any:
+    """A method's Config with a named variant applied on top."""
+    if not variant:
+        return config
+    known = method_variants(cls, config)
+    if variant not in known:
+        raise UnknownName(f"variant of {cls.name}", variant, known)
+    return replace(config, **known[variant])
+
+
+def method_variants(cls: Any, config: Any) -> dict[str, dict[str, Any]]:
+    """A method's own ablations, and what every row of its kind can be asked for."""
+    shared: dict[str, dict[str, Any]] = {} if cls.privileged or config.tuned else {TUNED: {"tuned": True}}
+    if cls.learns:
+        shared["equal_steps"] = {"equal_steps": True}
+        if config.backbone == "resnet18":
+            shared["imagenet_init"] = {"init": "imagenet", "width": 64, "lr": config.lr * FINE_TUNING_LR}
+    return {name: dict(values) for name, values in {**shared, **cls.variants}.items()}
+
+
+def as_params(config: Any) -> dict[str, Any]:
+    """A config as JSON values, for keys and manifests."""
+    return OmegaConf.to_container(OmegaConf.create(asdict(config)), resolve=True)  # type: ignore[return-value]
+
+
+def _dataclass(name: str, values: dict[str, Any], base: type = object) -> Any:
+    """An instance of a new dataclass with one typed field per value: what Hydra checks overrides against."""
+    specs: list[Any] = [(key, type(value), field(default_factory=partial(copy, value))) for key, value in values.items()]
+    return make_dataclass(name, specs, bases=(base,))()
+
+
+def _check_key(text: str, root: Any) -> None:
+    """An override must read key=value and name something that exists."""
+    if not re.fullmatch(r"[A-Za-z_][\w.\-]*=.*", text, re.S):
+        raise BenchmarkError(f"'{text}' is not an override; write key=value, e.g. pretrain.epochs=4")
+    key = text.split("=", 1)[0]
+    if key == "preset":
+        raise BenchmarkError("choose the preset with --preset, not with an override")
+    node, path = root, "the configuration"
+    for part in key.split("."):
+        known = [f.name for f in fields(node)] if is_dataclass(node) else []
+        if part not in known:
+            message = f"unknown key '{key}': {path} has no '{part}'{suggest(part, known)}"
+            raise BenchmarkError(f"{message} Known: {', '.join(known)}" if known else message)
+        node, path = getattr(node, part), part
+
+
+def _clear_other_budgets(overrides: Sequence[str]) -> list[str]:
+    """A budget given by hand replaces the one of the preset, in whatever unit that was."""
+    given = {text.split("=", 1)[0] for text in overrides}
+    cleared = []
+    for stage, units in BUDGETS.items():
+        if any(f"{stage}.{unit}" in given for unit in units):
+            cleared += [f"{stage}.{unit}=null" for unit in units if f"{stage}.{unit}" not in given]
+    return cleared
+
+
+def _one_sentence(error: Exception, overrides: Sequence[str]) -> str:
+    """The innermost cause in one line, with the override it is about."""
+    while error.__cause__ is not None:
+        error = error.__cause__  # type: ignore[assignment]
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    about = next((text for text in overrides if any(text.split("=", 1)[0] in line for line in lines)), "")
+    return f"{about}: {lines[0]}" if about else lines[0]

@@ -1,0 +1,132 @@
+"""The typed shape of everything that can be set, besides the Config of each method, policy and environment."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from omegaconf import MISSING
+
+from benchmark.contracts.specs import require
+
+GOALS = ("none", "last", "future", "task", "language")
+SHIFTS = ("none", "mild", "medium", "strong")
+PRESETS = ("smoke", "quick", "standard", "paper")
+
+
+@dataclass
+class SplitConfig:
+    held_out: float = 0.1  # fraction of demonstrations that no training sees; probes and validation use them
+
+    def __post_init__(self) -> None:
+        require(0 < self.held_out < 1, f"split.held_out must lie between 0 and 1, not {self.held_out}")
+
+
+@dataclass
+class ShiftConfig:
+    """Visual shift of camera, light, colour and things in view, drawn anew for each episode: none, mild, medium or strong."""
+
+    train: str = "none"  # of the demonstrations
+    evaluation: str = "none"  # of the rollouts
+
+    def __post_init__(self) -> None:
+        for when in (self.train, self.evaluation):
+            require(when in SHIFTS, f"visual shift '{when}' is none of {', '.join(SHIFTS)}")
+
+
+@dataclass
+class PretrainConfig:
+    """The pretraining budget, the same for every row: exactly one of the three, or none for each method's own epochs."""
+
+    frames: int | None = None  # frames drawn from the demonstrations, repetitions counted
+    steps: int | None = None  # optimiser steps
+    epochs: float | None = None  # passes over the training frames
+    precision: str = "auto"  # auto | fp32 | bf16; auto is bf16 where the processor has matrix units for it
+    checkpoint_every: int = 200  # steps between checkpoints that an interrupted run resumes from
+
+    def __post_init__(self) -> None:
+        given = [n for n in ("frames", "steps", "epochs") if getattr(self, n) is not None]
+        require(len(given) <= 1, f"pretrain.{' and pretrain.'.join(given)} both set the budget; give one")
+        require(all(getattr(self, n) > 0 for n in given), "the pretraining budget must be positive")
+        require(
+            self.precision in ("auto", "fp32", "bf16"), f"pretrain.precision '{self.precision}' is none of auto, fp32, bf16"
+        )
+        require(self.checkpoint_every >= 1, "pretrain.checkpoint_every must be at least 1")
+
+
+@dataclass
+class EmbedConfig:
+    features: str = "pooled"  # pooled | patch
+
+    def __post_init__(self) -> None:
+        require(self.features in ("pooled", "patch"), f"embed.features '{self.features}' is none of pooled, patch")
+
+
+@dataclass
+class FitConfig:
+    """The policy budget, the same for every encoder."""
+
+    steps: int | None = None
+    epochs: float | None = None  # none of the two: the policy's own epochs
+    checkpoint_every: int = 500
+    tuned_batch: int = 64  # samples per step where the encoder learns with the policy: each costs a pass through it
+    goal: str = "none"  # none | last or future observation of the demonstration | task | language
+
+    def __post_init__(self) -> None:
+        require(self.goal in GOALS, f"fit.goal '{self.goal}' is none of {', '.join(GOALS)}")
+        require(self.tuned_batch >= 1, f"fit.tuned_batch must be at least 1, not {self.tuned_batch}")
+        require(self.steps is None or self.epochs is None, "fit.steps and fit.epochs both set the budget; give one")
+        require((self.steps or 1) > 0 and (self.epochs or 1) > 0, "the policy budget must be positive")
+
+
+@dataclass
+class RolloutConfig:
+    episodes: int = 20  # evaluation episodes per cell
+    slots: int = 8  # episodes in flight at once; part of the recipe, unlike the number of workers
+    starts: str = "evaluation"  # evaluation | demonstrations: those of the training set, to see whether a policy fits at all
+    checkpoint: str = "last"  # last | validation (lowest loss on held-out demonstrations); never chosen on rollouts
+    timeout: float = 120.0  # seconds without an answer after which a simulator is given up
+
+    def __post_init__(self) -> None:
+        require(self.episodes >= 1, f"rollout.episodes must be at least 1, not {self.episodes}")
+        require(self.slots >= 1, f"rollout.slots must be at least 1, not {self.slots}")
+        require(
+            self.starts in ("evaluation", "demonstrations"),
+            f"unknown rollout.starts '{self.starts}': evaluation, demonstrations",
+        )
+        require(self.checkpoint in ("last", "validation"), f"unknown rollout.checkpoint '{self.checkpoint}': last, validation")
+
+
+@dataclass
+class MachineConfig:
+    """Where it runs. Only `device` can change a number, and is part of every key it touches."""
+
+    device: str = "auto"  # auto | cpu | cuda
+    workers: int | None = None  # simulator processes; null: one per core
+    threads: int | None = None  # of the training process; null: one per core
+
+    def __post_init__(self) -> None:
+        require(self.device in ("auto", "cpu", "cuda"), f"machine.device '{self.device}' is none of auto, cpu, cuda")
+
+
+@dataclass
+class Schema:
+    """The root. `method`, `policy` and `env` hold one typed entry per selected component."""
+
+    preset: str = MISSING
+    shift: ShiftConfig = field(default_factory=ShiftConfig)
+    split: SplitConfig = field(default_factory=SplitConfig)
+    pretrain: PretrainConfig = field(default_factory=PretrainConfig)
+    embed: EmbedConfig = field(default_factory=EmbedConfig)
+    fit: FitConfig = field(default_factory=FitConfig)
+    rollout: RolloutConfig = field(default_factory=RolloutConfig)
+    machine: MachineConfig = field(default_factory=MachineConfig)
+
+
+@dataclass
+class Config(Schema):
+    """A composed, validated configuration for one environment: plain dataclasses, no OmegaConf left."""
+
+    method: dict[str, Any] = field(default_factory=dict)
+    policy: dict[str, Any] = field(default_factory=dict)
+    env: dict[str, Any] = field(default_factory=dict)

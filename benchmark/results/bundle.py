@@ -1,0 +1,199 @@
+"""Everything that a report shows, wherever it comes from: a store, or the folder of records that was exported from one."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from benchmark.core.errors import BenchmarkError, UnknownName
+from benchmark.planning.graph import Cell, Plan, Request, method_label
+from benchmark.report.images import Images
+from benchmark.results.gather import IDENTITY, collect
+from benchmark.storage.artifacts import Store
+
+ENCODER = ["env", "method", "variant", "seed"]
+CURVES = [*ENCODER, "step", "name", "value"]
+SPECTRA = [*ENCODER, "index", "value"]
+POINTS = 50  # of a learning curve: what a figure can show and a repository can hold
+
+
+@dataclass(frozen=True)
+class Results:
+    """Frames for tables and figures, and where each number comes from.
+
+    `provenance` has the `request` that named the cells; `cells`, each with its stages (kind -> key); `stages` (key ->
+    manifest); and under `provenance` the machines, versions and commits that the manifests refer to by number.
+    """
+
+    records: pd.DataFrame
+    cells: pd.DataFrame
+    curves: pd.DataFrame
+    spectra: pd.DataFrame
+    provenance: dict[str, Any]
+    images: Sequence[Images] = ()  # need frames and encoders, so only a store has them
+
+    def only(
+        self,
+        methods: Sequence[str] | None = None,
+        envs: Sequence[str] | None = None,
+        policies: Sequence[str] | None = None,
+        seeds: range | None = None,
+        preset: str | None = None,
+    ) -> Results:
+        """The cells that are named as on the command line; None stands for all."""
+        cells = self.cells
+        kept = pd.Series(True, index=cells.index)
+        if methods is not None:
+            kept &= _named(methods, list(zip(cells.method, cells.variant, strict=True)))
+        for column, names in (("env", envs), ("policy", policies), ("preset", None if preset is None else [preset])):
+            if names is not None:
+                kept &= cells[column].isin(_known(column, names, cells[column]))
+        if seeds is not None:
+            kept &= np.array([seed in seeds for seed in cells.seed], bool)
+        chosen = cells[kept]
+        named = set(chosen[IDENTITY].itertuples(index=False, name=None))
+        behind = [cell for cell in self.provenance["cells"] if tuple(cell[name] for name in IDENTITY) in named]
+        stages = {key for cell in behind for key in cell["stages"].values()} & self.provenance["stages"].keys()
+        return replace(
+            self,
+            provenance={**self.provenance, "cells": behind, "stages": {key: self.provenance["stages"][key] for key in stages}},
+            records=among(self.records, chosen, IDENTITY),
+            cells=chosen,
+            curves=among(self.curves, chosen, ENCODER),
+            spectra=among(self.spectra, chosen, ENCODER),
+        )
+
+
+def merged(parts: Mapping[str, Results]) -> Results:
+    """Results of several runs as those of one; `parts` gives each a name to speak of it.
+
+    Runs with other settings do not belong into one table, and a cell that two of them hold would count twice.
+    """
+    requests = {name: part.provenance["request"] for name, part in parts.items()}
+    (first, request), *others = requests.items()
+    for name, other in others:
+        different = dict(_settings_of(request).items() ^ _settings_of(other).items())
+        if different:
+            raise BenchmarkError(f"{first} and {name} were made with other settings of {', '.join(sorted(different))}")
+    cells = pd.concat([part.cells.assign(part=name) for name, part in parts.items()], ignore_index=True)
+    done = cells[cells.status == "done"]
+    for _, twice in done[done.duplicated(IDENTITY, keep=False)].groupby(IDENTITY):
+        row = twice.iloc[0]
+        where = f"{method_label(row.method, row.variant)} in {row.env} with {row.policy}, seed {row.seed}"
+        raise BenchmarkError(
+            f"{where}, is in {' and in '.join(twice.part)}: leave one of them out (results export --methods ...)"
+        )
+    cells = pd.concat([done, cells.drop(done.index)]).drop_duplicates(IDENTITY).sort_index()
+    seeds = sorted(set(cells.seed))
+    names = {n: list(dict.fromkeys(x for r in requests.values() for x in r[n])) for n in ("methods", "envs", "policies")}
+    return Results(
+        pd.concat([part.records for part in parts.values()], ignore_index=True),
+        cells.drop(columns="part"),
+        _joined([part.curves for part in parts.values()], CURVES),
+        _joined([part.spectra for part in parts.values()], SPECTRA),
+        {
+            **_joined_provenance([part.provenance for part in parts.values()]),
+            "request": {**request, **names, "seeds": seeds[-1] + 1 - seeds[0], "first_seed": int(seeds[0])},
+        },
+    )
+
+
+def _settings_of(request: Mapping[str, Any]) -> dict[str, str]:
+    """What changes numbers: not which cells were asked for, nor where they ran."""
+    overrides = dict(text.split("=", 1) for text in request["overrides"] if not text.startswith("machine."))
+    return {"preset": request["preset"], **overrides}
+
+
+def _joined_provenance(parts: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Stages by their keys, machines numbered anew."""
+    machines: list[Any] = []
+    stages: dict[str, Any] = {}
+    for part in parts:
+        machines += [machine for machine in part["provenance"] if machine not in machines]
+        for key, manifest in part["stages"].items():
+            stages[key] = {**manifest, "provenance": machines.index(part["provenance"][manifest["provenance"]])}
+    return {"cells": [cell for part in parts for cell in part["cells"]], "stages": stages, "provenance": machines}
+
+
+def _named(methods: Sequence[str], rows: Sequence[tuple[str, str]]) -> np.ndarray:
+    found = np.zeros(len(rows), bool)
+    for name in methods:
+        method, _, variant = name.partition(":")
+        here = np.array([method in ("all", m) and variant in ("all", v) for m, v in rows])
+        if not here.any():
+            raise UnknownName("method in these records", name, {method_label(m, v) for m, v in rows})
+        found |= here
+    return found
+
+
+def _known(column: str, names: Sequence[str], present: Iterable[str]) -> Collection[str]:
+    known = set(present)
+    for name in names:
+        if name not in known | {"all"}:
+            raise UnknownName(f"{column} in these records", name, known)
+    return known if "all" in names else names
+
+
+def among(frame: pd.DataFrame, cells: pd.DataFrame, columns: list[str]) -> pd.DataFrame:
+    """The rows of a frame that belong to one of the cells."""
+    wanted = set(cells[columns].itertuples(index=False, name=None))
+    return frame[np.array([row in wanted for row in frame[columns].itertuples(index=False, name=None)], bool)]
+
+
+def gather(plan: Plan, store: Store, request: Request) -> Results:
+    """What a store holds of a plan."""
+    records, cells = collect(plan, store)
+    done = [cell for cell, status in zip(plan.cells, cells.status, strict=True) if status == "done"]
+    encoders = {(cell.env, cell.method, cell.variant, cell.seed): cell for cell in done}.values()
+    curves = [_curve(cell, store) for cell in encoders]
+    spectra = [_spectrum(cell, store) for cell in encoders]
+    provenance = _provenance(done, store, request)
+    return Results(records, cells, _joined(curves, CURVES), _joined(spectra, SPECTRA), provenance)
+
+
+def _curve(cell: Cell, store: Store) -> pd.DataFrame:
+    """The loss of a pretraining; empty for an encoder that is not trained."""
+    path = store.open("pretrain", cell.stages["pretrain"]) / "curves.csv"
+    if not path.is_file():
+        return pd.DataFrame(columns=CURVES)
+    curve = pd.read_csv(path).dropna(subset="loss")
+    curve = curve.iloc[np.unique(np.linspace(0, len(curve) - 1, POINTS).round().astype(int))]
+    return _of(cell, {"step": curve.step, "name": "loss", "value": curve.loss})
+
+
+def _spectrum(cell: Cell, store: Store) -> pd.DataFrame:
+    """Variances along the principal axes; the probe keeps their roots."""
+    deviations = np.loadtxt(store.open("probe", cell.stages["probe"]) / "spectrum.csv", ndmin=1)
+    return _of(cell, {"index": np.arange(1, len(deviations) + 1), "value": deviations**2})
+
+
+def _of(cell: Cell, columns: dict[str, Any]) -> pd.DataFrame:
+    return pd.DataFrame({**{name: getattr(cell, name) for name in ENCODER}, **columns})
+
+
+def _joined(frames: Sequence[pd.DataFrame], columns: list[str]) -> pd.DataFrame:
+    filled = [frame for frame in frames if not frame.empty]
+    return pd.concat(filled, ignore_index=True) if filled else pd.DataFrame(columns=columns)
+
+
+def _provenance(cells: Sequence[Cell], store: Store, request: Request) -> dict[str, Any]:
+    """Manifests once per stage, machines once per machine."""
+    stages: dict[str, Any] = {}
+    machines: list[Any] = []
+    for cell in cells:
+        for kind, key in cell.stages.items():
+            if key not in stages and store.has(kind, key):
+                manifest = store.manifest(kind, key)
+                if manifest["provenance"] not in machines:
+                    machines.append(manifest["provenance"])
+                stages[key] = {**manifest, "provenance": machines.index(manifest["provenance"])}
+    return {
+        "request": asdict(request),
+        "cells": [{**{name: getattr(cell, name) for name in IDENTITY}, "stages": cell.stages} for cell in cells],
+        "stages": stages,
+        "provenance": machines,
+    }

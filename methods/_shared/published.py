@@ -1,0 +1,110 @@
+"""The base of methods that take a published encoder as it is, and the networks that such encoders are."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import timm
+import torch
+from torch import Tensor, nn
+
+from benchmark.contracts.data import DataSpec
+from benchmark.contracts.encoder import Encoder
+from benchmark.contracts.method import Method, MethodConfig
+from benchmark.contracts.specs import Presets, require
+from benchmark.models.encoders import IMAGENET_MEAN, IMAGENET_STD, ConvEncoder, ViTEncoder
+from benchmark.models.resnet import ResNet18
+from benchmark.models.weights import Weights, load, unavailable_reason
+
+
+@dataclass
+class FrozenConfig(MethodConfig):
+    size: int = 224  # pixels; frames of another size are resized to it
+    multiple: ClassVar[int] = 1  # of which the size must be one
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        require(self.size >= 32, f"size must be at least 32 pixels, not {self.size}")
+        require(self.size % self.multiple == 0, f"size={self.size} cannot be cut into patches of {self.multiple} pixels")
+
+
+@dataclass
+class Patches16(FrozenConfig):
+    multiple = 16
+
+
+@dataclass
+class Patches14(FrozenConfig):
+    multiple = 14
+
+
+class Frozen(Method):
+    """A published encoder. A subclass names its `weights`, and `mean` and `std` where they are not ImageNet's.
+
+    Frames are resized to `size` with antialiasing (bicubic) and normalised, never cropped: the 256-then-224 centre crop of
+    photographs would cut 6 % off every side of a rendered scene, where the objects are. 224 pixels are the usual size of all of
+    these; a smaller `size` shrinks the grid of patches, resizing learned positions, and makes features worse but cheaper.
+    `build_encoder` reads no file; the constructor does, and fails without it.
+    """
+
+    Config: ClassVar[type[MethodConfig]] = FrozenConfig
+    presets: ClassVar[Presets] = {"smoke": {"size": 112}, "quick": {"size": 112}}  # a quarter of the work
+    learns = False
+    seeded = False
+    weights: ClassVar[Weights]
+    mean: ClassVar[tuple[float, ...]] = IMAGENET_MEAN
+    std: ClassVar[tuple[float, ...]] = IMAGENET_STD
+
+    def __init__(self, config: Any, data: DataSpec):
+        super().__init__(config, data)
+        (network,) = self.encoder.children()
+        load(self.weights, network)
+        self.requires_grad_(False)
+
+    @classmethod
+    def build_encoder(cls, config: Any, data: DataSpec) -> Encoder:
+        network: Any = cls.weights.network(config.size)
+        preprocessing: dict[str, Any] = {"size": config.size, "mean": cls.mean, "std": cls.std}
+        if isinstance(network, ResNet18):
+            return ConvEncoder(network, network.dim, **preprocessing)
+        return ViTEncoder(network, **preprocessing)
+
+    @classmethod
+    def unavailable_reason(cls, config: Any) -> str | None:
+        return unavailable_reason(cls.weights)
+
+
+def vit(architecture: str, size: int, **options: Any) -> nn.Module:
+    """A vision transformer of timm's, without a classifier."""
+    return timm.create_model(architecture, num_classes=0, img_size=size, **options)
+
+
+_FROM_TRANSFORMERS = (
+    (r"^embeddings\.position_embeddings$", "pos_embed"),
+    (r"^embeddings\.patch_embeddings\.projection", "patch_embed.proj"),
+    (r"^embeddings\.", ""),
+    (r"^layernorm", "norm"),
+    (r"^encoder\.layer\.", "blocks."),
+    (r"layernorm_before", "norm1"),
+    (r"layernorm_after", "norm2"),
+    (r"attention\.attention", "attn"),
+    (r"attention\.output\.dense", "attn.proj"),
+    (r"intermediate\.dense", "mlp.fc1"),
+    (r"output\.dense", "mlp.fc2"),
+)
+
+
+def from_transformers(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    """A `ViTModel` of transformers (before its version 5) -> timm: other names, and one matrix for query, key and value."""
+    renamed = {}
+    for name, tensor in tensors.items():
+        for pattern, replacement in _FROM_TRANSFORMERS:
+            name = re.sub(pattern, replacement, name)
+        renamed[name] = tensor
+    for name in [name for name in renamed if ".attn.query." in name]:
+        parts = [name.replace("query", part) for part in ("query", "key", "value")]
+        if all(part in renamed for part in parts):
+            renamed[name.replace("query", "qkv")] = torch.cat([renamed.pop(part) for part in parts])
+    return renamed

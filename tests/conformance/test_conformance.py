@@ -1,0 +1,57 @@
+"""Every registered component keeps every promise of its contract."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from benchmark import registry
+from benchmark.conformance import check, promises_of
+from benchmark.core.errors import BenchmarkError, UnknownName
+from benchmark.planning.config.compose import component_config
+from tests.toy import Toy
+
+COMPONENTS = [r.get(name) for r in (registry.methods(), registry.policies(), registry.envs()) for name in r.names()]
+CASES = [(cls, promise) for cls in [*COMPONENTS, Toy] for promise in promises_of(cls)]
+
+
+@pytest.mark.parametrize(("cls", "promise"), CASES, ids=[f"{c.name}-{p.__name__}" for c, p in CASES])  # type: ignore[attr-defined]
+def test_promise(cls: Any, promise: Callable[[type], None]) -> None:
+    if reason := getattr(cls, "missing", lambda _: None)(component_config(cls, "smoke", "kitchen")):
+        pytest.skip(reason)
+    promise(cls)
+
+
+def test_a_broken_component_is_told_what_is_wrong() -> None:
+    class Noisy(Toy):
+        name = "noisy"
+
+        def score(self) -> dict[str, float]:
+            return {"something else": 1.0}
+
+    errors = {result.promise.split(",")[0]: result.error for result in check(Noisy) if result.error}
+    assert any("lacks the metric 'reached'" in error for error in errors.values())
+
+
+def test_importing_components_imports_no_simulator() -> None:
+    simulators = ("mujoco", "gymnasium", "gymnasium_robotics", "pybullet", "pymunk", "gym_pusht", "OpenGL")
+    asked = "registry.envs().names(); registry.methods().names(); registry.policies().names()"
+    code = f"import sys; from benchmark import registry; {asked}; print([m for m in {simulators} if m in sys.modules])"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip() == "[]"
+
+
+def test_names_get_suggestions_and_clashes_are_refused() -> None:
+    with pytest.raises(UnknownName, match="did you mean kitchen"):
+        registry.envs().get("kitchn")
+
+    class Impostor(Toy):
+        name = "kitchen"
+
+    with pytest.raises(BenchmarkError, match="two environments are named 'kitchen'"):
+        registry.envs().add(Impostor)
+    with pytest.raises(BenchmarkError, match="not a subclass of Environment"):
+        registry.envs().add(int)  # type: ignore[arg-type]

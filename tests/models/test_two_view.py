@@ -1,0 +1,84 @@
+"""How pairs of views are made: which frames, which cameras, which augmentation."""
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+import torch
+
+from benchmark.conformance.methods import fake_demos
+from benchmark.contracts.data import DataSpec, Windows
+from benchmark.core.errors import BenchmarkError
+from benchmark.core.seeds import torch_rng
+from benchmark.data.windows import WindowSampler
+from methods._shared.two_view import Bootstrap, MomentumConfig, TwoViewConfig, TwoViewMethod
+
+DATA = DataSpec("fake", ("front", "side"), 32, action_dim=3, proprio_dim=2, state_dim=5, hz=10.0)
+SMALL: dict[str, Any] = {"width": 4, "hidden": 8, "out": 8}
+
+
+def test_without_an_offset_both_views_are_of_one_frame():
+    config = TwoViewConfig(**SMALL, augment=False)
+    assert TwoViewMethod.batch_spec(config).window == 1
+    first, second = TwoViewMethod(config, DATA).views(_labelled(frames=1), torch_rng("v"))
+    assert torch.equal(first, second)
+
+
+@pytest.mark.parametrize("offset", [1, 3])
+def test_with_an_offset_the_views_are_that_many_steps_apart_in_one_camera(tmp_path, offset):
+    """Read off the demonstrations themselves, over a whole epoch: pairs never cross an episode."""
+    demos = fake_demos(tmp_path)
+    config = TwoViewConfig(**SMALL, augment=False, offset=offset)
+    sampler = WindowSampler(demos, torch.arange(len(demos)).numpy(), TwoViewMethod.batch_spec(config), 8, seed=0)
+    method = TwoViewMethod(config, demos.spec)
+    for step in range(sampler.steps_per_epoch):
+        batch = sampler.batch_at(step)
+        first, second = method.views(batch, torch_rng("v"))
+        for i, (episode, start) in enumerate(zip(batch.episode, batch.start, strict=True)):
+            row = demos.starts[episode] + int(start)
+            assert row + offset < demos.ends[episode]
+            for view in range(2):
+                for images, at in ((first, row), (second, row + offset)):
+                    expected = torch.from_numpy(demos.frames[at, view].copy()).permute(2, 0, 1).float() / 255
+                    assert torch.equal(images[2 * i + view], expected)
+
+
+def test_augmentation_differs_between_views_and_between_pictures():
+    method = TwoViewMethod(TwoViewConfig(**SMALL), DATA)
+    batch = _labelled(frames=1)
+    batch.frames[:] = torch.randint(0, 256, batch.frames.shape[1:], dtype=torch.uint8, generator=torch_rng("f"))
+    first, second = method.views(batch, torch_rng("v"))
+    assert not torch.equal(first, second)
+    assert not torch.equal(first[0], first[2])  # the same camera of two windows that show the same
+    again, _ = method.views(batch, torch_rng("v"))
+    assert torch.equal(first, again)
+
+
+def test_the_target_moves_towards_the_online_network():
+    method = Bootstrap(MomentumConfig(**SMALL, ema=0.9, ema_schedule="constant"), DATA)
+    before = method.target.target[0].trunk.conv1.weight.clone()
+    with torch.no_grad():
+        method.encoder.trunk.conv1.weight += 1
+    method.after_step(5, 10)
+    torch.testing.assert_close(method.target.target[0].trunk.conv1.weight, before + 0.1)
+
+
+def test_the_momentum_rises_along_a_cosine():
+    method = Bootstrap(MomentumConfig(**SMALL, ema=0.9), DATA)
+    before = method.target.target[0].trunk.conv1.weight.clone()
+    with torch.no_grad():
+        method.encoder.trunk.conv1.weight += 1
+    method.after_step(5, 10)  # half-way: half of 0.1
+    torch.testing.assert_close(method.target.target[0].trunk.conv1.weight, before + 0.05)
+
+
+@pytest.mark.parametrize("wrong", [{"offset": -1}, {"crop": 0.0}, {"ema": 1.5}, {"ema_schedule": "linear"}])
+def test_impossible_configurations_are_refused(wrong):
+    with pytest.raises(BenchmarkError):
+        replace(MomentumConfig(), **wrong)
+
+
+def _labelled(frames: int) -> Windows:
+    images = torch.arange(3 * frames * 2, dtype=torch.uint8).view(3, frames, 2, 1, 1, 1).expand(-1, -1, -1, 3, 32, 32)
+    zeros = torch.zeros(3, frames, 3)
+    return Windows(images.contiguous(), zeros, zeros[..., :2], torch.arange(3), torch.zeros(3, dtype=torch.int64))

@@ -1,0 +1,117 @@
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+
+from benchmark import registry
+from benchmark.contracts.data import DataSpec
+from benchmark.contracts.encoder import Encoder
+from benchmark.contracts.method import Method, MethodConfig
+from benchmark.contracts.specs import require
+from benchmark.core.errors import BenchmarkError, UnknownName
+from benchmark.planning.config.compose import component_config, compose_config, variant_config
+
+
+@dataclass
+class DummyConfig(MethodConfig):
+    latent_dim: int = 8
+    ema: float | None = None
+    forward: bool = True
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        require(self.forward or self.latent_dim > 1, "without forward the latent needs more than one dimension")
+
+
+class Dummy(Method):
+    name = "dummy"
+    Config = DummyConfig
+    presets = {"smoke": {"latent_dim": 2}, "paper": {"latent_dim": 16}, "paper/toy": {"latent_dim": 64}}
+    variants = {"no_forward": {"forward": False}}
+
+    @classmethod
+    def build_encoder(cls, config: Any, data: DataSpec) -> Encoder:
+        raise NotImplementedError
+
+
+@pytest.fixture(autouse=True)
+def _components(toy: type) -> Any:
+    registry.methods().add(Dummy)
+    yield
+    registry.methods().remove("dummy")
+
+
+def compose(*overrides: str, preset: str = "quick") -> Any:
+    return compose_config("toy", preset=preset, methods=["dummy"], overrides=overrides)
+
+
+def test_later_wins() -> None:
+    assert compose(preset="quick").method["dummy"].latent_dim == 8
+    assert compose(preset="smoke").method["dummy"].latent_dim == 2
+    assert component_config(Dummy, "paper", "other").latent_dim == 16
+    assert compose(preset="paper").method["dummy"].latent_dim == 64
+    assert compose("method.dummy.latent_dim=5", preset="paper").method["dummy"].latent_dim == 5
+
+
+def test_what_comes_out_is_typed() -> None:
+    config = compose("method.dummy.ema=0.99", "method.dummy.forward=false", "rollout.episodes=3")
+    assert isinstance(config.method["dummy"], DummyConfig)
+    assert config.method["dummy"].ema == 0.99
+    assert config.method["dummy"].forward is False
+    assert config.rollout.episodes == 3
+    assert compose("method.dummy.ema=null").method["dummy"].ema is None
+
+
+def test_a_budget_given_by_hand_replaces_the_presets() -> None:
+    assert compose().pretrain.frames is not None
+    config = compose("pretrain.epochs=4", "fit.epochs=2").pretrain
+    assert (config.epochs, config.frames, config.steps) == (4, None, None)
+
+
+@pytest.mark.parametrize(
+    ("overrides", "message"),
+    [
+        (["method.dummy.latent_dimm=1"], r"unknown key 'method.dummy.latent_dimm'.*did you mean latent_dim\?"),
+        (["pretrain.epoch=1"], r"did you mean epochs"),
+        (["pretrian.epochs=1"], r"did you mean pretrain"),
+        (["method.other.lr=1"], r"method has no 'other'"),
+        (
+            ["method.dummy.batch_size=abc"],
+            r"method.dummy.batch_size=abc: Value 'abc' of type 'str' could not be converted to Integer",
+        ),
+        (["method.dummy.forward=7.5"], r"method.dummy.forward=7.5"),
+        (["method.dummy.optimizer=adamm"], r"optimizer 'adamm' is none of"),
+        (["method.dummy.forward=false", "method.dummy.latent_dim=1"], r"without forward"),
+        (["pretrain.epochs=4", "pretrain.steps=3"], r"both set the budget"),
+        (["rollout.episodes=0"], r"rollout.episodes must be at least 1"),
+        (["env.toy.resolution=2"], r"at least 16 pixels"),
+        (["latent_dim"], r"is not an override"),
+        (["preset=paper"], r"--preset"),
+        (["pretrain.epochs=[1,"], r"."),
+    ],
+)
+def test_mistakes_stop_with_one_sentence(overrides: list[str], message: str) -> None:
+    with pytest.raises(BenchmarkError, match=message):
+        compose(*overrides)
+
+
+def test_unknown_names_get_suggestions() -> None:
+    with pytest.raises(UnknownName, match="did you mean quick"):
+        compose(preset="quik")
+    with pytest.raises(UnknownName, match="did you mean no_forward"):
+        variant_config(Dummy, DummyConfig(), "no_foward")
+
+
+def test_a_variant_is_the_config_with_its_switch() -> None:
+    assert variant_config(Dummy, DummyConfig(latent_dim=3), "no_forward") == DummyConfig(latent_dim=3, forward=False)
+
+
+def test_a_wrong_preset_is_named() -> None:
+    class Wrong(Dummy):
+        name = "wrong"
+        presets = {"quick": {"latent_dimension": 2}}
+
+    with pytest.raises(BenchmarkError, match="preset 'quick' of wrong sets unknown fields: latent_dimension"):
+        component_config(Wrong, "quick", "toy")

@@ -1,0 +1,98 @@
+"""What the plan shares, and what it refuses before any work."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from benchmark.core.errors import BenchmarkError
+from benchmark.planning.estimates import estimate
+from benchmark.planning.graph import Plan, Request, make_plan
+from benchmark.storage.artifacts import Store
+
+
+def kinds(plan: Plan) -> Counter[str]:
+    return Counter(stage.kind for stage in plan.stages.values())
+
+
+def test_each_pretraining_and_each_data_set_exist_once():
+    plan = make_plan(Request(methods=["byol", "dynamo", "state"], policies=["mlp", "knn"], seeds=3))
+    assert len(plan.cells) == 18
+    # the state is one encoder, whatever the seed
+    assert kinds(plan) == {"demos": 1, "pretrain": 7, "embed": 7, "probe": 7, "fit": 18, "rollout": 18}
+
+
+def test_a_larger_matrix_keeps_the_stages_of_a_smaller_one():
+    small = make_plan(Request(methods=["byol"], seeds=1)).stages
+    large = make_plan(Request(methods=["all"], policies=["all"], seeds=2)).stages
+    assert set(small) < set(large)
+
+
+def test_every_key_answers_to_what_it_depends_on():
+    def keys(*overrides: str) -> dict[str, str]:
+        plan = make_plan(Request(methods=["byol"], policies=["mlp"], overrides=overrides))
+        return {stage.kind: key for key, stage in plan.stages.items()}
+
+    base = keys()
+    for override, kept in (
+        ("env.kitchen.episodes=5", set()),
+        ("pretrain.frames=640", {"demos"}),
+        ("embed.features=patch", {"demos", "pretrain"}),
+        ("fit.steps=3", {"demos", "pretrain", "embed", "probe"}),
+        ("rollout.episodes=3", {"demos", "pretrain", "embed", "probe", "fit"}),
+        ("machine.workers=1", set(base)),
+    ):
+        assert {kind for kind, key in keys(override).items() if key == base[kind]} == kept, override
+
+
+def test_a_tuned_encoder_starts_from_the_pretraining_of_the_plain_row():
+    plan = make_plan(Request(methods=["byol", "byol:tuned"], policies=["mlp"]))
+    assert kinds(plan) == {"demos": 1, "pretrain": 1, "embed": 1, "probe": 1, "fit": 2, "rollout": 2}
+
+
+def test_what_cannot_run_is_a_cell_with_a_reason():
+    cells = make_plan(Request(methods=["tcn_mv", "end_to_end"], policies=["knn", "mlp"])).cells
+    reasons = {(cell.method, cell.policy): cell.missing for cell in cells}
+    assert reasons["tcn_mv", "mlp"] == "needs 2 views, kitchen has 1"
+    assert "no gradient" in (reasons["end_to_end", "knn"] or "")
+    assert reasons["end_to_end", "mlp"] is None
+
+
+def test_hyphens_are_as_good_as_underscores():
+    assert (
+        make_plan(Request(methods=["end-to-end", "byol:no-augmentation"])).to_json()
+        == make_plan(Request(methods=["end_to_end", "byol:no_augmentation"])).to_json()
+    )
+
+
+def test_the_default_head_is_that_of_the_paper():
+    assert {cell.policy for cell in make_plan(Request(methods=["random"])).cells} == {"vqbet"}
+
+
+@pytest.mark.parametrize("request_", [Request(methods=["dynmo"]), Request(policies=["mpl"]), Request(envs=["kitchn"])])
+def test_misspelt_names_are_corrected(request_):
+    with pytest.raises(BenchmarkError, match="did you mean"):
+        make_plan(request_)
+
+
+def test_seeds_must_be_positive():
+    with pytest.raises(BenchmarkError, match="at least 1"):
+        make_plan(Request(seeds=-1))
+
+
+@pytest.mark.parametrize(
+    "change", [{"method": "of_yesterday"}, {"config": {"no_such_field": 1}}, {"budget": {}}], ids=["method", "field", "budget"]
+)
+def test_a_store_of_another_version_still_lets_the_plan_say_how_long(tmp_path: Path, change: dict[str, Any]):
+    stages = make_plan(Request(methods=["byol"])).stages
+    pretrain = next(stage for stage in stages.values() if stage.kind == "pretrain")
+    store = Store(tmp_path).prepare()
+    folder = store.folder("pretrain", "0" * 20)
+    folder.mkdir(parents=True)
+    manifest = {"params": {**pretrain.params, **change}, "inputs": {}, "summary": {}, "wall_seconds": 1.0}
+    (folder / "manifest.json").write_text(json.dumps(manifest))
+    assert set(estimate(stages, store)) == set(stages)

@@ -1,0 +1,138 @@
+"""The paper's numbers, digit for digit, and against what was derived from them independently."""
+
+from __future__ import annotations
+
+import io
+import shutil
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from benchmark.core.errors import UnknownName
+from benchmark.report.render import render
+from benchmark.results import published
+from methods.dynamo import DynaMo
+
+TABLE_1 = """
+Random 3.32 0.07 0.07 0.80
+ImageNet 3.01 0.12 0.41 0.93
+R3M 2.84 0.11 0.49 0.89
+VC-1 2.63 0.05 0.38 0.91
+MVP 2.31 0.00 0.20 0.88
+BYOL 3.75 0.09 0.23 0.28
+BYOL-T 3.33 0.16 0.34 0.28
+MoCo-v3 3.28 0.03 0.57 0.70
+RPT 3.54 0.52 0.56 0.17
+TCN-MV — 0.07 — 0.69
+TCN-SV 2.41 0.07 0.07 0.76
+MAE 2.70 0.00 0.07 0.59
+DynaMo 3.64 0.65 0.66 0.93
+"""
+
+
+def digits(table, style):
+    """Label and cells of each row as a style shows them."""
+    text = render(table, style)
+    if style == "csv":
+        rows = pd.read_csv(io.StringIO(text), dtype=str, keep_default_na=False).drop(columns=["kind", "notes"]).to_numpy()
+        return [[value or "—" for value in row] for row in rows.tolist()]
+    if style == "md":
+        return [[cell.strip() for cell in line.strip("|").split("|")] for line in text.splitlines()[2:] if line.startswith("|")]
+    return [row.split() for row in text.splitlines()[3:]][: len(table.rows)]
+
+
+@pytest.mark.parametrize("style", ["text", "md", "csv"])
+def test_table_1_is_printed_digit_for_digit(style):
+    assert digits(published.published_table("main"), style) == [line.split() for line in TABLE_1.strip().splitlines()]
+
+
+def test_columns_name_environments_and_ranges():
+    headings = [column.heading for column in published.published_table("main").columns]
+    assert headings == ["Franka Kitchen /4", "Block Pushing /2", "Push-T /1", "LIBERO Goal /1"]
+
+
+def test_every_table_is_complete_and_cited():
+    shapes = {"main": (13, 4), "real": (8, 4), "real-pretrained": (3, 3), "policies": (12, 4)}
+    shapes |= {"finetune": (3, 4), "ablations": (6, 4), "actions": (2, 4)}
+    for name, (rows, columns) in shapes.items():
+        table = published.published_table(name)
+        assert (len(table.rows), len(table.columns)) == (rows, columns), name
+        assert "arXiv:2409.12192" in table.caption
+    frames = pd.concat([published.load(number) for number in range(1, 8)])
+    assert not frame_has_blanks(frames.drop(columns="value"))
+    assert frames.groupby("table").citation.nunique().eq(1).all()
+    with pytest.raises(UnknownName, match="did you mean main"):
+        published.published_table("mian")
+
+
+def frame_has_blanks(frame):
+    return bool(frame.eq("").any(axis=None))
+
+
+def test_values_lie_in_their_ranges():
+    for number in (1, 4, 5):
+        frame = published.load(number)
+        top = frame.range.str.split("-").str[1].astype(float)
+        values = pd.to_numeric(frame.value.replace("", None))
+        assert ((values >= 0) & (values <= top) | values.isna()).all()
+
+
+def test_selection_rules_say_where_the_test_was_maximised():
+    rules = published.load(1).groupby("column").selection_rule.first()
+    assert rules["Franka Kitchen"].startswith("last")
+    for env, evaluations in {"Block Pushing": 4, "Push-T": 51, "LIBERO Goal": 11}.items():
+        assert rules[env].startswith(f"maximum over {evaluations} test evaluations")
+
+
+def test_totals_of_real_trials():
+    """Allegro 21/30 and xArm 22/25 for DynaMo; gains of 43 and 20 points over the best baseline, as the paper quotes them."""
+    trials = published.trials(2)
+    totals = trials.groupby(["robot", "method"])[["successes", "trials"]].sum()
+    assert totals.loc["Allegro"].successes.to_dict() == {"BYOL": 5, "BYOL-T": 7, "DynaMo": 21, "MoCo-v3": 8}
+    assert totals.loc["xArm"].successes.to_dict() == {"BYOL": 11, "BYOL-T": 13, "DynaMo": 22, "MoCo-v3": 17}
+    assert set(totals.loc["Allegro"].trials) == {30}
+    assert set(totals.loc["xArm"].trials) == {25}
+    assert round(100 * (21 - 8) / 30) == 43
+    pretrained = published.trials(3).groupby("method").successes.sum().to_dict()
+    assert pretrained == {"ImageNet": 5, "R3M": 7, "DynaMo": 21}
+
+
+def test_tables_agree_with_one_another():
+    for env in published.ENVS.values():
+        one, five = published.lookup(1, "dynamo", env), published.lookup(5, "DynaMo, random init", env)
+        assert one is not None
+        assert five is not None
+        assert one.text == five.text
+    for method in published.labels(4):
+        assert published.lookup(4, method, "VQ-BeT").text == published.lookup(1, method, "Push-T").text
+
+
+@pytest.mark.parametrize(
+    ("name", "label"), [("moco_v3", "MoCo-v3"), ("byol-t", "BYOL-T"), ("vc1", "VC-1"), ("tcn_sv", "TCN-SV")]
+)
+def test_names_of_the_harness_meet_names_of_the_paper(name, label):
+    assert published.lookup(1, name, "Push-T") == published.lookup(1, label, "Push-T") is not None
+    assert published.lookup(1, "no-such-method", "Push-T") is None
+
+
+def test_named_rows_exist_in_their_tables():
+    assert set(published.ABLATIONS.values()) == set(published.labels(6))
+    assert set(published.ACTIONS.values()) == set(published.labels(7))
+    assert set(published.ABLATIONS) | set(published.ACTIONS) <= set(DynaMo.variants)
+    assert set(published.FINETUNE.values()) == set(published.labels(5))
+    assert list(published.ENVS.values()) == list(dict.fromkeys(published.load(1).column))
+    assert list(published.POLICIES.values()) == list(dict.fromkeys(published.load(4).column))
+
+
+def test_an_installed_package_has_the_published_numbers(tmp_path):
+    root, copy = Path(__file__).parents[2], tmp_path / "copy"  # setuptools leaves a build folder beside what it builds
+    shutil.copytree(root, copy, symlinks=True, ignore=shutil.ignore_patterns(".*", "runs", "build", "tests", "*.egg-info"))
+    wheel = [sys.executable, "-m", "pip", "wheel", copy, "--no-deps", "--no-build-isolation", "--quiet", "-w", tmp_path]
+    subprocess.run(wheel, check=True)
+    with zipfile.ZipFile(next(tmp_path.glob("*.whl"))) as archive:
+        for path in (root / "results" / "published").glob("*.csv"):
+            assert archive.read(f"benchmark/results/paper/{path.name}") == path.read_bytes()

@@ -1,0 +1,273 @@
+"""Intervals and comparisons: closed forms, and simulation of what is promised. Everything is seeded, so nothing can flicker."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy import stats
+
+from benchmark.results import statistics as s
+
+REPEATS, DRAWS = 400, 800
+BELOW = 0.95 - 3 * np.sqrt(0.95 * 0.05 / REPEATS)  # three binomial standard errors
+ABOVE = 0.95 + 3 * np.sqrt(0.95 * 0.05 / REPEATS)
+
+
+def experiment(rng, seeds, episodes, between, within=1.0):
+    return list(rng.normal(0, between, (seeds, 1)) + rng.normal(0, within, (seeds, episodes)))
+
+
+def coverage(draw, truth, interval, repeats=REPEATS):
+    rng = np.random.default_rng(0)
+    found = [interval(draw(rng), rng) for _ in range(repeats)]
+    return np.mean([i.low <= truth <= i.high for i in found]), np.mean([i.high - i.low for i in found])
+
+
+def boot(groups, rng, **choices):
+    return s.interval(groups, rng, draws=DRAWS, **choices)
+
+
+# -------------------------------------------------------------------------------------------------------- closed forms
+
+
+@pytest.mark.parametrize(
+    ("successes", "trials", "low", "high"),
+    [(81, 263, 0.2553, 0.3662), (15, 148, 0.0624, 0.1605), (0, 20, 0.0, 0.1611), (1, 29, 0.0061, 0.1718)],
+)
+def test_wilson_gives_the_values_of_newcombe_1998(successes, trials, low, high):
+    found = s.wilson(successes, trials)
+    assert (round(found.low, 4), round(found.high, 4)) == (low, high)
+
+
+@given(st.integers(0, 60), st.integers(1, 60))
+def test_wilson_holds_its_estimate_and_mirrors(successes, trials):
+    successes = min(successes, trials)
+    found, mirrored = s.wilson(successes, trials), s.wilson(trials - successes, trials)
+    assert 0 <= found.low <= found.estimate <= found.high <= 1
+    assert found.low == pytest.approx(1 - mirrored.high, abs=1e-12)
+
+
+@pytest.mark.parametrize("size", [1, 3, 4, 7, 50, 101])
+def test_iqm_is_scipys_trimmed_mean_and_blind_to_padding(size):
+    values = np.random.default_rng(size).normal(size=(6, size))
+    expected = stats.trim_mean(values, 0.25, axis=-1)
+    np.testing.assert_allclose(s.iqm(values), expected)
+    np.testing.assert_allclose(s.iqm(np.concatenate([values, np.full((6, 3), np.nan)], axis=-1)), expected)
+
+
+def test_one_seed_gives_the_t_interval_of_a_mean():
+    values = np.random.default_rng(1).normal(2, 1, 40)
+    low, high = stats.t.interval(0.95, 39, values.mean(), stats.sem(values))
+    found = s.interval([values], np.random.default_rng(0), draws=40_000)
+    assert found.covers == "episodes"
+    assert (found.low, found.high) == pytest.approx((low, high), abs=0.03 * (high - low))
+
+
+@pytest.mark.parametrize("seeds", [3, 5, 10])
+def test_seeds_that_differ_give_the_t_interval_of_their_means(seeds):
+    groups = experiment(np.random.default_rng(2), seeds, 60, between=1.0, within=0.5)
+    means = [group.mean() for group in groups]
+    low, high = stats.t.interval(0.95, seeds - 1, np.mean(means), stats.sem(means))
+    found = s.interval(groups, np.random.default_rng(0), draws=40_000)
+    assert found.covers == "seeds and episodes"
+    assert (found.low, found.high) == pytest.approx((low, high), abs=0.12 * (high - low))
+
+
+def test_seeds_that_agree_by_luck_are_not_trusted():
+    """Three seeds with the same mean: the episodes still vary."""
+    groups = [np.array([0.0, 1.0, 2.0, 3.0]), np.array([3.0, 2.0, 1.0, 0.0]), np.array([0.0, 0.0, 3.0, 3.0])]
+    found = s.interval(groups, np.random.default_rng(0), draws=20_000)
+    episodes_alone = 1.96 * np.sqrt(sum(group.var() / 4 for group in groups)) / 3
+    assert found.high - found.low > 1.8 * episodes_alone
+
+
+def test_all_failures_bound_the_mean_as_clopper_and_pearson_do():
+    found = s.interval([np.zeros(30)], np.random.default_rng(0), bounds=(0, 4), draws=40_000)
+    assert found.low == found.estimate == 0
+    assert found.high == pytest.approx(4 * stats.beta.ppf(0.975, 1, 30), rel=0.05)
+
+
+def test_holm_on_a_worked_example():
+    np.testing.assert_allclose(s.holm([0.01, 0.04, 0.03, 0.005]), [0.03, 0.06, 0.06, 0.02])
+    assert s.holm([0.6, 0.7]).max() == 1
+
+
+# ---------------------------------------------------------------------------------------------------------- simulation
+
+
+@pytest.mark.parametrize(
+    ("seeds", "episodes", "between"), [(1, 25, 0.0), (2, 25, 0.5), (3, 25, 0.5), (3, 25, 0.0), (5, 25, 0.2), (10, 10, 0.3)]
+)
+def test_intervals_of_means_cover(seeds, episodes, between):
+    covered, _ = coverage(lambda rng: experiment(rng, seeds, episodes, between), 0.0, boot)
+    assert covered >= BELOW
+    # seeds that differ little give wider intervals than needed: they cannot be known to
+    assert covered <= (ABOVE if seeds == 1 or between * np.sqrt(episodes) > 2 else 1)
+
+
+def test_plain_percentiles_would_not_cover():
+    """What the correction is for: resampling three seeds that differ, without it."""
+
+    def percentiles(groups, rng):
+        drawn = s._resample(np.array(groups), s.mean, rng, DRAWS)
+        return s.Interval(0, *np.quantile(drawn, [0.025, 0.975]), "")
+
+    covered, _ = coverage(lambda rng: experiment(rng, 3, 25, 0.5), 0.0, percentiles)
+    assert covered < 0.85
+
+
+def test_one_seed_says_nothing_of_other_seeds():
+    covered, _ = coverage(lambda rng: experiment(rng, 1, 25, 0.5), 0.0, boot)
+    assert covered < 0.75
+    assert boot([np.arange(5.0)], np.random.default_rng(0)).covers == "episodes"
+
+
+@pytest.mark.parametrize("rate", [0.02, 0.3, 0.9])
+def test_intervals_of_rates_cover(rate):
+    covered, _ = coverage(lambda rng: [rng.binomial(1, rate, 50).astype(float)], rate, lambda g, r: boot(g, r, bounds=(0, 1)))
+    assert covered >= BELOW - 0.02  # Wilson's own coverage oscillates around the level with rate and size
+
+
+def test_intervals_of_rates_cover_over_seeds():
+    def draw(rng):
+        return [rng.binomial(1, p, 40).astype(float) for p in rng.beta(6, 6, 4)]
+
+    covered, _ = coverage(draw, 0.5, lambda g, r: boot(g, r, bounds=(0, 1)))
+    assert covered >= BELOW
+    ignored, _ = coverage(draw, 0.5, lambda g, r: s.wilson(sum(x.sum() for x in g), 160))
+    assert ignored < 0.85
+
+
+def test_intervals_of_bounded_scores_and_iqm_cover():
+    """Kitchen-like counts of 0 to 4."""
+    draw = lambda rng: [rng.binomial(4, 0.4, 30).astype(float) for _ in range(3)]  # noqa: E731
+    population = s.iqm(np.random.default_rng(9).binomial(4, 0.4, 1_000_000).astype(float))
+    assert coverage(draw, 1.6, lambda g, r: boot(g, r, bounds=(0, 4)))[0] >= BELOW
+    assert coverage(draw, population, lambda g, r: boot(g, r, bounds=(0, 4), statistic=s.iqm), 200)[0] >= BELOW - 0.02
+
+
+@pytest.mark.parametrize(("seeds", "between"), [(1, 0.0), (3, 0.0), (3, 0.4), (5, 0.4)])
+def test_false_positives_under_the_null(seeds, between):
+    rng = np.random.default_rng(3)
+    p = []
+    for _ in range(REPEATS):
+        episodes = rng.normal(0, 1, (seeds, 30))  # what both rows meet
+        ours, theirs = (list(episodes + np.array(experiment(rng, seeds, 30, between, 0.7))) for _ in range(2))
+        p.append(s.compare(ours, theirs, rng, draws=DRAWS).p)
+    assert np.mean(np.array(p) < 0.05) <= 1 - BELOW
+    assert np.mean(np.array(p) < 0.5) > 0.3  # and it is not mute
+
+
+def test_rank_correlation_covers():
+    """Bivariate normal rows: Spearman's coefficient is 6/pi arcsin(rho/2)."""
+    rho, rng = 0.6, np.random.default_rng(4)
+    found = [s.rank_correlation(*rng.multivariate_normal([0, 0], [[1, rho], [rho, 1]], 15).T) for _ in range(REPEATS)]
+    truth = 6 / np.pi * np.arcsin(rho / 2)
+    assert BELOW - 0.02 <= np.mean([i.low <= truth <= i.high for i in found]) <= 1
+
+
+def test_ratio_covers():
+    def draw(rng):
+        return [list(rng.normal(m, 1, (4, 1)) * 0.2 + rng.normal(m, 0.5, (4, 20))) for m in (1.5, 3.0)]
+
+    rng = np.random.default_rng(5)
+    found = [s.ratio(*draw(rng), rng, draws=DRAWS) for _ in range(REPEATS)]
+    assert np.mean([i.low <= 0.5 <= i.high for i in found]) >= BELOW
+
+
+# --------------------------------------------------------------------------------------------------------- comparisons
+
+
+@pytest.mark.parametrize("shift", [0.0, 0.2, 0.35, 0.6])
+def test_p_value_and_interval_agree(shift):
+    rng = np.random.default_rng(6)
+    ours, theirs = experiment(rng, 1, 60, 0), experiment(rng, 1, 60, 0)
+    found = s.compare([ours[0] + shift], theirs, rng)
+    assert (found.p < 0.05) == (not found.difference.low <= 0 <= found.difference.high)
+
+
+def test_pairing_cancels_what_episodes_do_to_both():
+    rng = np.random.default_rng(7)
+    hard = rng.normal(0, 5, (3, 20))
+    ours, theirs = list(hard + 0.5 + rng.normal(0, 0.1, (3, 20))), list(hard + rng.normal(0, 0.1, (3, 20)))
+    found = s.compare(ours, theirs, rng)
+    assert found.p < 0.05
+    assert found.difference.high - found.difference.low < 0.5
+    assert s.improvement(ours, theirs, rng).low > 0.8
+    a, b = s.joint_replicates([ours, [group + 1 for group in ours]], rng, draws=500)
+    np.testing.assert_allclose(b - a, 1)
+
+
+def test_few_pairs_cannot_say_more_than_the_sign_test():
+    found = s.compare([np.ones(4)], [np.zeros(4)], np.random.default_rng(0), bounds=(0, 1))
+    assert found.p == pytest.approx(2 * 0.5**4, rel=0.1)
+    same = s.compare([np.ones(4)], [np.ones(4)], np.random.default_rng(0), bounds=(0, 1))
+    assert (same.p, same.difference.estimate) == (1, 0)
+    with pytest.raises(ValueError, match="same episodes"):
+        s.compare([np.ones(4)], [np.ones(3)], np.random.default_rng(0))
+
+
+def test_improvement_counts_ties_half_and_is_antisymmetric():
+    ours, theirs = [np.array([1.0, 2, 3, 3])], [np.array([0.0, 2, 4, 1])]
+    rng = np.random.default_rng(0)
+    assert s.improvement(ours, theirs, rng).estimate == 0.625
+    assert s.improvement(theirs, ours, rng).estimate == 0.375
+
+
+def test_ratio_knows_when_the_denominator_may_be_zero():
+    rng = np.random.default_rng(0)
+    assert s.ratio([np.ones(9)], [np.eye(9)[0]], rng, bounds=(0, 1)).high == np.inf
+    nothing = s.ratio([np.ones(9)], [np.zeros(9)], rng, bounds=(0, 1))
+    assert np.isnan(nothing.estimate)
+    assert (nothing.low, nothing.high) == (0, np.inf)
+    found = s.ratio(experiment(rng, 3, 9, 0.1), experiment(rng, 3, 9, 0.1), rng)
+    assert found.low <= found.high
+
+
+def test_ranks_are_sure_of_what_is_clear_only():
+    rng = np.random.default_rng(8)
+    rows = {name: [group + mean for group in experiment(rng, 5, 30, 0.05)] for name, mean in (("a", 9), ("b", 0), ("c", 0))}
+    found = s.ranks([rows, rows], rng)
+    assert (found["a"].estimate, found["a"].low, found["a"].high) == (1, 1, 1)
+    assert (found["b"].low, found["b"].high) == (found["c"].low, found["c"].high) == (2, 3)
+    assert sum(rank.estimate for rank in found.values()) == 6
+
+
+def test_rank_correlation_of_few_or_constant_rows_says_nothing():
+    assert (s.rank_correlation([1, 2, 3], [1, 2, 3]).low, s.rank_correlation([1, 2, 3], [1, 2, 3]).high) == (-1, 1)
+    assert np.isnan(s.rank_correlation([1, 1, 1, 1, 1, 1], [1, 2, 3, 4, 5, 6]).estimate)
+    assert s.rank_correlation(range(8), range(8)).low > 0.9
+
+
+# ------------------------------------------------------------------------------------------------------------- manners
+
+
+def test_results_follow_from_the_generator_alone():
+    groups = experiment(np.random.default_rng(0), 3, 10, 0.3)
+    before = np.random.get_state()[1].copy()  # noqa: NPY002
+    a, b = (s.interval(groups, np.random.default_rng(5)) for _ in range(2))
+    assert a == b
+    assert a != s.interval(groups, np.random.default_rng(6))
+    np.testing.assert_array_equal(before, np.random.get_state()[1])  # noqa: NPY002
+
+
+def test_replicates_do_not_depend_on_the_size_of_blocks(monkeypatch):
+    groups = [np.arange(4.0), np.arange(3.0), np.ones(2)]
+    whole = s.replicates(groups, np.random.default_rng(0), draws=4000)
+    monkeypatch.setattr(s, "BLOCK", 24)
+    parts = s.replicates(groups, np.random.default_rng(0), draws=4000)
+    assert (whole.mean(), whole.std()) == pytest.approx((parts.mean(), parts.std()), rel=0.2)
+    assert np.quantile(whole, 0.5) == pytest.approx(np.mean(np.concatenate(groups)), abs=0.1)
+
+
+def test_bounds_are_kept():
+    drawn = s.replicates([np.array([0.0, 4.0]), np.array([0.0, 3.0])], np.random.default_rng(0), bounds=(0, 4))
+    assert (drawn.min(), drawn.max()) == (0, 4)
+
+
+@pytest.mark.parametrize("groups", [[], [np.array([])], [np.array([1.0, np.nan])]])
+def test_absent_scores_are_an_error(groups):
+    with pytest.raises(ValueError, match="score"):
+        s.interval(groups, np.random.default_rng(0))

@@ -1,0 +1,145 @@
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import save
+from torch import Tensor, nn
+
+from benchmark.contracts.method import MethodConfig
+from benchmark.contracts.training import ParameterGroup
+from benchmark.core.errors import Diverged
+from benchmark.core.progress import Task
+from benchmark.training.loop import Trained, make_optimizer, schedule, set_learning_rates, train
+
+
+@dataclass
+class Batch:
+    x: Tensor
+
+
+class Model(nn.Module):
+    """Dropout, batch norm, noise from the step's generator and a buffer: everything a resumed run has to get back."""
+
+    def __init__(self, explode_at: int | None = None):
+        super().__init__()
+        torch.manual_seed(0)
+        self.net = nn.Sequential(nn.Linear(4, 8), nn.BatchNorm1d(8), nn.Dropout(0.5), nn.Linear(8, 1))
+        self.register_buffer("average", torch.zeros(1))
+        self.explode_at, self.seen = explode_at, 0
+
+    def loss(self, batch: Batch, rng: torch.Generator) -> tuple[Tensor, dict[str, Tensor]]:
+        noise = torch.randn(batch.x.shape, generator=rng)
+        out = self.net(batch.x + 0.1 * noise)
+        self.seen += 1
+        bad = math.nan if self.seen - 1 == self.explode_at else 1.0
+        return ((out - batch.x.sum(1, keepdim=True)) ** 2).mean() * bad, {"mean": out.detach().mean()}
+
+    def after_step(self, step: int, steps: int) -> None:
+        self.average.lerp_(self.net[0].weight.detach().mean(), 0.1)
+
+    def groups(self) -> list[ParameterGroup]:
+        return [
+            ParameterGroup("first", list(self.net[0].parameters())),
+            ParameterGroup("rest", list(self.net[1:].parameters()), 0.5, scheduled=False),
+        ]
+
+
+def batch_at(step: int) -> Batch:
+    return Batch(torch.from_numpy(np.random.default_rng(step).normal(size=(16, 4))).float())
+
+
+def run(
+    folder: Path, config: MethodConfig, stop: int | None = None, model: Model | None = None
+) -> tuple[Model, Trained | None]:
+    model = model or Model()
+
+    def batches(step: int) -> Batch:
+        if step == stop:
+            raise KeyboardInterrupt
+        return batch_at(step)
+
+    try:
+        trained = train(
+            model,
+            batches,
+            config,
+            steps=20,
+            seed=3,
+            device="cpu",
+            precision="fp32",
+            checkpoints=folder,
+            checkpoint_every=4,
+            task=Task(),
+            validate=lambda curves: {"validation_loss": float(len(curves))},
+        )
+    except KeyboardInterrupt:
+        return model, None
+    return model, trained
+
+
+@pytest.mark.parametrize("optimizer", ["adamw", "adam", "sgd", "lars"])
+@pytest.mark.parametrize("stop", [0, 3, 4, 11, 19])
+def test_an_interrupted_run_ends_bit_for_bit_like_an_uninterrupted_one(tmp_path: Path, optimizer: str, stop: int) -> None:
+    config = MethodConfig(optimizer=optimizer, lr=1e-2, clip=1.0, weight_decay=0.01)
+    (tmp_path / "a").mkdir()
+    (tmp_path / "b").mkdir()
+    whole, curves = run(tmp_path / "a", config)
+    run(tmp_path / "b", config, stop=stop)
+    resumed, resumed_curves = run(tmp_path / "b", config)
+    assert save(whole.state_dict()) == save(resumed.state_dict())
+    assert curves is not None
+    assert resumed_curves is not None
+    assert curves.curves == resumed_curves.curves
+
+
+def test_a_nan_stops_with_the_step_and_advice(tmp_path: Path) -> None:
+    with pytest.raises(Diverged, match=r"the loss is nan at step 5 of 20; lower lr"):
+        run(tmp_path, MethodConfig(), model=Model(explode_at=5))
+
+
+def test_groups_keep_their_own_rate_and_schedule() -> None:
+    model, config = Model(), MethodConfig(lr=1.0, warmup=0.5, weight_decay=0.1)
+    groups = model.groups()
+    optimizer = make_optimizer(groups, config)
+    set_learning_rates(optimizer, groups, config, 0, 20)
+    rates = {(g["group"], g["weight_decay"]): g["lr"] for g in optimizer.param_groups}
+    assert rates == {("first", 0.1): 0.1, ("first", 0.0): 0.1, ("rest", 0.1): 0.5, ("rest", 0.0): 0.5}
+    decayed = {p.ndim > 1 for g in optimizer.param_groups if g["weight_decay"] for p in g["params"]}
+    assert decayed == {True}
+
+
+def test_groups_are_clipped_separately(tmp_path: Path) -> None:
+    """With a huge gradient in one group the other keeps its own: plain SGD moves each by exactly lr x limit."""
+    model = Model()
+    before = {n: p.detach().clone() for n, p in model.named_parameters()}
+    config = MethodConfig(optimizer="sgd", momentum=0.0, lr=1.0, warmup=0.0, schedule="constant", clip=1e-3)
+    train(
+        model,
+        batch_at,
+        config,
+        steps=1,
+        seed=0,
+        device="cpu",
+        precision="fp32",
+        checkpoints=tmp_path,
+        checkpoint_every=9,
+        task=Task(),
+    )
+    for group in model.groups():
+        names = [n for n, p in model.named_parameters() if any(p is q for q in group.params)]
+        moved = torch.cat([(dict(model.named_parameters())[n] - before[n]).flatten() for n in names])
+        assert float(moved.detach().norm()) == pytest.approx(1e-3 * group.lr_scale, rel=1e-3)
+
+
+def test_the_schedule_warms_up_from_above_zero_and_ends_at_zero() -> None:
+    values = [schedule("cosine", 0.25, step, 8) for step in range(9)]
+    assert values[:3] == [0.5, 1.0, 1.0]
+    assert values[8] == pytest.approx(0)
+    assert all(a >= b for a, b in pairwise(values[2:]))
+    assert schedule("constant", 0.0, 5, 8) == 1.0
