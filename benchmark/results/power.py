@@ -1,8 +1,9 @@
 """How many episodes and seeds resolve a given difference, and what difference a given number can resolve.
 
 Two rows are compared by the mean of their paired differences. It varies with the training seed and, within a seed, with the
-episode; the t test behind `statistics.compare` has one degree of freedom less than there are seeds. With one seed the claim is
-about these two trained networks only, and episodes are what is counted.
+episode; `statistics.compare` asks for a t test over the seeds' means, one degree of freedom less than there are seeds, and for
+one over episodes. With one seed it abstains, and no difference between methods can be found. docs/statistics.md simulates what
+is promised here.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ class Components:
 
     def of_mean(self, seeds: int, episodes: int) -> float:
         """The variance of the mean over that many seeds with that many episodes each."""
-        return (self.between * (seeds > 1) + self.within / episodes) / seeds
+        return (self.between + self.within / episodes) / seeds
 
 
 def components(rows: Sequence[Groups]) -> Components:
@@ -51,13 +52,16 @@ def components(rows: Sequence[Groups]) -> Components:
 
 def power(difference: float, of: Components, seeds: int, episodes: int, level: float = LEVEL) -> float:
     """The chance that a true difference is found. `of` are the components of the difference."""
-    freedom = (seeds if seeds > 1 else episodes) - 1
-    if freedom < 1:
+    if seeds < 2:
         return 0.0
-    variance = of.of_mean(seeds, episodes)
-    if variance == 0:
+    error = np.sqrt(of.of_mean(seeds, episodes))
+    if error == 0:
         return float(difference != 0)
-    critical, shift = stats.t.ppf((1 + level) / 2, freedom) * _spread(freedom), abs(difference) / np.sqrt(variance)
+    critical = stats.t.ppf((1 + level) / 2, seeds - 1) * _spread(seeds - 1)
+    if episodes > 1:
+        within = np.sqrt(of.within / (episodes * seeds))
+        critical = np.maximum(critical, stats.t.ppf((1 + level) / 2, seeds * (episodes - 1)) * within / error)
+    shift = abs(difference) / error
     return float(np.mean(special.ndtr(shift - critical) + special.ndtr(-critical - shift)))
 
 
@@ -71,10 +75,10 @@ def _spread(freedom: int) -> np.ndarray:
 def detectable(of: Components, seeds: int, episodes: int, chance: float = POWER, level: float = LEVEL) -> float:
     """The smallest difference found with that chance; infinite where nothing can be."""
     unit = float(np.sqrt(of.of_mean(seeds, episodes)))
+    if seeds < 2:
+        return float("inf")
     if unit == 0:
         return 0.0
-    if max(seeds, episodes * (seeds == 1)) < 2:
-        return float("inf")
     found = optimize.brentq(lambda times: power(times * unit, of, seeds, episodes, level) - chance, 0.0, 1000.0)
     return float(found) * unit
 

@@ -1,14 +1,14 @@
-"""Intervals and comparisons from per-episode scores. Every function takes an explicit generator; nothing here is global.
+"""Intervals and comparisons from per-episode scores. What resamples takes its generator as an argument.
 
-The scores of a cell come in groups, one array per training seed. Seeds are resampled first, then episodes within them. Left at
-that, a percentile interval does not hold (simulated, nominal 95 %): with three seeds it covers the mean in 75 to 98 % of cases,
-depending on how much seeds differ, because resampling k seeds shows only (k-1)/k of their variance, uses normal where Student
-quantiles are due, and counts the episode noise twice. `replicates` fixes all three, so that whatever is computed from them
-(differences, ratios, ranks) inherits an honest width. Three things remain for the reader:
+The scores of a cell come in groups, one array per training seed. What is said about them is simulated in docs/statistics.md:
 
-- with one seed nothing is known about other seeds, and the interval covers episodes only: it says so in `covers`;
-- with two seeds Student's quantile is 12.7 and most intervals span the metric: that is what two seeds can tell;
-- strongly skewed seed effects still lose a few points of coverage at three to five seeds, as with every t interval.
+- the mean of bounded scores: `beta_binomial`, with a stated prior on how much seeds differ;
+- two rows: Student's t over the seeds' mean differences, and over episodes, whichever is less sure. Two trained networks are
+  not two methods, so with one seed there is no p-value;
+- all else (interquartile means, ratios, ranks, unbounded metrics): `replicates`. A percentile interval of seeds, then episodes,
+  resampled does not hold: k seeds resampled show only (k-1)/k of their variance, normal quantiles stand where Student's are
+  due, and the episode noise counts twice. `replicates` fixes all three;
+- with one seed nothing is known about other seeds, and an interval covers episodes only: it says so in `covers`.
 """
 
 from __future__ import annotations
@@ -17,13 +17,16 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import stats
+from scipy import special, stats
+
+from benchmark.results.beta_binomial import mean_bounds
 
 LEVEL = 0.95
 DRAWS = 10_000
 MIN_ROWS = 5  # that a rank correlation needs to say anything
 BLOCK = 1 << 16  # resampled values held at once: what stays in a processor's cache
 UNBOUNDED = (-np.inf, np.inf)
+ONE_SEED = "one training seed: two trained networks, which say nothing of other seeds of the two methods"
 
 Groups = Sequence[np.ndarray]  # the scores of one cell, one array per training seed
 Bounds = tuple[float, float]  # the lowest and highest value that a score can take
@@ -45,7 +48,11 @@ class Comparison:
     """One method against another on the episodes that both faced."""
 
     difference: Interval
-    p: float  # two-sided
+    p: float  # two-sided; NaN where nothing can be said, for this reason:
+    abstains: str = ""
+
+    def significant(self, level: float = LEVEL) -> bool:
+        return self.p < 1 - level
 
 
 # ---------------------------------------------------------------------------------------------------- what is estimated
@@ -151,40 +158,32 @@ def interval(
     level: float = LEVEL,
     draws: int = DRAWS,
 ) -> Interval:
-    """The interval of one cell: Wilson where every score is 0 or 1, the bootstrap elsewhere."""
-    if statistic is mean and is_rate(groups, bounds):
-        return _rate(_padded(groups), level)
+    """The interval of one cell: beta-binomial for the mean of bounded scores, the bootstrap elsewhere."""
+    estimate = float(statistic(_padded(groups).reshape(-1)))
+    if statistic is mean and is_bounded(bounds):
+        low, high = _bounded(groups, bounds, level)
+        return Interval(estimate, min(low, estimate), max(high, estimate), _covers(groups))
     drawn = replicates(groups, rng, statistic=statistic, bounds=bounds, draws=draws)
-    return _percentiles(float(statistic(_padded(groups).reshape(-1))), drawn, level, _covers(groups))
+    return _percentiles(estimate, drawn, level, _covers(groups))
 
 
-def is_rate(groups: Groups, bounds: Bounds) -> bool:
-    return bounds == (0, 1) and all(np.isin(group, (0, 1)).all() for group in groups)
+def is_bounded(bounds: Bounds) -> bool:
+    return bool(np.isfinite(bounds[1] - bounds[0]))
 
 
-def wilson(successes: float, trials: float, level: float = LEVEL, *, quantile: float | None = None) -> Interval:
+def _bounded(groups: Groups, bounds: Bounds, level: float) -> Bounds:
+    floor, reach = bounds[0], bounds[1] - bounds[0]
+    low, high = mean_bounds([np.clip((np.asarray(group, float) - floor) / reach, 0, 1) for group in groups], level)
+    return floor + reach * low, floor + reach * high
+
+
+def wilson(successes: float, trials: float, level: float = LEVEL) -> Interval:
     """The score interval of a proportion (Wilson 1927): holds near 0 and 1 and at few trials, where the usual one does not."""
-    z = stats.norm.ppf((1 + level) / 2) if quantile is None else quantile
+    z = stats.norm.ppf((1 + level) / 2)
     share, shrink = successes / trials, z**2 / trials
     centre = (share + shrink / 2) / (1 + shrink)
     half = z / (1 + shrink) * np.sqrt(share * (1 - share) / trials + shrink / (4 * trials))
     return Interval(share, float(min(share, max(0.0, centre - half))), float(max(share, min(1.0, centre + half))), "trials")
-
-
-def _rate(values: np.ndarray, level: float) -> Interval:
-    """Wilson over episodes, widened to what the seeds show: their spread sets an effective number of trials, with Student's
-    quantile. As in `replicates`, the wider of the two counts."""
-    seeds, total = len(values), int(np.count_nonzero(~np.isnan(values)))
-    successes = float(np.nansum(values))
-    plain = wilson(successes, total, level)
-    if seeds == 1:
-        return Interval(plain.estimate, plain.low, plain.high, "episodes")
-    between = float(np.nanmean(values, axis=1).var(ddof=1)) / seeds
-    if between > 0:
-        trials = plain.estimate * (1 - plain.estimate) / between
-        wide = wilson(plain.estimate * trials, trials, quantile=float(stats.t.ppf((1 + level) / 2, seeds - 1)))
-        plain = Interval(plain.estimate, min(plain.low, wide.low), max(plain.high, wide.high), plain.covers)
-    return Interval(plain.estimate, plain.low, plain.high, "seeds and episodes")
 
 
 def _percentiles(estimate: float, drawn: np.ndarray, level: float, covers: str) -> Interval:
@@ -199,25 +198,46 @@ def _covers(groups: Groups) -> str:
 # --------------------------------------------------------------------------------------------------------- comparisons
 
 
-def compare(
-    ours: Groups,
-    theirs: Groups,
-    rng: np.random.Generator,
-    *,
-    bounds: Bounds = UNBOUNDED,
-    level: float = LEVEL,
-    draws: int = DRAWS,
-) -> Comparison:
+def compare(ours: Groups, theirs: Groups, *, bounds: Bounds = UNBOUNDED, level: float = LEVEL) -> Comparison:
     """Paired: `ours[s][e]` and `theirs[s][e]` are the same episode under the same training seed.
 
-    The p-value inverts the interval: it is below 1 - level exactly where the interval excludes zero.
+    The difference has to hold against two yardsticks: how much it varies between seeds (Student's t over their means), and how
+    much episodes alone would vary it (seeds that agree better than that do so by luck). The p-value is the larger, the interval
+    the wider of the two: it excludes zero exactly where p is below 1 - level.
     """
     gaps = _gaps(ours, theirs)
-    reach = bounds[1] - bounds[0]
-    drawn = replicates(gaps, rng, bounds=(-reach, reach), draws=draws)
-    difference = _percentiles(float(mean(_padded(gaps).reshape(-1))), drawn, level, _covers(gaps))
-    tail = min(np.count_nonzero(drawn <= 0), np.count_nonzero(drawn >= 0))
-    return Comparison(difference, min(1.0, 2 * (tail + 1) / (draws + 1)))
+    values, reach = _padded(gaps), bounds[1] - bounds[0]
+    estimate = float(mean(values.reshape(-1)))
+    if np.nanmin(values) == np.nanmax(values):
+        half, p = _unvaried_gap(gaps, estimate, reach, level)
+    else:
+        errors = [(freedom, error) for freedom, error in _standard_errors(values) if error > 0]
+        half = max(float(special.stdtrit(freedom, (1 + level) / 2)) * error for freedom, error in errors)
+        p = max(2 * float(special.stdtr(freedom, -abs(estimate) / error)) for freedom, error in errors)
+    low, high = max(estimate - half, min(estimate, -reach)), min(estimate + half, max(estimate, reach))
+    difference = Interval(estimate, low, high, _covers(gaps))
+    return Comparison(difference, p) if len(gaps) > 1 else Comparison(difference, np.nan, ONE_SEED)
+
+
+def _standard_errors(values: np.ndarray) -> list[tuple[int, float]]:
+    """Of the mean: degrees of freedom and size, between seeds and within them, as far as there are any."""
+    seeds, total = len(values), int(np.count_nonzero(~np.isnan(values)))
+    means = np.nanmean(values, axis=1)
+    within = float(np.nansum((values - means[:, None]) ** 2))
+    between = [(seeds - 1, float(np.sqrt(means.var(ddof=1) / seeds)))] if seeds > 1 else []
+    return between + ([(total - seeds, float(np.sqrt(within / (total - seeds) / total)))] if total > seeds else [])
+
+
+def _unvaried_gap(gaps: Groups, gap: float, reach: float, level: float) -> tuple[float, float]:
+    """Half-width and p where all differences are equal. The share of episodes that may still differ, after none has, lies at
+    the far end; its bound is that of a row of zeros, and p the level at which that bound would reach zero difference."""
+    if not np.isfinite(reach):
+        return 0.0, float(gap == 0)
+    tail = (1 - level) / 2
+    _, share = mean_bounds([np.zeros(len(group)) for group in gaps], level)
+    trials = min(sum(map(len, gaps)), np.log(tail) / np.log1p(-share))  # never surer than the sign test
+    span = abs(gap) + reach
+    return float(1 - tail ** (1 / trials)) * span, min(1.0, 2 * float((reach / span) ** trials))
 
 
 def improvement(
@@ -278,12 +298,13 @@ def joint_replicates(
 
 
 def holm(p: Sequence[float]) -> np.ndarray:
-    """p-values corrected for their number (Holm 1979): the chance of any false positive among them stays below the level."""
+    """p-values corrected for their number (Holm 1979): the chance of any false positive among them stays below the level.
+    NaN, where a comparison abstains, stays and counts as none."""
     values = np.asarray(p, float)
-    order = np.argsort(values, kind="stable")
-    corrected = np.empty_like(values)
-    corrected[order] = np.maximum.accumulate(values[order] * np.arange(len(values), 0, -1))
-    return np.minimum(corrected, 1.0)
+    order = np.argsort(values, kind="stable")[: np.count_nonzero(~np.isnan(values))]  # NaN goes last
+    corrected = np.full_like(values, np.nan)
+    corrected[order] = np.minimum(1.0, np.maximum.accumulate(values[order] * np.arange(len(order), 0, -1)))
+    return corrected
 
 
 def rank_correlation(x: Sequence[float], y: Sequence[float], level: float = LEVEL) -> Interval:

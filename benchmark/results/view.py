@@ -231,8 +231,7 @@ class Frames:
         ours, theirs = self.paired(place, a, b)
         if not ours:
             return None
-        rng, options = self.rng("compare", *place, *a, *b), self.options
-        return statistics.compare(ours, theirs, rng, bounds=self.bounds(place.env), level=options.level, draws=options.draws)
+        return statistics.compare(ours, theirs, bounds=self.bounds(place.env), level=self.options.level)
 
     # ---------------------------------------------------------------------------------------------- what must be said
 
@@ -271,9 +270,8 @@ class Frames:
         sentences = [self._sample(env) for env in dict.fromkeys(place.env for place in places)]
         rows = [(groups, self.bounds(place.env)) for place in places for groups in self._all_groups(place)]
         what = "Mean" if self.options.statistic == "mean" else "Interquartile mean"
-        sentences.append(
-            f"{what} and {100 * self.options.level:g} % interval ({'Wilson' if rates else self._kind_of_interval(rows)})."
-        )
+        kind = "beta-binomial" if rates else self._kind_of_interval(rows)
+        sentences.append(f"{what} and {100 * self.options.level:g} % interval ({kind}).")
         if rows and all(len(groups) == 1 for groups, _ in rows):
             sentences.append("One training seed: the intervals cover episodes only.")
         sentences.append(f"Checkpoint: {_listed(self.cells.checkpoint)}. Preset: {_listed(self.cells.preset)}.")
@@ -286,9 +284,9 @@ class Frames:
         return [GOALS[goal] for goal in goals] + [FITTED] * bool(fitted)
 
     def _kind_of_interval(self, rows: Sequence[tuple[Groups, statistics.Bounds]]) -> str:
-        rates = [self.options.statistic == "mean" and statistics.is_rate(groups, bounds) for groups, bounds in rows]
-        names = ["Wilson"] * any(rates) + ["bootstrap over seeds and episodes with Student's quantiles"] * (not all(rates))
-        return " for rates, ".join(names) or "none yet"
+        exact = {self.options.statistic == "mean" and statistics.is_bounded(bounds) for _, bounds in rows}
+        names = ["beta-binomial"] * (True in exact) + ["bootstrap over seeds and episodes"] * (False in exact)
+        return ", ".join(names) or "none yet"
 
     def _sample(self, env: str) -> str:
         records, cells = self.records[self.records.env == env], self.cells[self.cells.env == env]
@@ -318,14 +316,15 @@ class Frames:
     def resolution(self, place: Place) -> float | None:
         """The smallest difference between two rows that this many seeds and episodes find in four of five cases.
 
-        None where no score varies: then nobody can tell.
+        None where no score varies, or a row has one seed: then nobody can tell.
         """
         variances = self.variances(place)
         if variances is None:
             return None
         rows = self._all_groups(place)
         seeds, episodes = min(map(len, rows)), min(len(group) for groups in rows for group in groups)
-        return detectable(variances.of_difference(), seeds, episodes, level=self.options.level) or None
+        size = detectable(variances.of_difference(), seeds, episodes, level=self.options.level)
+        return size if 0 < size < float("inf") else None
 
     def agreement(self, place: Place) -> str:
         """Do training seeds rank the rows alike? Spearman's coefficient of their scores, averaged over pairs of seeds; empty

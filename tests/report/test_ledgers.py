@@ -22,7 +22,7 @@ def test_tasks_show_success_rates():
     assert [column.heading for column in table.columns] == ["kettle", "slide cabinet"]
     cell = table.column("metric/task/kettle")["state"]
     assert cell.value == pytest.approx(records[records.method == "state"]["metric/task/kettle"].mean())
-    assert "(Wilson)" in table.caption
+    assert "(beta-binomial)" in table.caption
     with pytest.raises(BenchmarkError, match="no single tasks"):
         build("tasks", records.drop(columns=["metric/task/kettle", "metric/task/slide cabinet"]), cells)
 

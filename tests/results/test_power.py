@@ -30,15 +30,31 @@ def test_power_is_that_of_the_noncentral_t(seeds, shift):
     assert p.power(0.0, of, seeds, 10) == pytest.approx(0.05, abs=1e-4)
 
 
-@pytest.mark.parametrize(("seeds", "episodes", "between"), [(1, 30, 0.0), (5, 20, 0.6)])
-def test_a_detectable_difference_is_found_four_times_in_five(seeds, episodes, between):
-    gap = p.Components(between**2, 1.0)
-    size = p.detectable(gap, seeds, episodes)
-    rng, found = np.random.default_rng(1), 0
-    for _ in range(300):
-        gaps = list(size + rng.normal(0, between, (seeds, 1)) + rng.normal(0, 1, (seeds, episodes)))
-        found += s.compare(gaps, [np.zeros(episodes)] * seeds, rng, draws=800).p < 0.05
-    assert found / 300 == pytest.approx(0.8, abs=0.07)
+@pytest.mark.parametrize(("seeds", "between", "difference"), [(2, 0.0, 0.2), (5, 0.0, 0.25), (8, 0.3, 0.4)])
+def test_power_counts_both_conditions_of_a_comparison(seeds, between, difference):
+    """Seeds that differ little do so by luck: the test over episodes is then the harder one."""
+    rng, found, repeats = np.random.default_rng(1), 0, 2000
+    for _ in range(repeats):
+        gaps = list(difference + rng.normal(0, between, (seeds, 1)) + rng.normal(0, 1, (seeds, 20)))
+        found += s.compare(gaps, [np.zeros(20)] * seeds).significant()
+    expected = p.power(difference, p.Components(between**2, 1.0), seeds, 20)
+    assert found / repeats == pytest.approx(expected, abs=3.5 * np.sqrt(expected * (1 - expected) / repeats))
+
+
+@pytest.mark.parametrize(("seeds", "episodes", "correlation"), [(3, 100, 0.05), (5, 50, 0.05), (5, 100, 0.2)])
+def test_a_detectable_difference_of_rates_is_found_four_times_in_five(seeds, episodes, correlation):
+    """Beta-binomial rows; the variance is that of the two rates that the difference leads to."""
+    size = 0.0
+    for _ in range(20):
+        total = 0.25 - size**2 / 4
+        size = p.detectable(p.Components(correlation * total, (1 - correlation) * total).of_difference(), seeds, episodes)
+    rng, found, repeats = np.random.default_rng(2), 0, 1000
+    strength = (1 - correlation) / correlation
+    for _ in range(repeats):
+        rates = [rng.beta(m * strength, (1 - m) * strength, (seeds, 1)) for m in (0.5 + size / 2, 0.5 - size / 2)]
+        ours, theirs = (list((rng.random((seeds, episodes)) < rate).astype(float)) for rate in rates)
+        found += s.compare(ours, theirs, bounds=(0, 1)).significant()
+    assert found / repeats == pytest.approx(0.8, abs=0.05)
 
 
 def test_episodes_needed_is_the_first_number_that_suffices():
@@ -52,6 +68,8 @@ def test_episodes_needed_is_the_first_number_that_suffices():
 
 
 def test_what_cannot_be_found():
-    assert p.detectable(p.Components(0.0, 1.0), 1, 1) == np.inf
+    for seeds, episodes in ((1, 1), (1, 1000)):  # one seed: two networks
+        assert p.detectable(p.Components(0.0, 1.0), seeds, episodes) == np.inf
+    assert p.episodes_needed(5.0, p.Components(0.0, 1.0), 1) is None
     assert p.detectable(p.Components(0.0, 0.0), 3, 5) == 0
     assert p.power(1.0, p.Components(0.0, 1.0), 1, 1) == 0
