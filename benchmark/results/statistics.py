@@ -235,7 +235,7 @@ def _unvaried_gap(gaps: Groups, gap: float, reach: float, level: float) -> tuple
         return 0.0, float(gap == 0)
     tail = (1 - level) / 2
     _, share = mean_bounds([np.zeros(len(group)) for group in gaps], level)
-    trials = min(sum(map(len, gaps)), np.log(tail) / np.log1p(-share))  # never surer than the sign test
+    trials = min(sum(map(len, gaps)), np.log(tail) / np.log1p(-min(share, 1 - 1e-9)))  # never surer than the sign test
     span = abs(gap) + reach
     return float(1 - tail ** (1 / trials)) * span, min(1.0, 2 * float((reach / span) ** trials))
 

@@ -217,7 +217,7 @@ def test_differences_that_do_not_vary():
     tied = s.compare([np.ones(50)] * 3, [np.ones(50)] * 3, bounds=(0, 1))
     assert (tied.p, tied.difference.estimate) == (1, 0)
     assert 0.05 < tied.difference.high == -tied.difference.low < 0.2
-    for episodes in (2, 3, 4, 5, 6, 8, 12, 40):
+    for episodes in (1, 2, 3, 4, 5, 6, 8, 12, 40):
         won = s.compare([np.ones(episodes)] * 2, [np.zeros(episodes)] * 2, bounds=(0, 1))
         assert won.p >= 2 * 0.5 ** (2 * episodes)  # never surer than the sign test
         assert won.significant() == (won.difference.low > 0) == (episodes > 4)
