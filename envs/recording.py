@@ -152,6 +152,6 @@ def _manifest(config: RecordingConfig) -> dict[str, Any] | None:
 
 
 def _digest(manifest: dict[str, Any]) -> str:
-    from benchmark.storage.artifacts import key_of
+    from benchmark.storage.files import key_of
 
     return key_of({name: entry["sha256"] for name, entry in manifest["files"].items()})

@@ -7,8 +7,9 @@ tokens are of vision, proprioception and action. No official code was released.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, cast
 
 import torch
@@ -26,7 +27,7 @@ from benchmark.models.losses import covariance, standardise
 from benchmark.models.precision import at_least_float32
 from benchmark.models.resnet import ResNet18
 from benchmark.models.transformer import Block
-from benchmark.models.weights import load, unavailable_reason
+from benchmark.models.weights import content, load, unavailable_reason
 
 
 @dataclass
@@ -259,6 +260,10 @@ class RPTSensorimotor(Method):
     @classmethod
     def unavailable_reason(cls, config: Any) -> str | None:
         return unavailable_reason(RESNET18_IMAGENET) if config.features == "imagenet" else None
+
+    @classmethod
+    def files(cls, config: Any) -> Mapping[str, Path | str]:
+        return {RESNET18_IMAGENET.file: content(RESNET18_IMAGENET)} if config.features == "imagenet" else {}
 
     def loss(self, batch: Windows, rng: torch.Generator) -> tuple[Tensor, dict[str, Tensor]]:
         config, encoder = self.config, cast(SensorimotorEncoder, self.encoder)

@@ -22,7 +22,7 @@ from benchmark.core.errors import BenchmarkError
 from benchmark.core.machine import provenance
 from benchmark.core.seeds import seed
 from benchmark.planning.config.compose import compose_config
-from benchmark.storage.artifacts import write_text
+from benchmark.storage.files import write_text
 
 FOLDER = Path(__file__).resolve().parent.parent / "results" / "measured" / "experts"
 

@@ -7,6 +7,7 @@ import json
 from dataclasses import replace
 
 from benchmark import registry
+from benchmark.cli.verbs import execution_of
 from benchmark.core.errors import BenchmarkError
 from benchmark.core.progress import Reporter
 from benchmark.data.episodes import open_demos
@@ -16,9 +17,9 @@ from benchmark.datasets.export_lerobot import export
 from benchmark.datasets.files import reading
 from benchmark.datasets.replay import replay
 from benchmark.datasets.source import REPRESENTATIONS
-from benchmark.launch.local import Runner, StageFailed
+from benchmark.launch.execute import Executor, StageFailed
 from benchmark.planning.config.compose import compose_config
-from benchmark.planning.graph import demos_stage
+from benchmark.planning.recipes import demos_stage
 from benchmark.storage.artifacts import Store
 
 ACTION_MEANINGS = REPRESENTATIONS[:2]
@@ -34,14 +35,14 @@ def data_make(options: argparse.Namespace) -> int:
     store, reporter = Store(options.home).prepare(), Reporter(options.quiet)
     stage = demos_stage(options.env, config)
     try:
-        folder = Runner(store, reporter, config.machine, config.rollout.timeout).ensure(stage, {stage.key: stage})
+        folder = Executor(store, reporter, execution_of(config)).execute(stage)
     except StageFailed:
         return 1
-    summary = store.manifest("demos", stage.key)["summary"]
+    summary = store.manifest("demos", stage.key).summary
     if options.video:
-        from benchmark.launch.videos import video_demonstration
+        from benchmark.launch.videos import record_demonstration
 
-        video_demonstration(folder, options.video)
+        record_demonstration(folder, options.video)
     if options.format == "json":
         print(json.dumps({"folder": str(folder), "key": stage.key, **summary}, indent=1))
     else:
@@ -74,7 +75,7 @@ def data_import(options: argparse.Namespace) -> int:
             episodes=options.episodes,
             stated=stated,
         )
-        manifest = store.manifest(recordings.KIND, name)
+        manifest = store.raw_manifest(recordings.KIND, name)
         env = manifest["request"]["description"]["env"]
         replayed = replay(env, open_demos(folder), task) if env else None
     print(f"{manifest['summary']['episodes']} episodes, {manifest['summary']['frames']} frames\n{folder}")
@@ -102,7 +103,7 @@ def data_export(options: argparse.Namespace) -> int:
     """Write a recording in a format that other tools read: LeRobotDataset v3."""
     store = Store(options.home).prepare()
     demos = open_demos(recordings.find(store, options.name))
-    actions = store.manifest(recordings.KIND, options.name)["request"]["description"]["actions"]
+    actions = store.raw_manifest(recordings.KIND, options.name)["request"]["description"]["actions"]
     export(demos, actions, options.name, options.folder)
     print(options.folder)
     return 0

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from benchmark import registry
-from benchmark.planning.config.compose import BUDGETS, compose_config, method_variants
+from benchmark.planning.config.compose import BUDGETS, compose_config
 from benchmark.planning.config.schema import PRESETS
+from benchmark.planning.variants import variants_of
 
 
 def methods() -> list[dict[str, Any]]:
@@ -64,7 +65,7 @@ def ablations() -> list[dict[str, Any]]:
     return [
         {"name": f"{name}:{variant}", "sets": ", ".join(f"{k}={v:g}" if k == "lr" else f"{k}={v}" for k, v in values.items())}
         for name in known.names()
-        for variant, values in method_variants(known.get(name), known.get(name).Config()).items()
+        for variant, values in variants_of(known.get(name), known.get(name).Config()).items()
     ]
 
 

@@ -247,7 +247,7 @@ def _matrix(sub: argparse.ArgumentParser, default_from_last: bool = False) -> ar
     """The flags that name cells."""
     flags: list[tuple[str, object, object, str]] = [
         ("methods", _names, ["all"], "all, or names: dynamo,byol,dynamo:no_forward,dynamo:all"),
-        ("envs", _names, ["kitchen"], "all, or names"),
+        ("envs", _names, ["default"], "all, or names"),
         ("policies", _names, ["default"], "all, or names"),
         ("seeds", int, 1, "how many"),
         ("first-seed", int, 0, "the first of them, e.g. to leave others to another machine"),

@@ -4,25 +4,24 @@ from __future__ import annotations
 
 import argparse
 import json
-import shutil
+from typing import Any
 
 from benchmark.core.errors import Corrupt
 from benchmark.core.progress import size
 from benchmark.planning.history import plans
 from benchmark.storage.artifacts import KINDS, Store
+from benchmark.storage.cleanup import removable, remove
 
 
 def ls(options: argparse.Namespace) -> int:
     """Look after the store: list, show, verify, clean up."""
     store = Store(options.home).prepare()
-    rows = []
+    rows: list[dict[str, Any]] = []
     for kind in KINDS:
         for key in store.keys(kind):
             manifest = store.manifest(kind, key)
-            total = sum(entry["bytes"] for entry in manifest["files"].values())
-            rows.append(
-                {"kind": kind, "key": key, "label": manifest["label"], "bytes": total, "finished": manifest["finished"]}
-            )
+            total = sum(entry.bytes for entry in manifest.files.values())
+            rows.append({"kind": kind, "key": key, "label": manifest.label, "bytes": total, "finished": manifest.finished})
     if options.format == "json":
         print(json.dumps(rows, indent=1))
     else:
@@ -36,7 +35,7 @@ def show(options: argparse.Namespace) -> int:
     """Print the manifest of one artifact: its recipe, inputs, summary, files and provenance."""
     store = Store(options.home).prepare()
     manifest = store.manifest(*store.find(options.key))
-    print(json.dumps(manifest, indent=1))
+    print(json.dumps(manifest.to_json(), indent=1))
     return 0
 
 
@@ -65,17 +64,16 @@ def verify(options: argparse.Namespace) -> int:
 def gc(options: argparse.Namespace) -> int:
     """Remove what the last run of each matrix no longer needs: superseded artifacts, quarantine, unfinished work."""
     store = Store(options.home).prepare()
-    wanted = {key for plan in plans(store) for key in plan.stages}
-    folders = [store.folder(kind, key) for kind in KINDS for key in store.keys(kind) if key not in wanted]
-    folders += [*(store.root / "quarantine").iterdir(), *(store.root / "building").iterdir()]
-    total = sum(f.stat().st_size for folder in folders for f in folder.rglob("*") if f.is_file())
+    items = removable(store, {key for plan in plans(store) for key in plan.stages})
+    total = sum(item.bytes for item in items)
     if options.format == "json":
-        print(json.dumps({"folders": [str(f) for f in folders], "bytes": total, "deleted": options.yes}, indent=1))
+        folders = [str(item.folder) for item in items]
+        print(json.dumps({"folders": folders, "bytes": total, "deleted": options.yes}, indent=1))
     else:
-        for folder in folders:
-            print(folder.relative_to(store.root))
+        for item in items:
+            print(item.folder.relative_to(store.root))
         verb = "deleted" if options.yes else "would be deleted (add --yes)"
-        print(f"{len(folders)} folders, {size(total)}: {verb}")
-    for folder in folders if options.yes else []:
-        shutil.rmtree(folder)
+        print(f"{len(items)} folders, {size(total)}: {verb}")
+    for item in items if options.yes else []:
+        remove(store, item)
     return 0

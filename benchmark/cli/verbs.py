@@ -15,20 +15,28 @@ import pandas as pd
 from benchmark import conformance, registry
 from benchmark.cli.listing import LISTS
 from benchmark.core.errors import BenchmarkError, UnknownName
+from benchmark.core.machine import set_threads
 from benchmark.core.progress import Reporter, duration, size
-from benchmark.launch.local import Runner
+from benchmark.core.typed import to_json
+from benchmark.launch.availability import unavailable_cells, unavailable_stages
+from benchmark.launch.execute import Executor
+from benchmark.launch.local import LocalLauncher
 from benchmark.models import weights
-from benchmark.planning.config.compose import as_params
+from benchmark.planning.config.schema import Config
 from benchmark.planning.estimates import Estimate, estimate
-from benchmark.planning.graph import Plan, Request, make_plan
+from benchmark.planning.graph import Plan
 from benchmark.planning.history import last, remember
+from benchmark.planning.recipes import make_plan
+from benchmark.planning.request import Request
 from benchmark.report.render import render
 from benchmark.report.table import Table
 from benchmark.report.tables import build
 from benchmark.results.bundle import Results, gather, merged
 from benchmark.results.export import export, load
 from benchmark.results.gather import collect
-from benchmark.storage.artifacts import KINDS, Store, write_text
+from benchmark.stages.base import Execution
+from benchmark.storage.artifacts import KINDS, Store
+from benchmark.storage.files import write_text
 
 
 def run(options: argparse.Namespace) -> int:
@@ -43,12 +51,13 @@ def run(options: argparse.Namespace) -> int:
     _announce(plan, store, reporter)
     remember(store, request)
     config = next(iter(plan.configs.values()))
-    runner = Runner(store, reporter, config.machine, config.rollout.timeout)
-    failed = runner.run(plan)
+    set_threads(config.machine.threads)
+    executor = Executor(store, reporter, execution_of(config))
+    failed = LocalLauncher(executor).run(plan)
     if options.videos:
-        from benchmark.launch.videos import video_cells
+        from benchmark.launch.videos import record_cells
 
-        video_cells(plan, runner, options.videos, store.root / "videos")
+        record_cells(plan, executor, options.videos, store.root / "videos")
     records, cells = collect(plan, store)
     several = cells.policy.nunique() > 1
     tables = (
@@ -64,7 +73,7 @@ def plan(options: argparse.Namespace) -> int:
     made = make_plan(_request(options))
     store = Store(options.home)
     estimates = estimate(made.stages, store)
-    stages = [{**asdict(stage), "cached": store.has(stage.kind, key)} for key, stage in made.stages.items()]
+    stages = [{**stage.to_json(), "cached": store.has(stage.kind, key)} for key, stage in made.stages.items()]
     if options.format == "json":
         print(json.dumps({**made.to_json(), "stages": stages, "estimate": asdict(_total(estimates))}, indent=1))
         return 0
@@ -210,7 +219,7 @@ def _settings(plan: Plan) -> dict[str, dict[str, Any]]:
     for env, config in plan.configs.items():
         where = f" ({env})" if len(plan.configs) > 1 else ""
         for group in (config.method, config.policy):
-            columns |= {f"{name}{where}": as_params(values) for name, values in group.items()}
+            columns |= {f"{name}{where}": to_json(values) for name, values in group.items()}
     return columns
 
 
@@ -335,7 +344,12 @@ def _announce(plan: Plan, store: Store, reporter: Reporter) -> None:
 
 def _missing(plan: Plan) -> dict[tuple[str, str], str]:
     """Why rows cannot run here, once for all their seeds and policies."""
-    return {(cell.method, cell.env): cell.missing for cell in plan.cells if cell.missing}
+    reasons = unavailable_cells(plan, unavailable_stages(plan))
+    return {(cell.method, cell.env): reason for cell, reason in reasons.items()}
+
+
+def execution_of(config: Config) -> Execution:
+    return Execution(config.machine.workers, config.rollout.timeout, config.pretrain.checkpoint_every)
 
 
 def _total(estimates: dict[str, Estimate]) -> Estimate:

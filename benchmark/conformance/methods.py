@@ -21,8 +21,9 @@ from benchmark.core.progress import Task
 from benchmark.core.seeds import numpy_rng, seed, torch_rng
 from benchmark.data.episodes import Demos, DemosWriter, open_demos
 from benchmark.data.windows import WindowSampler
-from benchmark.planning.config.compose import component_config, method_variants, variant_config
+from benchmark.planning.config.compose import component_config
 from benchmark.planning.config.schema import PRESETS
+from benchmark.planning.variants import variants_of, with_variant
 from benchmark.simulation.agent import encode
 from benchmark.training.loop import train
 
@@ -68,8 +69,8 @@ def method_presets(cls: type[Method]) -> None:
     for preset in PRESETS:
         for env in registry.envs().names():
             config = component_config(cls, preset, env)
-            for variant in method_variants(cls, config):
-                variant_config(cls, config, variant)
+            for variant in variants_of(cls, config):
+                with_variant(cls, config, variant)
 
 
 @_with_demos

@@ -23,7 +23,8 @@ from benchmark.data.episodes import Demos, DemosWriter, open_demos
 from benchmark.datasets import open_source
 from benchmark.datasets.files import existing, reading
 from benchmark.datasets.source import REPRESENTATIONS, Description, Source
-from benchmark.storage.artifacts import MANIFEST, Building, Store, checksum, write_text
+from benchmark.storage.artifacts import MANIFEST, Building, Store
+from benchmark.storage.files import checksum, write_text
 
 KIND = "recordings"
 SHOWN = 5  # names in a message
@@ -207,7 +208,7 @@ def _summary(demos: Demos) -> dict[str, Any]:
 
 def manifest_of(store: Store, name: str) -> dict[str, Any]:
     """The manifest of a recording, with all that an import writes into it."""
-    manifest = store.manifest(KIND, name)
+    manifest = store.raw_manifest(KIND, name)
     if absent := {"request", "source", "summary", "files"} - set(manifest if isinstance(manifest, dict) else ()):
         raise Corrupt(
             f"{store.folder(KIND, name) / MANIFEST} lacks {', '.join(sorted(absent))}; remove that folder and import again"

@@ -74,6 +74,11 @@ def unavailable_reason(weights: Weights) -> str | None:
     return f"weights not here: python -m benchmark weights fetch {weights.name} (or put {path.name} into {_short(path.parent)})"
 
 
+def content(weights: Weights) -> Path | str:
+    """What a key holds of a file (`Method.files`): the published sha256, which `load` insists on, or else the file's own."""
+    return weights.checksum if weights.checksum.startswith("sha256:") else path_of(weights)
+
+
 def _short(path: Path) -> str:
     """As people write it: tables that others read should not name anybody's home."""
     return f"~/{path.relative_to(Path.home())}" if path.is_relative_to(Path.home()) else str(path)

@@ -10,8 +10,13 @@ import ast
 import hashlib
 import importlib.util
 import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import Any
+
+from benchmark.storage.files import key_of
 
 FIRST_PARTY = ("benchmark", "methods", "policies", "envs")
 INERT = (
@@ -19,7 +24,10 @@ INERT = (
     "benchmark.core.progress",
     "benchmark.registry",
     "benchmark.storage.artifacts",
-    "benchmark.stages.context",
+    "benchmark.storage.files",
+    "benchmark.storage.claims",
+    "benchmark.storage.manifests",
+    "benchmark.stages.base",
     "benchmark.planning.keys",
 )
 
@@ -74,3 +82,17 @@ def _is_module(name: str) -> bool:
         return importlib.util.find_spec(name) is not None
     except ModuleNotFoundError:
         return False
+
+
+@dataclass(frozen=True)
+class Code:
+    digest: str
+    libraries: Mapping[str, str]
+
+
+def code_behind(*modules: str) -> Code:
+    return Code(fingerprint(*modules), {})
+
+
+def stage_key(kind: str, params: Mapping[str, Any], inputs: Mapping[str, str], code: Code) -> str:
+    return key_of({"kind": kind, "params": params, "inputs": inputs, "code": code.digest, "libraries": code.libraries})

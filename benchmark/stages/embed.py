@@ -3,25 +3,25 @@
 from __future__ import annotations
 
 import time
-from typing import Any
 
 import numpy as np
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from benchmark.core.errors import Diverged
-from benchmark.data.episodes import open_demos
 from benchmark.simulation.agent import encode
-from benchmark.stages.context import Context
-from benchmark.stages.pretrain import load_encoder
+from benchmark.stages.base import Context
+from benchmark.stages.load.demos import load_demos
+from benchmark.stages.load.encoder import load_encoder
+from benchmark.stages.params.embed import Params, Summary
 
 BATCH = 256
 
 
-def run(context: Context) -> dict[str, Any]:
-    kind, device = context.params["features"], context.params["device"]
-    demos = open_demos(context.inputs["demos"])
-    encoder = load_encoder(context).to(device)
+def run(context: Context[Params]) -> Summary:
+    kind, device = context.params.features, context.device(context.params.device)
+    demos = load_demos(context)
+    encoder = load_encoder(context.inputs["encoder"], demos.spec).to(device)
     raw = demos.states if encoder.reads == "state" else demos.frames
     dtype = np.float32 if encoder.reads == "state" else np.float16
     features: np.memmap | None = None
@@ -40,8 +40,9 @@ def run(context: Context) -> dict[str, Any]:
         raise Diverged("the encoder produced NaN or infinite features")
     with FlopCounterMode(display=False) as counter:
         encode(encoder, torch.from_numpy(np.array(raw[:1])).to(device), kind)
-    return {
-        "dim": int(features.shape[1]),
-        "encoder_gflops": counter.get_total_flops() / len(demos.spec.views) / 1e9,
-        "encoder_ms": 1000 * (time.monotonic() - start) / (len(raw) * len(demos.spec.views)),
-    }
+    views = len(demos.spec.views)
+    return Summary(
+        dim=int(features.shape[1]),
+        encoder_gflops=counter.get_total_flops() / views / 1e9,
+        encoder_ms=1000 * (time.monotonic() - start) / (len(raw) * views),
+    )

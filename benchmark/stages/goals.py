@@ -6,18 +6,21 @@ task. `language` is an embedding that the demonstrations bring along as `info["l
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import torch
 from torch import Tensor
 
-from benchmark import registry
 from benchmark.contracts.encoder import Encoder
 from benchmark.contracts.specs import EnvSpec
 from benchmark.core.errors import BenchmarkError
 from benchmark.data.chunks import GOAL_WORDS
-from benchmark.data.episodes import Demos, open_demos
+from benchmark.data.episodes import Demos
 from benchmark.simulation.agent import Agent, Goals, encode
-from benchmark.stages.context import Context
+from benchmark.stages.base import Context
+from benchmark.stages.load.demos import environment_of, load_demos
+from benchmark.stages.params.fit import Params as FitParams
 
 
 def training_goals(kind: str, demos: Demos, spec: EnvSpec) -> str | np.ndarray | None:
@@ -31,29 +34,29 @@ def training_goals(kind: str, demos: Demos, spec: EnvSpec) -> str | np.ndarray |
     return np.stack([_language(info, demos.spec.env) for info in demos.infos])
 
 
-def evaluation_goals(context: Context, encoder: Encoder, agent: Agent) -> Goals:
-    """Episode seed -> goal. What is shown comes from demonstrations of the same task that no training saw."""
-    params, fit = context.params, context.manifests["fit"]["params"]
-    cls = registry.envs().get(params["env"])
-    config = cls.Config(**params["env_config"])
-    spec, demos = cls.spec(config), open_demos(context.inputs["demos"])
-    _, held_out = demos.split(fit["split"]["held_out"])
+def evaluation_goals(context: Context[Any], kind: str, encoder: Encoder, agent: Agent) -> Goals:
+    """Episode seed -> goal. What is shown comes from demonstrations of the same task that no training saw; observations are
+    told as the features `kind`."""
+    fit = context.inputs["policy"].params(FitParams)
+    cls, config = environment_of(context.inputs["demos"])
+    spec, demos = cls.spec(config), load_demos(context)
+    _, held_out = demos.split(fit.held_out)
     tasks = [demos.infos[episode].get("task") for episode in held_out]
-    if fit["goal"] in GOAL_WORDS:
+    if fit.goal in GOAL_WORDS:
         last = demos.ends[held_out] - 1
         observations = torch.from_numpy(np.asarray((demos.states if encoder.reads == "state" else demos.frames)[last]))
-        shown = agent.features(encode(encoder, observations.to(params["device"]), params["features"]).float())
-    elif fit["goal"] == "language":
-        shown = torch.from_numpy(np.stack([_language(demos.infos[episode], cls.name) for episode in held_out]))
+        goals = agent.features(encode(encoder, observations.to(context.facts["device"]), kind).float())
+    elif fit.goal == "language":
+        goals = torch.from_numpy(np.stack([_language(demos.infos[episode], cls.name) for episode in held_out]))
 
     def goal(seed: int) -> Tensor:
         task = cls.task(config, seed)
-        if fit["goal"] == "task":
+        if fit.goal == "task":
             return torch.from_numpy(_one_hot(task, spec, cls.name))
         fitting = [row for row, name in enumerate(tasks) if task in (None, name)]
         if not fitting:
             raise BenchmarkError(f"no held-out demonstration shows the goal of '{task}': record more, or raise split.held_out")
-        return shown[fitting[seed % len(fitting)]]
+        return goals[fitting[seed % len(fitting)]]
 
     return goal
 

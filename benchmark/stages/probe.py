@@ -11,9 +11,10 @@ from typing import Any
 
 import numpy as np
 
-from benchmark import registry
-from benchmark.data.episodes import Demos, open_demos
-from benchmark.stages.context import Context
+from benchmark.data.episodes import Demos
+from benchmark.stages.base import Context
+from benchmark.stages.load.demos import environment_of, load_demos, load_features
+from benchmark.stages.params.probe import Params, Summary
 
 RIDGE = 1e-3  # relative to the mean variance of the features
 QUERIES = 2000  # held-out frames used as nearest-neighbour queries at most
@@ -23,17 +24,15 @@ COLLAPSED_RANK = 2.0
 COLLAPSED_SPREAD = 1e-2
 
 
-def run(context: Context) -> dict[str, Any]:
-    demos = open_demos(context.inputs["demos"])
-    features = np.load(context.inputs["embed"] / "features.npy", mmap_mode="r", allow_pickle=False)
-    train, held_out = (demos.steps_of(e) for e in demos.split(context.params["split"]["held_out"]))
+def run(context: Context[Params]) -> Summary:
+    demos, features = load_demos(context), load_features(context)
+    train, held_out = (demos.steps_of(e) for e in demos.split(context.params.held_out))
     x, x_test = features[train].astype(np.float64), features[held_out].astype(np.float64)
     y, y_test = _targets(demos, train), _targets(demos, held_out)
-    names = target_names(context, demos)
     varies = y.std(axis=0) > VARIES
     context.task.update(1, 3)
     scaled, scaled_test = standardised(x, x_test)
-    groups = np.array([name.split("/")[0] for name in names])[varies]
+    groups = np.array([name.split("/")[0] for name in target_names(context, demos)])[varies]
     scores = linear_r2(scaled, y[:, varies], scaled_test, y_test[:, varies])  # none where nothing varies
     context.task.update(2, 3)
     spectrum = singular_values(x)
@@ -41,21 +40,20 @@ def run(context: Context) -> dict[str, Any]:
     by_group: dict[str, list[float]] = defaultdict(list)
     for group, score in zip(groups, scores, strict=True):
         by_group[group].append(float(score))
-    known = len(scores) > 0
-    return {
-        "linear_r2": float(np.mean(scores)) if known else None,
-        "linear_r2_by_group": {group: float(np.mean(values)) for group, values in by_group.items()},
-        "nearest_error": nearest_error(scaled, y[:, varies], scaled_test, y_test[:, varies]) if known else None,
+    probed = len(scores) > 0
+    return Summary(
+        linear_r2=float(np.mean(scores)) if probed else None,
+        linear_r2_by_group={group: float(np.mean(values)) for group, values in by_group.items()},
+        nearest_error=nearest_error(scaled, y[:, varies], scaled_test, y_test[:, varies]) if probed else None,
         **health(x, spectrum),
-    }
+    )
 
 
-def target_names(context: Context, demos: Demos) -> tuple[str, ...]:
+def target_names(context: Context[Params], demos: Demos) -> tuple[str, ...]:
     if not demos.spec.state_dim:
         return ("proprio",) * demos.spec.proprio_dim
-    params = context.manifests["demos"]["params"]
-    cls = registry.envs().get(params["env"])
-    return cls.spec(cls.Config(**params["config"])).state_names
+    cls, config = environment_of(context.inputs["demos"])
+    return cls.spec(config).state_names
 
 
 def standardised(x: np.ndarray, x_test: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

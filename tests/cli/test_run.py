@@ -21,7 +21,8 @@ from benchmark.cli.main import main
 from benchmark.contracts.data import Windows
 from benchmark.contracts.method import Method
 from benchmark.models.encoders import build_backbone
-from benchmark.planning.graph import Request, make_plan
+from benchmark.planning.recipes import make_plan
+from benchmark.planning.request import Request
 from benchmark.results.export import load
 from benchmark.storage.artifacts import Store
 

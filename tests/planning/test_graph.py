@@ -11,7 +11,9 @@ import pytest
 
 from benchmark.core.errors import BenchmarkError
 from benchmark.planning.estimates import estimate
-from benchmark.planning.graph import Plan, Request, make_plan
+from benchmark.planning.graph import Plan
+from benchmark.planning.recipes import make_plan
+from benchmark.planning.request import Request
 from benchmark.storage.artifacts import Store
 
 
