@@ -1,19 +1,30 @@
-"""What the verbs that look after a store do. A docstring here is that verb's help."""
+"""Look after the store: list, show, verify, export, clean up."""
 
 from __future__ import annotations
 
 import argparse
 import json
 import shutil
+from pathlib import Path
 
+from benchmark.cli import flags
+from benchmark.cli.parser import Action, add_actions
 from benchmark.core.errors import Corrupt
-from benchmark.core.progress import size
-from benchmark.planning.history import plans
 from benchmark.storage.artifacts import KINDS, Store
 
 
+def arguments(parser: argparse.ArgumentParser) -> None:
+    add_actions(parser, ACTIONS)
+
+
+def run(options: argparse.Namespace) -> int:
+    return ACTIONS[options.action].run(options)
+
+
 def ls(options: argparse.Namespace) -> int:
-    """Look after the store: list, show, verify, clean up."""
+    """List the artifacts in the store, with their sizes."""
+    from benchmark.core.progress import size
+
     store = Store(options.home).prepare()
     rows = []
     for kind in KINDS:
@@ -62,8 +73,24 @@ def verify(options: argparse.Namespace) -> int:
     return 1 if corrupt else 0
 
 
+def export(options: argparse.Namespace) -> int:
+    """Write the results of a matrix as CSV files small enough to commit; `--records` of other verbs reads them.
+
+    Given such folders itself, it joins them: the results of several machines become one.
+    """
+    from benchmark.cli.selection import results
+    from benchmark.results.export import export
+
+    episodes = export(results(options), options.folder)
+    print(f"{episodes} episodes in {options.folder}")
+    return 0
+
+
 def gc(options: argparse.Namespace) -> int:
     """Remove what the last run of each matrix no longer needs: superseded artifacts, quarantine, unfinished work."""
+    from benchmark.core.progress import size
+    from benchmark.planning.history import plans
+
     store = Store(options.home).prepare()
     wanted = {key for plan in plans(store) for key in plan.stages}
     folders = [store.folder(kind, key) for kind in KINDS for key in store.keys(kind) if key not in wanted]
@@ -79,3 +106,32 @@ def gc(options: argparse.Namespace) -> int:
     for folder in folders if options.yes else []:
         shutil.rmtree(folder)
     return 0
+
+
+def _store(parser: argparse.ArgumentParser) -> None:
+    flags.add_format(parser)
+    flags.add_home(parser)
+
+
+def _show(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("key", help="a key or the beginning of one")
+    _store(parser)
+
+
+def _export(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("folder", type=Path, help="where to write")
+    flags.add_records(parser)
+
+
+def _gc(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--yes", action="store_true", help="delete; without it, only say what would go")
+    _store(parser)
+
+
+ACTIONS = {
+    "ls": Action(_store, ls),
+    "show": Action(_show, show),
+    "verify": Action(_store, verify),
+    "export": Action(_export, export),
+    "gc": Action(_gc, gc),
+}
