@@ -12,6 +12,7 @@ from typing import Any, Protocol
 
 from benchmark.core.errors import BenchmarkError
 from benchmark.core.typed import from_json, to_json
+from benchmark.planning.config.schema import Config
 from benchmark.planning.estimates import PARAMS
 from benchmark.planning.graph import Plan, RunCell, Stage
 from benchmark.planning.keys import code_behind, stage_key
@@ -21,6 +22,11 @@ from benchmark.storage.files import write_text
 from benchmark.storage.manifests import Ref
 
 FINAL = ("probe", "rollout")  # the stages whose results a table shows
+
+
+def execution_of(config: Config) -> Execution:
+    """What a configuration says of how stages are executed."""
+    return Execution(config.machine.workers, config.rollout.timeout, config.pretrain.checkpoint_every)
 
 
 class Launcher(Protocol):

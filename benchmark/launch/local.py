@@ -15,7 +15,7 @@ from pathlib import Path
 
 from benchmark.core.errors import BenchmarkError
 from benchmark.launch.availability import unavailable_cells, unavailable_stages
-from benchmark.launch.base import FINAL
+from benchmark.launch.base import FINAL, publish
 from benchmark.launch.execute import Busy, Executor, StageFailed
 from benchmark.planning.graph import Plan, RunCell, Stage
 from benchmark.storage.artifacts import StageFailure
@@ -34,6 +34,9 @@ class LocalLauncher:
         if getattr(multiprocessing.current_process(), "_inheriting", False):
             raise BenchmarkError(UNGUARDED)
         self._failed.clear()
+        for stage in plan.stages.values():
+            if not self.executor.store.has(stage.kind, stage.key):
+                publish(self.executor.store, stage, self.executor.execution)
         unavailable = unavailable_stages(plan)
         for key, reason in unavailable.items():
             self.executor.store.note_failure(key, StageFailure(reason, unavailable=True))

@@ -1,20 +1,30 @@
-"""What the verbs that look after a store do. A docstring here is that verb's help."""
+"""Look after the store: list, show, verify, export, clean up."""
 
 from __future__ import annotations
 
 import argparse
 import json
+from pathlib import Path
 from typing import Any
 
+from benchmark.cli import flags
+from benchmark.cli.parser import Action, add_actions
 from benchmark.core.errors import Corrupt
-from benchmark.core.progress import size
-from benchmark.planning.history import plans
 from benchmark.storage.artifacts import KINDS, Store
-from benchmark.storage.cleanup import removable, remove
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    add_actions(parser, ACTIONS)
+
+
+def run(options: argparse.Namespace) -> int:
+    return ACTIONS[options.action].run(options)
 
 
 def ls(options: argparse.Namespace) -> int:
-    """Look after the store: list, show, verify, clean up."""
+    """List the artifacts in the store, with their sizes."""
+    from benchmark.core.progress import size
+
     store = Store(options.home).prepare()
     rows: list[dict[str, Any]] = []
     for kind in KINDS:
@@ -61,14 +71,30 @@ def verify(options: argparse.Namespace) -> int:
     return 1 if corrupt else 0
 
 
+def export(options: argparse.Namespace) -> int:
+    """Write the results of a matrix as CSV files small enough to commit; `--records` of other verbs reads them.
+
+    Given such folders itself, it joins them: the results of several machines become one.
+    """
+    from benchmark.cli.selection import results
+    from benchmark.results.export import export
+
+    episodes = export(results(options), options.folder)
+    print(f"{episodes} episodes in {options.folder}")
+    return 0
+
+
 def gc(options: argparse.Namespace) -> int:
     """Remove what the last run of each matrix no longer needs: superseded artifacts, quarantine, unfinished work."""
+    from benchmark.core.progress import size
+    from benchmark.planning.history import plans
+    from benchmark.storage.cleanup import removable, remove
+
     store = Store(options.home).prepare()
     items = removable(store, {key for plan in plans(store) for key in plan.stages})
     total = sum(item.bytes for item in items)
     if options.format == "json":
-        folders = [str(item.folder) for item in items]
-        print(json.dumps({"folders": folders, "bytes": total, "deleted": options.yes}, indent=1))
+        print(json.dumps({"folders": [str(i.folder) for i in items], "bytes": total, "deleted": options.yes}, indent=1))
     else:
         for item in items:
             print(item.folder.relative_to(store.root))
@@ -77,3 +103,32 @@ def gc(options: argparse.Namespace) -> int:
     for item in items if options.yes else []:
         remove(store, item)
     return 0
+
+
+def _store(parser: argparse.ArgumentParser) -> None:
+    flags.add_format(parser)
+    flags.add_home(parser)
+
+
+def _show(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("key", help="a key or the beginning of one")
+    _store(parser)
+
+
+def _export(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("folder", type=Path, help="where to write")
+    flags.add_records(parser)
+
+
+def _gc(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--yes", action="store_true", help="delete; without it, only say what would go")
+    _store(parser)
+
+
+ACTIONS = {
+    "ls": Action(_store, ls),
+    "show": Action(_show, show),
+    "verify": Action(_store, verify),
+    "export": Action(_export, export),
+    "gc": Action(_gc, gc),
+}
