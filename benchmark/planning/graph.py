@@ -20,8 +20,7 @@ from benchmark.models import weights
 from benchmark.models.imagenet import RESNET18_IMAGENET
 from benchmark.planning.config.compose import TUNED, as_params, compose_config, method_variants, variant_config
 from benchmark.planning.config.schema import Config
-from benchmark.planning.keys import fingerprint
-from benchmark.storage.artifacts import key_of
+from benchmark.planning.keys import code_behind, stage_key
 
 
 @dataclass(frozen=True)
@@ -246,5 +245,5 @@ class _Builder:
 
 def _stage(kind: str, label: str, params: dict[str, Any], inputs: dict[str, str], *components: type) -> Stage:
     modules = [f"benchmark.stages.{kind}", *(component.__module__ for component in components)]
-    key = key_of({"kind": kind, "params": params, "inputs": inputs, "code": fingerprint(*modules)})
+    key = stage_key(kind, params, inputs, code_behind(*modules))
     return Stage(kind, key, label, params, inputs)
