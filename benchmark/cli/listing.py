@@ -10,8 +10,11 @@ from benchmark.planning.config.schema import PRESETS
 
 
 def methods() -> list[dict[str, Any]]:
-    rows = []
+    rows: list[dict[str, Any]] = []
     for name in registry.methods().names():
+        if problem := registry.methods().problem(name):
+            rows.append({"name": name, "eats": "", "source": registry.methods().where(name), "missing": problem})
+            continue
         cls = registry.methods().get(name)
         spec = cls.batch_spec(cls.Config())
         eats = [f"{spec.window} frames" if spec.window > 1 else "frames"] if cls.learns else []
@@ -28,12 +31,21 @@ def methods() -> list[dict[str, Any]]:
 
 
 def policies() -> list[dict[str, Any]]:
-    return [{"name": name, "source": registry.policies().get(name).source} for name in registry.policies().names()]
+    known = registry.policies()
+    problems = {name: known.problem(name) for name in known.names()}
+    return [
+        {"name": name, "source": known.where(name) if problem else known.get(name).source, "missing": problem}
+        for name, problem in problems.items()
+    ]
 
 
 def envs() -> list[dict[str, Any]]:
-    rows = []
+    rows: list[dict[str, Any]] = []
     for name in registry.envs().names():
+        if problem := registry.envs().problem(name):
+            empty = dict.fromkeys(("views", "steps", "metric", "demonstrations"), "")
+            rows.append({"name": name, **empty, "source": registry.envs().where(name), "missing": problem})
+            continue
         cls = registry.envs().get(name)
         spec = cls.spec(cls.Config())
         rows.append(
@@ -51,7 +63,7 @@ def envs() -> list[dict[str, Any]]:
 
 
 def presets() -> list[dict[str, Any]]:
-    rows = []
+    rows: list[dict[str, Any]] = []
     for preset in PRESETS:
         config = compose_config("kitchen", preset=preset)
         budget = ", ".join(f"{v} {unit}" for unit in BUDGETS["pretrain"] if (v := getattr(config.pretrain, unit)))
@@ -64,6 +76,7 @@ def ablations() -> list[dict[str, Any]]:
     return [
         {"name": f"{name}:{variant}", "sets": ", ".join(f"{k}={v:g}" if k == "lr" else f"{k}={v}" for k, v in values.items())}
         for name in known.names()
+        if known.problem(name) is None
         for variant, values in method_variants(known.get(name), known.get(name).Config()).items()
     ]
 

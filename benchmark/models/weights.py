@@ -81,7 +81,8 @@ def _short(path: Path) -> str:
 
 def known() -> dict[str, Weights]:
     """The weights that registered methods name as their class attribute `weights`."""
-    rows = [registry.methods().get(name) for name in registry.methods().names()]
+    methods = registry.methods()
+    rows = [methods.get(name) for name in methods.names() if methods.problem(name) is None]
     found = [row.weights for row in rows if isinstance(getattr(row, "weights", None), Weights)]  # type: ignore[attr-defined]
     return {weights.name: weights for weights in found}
 
