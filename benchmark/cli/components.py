@@ -65,7 +65,7 @@ LISTS = {"methods": methods, "policies": policies, "envs": envs, "presets": pres
 
 def import_problem(kind: Registry[Any], name: str) -> str | None:
     """Why the file of a component cannot be imported, in one line; None if it can."""
-    problem = kind.problem(name) if hasattr(kind, "problem") else None
+    problem = kind.problem(name)
     return " ".join(problem.split()) if problem else None
 
 

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from benchmark.core.errors import BenchmarkError, Corrupt, Unavailable
-from benchmark.core.machine import provenance
+from benchmark.core.machine import component_provenance, provenance
 from benchmark.core.progress import Reporter, duration
 from benchmark.core.typed import to_json
 from benchmark.launch.availability import unavailable_reason
@@ -94,7 +94,7 @@ class Executor:
                 code=stage.code.digest,
                 libraries=stage.code.libraries,
                 summary=to_json(summary),
-                machine=context.facts,
+                machine={**context.facts, "components": component_provenance(stage.components)},
                 provenance=provenance(),
                 wall_seconds=round(seconds, 3),
                 finished=datetime.now(UTC).isoformat(timespec="seconds"),
