@@ -17,6 +17,8 @@ def announce(plan: Plan, store: Store, reporter: Reporter) -> None:
     estimates = estimate(plan.stages, store)
     needed = total(estimates).bytes
     free = shutil.disk_usage(store.root).free
+    for note in plan.notes:
+        reporter.warn(note)
     for (method, env), reason in unavailable(plan).items():
         reporter.warn(f"{method} on {env} cannot run here: {reason}")
     reporter.say(f"{summary(plan, estimates)} ({size(free)} free)")

@@ -37,6 +37,8 @@ def run(options: argparse.Namespace) -> int:
             users = sum(stage["key"] in cell.stages.values() for cell in plan.cells)
             cost = "cached" if stage["cached"] else f"about {duration(estimates[stage['key']].seconds)}"
             print(f"  {stage['key'][:10]}  {stage['label']:<56} {cost}, feeds {users} cell{'s' * (users != 1)}")
+    for note in plan.notes:
+        print(note)
     for (method, env), reason in forecast.unavailable(plan).items():
         print(f"missing: {method} on {env}: {reason}")
     print(forecast.summary(plan, estimates))

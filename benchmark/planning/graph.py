@@ -116,6 +116,7 @@ class Plan:
     cells: list[RunCell]
     stages: dict[str, Stage]
     configs: dict[str, Config]  # per environment
+    notes: list[str] = field(default_factory=list)  # what `all` had to leave out
 
     def to_json(self) -> dict[str, Any]:
         cells = [{**asdict(cell.id), "stages": cell.stages, "refused": cell.refused} for cell in self.cells]

@@ -34,14 +34,15 @@ from benchmark.storage.files import checksum
 def make_plan(request: Request) -> Plan:
     """Validate everything a user can get wrong, then lay out the stages. Nothing runs, and no network or simulator is built."""
     methods = expand_methods(request.methods)
-    envs = _expand("envs", request.envs, registry.envs())
-    policies = _expand("policies", request.policies, registry.policies())
     plan = Plan(request.preset, [], {}, {})
+    envs = _whole(_expand("envs", request.envs, registry.envs()), registry.envs(), plan)
+    policies = _whole(_expand("policies", request.policies, registry.policies()), registry.policies(), plan)
+    broken = {method: problem for method, _ in methods if (problem := registry.methods().problem(method))}
     for env in envs:
         plan.configs[env] = compose_config(
             env,
             preset=request.preset,
-            methods=dict.fromkeys(m for m, _ in methods),
+            methods=dict.fromkeys(m for m, _ in methods if m not in broken),
             policies=policies,
             envs=envs,
             overrides=request.overrides,
@@ -52,7 +53,7 @@ def make_plan(request: Request) -> Plan:
             for policy in policies:
                 for seed in request.training_seeds:
                     cell = CellId(env, method, variant, policy, seed)
-                    stages, refused = recipe.stages(cell)
+                    stages, refused = ([], broken[method]) if method in broken else recipe.stages(cell)
                     plan.stages.update({stage.key: stage for stage in stages})
                     plan.cells.append(RunCell(cell, {stage.kind: stage.key for stage in stages}, refused))
     return plan
@@ -175,6 +176,12 @@ def _sha256(path: Path) -> str:
 @cache
 def _sha256_of(path: Path, size: int, modified: int) -> str:
     return f"sha256:{checksum(path)}"
+
+
+def _whole(names: Sequence[str], known: registry.Registry[Any], plan: Plan) -> list[str]:
+    """Without those whose file is broken; the plan says so. One that is named by itself has been an error by now."""
+    plan.notes += [f"left out: {problem}" for name in names if (problem := known.problem(name))]
+    return [name for name in names if known.problem(name) is None]
 
 
 def _expand(what: str, names: Sequence[str], known: registry.Registry[Any]) -> list[str]:

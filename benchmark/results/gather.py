@@ -44,7 +44,7 @@ def _cell(plan: Plan, cell: RunCell, store: Store) -> dict[str, Any]:
         "status": status,
         "reason": reason,
         "preset": plan.preset,
-        "privileged": registry.methods().get(cell.id.method).privileged,
+        "privileged": _is_privileged(cell.id.method),
         "metric": spec.metric,
         "metric_low": spec.metric_range[0],
         "metric_high": spec.metric_range[1],
@@ -55,6 +55,11 @@ def _cell(plan: Plan, cell: RunCell, store: Store) -> dict[str, Any]:
         "visual_shift": _shift(config),
     }
     return {**row, **_measured(cell, store)} if status == "done" else row
+
+
+def _is_privileged(method: str) -> bool:
+    methods = registry.methods()
+    return methods.problem(method) is None and methods.get(method).privileged
 
 
 def _measured(cell: RunCell, store: Store) -> dict[str, Any]:
