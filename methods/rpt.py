@@ -250,7 +250,7 @@ class RPTSensorimotor(Method):
     def build_encoder(cls, config: Any, data: DataSpec) -> Encoder:
         trunk = ResNet18() if config.features == "imagenet" else ResNet18(config.width)
         size = config.size if config.features == "imagenet" else None
-        return SensorimotorEncoder(config, _slots(config, data), ConvEncoder(trunk, trunk.dim, size=size))
+        return SensorimotorEncoder(config, _slots(config, data), ConvEncoder(trunk, size=size))
 
     @classmethod
     def batch_spec(cls, config: Any) -> BatchSpec:

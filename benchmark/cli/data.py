@@ -7,6 +7,7 @@ import json
 from dataclasses import replace
 
 from benchmark import registry
+from benchmark.contracts.specs import REPRESENTATIONS
 from benchmark.core.errors import BenchmarkError
 from benchmark.core.progress import Reporter
 from benchmark.data.episodes import open_demos
@@ -15,7 +16,6 @@ from benchmark.datasets import recordings
 from benchmark.datasets.export_lerobot import export
 from benchmark.datasets.files import reading
 from benchmark.datasets.replay import replay
-from benchmark.datasets.source import REPRESENTATIONS
 from benchmark.launch.local import Runner, StageFailed
 from benchmark.planning.config.compose import compose_config
 from benchmark.planning.graph import demos_stage

@@ -39,6 +39,10 @@ class PolicyConfig(TrainingConfig):
 class Policy(nn.Module, ABC):
     """A history of features (and a goal) -> a chunk of actions.
 
+    What its `inputs` name comes besides the features: `proprio` (N, history, P) and `language` (N, L), in training batches and
+    as keyword arguments of its `act`; the spec has their sizes. A policy that does not name "proprio" may be given it all the
+    same, appended to the features of each observation.
+
     A trained policy implements `loss` and `act`; one without training (`learns = False`) implements `prepare` and `act`.
     `prepare` sees all training samples once, before training: tokenizers, neighbour banks. What it fits must live in
     parameters or buffers, because the state dict is what is stored.
@@ -48,6 +52,7 @@ class Policy(nn.Module, ABC):
     Config: ClassVar[type[PolicyConfig]] = PolicyConfig
     presets: ClassVar[Presets] = {}
     learns: ClassVar[bool] = True
+    inputs: ClassVar[tuple[str, ...]] = ("features",)  # and "proprio", "language", where it takes these by themselves
     source: ClassVar[str] = ""
 
     def __init__(self, config: Any, spec: PolicySpec):

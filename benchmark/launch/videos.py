@@ -6,6 +6,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from benchmark import registry
+from benchmark.contracts.environment import Simulator
 from benchmark.core.errors import BenchmarkError
 from benchmark.data.episodes import open_demos
 from benchmark.data.video import video_name, write_video
@@ -24,7 +25,7 @@ def video_demonstration(folder: Path, path: Path, episode: int = 0) -> None:
 def video_cells(plan: Plan, runner: Runner, episodes: int, folder: Path) -> None:
     """Play the first episodes of every finished cell again, check that they end as recorded, and make videos of them."""
     for cell in plan.cells:
-        if not registry.envs().get(cell.env).simulated:
+        if not issubclass(registry.envs().get(cell.env), Simulator):
             runner.reporter.say(f"  {cell.label}: a recording cannot be played again, there is no video")
         elif cell.missing is None and runner.store.has("rollout", cell.stages["rollout"]):
             _film(plan, cell, runner, episodes, folder)

@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from benchmark import registry
-from benchmark.contracts.environment import Environment
+from benchmark.contracts.environment import Environment, Simulator
 from benchmark.contracts.method import Method
 from benchmark.contracts.policy import Policy
 from benchmark.core.errors import BenchmarkError
@@ -182,7 +182,7 @@ class _Builder:
             return f"{self.env.name} has no state"
         if method.privileged and config.tuned:
             return f"{method.name} has no encoder to tune"
-        if self.config.shift.evaluation != "none" and not self.env.simulated:
+        if self.config.shift.evaluation != "none" and not issubclass(self.env, Simulator):
             return "shift.evaluation needs a simulator; shift.train shifts the recordings"
         if config.tuned and not policy.learns:
             return f"{policy.name} has no gradient that an encoder could be tuned by"

@@ -12,7 +12,7 @@ import numpy as np
 
 from benchmark import registry
 from benchmark.contracts.data import DataSpec, Episode
-from benchmark.contracts.environment import Environment
+from benchmark.contracts.environment import Environment, Simulator
 from benchmark.contracts.specs import EnvSpec
 from benchmark.core.errors import BenchmarkError
 from benchmark.core.seeds import seed
@@ -29,7 +29,10 @@ def run(context: Context) -> dict[str, Any]:
     data = data_spec(cls, config)
     if config.demonstrations not in cls.sources:
         raise BenchmarkError(f"{cls.name} has no demonstrations '{config.demonstrations}'; it has {', '.join(cls.sources)}")
-    episodes = _scripted(context, cls, config) if config.demonstrations == "scripted" else _recorded(context, cls, config)
+    if config.demonstrations == "scripted" and issubclass(cls, Simulator):
+        episodes = _scripted(context, cls, config)
+    else:
+        episodes = _recorded(context, cls, config)
     writer = DemosWriter(context.out, data)
     scores, steps, simulator = [], [], None
     for episode in episodes:
@@ -52,7 +55,8 @@ def run(context: Context) -> dict[str, Any]:
 
 def data_spec(cls: type[Environment], config: Any) -> DataSpec:
     spec: EnvSpec = cls.spec(config)
-    return DataSpec(cls.name, spec.views, config.resolution, spec.action_dim, spec.proprio_dim, spec.state_dim, spec.hz)
+    sizes = spec.action_dim, spec.proprio_dim, spec.state_dim
+    return DataSpec(cls.name, spec.views, config.resolution, *sizes, spec.hz, spec.action)
 
 
 def _recorded(context: Context, cls: type[Environment], config: Any) -> Iterator[Episode]:
@@ -64,7 +68,7 @@ def _recorded(context: Context, cls: type[Environment], config: Any) -> Iterator
         context.task.update(done + 1, config.episodes)
 
 
-def _scripted(context: Context, cls: type[Environment], config: Any) -> Iterator[Episode]:
+def _scripted(context: Context, cls: type[Simulator], config: Any) -> Iterator[Episode]:
     """Finished episodes are kept in `work`, so an interrupted recording goes on where it stopped."""
     paths = [context.work / f"{index:06d}.npz" for index in range(config.episodes)]
     todo = [index for index, path in enumerate(paths) if not path.is_file()]

@@ -18,14 +18,15 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from benchmark import registry
-from benchmark.contracts.data import Chunks
+from benchmark.contracts.data import Chunks, Observations
 from benchmark.contracts.encoder import Encoder
 from benchmark.contracts.specs import PolicySpec
 from benchmark.contracts.training import ParameterGroup
 from benchmark.core.seeds import seed, torch_rng
 from benchmark.data.chunks import ChunkSampler
 from benchmark.data.episodes import Demos, open_demos
-from benchmark.simulation.agent import Agent, features_of
+from benchmark.models.agent import Agent
+from benchmark.models.features import features_of
 from benchmark.stages.context import Context
 from benchmark.stages.goals import training_goals
 from benchmark.stages.pretrain import load_encoder
@@ -145,7 +146,7 @@ class JointModel(nn.Module):
         assert self.agent.encoder is not None
         half = torch.autocast(observations.device.type, torch.bfloat16) if self.precision == "bf16" else nullcontext()
         with half:
-            features = features_of(self.agent.encoder, observations, self.kind)
+            features = features_of(self.agent.encoder, Observations(frames=observations), self.kind)
         return self.agent.features(features.float())
 
 

@@ -16,7 +16,9 @@ from benchmark.contracts.specs import EnvSpec
 from benchmark.core.errors import BenchmarkError
 from benchmark.data.chunks import GOAL_WORDS
 from benchmark.data.episodes import Demos, open_demos
-from benchmark.simulation.agent import Agent, Goals, encode
+from benchmark.models.agent import Agent
+from benchmark.models.features import encode
+from benchmark.simulation.agent import Given
 from benchmark.stages.context import Context
 
 
@@ -31,7 +33,7 @@ def training_goals(kind: str, demos: Demos, spec: EnvSpec) -> str | np.ndarray |
     return np.stack([_language(info, demos.spec.env) for info in demos.infos])
 
 
-def evaluation_goals(context: Context, encoder: Encoder, agent: Agent) -> Goals:
+def evaluation_goals(context: Context, encoder: Encoder, agent: Agent) -> Given:
     """Episode seed -> goal. What is shown comes from demonstrations of the same task that no training saw."""
     params, fit = context.params, context.manifests["fit"]["params"]
     cls = registry.envs().get(params["env"])
@@ -41,8 +43,8 @@ def evaluation_goals(context: Context, encoder: Encoder, agent: Agent) -> Goals:
     tasks = [demos.infos[episode].get("task") for episode in held_out]
     if fit["goal"] in GOAL_WORDS:
         last = demos.ends[held_out] - 1
-        observations = torch.from_numpy(np.asarray((demos.states if encoder.reads == "state" else demos.frames)[last]))
-        shown = agent.features(encode(encoder, observations.to(params["device"]), params["features"]).float())
+        observations = demos.observations(last, encoder.reads, params["device"])
+        shown = agent.observe(encode(encoder, observations, params["features"]).float(), observations.proprio)
     elif fit["goal"] == "language":
         shown = torch.from_numpy(np.stack([_language(demos.infos[episode], cls.name) for episode in held_out]))
 

@@ -15,7 +15,8 @@ from benchmark.contracts.encoder import Encoder
 from benchmark.core.seeds import evaluation_seed
 from benchmark.data.chunks import ChunkSampler
 from benchmark.data.episodes import Demos, open_demos
-from benchmark.simulation.agent import Agent, encode
+from benchmark.models.agent import Agent
+from benchmark.models.features import encode
 from benchmark.simulation.protocol import Outcome
 from benchmark.stages.context import Context
 from benchmark.stages.goals import training_goals
@@ -44,8 +45,8 @@ def predict(
     """The next action at every step, predicted and recorded, both normalised: no dimension counts more than another."""
     device = context.params["device"]
     rows = slice(demos.starts[episode], demos.ends[episode])
-    raw = demos.states[rows] if encoder.reads == "state" else demos.frames[rows]
-    blocks = [torch.from_numpy(np.array(raw[at : at + BATCH])).to(device) for at in range(0, len(raw), BATCH)]
+    parts = [slice(at, min(at + BATCH, rows.stop)) for at in range(rows.start, rows.stop, BATCH)]
+    blocks = [demos.observations(part, encoder.reads, device) for part in parts]
     features = torch.cat([encode(encoder, block, context.params["features"]).float() for block in blocks])
     actions = agent.actions(torch.from_numpy(demos.actions[rows]).to(device))
     table = agent.features(features), actions, np.array([0]), np.array([len(actions)]), np.array([0])

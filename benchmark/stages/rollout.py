@@ -15,11 +15,13 @@ from safetensors.torch import load_file
 
 from benchmark import registry
 from benchmark.contracts.encoder import Encoder
+from benchmark.contracts.environment import Simulator
 from benchmark.contracts.specs import PolicySpec
 from benchmark.core.errors import BenchmarkError
 from benchmark.core.seeds import evaluation_seed
 from benchmark.data.episodes import open_demos
-from benchmark.simulation.agent import Agent, AgentController
+from benchmark.models.agent import Agent
+from benchmark.simulation.agent import AgentController
 from benchmark.simulation.protocol import Outcome
 from benchmark.simulation.rollout import rollout
 from benchmark.stages.context import Context
@@ -32,7 +34,7 @@ RECORDS = "records.jsonl"
 
 
 def run(context: Context) -> dict[str, Any]:
-    if not registry.envs().get(context.params["env"]).simulated:
+    if not issubclass(registry.envs().get(context.params["env"]), Simulator):
         return write(context, open_loop(context, *load(context)))
     outcomes, _, controller = simulate(context)
     return {
@@ -59,6 +61,7 @@ def simulate(context: Context, record: Collection[int] = ()) -> tuple[list[Outco
     """Run the episodes of a cell; `record` names those whose frames are kept for a video."""
     params = context.params
     cls = registry.envs().get(params["env"])
+    assert issubclass(cls, Simulator)
     config = cls.Config(**params["env_config"])
     encoder, agent = load(context)
     goals = evaluation_goals(context, encoder, agent) if agent.policy.spec.goal_dim else None

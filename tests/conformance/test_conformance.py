@@ -11,6 +11,8 @@ import pytest
 
 from benchmark import registry
 from benchmark.conformance import check, promises_of
+from benchmark.contracts.environment import Dataset, Simulator
+from benchmark.contracts.policy import Policy
 from benchmark.core.errors import BenchmarkError, UnknownName
 from benchmark.planning.config.compose import component_config
 from tests.toy import Toy
@@ -21,7 +23,8 @@ CASES = [(cls, promise) for cls in [*COMPONENTS, Toy] for promise in promises_of
 
 @pytest.mark.parametrize(("cls", "promise"), CASES, ids=[f"{c.name}-{p.__name__}" for c, p in CASES])  # type: ignore[attr-defined]
 def test_promise(cls: Any, promise: Callable[[type], None]) -> None:
-    if reason := getattr(cls, "missing", lambda _: None)(component_config(cls, "smoke", "kitchen")):
+    config = component_config(cls, "smoke", cls.name if issubclass(cls, Simulator) else "kitchen")
+    if not issubclass(cls, Dataset | Policy) and (reason := cls.unavailable_reason(config)):
         pytest.skip(reason)
     promise(cls)
 
