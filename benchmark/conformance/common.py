@@ -8,6 +8,7 @@ from typing import Any
 import torch
 
 from benchmark import registry
+from benchmark.contracts.environment import Environment
 from benchmark.core.errors import UnknownName
 from benchmark.planning.config.schema import PRESETS
 
@@ -25,7 +26,7 @@ def check_preset_names(cls: Any) -> None:
     A component of another package may have settings for an environment of a third one that is not installed here. So a name
     that nobody has is taken for a misspelling if the component is ours, or if one that exists is close to it.
     """
-    envs = [*registry.envs().names(), cls.name]
+    envs = [*registry.envs().names(), *([cls.name] if issubclass(cls, Environment) else [])]
     for key in cls.presets:
         preset, _, env = key.partition("/")
         if preset not in PRESETS:

@@ -17,10 +17,12 @@ from benchmark.contracts.policy import Policy
 from benchmark.core.errors import BenchmarkError
 from benchmark.core.machine import resolve_device, resolve_precision
 from benchmark.models import weights
+from benchmark.models.features import why_no_features
 from benchmark.models.imagenet import RESNET18_IMAGENET
 from benchmark.planning.config.compose import TUNED, as_params, compose_config, method_variants, variant_config
 from benchmark.planning.config.schema import Config
 from benchmark.planning.keys import fingerprint
+from benchmark.stages.demos import data_spec
 from benchmark.storage.artifacts import key_of
 
 
@@ -177,6 +179,8 @@ class _Builder:
         if views < needed:
             return f"needs {needed} views, {self.env.name} has {views}"
         if config.init == "imagenet" and (reason := weights.unavailable_reason(RESNET18_IMAGENET)):
+            return reason
+        if reason := why_no_features(method, config, data_spec(self.env, self.env_config), self.config.embed.features):
             return reason
         if method.privileged and not self.env.spec(self.env_config).state_dim:
             return f"{self.env.name} has no state"

@@ -56,10 +56,7 @@ class PretrainConfig:
 
 @dataclass
 class EmbedConfig:
-    features: str = "pooled"  # pooled | patch
-
-    def __post_init__(self) -> None:
-        require(self.features in ("pooled", "patch"), f"embed.features '{self.features}' is none of pooled, patch")
+    features: str = "pooled"  # any that the encoder has: pooled, patch, layer3 or block6; several joined by '+'
 
 
 @dataclass
