@@ -161,6 +161,10 @@ class RPT(Method):
         logs = {"error": error.detach(), "redundancy": redundancy.detach(), "spread": spread(features)}
         return error + config.redundancy_weight * redundancy, logs
 
+    def trivial_loss(self) -> float | None:
+        """The mean for every masked token, of targets with unit variance; without that, a constant encoder has no error."""
+        return 1.0 if self.config.standardise else None
+
     def after_step(self, step: int, steps: int) -> None:
         if self.target is not None:
             self.target.update(self.encoder, cosine_momentum(self.config.ema, step, steps))
@@ -176,6 +180,7 @@ class RPT(Method):
 
 @dataclass
 class SensorimotorConfig(SequenceConfig):
+    backbones = ("frozen",)
     backbone: str = "frozen"  # what looks at images does not learn; `features` says what it is
     features: str = "imagenet"  # imagenet: torchvision's ResNet-18 | random: an untrained one, of `width`
     size: int = 224  # pixels that frames are resized to for imagenet
@@ -251,7 +256,7 @@ class RPTSensorimotor(Method):
     def build_encoder(cls, config: Any, data: DataSpec) -> Encoder:
         trunk = ResNet18() if config.features == "imagenet" else ResNet18(config.width)
         size = config.size if config.features == "imagenet" else None
-        return SensorimotorEncoder(config, _slots(config, data), ConvEncoder(trunk, trunk.dim, size=size))
+        return SensorimotorEncoder(config, _slots(config, data), ConvEncoder(trunk, size=size))
 
     @classmethod
     def batch_spec(cls, config: Any) -> BatchSpec:
@@ -272,6 +277,10 @@ class RPTSensorimotor(Method):
         tokens = [*vision.unbind(2), *(standardise(x) for x in (batch.proprio, batch.actions) if x.shape[-1])]
         hidden = draw_masks((shape[0], shape[1], len(tokens)), config.mask_low, config.mask_high, rng)
         return self.heads.error(encoder.sequence(tokens, hidden), tokens, hidden), {}
+
+    def trivial_loss(self) -> float:
+        """The mean for every masked token; all have unit variance."""
+        return 1.0
 
 
 def _slots(config: SensorimotorConfig, data: DataSpec) -> list[tuple[str, int]]:

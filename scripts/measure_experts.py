@@ -19,7 +19,7 @@ from rich.progress import track
 
 from benchmark import registry
 from benchmark.core.errors import BenchmarkError
-from benchmark.core.machine import provenance
+from benchmark.core.provenance import provenance
 from benchmark.core.seeds import seed
 from benchmark.planning.config.compose import compose_config
 from benchmark.storage.files import write_text

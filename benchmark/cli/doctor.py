@@ -16,8 +16,9 @@ def run(options: argparse.Namespace) -> int:
     import torch
 
     from benchmark.cli import components
-    from benchmark.core.machine import provenance, resolve_device, resolve_precision
+    from benchmark.core.machine import resolve_device, resolve_precision
     from benchmark.core.progress import size
+    from benchmark.core.provenance import provenance
 
     facts = provenance()
     device = resolve_device("auto")

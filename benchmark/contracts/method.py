@@ -15,6 +15,9 @@ from benchmark.contracts.data import DataSpec, Windows
 from benchmark.contracts.encoder import Encoder
 from benchmark.contracts.specs import Presets, require
 from benchmark.contracts.training import ParameterGroup, TrainingConfig
+from benchmark.core.errors import UnknownName
+
+BACKBONES = ("resnet18", "vit_tiny", "vit_small", "vit_base")  # what `benchmark.models.encoders.build_backbone` can build
 
 
 @dataclass(frozen=True)
@@ -36,6 +39,7 @@ class MethodConfig(TrainingConfig):
     when none of the three is given.
     """
 
+    backbones: ClassVar[tuple[str, ...]] = BACKBONES  # that `backbone` may name; a method with others of its own lists them
     backbone: str = "resnet18"
     width: int = 64  # channels of the first ResNet stage; 64 is the ResNet-18 of the literature (512-d features)
     batch_size: int = 64  # windows per step
@@ -47,6 +51,8 @@ class MethodConfig(TrainingConfig):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        if self.backbone not in self.backbones:
+            raise UnknownName("backbone", self.backbone, self.backbones)
         require(self.init in ("scratch", "imagenet"), f"init '{self.init}' is none of scratch, imagenet")
         resnet18 = self.backbone == "resnet18" and self.width == 64
         require(self.init == "scratch" or resnet18, "init=imagenet needs backbone=resnet18 and width=64, as published")
@@ -108,6 +114,14 @@ class Method(nn.Module, ABC):
     def loss(self, batch: Windows, rng: torch.Generator) -> tuple[Tensor, dict[str, Tensor]]:
         """A scalar to minimise and named scalars to log (detached)."""
         raise NotImplementedError(f"{self.name} does not learn")
+
+    def trivial_loss(self) -> float | None:
+        """The loss of an encoder that says the same of every image, or None if that says nothing.
+
+        It says nothing where such an encoder is the optimum (BYOL, SimSiam: their loss is zero then, so a low loss may be a
+        collapse), or where the value depends on the data (MAE: a uniform patch costs nothing).
+        """
+        return None
 
     def after_step(self, step: int, steps: int) -> None:
         """Called after optimiser step number `step` (from 0) of `steps`: momentum updates go here."""

@@ -10,8 +10,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from benchmark.core.errors import BenchmarkError, Corrupt, Unavailable
-from benchmark.core.machine import component_provenance, provenance
 from benchmark.core.progress import Reporter, duration
+from benchmark.core.provenance import component_provenance, provenance
 from benchmark.core.typed import to_json
 from benchmark.launch.availability import unavailable_reason
 from benchmark.planning.graph import Stage

@@ -6,6 +6,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 
 from benchmark import registry
+from benchmark.contracts.environment import Simulator
 from benchmark.core.errors import BenchmarkError
 from benchmark.data.episodes import open_demos
 from benchmark.data.video import video_name, write_video
@@ -24,7 +25,7 @@ def record_demonstration(folder: Path, path: Path, episode: int = 0) -> None:
 def record_cells(plan: Plan, executor: Executor, episodes: int, folder: Path) -> None:
     """Play the first episodes of every finished cell again, check that they end as recorded, and make videos of them."""
     for cell in plan.cells:
-        if not registry.envs().get(cell.id.env).simulated:
+        if not issubclass(registry.envs().get(cell.id.env), Simulator):
             executor.reporter.say(f"  {cell.label}: a recording cannot be played again, there is no video")
         elif not cell.refused and executor.store.has("rollout", cell.stages["rollout"]):
             _record(plan, cell, executor, episodes, folder)

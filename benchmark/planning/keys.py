@@ -25,13 +25,14 @@ from pathlib import Path
 from typing import Any
 
 from benchmark.core.errors import BenchmarkError
-from benchmark.core.machine import plugins
+from benchmark.core.provenance import plugins
 from benchmark.storage.files import key_of
 
 FIRST_PARTY = ("benchmark", "methods", "policies", "envs")
 INERT = (  # modules and packages that cannot change a number: messages, the store, the launchers, how names are looked up
     "benchmark.core.errors",
     "benchmark.core.progress",
+    "benchmark.core.provenance",
     "benchmark.registry",
     "benchmark.storage",
     "benchmark.stages.base",

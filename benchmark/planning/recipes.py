@@ -16,10 +16,11 @@ from typing import Any
 from omegaconf import OmegaConf
 
 from benchmark import registry
-from benchmark.contracts.environment import Environment
+from benchmark.contracts.environment import Environment, Simulator, data_spec
 from benchmark.contracts.method import Method
 from benchmark.contracts.policy import Policy
 from benchmark.core.typed import to_json
+from benchmark.models.features import why_no_features
 from benchmark.models.imagenet import RESNET18_IMAGENET
 from benchmark.models.weights import content
 from benchmark.planning.config.compose import compose_config
@@ -91,9 +92,11 @@ class Recipe:
         spec, needed = self.env.spec(self.env_config), method.batch_spec(config).min_views
         if len(spec.views) < needed:
             return f"needs {needed} views, {self.env.name} has {len(spec.views)}"
+        if reason := why_no_features(method, config, data_spec(self.env, self.env_config), self.config.embed.features):
+            return reason
         if method.privileged and not spec.state_dim:
             return f"{self.env.name} has no state"
-        if self.config.shift.evaluation != "none" and not self.env.simulated:
+        if self.config.shift.evaluation != "none" and not issubclass(self.env, Simulator):
             return "shift.evaluation needs a simulator; shift.train shifts the recordings"
         if joint and not policy.learns:
             return f"{policy.name} has no gradient that an encoder could be trained by"
@@ -134,6 +137,7 @@ class Recipe:
             held_out=config.split.held_out,
             seed=cell.seed,
             device=config.machine.device,
+            proprio=config.fit.proprio,
             joint=joint,
         )
         inputs = {"demos": self.demos.ref, "features": embedded.ref}

@@ -85,6 +85,8 @@ def _measured(cell: RunCell, store: Store) -> dict[str, Any]:
         "probe_linear": probed.linear_r2,
         "probe_nn": probed.nearest_error,
         "collapsed": probed.collapsed,
+        "collapse_reason": probed.collapse_reason,
+        "not_learned": pretrained.not_learned,
     }
 
 

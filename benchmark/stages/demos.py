@@ -11,9 +11,8 @@ from typing import Any
 import numpy as np
 
 from benchmark import registry
-from benchmark.contracts.data import DataSpec, Episode
-from benchmark.contracts.environment import Environment
-from benchmark.contracts.specs import EnvSpec
+from benchmark.contracts.data import Episode
+from benchmark.contracts.environment import Environment, Simulator, data_spec
 from benchmark.core.errors import BenchmarkError
 from benchmark.core.seeds import seed
 from benchmark.core.typed import from_json
@@ -31,7 +30,10 @@ def run(context: Context[Params]) -> Summary:
     data = data_spec(cls, config)
     if config.demonstrations not in cls.sources:
         raise BenchmarkError(f"{cls.name} has no demonstrations '{config.demonstrations}'; it has {', '.join(cls.sources)}")
-    episodes = _scripted(context, cls, config) if config.demonstrations == "scripted" else _recorded(context, cls, config)
+    if config.demonstrations == "scripted" and issubclass(cls, Simulator):
+        episodes = _scripted(context, cls, config)
+    else:
+        episodes = _recorded(context, cls, config)
     writer = DemosWriter(context.out, data)
     scores, steps, simulator = [], [], None
     for episode in episodes:
@@ -52,11 +54,6 @@ def run(context: Context[Params]) -> Summary:
     )
 
 
-def data_spec(cls: type[Environment], config: Any) -> DataSpec:
-    spec: EnvSpec = cls.spec(config)
-    return DataSpec(cls.name, spec.views, config.resolution, spec.action_dim, spec.proprio_dim, spec.state_dim, spec.hz)
-
-
 def _recorded(context: Context[Params], cls: type[Environment], config: Any) -> Iterator[Episode]:
     for done, episode in enumerate(cls.import_demonstrations(config)):
         if done == config.episodes:
@@ -66,7 +63,7 @@ def _recorded(context: Context[Params], cls: type[Environment], config: Any) -> 
         context.task.update(done + 1, config.episodes)
 
 
-def _scripted(context: Context[Params], cls: type[Environment], config: Any) -> Iterator[Episode]:
+def _scripted(context: Context[Params], cls: type[Simulator], config: Any) -> Iterator[Episode]:
     """Finished episodes are kept in `work`, so an interrupted recording goes on where it stopped."""
     paths = [context.work / f"{index:06d}.npz" for index in range(config.episodes)]
     todo = [index for index, path in enumerate(paths) if not path.is_file()]

@@ -17,14 +17,15 @@ import numpy as np
 import torch
 from safetensors.torch import save_file
 
+from benchmark import registry
 from benchmark.contracts.data import Chunks
 from benchmark.contracts.specs import PolicySpec
 from benchmark.core.seeds import seed, torch_rng
 from benchmark.data.chunks import ChunkSampler
 from benchmark.data.episodes import Demos
-from benchmark.simulation.agent import Agent
+from benchmark.models.agent import Agent
 from benchmark.stages.base import Context
-from benchmark.stages.goals import training_goals
+from benchmark.stages.goals import training_goals, training_language
 from benchmark.stages.load.agent import build_agent, file_of
 from benchmark.stages.load.demos import environment_of, load_demos, load_features
 from benchmark.stages.load.encoder import load_trainable_encoder
@@ -40,31 +41,55 @@ def run(context: Context[Params]) -> Summary:
     device, joint = context.device(params.device), params.joint
     demos = load_demos(context)
     features = torch.from_numpy(np.array(load_features(context), np.float32))
-    actions = torch.from_numpy(demos.actions)
+    actions, proprio = torch.from_numpy(demos.actions), torch.from_numpy(demos.proprio) if params.proprio else None
     episodes, held_out = demos.split(params.held_out)
-    env, env_config = environment_of(context.inputs["demos"])
-    goals = training_goals(params.goal, demos, env.spec(env_config))
-    goal_dim = 0 if goals is None else features.shape[1] if isinstance(goals, str) else goals.shape[1]
+    sizes, goals, language = _told(context, demos, features.shape[1])
     torch.manual_seed(seed("initialise policy", params.seed))
-    spec = PolicySpec(features.shape[1], demos.spec.action_dim, goal_dim)
     encoder = load_trainable_encoder(context.inputs["encoder"], demos.spec) if joint else None
-    agent = build_agent(params, spec, encoder)
+    agent = build_agent(params, sizes, encoder)
     rows = torch.from_numpy(demos.steps_of(episodes))
-    agent.fit_normalizers(features[rows], actions[rows])
+    agent.fit_normalizers(features[rows], actions[rows], proprio=None if proprio is None else proprio[rows])
     config = replace(agent.policy.config, batch_size=joint.batch) if joint else agent.policy.config
 
     def sampler(subset: np.ndarray) -> ChunkSampler:
-        table = agent.features(features), agent.actions(actions), demos.starts, demos.ends, subset
-        return ChunkSampler(*table, config, seed=params.seed, goals=goals, device=device)
+        return ChunkSampler(
+            *(agent.observe(features, proprio), agent.actions(actions), demos.starts, demos.ends, subset, config),
+            seed=params.seed,
+            goals=goals,
+            device=device,
+            proprio=agent.separate(proprio),
+            language=language,
+        )
 
     training, validation = sampler(episodes), sampler(held_out)
     agent.to(device)
     agent.policy.prepare(training.all(), torch_rng("prepare", params.seed, device=device))
-    summary = Summary(sum(p.numel() for p in agent.policy.parameters()), spec.feature_dim, spec.goal_dim)
+    summary = Summary(
+        policy_params=sum(p.numel() for p in agent.policy.parameters()),
+        feature_dim=sizes.feature_dim,
+        goal_dim=sizes.goal_dim,
+        proprio_dim=sizes.proprio_dim,
+        language_dim=sizes.language_dim,
+    )
     if agent.policy.learns:
         summary = _learn(context, agent, demos, training, validation, summary)
     save_agent(agent, context.out / file_of(LAST))
     return summary
+
+
+def _told(
+    context: Context[Params], demos: Demos, feature_dim: int
+) -> tuple[PolicySpec, str | np.ndarray | None, np.ndarray | None]:
+    """The sizes of all that there is for a policy, its goals and its language."""
+    params, inputs = context.params, registry.policies().get(context.params.policy).inputs
+    env, env_config = environment_of(context.inputs["demos"])
+    goals = training_goals(params.goal, demos, env.spec(env_config))
+    language = training_language(demos) if "language" in inputs else None
+    proprio_dim = demos.spec.proprio_dim if params.proprio else 0
+    observed_dim = feature_dim + (0 if "proprio" in inputs else proprio_dim)
+    goal_dim = 0 if goals is None else observed_dim if isinstance(goals, str) else goals.shape[1]
+    language_dim = 0 if language is None else language.shape[1]
+    return PolicySpec(feature_dim, demos.spec.action_dim, goal_dim, proprio_dim, language_dim), goals, language
 
 
 def _learn(
@@ -76,7 +101,8 @@ def _learn(
     best = context.work / file_of(VALIDATION)
     learner: Any = agent.policy
     if joint:
-        learner = JointModel(agent, joint.rates, context.precision(joint.precision, device), joint.features)
+        proprio = torch.from_numpy(demos.proprio).to(device)
+        learner = JointModel(agent, joint.rates, context.precision(joint.precision, device), joint.features, proprio)
 
     def batch_at(sampler: ChunkSampler, step: int) -> Chunks:
         return with_observations(sampler.batch_at(step), demos) if joint else sampler.batch_at(step)

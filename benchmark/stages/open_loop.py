@@ -14,10 +14,11 @@ from benchmark.contracts.encoder import Encoder
 from benchmark.core.seeds import evaluation_seed
 from benchmark.data.chunks import ChunkSampler
 from benchmark.data.episodes import Demos
-from benchmark.simulation.agent import Agent, encode
+from benchmark.models.agent import Agent
+from benchmark.models.features import encode
 from benchmark.simulation.protocol import Outcome
 from benchmark.stages.base import Context
-from benchmark.stages.goals import training_goals
+from benchmark.stages.goals import training_goals, training_language
 from benchmark.stages.load.demos import environment_of, load_demos
 from benchmark.stages.params.fit import Params as FitParams
 from benchmark.stages.params.rollout import Params
@@ -45,17 +46,28 @@ def predict(
     """The next action at every step, predicted and recorded, both normalised: no dimension counts more than another."""
     device = context.facts["device"]
     rows = slice(demos.starts[episode], demos.ends[episode])
-    raw = demos.states[rows] if encoder.reads == "state" else demos.frames[rows]
-    blocks = [torch.from_numpy(np.array(raw[at : at + BATCH])).to(device) for at in range(0, len(raw), BATCH)]
+    parts = [slice(at, min(at + BATCH, rows.stop)) for at in range(rows.start, rows.stop, BATCH)]
+    blocks = [demos.observations(part, encoder.reads, device) for part in parts]
     features = torch.cat([encode(encoder, block, context.params.features).float() for block in blocks])
     actions = agent.actions(torch.from_numpy(demos.actions[rows]).to(device))
-    table = agent.features(features), actions, np.array([0]), np.array([len(actions)]), np.array([0])
-    samples = ChunkSampler(*table, agent.policy.config, goals=_goal(context, demos, episode), device=device).all()
+    proprio = torch.from_numpy(demos.proprio[rows]).to(device)
+    table = agent.observe(features, proprio), actions, np.array([0]), np.array([len(actions)]), np.array([0])
+    samples = ChunkSampler(
+        *table,
+        agent.policy.config,
+        goals=_goal(context, demos, episode),
+        device=device,
+        proprio=agent.separate(proprio),
+        language=training_language(demos)[[episode]] if "language" in agent.policy.inputs else None,
+    ).all()
 
     def act(at: int) -> Tensor:
         part = slice(at, at + BATCH)
         rngs = [torch.Generator().manual_seed(seed + step) for step in range(len(actions))[part]]
-        return agent.policy.act(samples.features[part], None if samples.goal is None else samples.goal[part], rngs)[:, 0]
+        given = {name: value[part] for name, value in agent.policy.given(samples).items()}
+        return agent.policy.act(samples.features[part], None if samples.goal is None else samples.goal[part], rngs, **given)[
+            :, 0
+        ]
 
     with torch.no_grad():
         predicted = torch.cat([act(at) for at in range(0, len(actions), BATCH)])

@@ -13,6 +13,7 @@ from benchmark.core.seeds import seed
 from benchmark.core.typed import from_json
 from benchmark.data.episodes import Demos, open_demos
 from benchmark.data.windows import WindowSampler
+from benchmark.models.collapse import learning_verdict
 from benchmark.stages.base import Context
 from benchmark.stages.params.pretrain import ENCODER, Budget, Learning, Params, Summary
 from benchmark.training.loop import train
@@ -63,6 +64,7 @@ def _learn(context: Context[Params], learning: Learning, method: Method, demos: 
         pretrain_seconds=trained.seconds,
         frames_per_second=frames / max(trained.seconds, 1e-9),
         final_loss=trained.curves[-1]["loss"],
+        not_learned=learning_verdict(trained.curves[0]["loss"], trained.curves[-1]["loss"], method.trivial_loss()),
     )
 
 

@@ -92,18 +92,31 @@ def singular_values(x: np.ndarray) -> np.ndarray:
 
 
 def health(x: np.ndarray, spectrum: np.ndarray) -> dict[str, Any]:
-    """Signs of collapse. Effective rank: exponential of the entropy of the singular values (Roy and Vetterli, 2007)."""
+    """Signs of collapse. Effective rank: exponential of the entropy of the singular values (Roy and Vetterli, 2007).
+
+    The rank is judged by itself, not relative to the dimension. RankMe (Garrido et al. 2023) compares settings of one method by
+    it; between methods, few moving parts need few directions. In our records the privileged state has 0.26 to 0.62 of its
+    dimension, and on Push-T (60 000 frames) the best linear probes (vicreg, simsiam: 0.55 to 0.62) come with 0.28 to 0.33 of
+    128, those of untrained networks (0.46 to 0.50) with 0.61 to 0.69, and of DINO, whose loss never left its trivial value,
+    with 0.77 to 0.84: a threshold that reached mae's 0.39 of 48 would flag the features from which most can be read.
+    """
     share = spectrum / max(spectrum.sum(), 1e-12)
     entropy = -(share * np.log(np.maximum(share, 1e-12))).sum()
     rank = float(np.exp(entropy))
     norm = np.linalg.norm(x, axis=1, keepdims=True)
     spread = float(np.sqrt((spectrum**2).sum()) / max(float(norm.mean()), 1e-12))
     unit = x / np.maximum(norm, 1e-12)
+    reason = None
+    if x.shape[1] > COLLAPSED_RANK and spread < COLLAPSED_SPREAD:
+        reason = f"spread of features relative to their norm {spread:.2g} < {COLLAPSED_SPREAD:g}"
+    elif x.shape[1] > COLLAPSED_RANK and rank < COLLAPSED_RANK:
+        reason = f"effective rank {rank:.2g} < {COLLAPSED_RANK:g}"
     return {
         "effective_rank": rank,
         "feature_std": float(unit.std(0).mean() * np.sqrt(x.shape[1])),
         "relative_spread": spread,
-        "collapsed": bool(x.shape[1] > COLLAPSED_RANK and (rank < COLLAPSED_RANK or spread < COLLAPSED_SPREAD)),
+        "collapsed": reason is not None,
+        "collapse_reason": reason,
     }
 
 

@@ -10,13 +10,16 @@ from dataclasses import replace
 
 import numpy as np
 
+from benchmark.contracts.encoder import Encoder
+from benchmark.contracts.environment import Simulator
 from benchmark.core.errors import BenchmarkError
 from benchmark.core.seeds import evaluation_seed
+from benchmark.models.agent import Agent
 from benchmark.simulation.agent import AgentController
 from benchmark.simulation.protocol import Outcome
 from benchmark.simulation.rollout import rollout
 from benchmark.stages.base import Context
-from benchmark.stages.goals import evaluation_goals
+from benchmark.stages.goals import evaluation_goals, evaluation_language
 from benchmark.stages.load.agent import load_acting
 from benchmark.stages.load.demos import environment_of, load_demos
 from benchmark.stages.open_loop import open_loop
@@ -27,7 +30,7 @@ from benchmark.storage.records import EpisodeRecord, write_records
 
 def run(context: Context[Params]) -> Summary:
     cls, _ = environment_of(context.inputs["demos"])
-    if not cls.simulated:
+    if not issubclass(cls, Simulator):
         return write(context, open_loop(context, *acting(context)))
     outcomes, _, controller = simulate(context)
     return replace(
@@ -48,7 +51,7 @@ def write(context: Context[Params], outcomes: list[Outcome]) -> Summary:
     )
 
 
-def acting(context: Context[Params]):
+def acting(context: Context[Params]) -> tuple[Encoder, Agent]:
     """The encoder and the agent of a cell, on the device of the stage."""
     params, inputs = context.params, context.inputs
     device = context.device(params.device)
@@ -61,9 +64,16 @@ def simulate(
     """Run the episodes of a cell; `record` names those whose frames are kept for a video."""
     params, execution = context.params, context.execution
     cls, config = environment_of(context.inputs["demos"])
+    assert issubclass(cls, Simulator)
     encoder, agent = acting(context)
-    goals = evaluation_goals(context, params.features, encoder, agent) if agent.policy.spec.goal_dim else None
-    controller = AgentController(encoder, agent, slots=params.slots, kind=params.features, goals=goals)
+    controller = AgentController(
+        encoder,
+        agent,
+        slots=params.slots,
+        kind=params.features,
+        goals=evaluation_goals(context, params.features, encoder, agent),
+        language=evaluation_language(context) if agent.policy.spec.language_dim else None,
+    )
     seeds = episode_seeds(context)
     metric, finished = cls.spec(config).metric, 0
 

@@ -11,12 +11,13 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from benchmark.contracts.data import Chunks
+from benchmark.contracts.data import Chunks, Observations
 from benchmark.contracts.encoder import Encoder
 from benchmark.contracts.training import ParameterGroup
 from benchmark.core.errors import BenchmarkError
 from benchmark.data.episodes import Demos
-from benchmark.simulation.agent import Agent, features_of
+from benchmark.models.agent import Agent
+from benchmark.models.features import features_of
 
 Rates = Sequence[tuple[str, float]]  # (pattern of parameter names, learning rate as a fraction of the policy's)
 
@@ -42,9 +43,10 @@ def encoder_groups(encoder: Encoder, rates: Rates) -> list[ParameterGroup]:
 class JointModel(nn.Module):
     """Its batches hold observations where those of a policy hold features."""
 
-    def __init__(self, agent: Agent, rates: Rates, precision: str, kind: str):
+    def __init__(self, agent: Agent, rates: Rates, precision: str, kind: str, proprio: Tensor):
+        """`proprio` has a raw row per time step of the demonstrations, for agents that take it with the features."""
         super().__init__()
-        self.agent, self.precision, self.kind = agent, precision, kind
+        self.agent, self.precision, self.kind, self._proprio = agent, precision, kind, proprio
         self._encoder_groups = encoder_groups(self.encoder, rates)
 
     @property
@@ -62,8 +64,9 @@ class JointModel(nn.Module):
         return self
 
     def loss(self, batch: Chunks, rng: torch.Generator) -> tuple[Tensor, dict[str, Tensor]]:
-        goal = batch.goal if batch.goal is None or batch.goal_rows is None else self._features(batch.goal)
-        features = self._features(batch.features.flatten(0, 1)).unflatten(0, batch.features.shape[:2])
+        assert batch.rows is not None
+        goal = batch.goal if batch.goal is None or batch.goal_rows is None else self._observe(batch.goal, batch.goal_rows)
+        features = self._observe(batch.features.flatten(0, 1), batch.rows.flatten()).unflatten(0, batch.rows.shape)
         return self.agent.policy.loss(replace(batch, features=features, goal=goal), rng)
 
     def groups(self) -> list[ParameterGroup]:
@@ -72,12 +75,12 @@ class JointModel(nn.Module):
     def after_step(self, step: int, steps: int) -> None:
         self.agent.policy.after_step(step, steps)
 
-    def _features(self, observations: Tensor) -> Tensor:
+    def _observe(self, frames: Tensor, rows: Tensor) -> Tensor:
         """The policy itself stays in full precision, as on a frozen encoder."""
-        half = torch.autocast(observations.device.type, torch.bfloat16) if self.precision == "bf16" else nullcontext()
+        half = torch.autocast(frames.device.type, torch.bfloat16) if self.precision == "bf16" else nullcontext()
         with half:
-            features = features_of(self.encoder, observations, self.kind)
-        return self.agent.features(features.float())
+            features = features_of(self.encoder, Observations(frames=frames), self.kind)
+        return self.agent.observe(features.float(), self._proprio[rows])
 
 
 def with_observations(batch: Chunks, demos: Demos) -> Chunks:

@@ -70,7 +70,7 @@ class Frozen(Method):
         network: Any = cls.weights.network(config.size)
         preprocessing: dict[str, Any] = {"size": config.size, "mean": cls.mean, "std": cls.std}
         if isinstance(network, ResNet18):
-            return ConvEncoder(network, network.dim, **preprocessing)
+            return ConvEncoder(network, **preprocessing)
         return ViTEncoder(network, **preprocessing)
 
     @classmethod

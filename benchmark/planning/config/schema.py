@@ -56,10 +56,7 @@ class PretrainConfig:
 
 @dataclass
 class EmbedConfig:
-    features: str = "pooled"  # pooled | patch
-
-    def __post_init__(self) -> None:
-        require(self.features in ("pooled", "patch"), f"embed.features '{self.features}' is none of pooled, patch")
+    features: str = "pooled"  # any that the encoder has: pooled, patch, layer3 or block6; several joined by '+'
 
 
 @dataclass
@@ -69,6 +66,7 @@ class FitConfig:
     steps: int | None = None
     epochs: float | None = None  # none of the two: the policy's own epochs
     checkpoint_every: int = 500
+    proprio: bool = False  # the policy is given proprioception besides features
     goal: str = "none"  # none | last or future observation of the demonstration | task | language
 
     def __post_init__(self) -> None:

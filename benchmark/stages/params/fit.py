@@ -36,14 +36,17 @@ class Params:
     held_out: float
     seed: int
     device: str
+    proprio: bool = False  # the policy is given proprioception as well
     joint: Joint | None = None  # None: the encoder is frozen, and only its cached features are read
 
 
 @dataclass(frozen=True)
 class Summary:
     policy_params: int
-    feature_dim: int
+    feature_dim: int  # of what the encoder gives
     goal_dim: int
+    proprio_dim: int = 0
+    language_dim: int = 0
     fit_steps: int = 0
     frames_seen: int = 0  # by an encoder that learns with the policy
     fit_seconds: float = 0.0

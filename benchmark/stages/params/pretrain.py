@@ -45,3 +45,4 @@ class Summary:
     pretrain_seconds: float = 0.0
     frames_per_second: float | None = None
     final_loss: float | None = None
+    not_learned: str | None = None  # why nothing can have been learned: the loss never left its trivial value

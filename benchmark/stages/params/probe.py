@@ -21,3 +21,4 @@ class Summary:
     feature_std: float
     relative_spread: float
     collapsed: bool
+    collapse_reason: str | None = None

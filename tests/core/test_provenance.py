@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from benchmark.core import machine
-from benchmark.core.machine import component_provenance, plugins, provenance
+from benchmark.core import provenance as machine
+from benchmark.core.provenance import component_provenance, plugins, provenance
 
 
 def _git(folder: Path, *arguments: str) -> str:
