@@ -95,6 +95,11 @@ def test_what_the_text_does_not_tell_is_imported(zoo: Callable[..., Registry[Any
         ("raise ValueError('two\\nlines')\n" + GOOD.format("Mine", "my_idea"), "my_idea", "ValueError: two lines"),
         (GOOD.format("Mine", "my_idea") + "class Other(:\n", "mine", "SyntaxError: invalid syntax (mine.py, line 5)"),
         ("raise ImportError('no')\nclass Mine(Animal):\n    name = 'my' + '_idea'\n", "mine", "ImportError: no"),
+        (
+            "raise ImportError('no')\n" + GOOD.format("Mine", "my_idea") + "class Other(Animal):\n    name = 'o' + 'ther'\n",
+            "my_idea",
+            "ImportError: no",
+        ),
     ],
 )
 def test_a_broken_file_hurts_its_own_row_only(
