@@ -13,7 +13,8 @@ import pytest
 
 from benchmark import registry
 from benchmark.core.errors import BenchmarkError, UnknownName
-from benchmark.planning.graph import Request, make_plan
+from benchmark.planning.recipes import make_plan
+from benchmark.planning.request import Request
 from benchmark.registry import Registry
 
 BASE = "tests.test_registry:Animal"

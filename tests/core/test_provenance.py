@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from benchmark.core import provenance as machine
+from benchmark.core import provenance
 from benchmark.core.provenance import component_provenance, plugins, provenance
 
 
@@ -43,7 +43,7 @@ def checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     _git(root, "init", "-q")
     _git(root, "add", ".")
     _git(root, "commit", "-qm", "start")
-    monkeypatch.setattr(machine, "ROOT", root)
+    monkeypatch.setattr(provenance, "ROOT", root)
     return root
 
 
@@ -91,7 +91,7 @@ def test_a_wheel_inside_somebodys_repository_has_no_commit(
     installed = checkout / (".venv" if not ignored else "runs") / "site-packages"
     (installed / "benchmark").mkdir(parents=True)
     (installed / "benchmark" / "__init__.py").write_text("")
-    monkeypatch.setattr(machine, "ROOT", installed)
+    monkeypatch.setattr(provenance, "ROOT", installed)
     facts = provenance()
     assert facts["git"] is None
     assert facts["versions"]["encoder-benchmark"] == version("encoder-benchmark")
@@ -138,5 +138,5 @@ def test_plug_ins_are_recorded_with_their_versions(tmp_path: Path, monkeypatch: 
 
 
 def test_importing_it_imports_no_torch() -> None:
-    code = "import sys, benchmark.core.machine as m; m.plugins(); m.cores(); print('torch' in sys.modules)"
+    code = "import sys, benchmark.core.provenance as m; m.plugins(); m.cores(); print('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip() == "False"

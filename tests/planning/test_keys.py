@@ -12,11 +12,11 @@ from pathlib import Path
 
 import pytest
 
-from benchmark.core import machine
+from benchmark.core import provenance
 from benchmark.core.errors import BenchmarkError
 from benchmark.planning import keys
 from benchmark.planning.keys import Code, code_behind, modules_behind, stage_key
-from benchmark.storage.artifacts import key_of
+from benchmark.storage.files import key_of
 
 METHOD = "mine.method"
 FILES = {
@@ -74,7 +74,7 @@ def edit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Edit]:
 
 
 def _forget() -> None:
-    for function in (keys._owners, keys._distributions, keys._sharing, machine.plugins):
+    for function in (keys._owners, keys._distributions, keys._sharing, provenance.plugins):
         function.cache_clear()
 
 
