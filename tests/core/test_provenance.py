@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from benchmark.core import provenance
+from benchmark.core import provenance as facts
 from benchmark.core.provenance import component_provenance, plugins, provenance
 
 
@@ -43,7 +43,7 @@ def checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     _git(root, "init", "-q")
     _git(root, "add", ".")
     _git(root, "commit", "-qm", "start")
-    monkeypatch.setattr(provenance, "ROOT", root)
+    monkeypatch.setattr(facts, "ROOT", root)
     return root
 
 
@@ -91,7 +91,7 @@ def test_a_wheel_inside_somebodys_repository_has_no_commit(
     installed = checkout / (".venv" if not ignored else "runs") / "site-packages"
     (installed / "benchmark").mkdir(parents=True)
     (installed / "benchmark" / "__init__.py").write_text("")
-    monkeypatch.setattr(provenance, "ROOT", installed)
+    monkeypatch.setattr(facts, "ROOT", installed)
     facts = provenance()
     assert facts["git"] is None
     assert facts["versions"]["encoder-benchmark"] == version("encoder-benchmark")
