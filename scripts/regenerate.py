@@ -25,7 +25,7 @@ from benchmark.report.render import render
 from benchmark.report.tables import build
 from benchmark.results.bundle import Results
 from benchmark.results.export import load
-from benchmark.results.view import Frames, Options, Place
+from benchmark.results.view import Column, Options, ResultsView
 
 ROOT = Path(__file__).resolve().parent.parent
 MEASURED = ROOT / "results" / "measured"
@@ -65,10 +65,10 @@ def generated() -> dict[Path, str]:
     return files
 
 
-def places_worth_a_figure(results: Results) -> list[Place]:
+def places_worth_a_figure(results: Results) -> list[Column]:
     """The columns of scores that have enough rows to look for a pattern in."""
     few = len(results.cells[["method", "variant"]].drop_duplicates()) < ROWS_WORTH_A_FIGURE
-    return [] if few else Frames(results.records, results.cells, Options()).places
+    return [] if few else ResultsView(results.records, results.cells, Options()).places
 
 
 def over_budgets_of() -> Iterator[tuple[Path, list[Path]]]:

@@ -18,7 +18,7 @@ from benchmark.report.budgets import ordered, rows_of
 from benchmark.report.images import Images
 from benchmark.report.ledgers import count, task_columns
 from benchmark.results import statistics
-from benchmark.results.view import FLOOR, Frames, Key, Options, Place
+from benchmark.results.view import FLOOR, Column, Options, ResultsView, RowId
 
 # Okabe and Ito's colours, told apart with any colour vision; markers and dashes carry on where they run out
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
@@ -61,8 +61,8 @@ def encoded(figure: Figure, kind: str, source: str | None = None) -> bytes:
 
 def scores(records: pd.DataFrame, cells: pd.DataFrame, options: Options | None = None) -> Figure:
     """Every row's score with its interval: what overlaps and what does not, at a glance."""
-    frames = Frames(records, cells, options or Options())
-    place = Place(frames.env, frames.policy)
+    frames = ResultsView(records, cells, options or Options())
+    place = Column(frames.env, frames.policy)
     keys = [key for key in frames.keys if frames.groups(place, key)]
     if not keys:
         raise BenchmarkError(f"no row in {place.env} with policy {place.policy} has a score")
@@ -89,8 +89,8 @@ def probe_scatter(
     """Does the cheap number predict the expensive one? Probe against score, a point per row, with Spearman's coefficient."""
     if probe not in PROBES:
         raise UnknownName("probe", probe, PROBES)
-    frames = Frames(records, cells, options or Options())
-    place = Place(frames.env, frames.policy)
+    frames = ResultsView(records, cells, options or Options())
+    place = Column(frames.env, frames.policy)
     points = []
     for key in frames.keys:
         value = frames.done(place, key)[probe].mean()
@@ -126,8 +126,8 @@ def probe_scatter(
 
 def task_bars(records: pd.DataFrame, cells: pd.DataFrame, options: Options | None = None) -> Figure:
     """Success rate of each task, a panel per task and a bar per row, with Wilson intervals."""
-    frames = Frames(records, cells, options or Options())
-    place = Place(frames.env, frames.policy)
+    frames = ResultsView(records, cells, options or Options())
+    place = Column(frames.env, frames.policy)
     columns = task_columns(records, place.env)
     keys = [key for key in frames.keys if frames.groups(place, key)]
     if not columns or not keys:
@@ -169,7 +169,7 @@ def learning_curves(curves: pd.DataFrame, name: str = "loss", env: str | None = 
     figure, panels = _panels(down, across, 1.8 * across + 0.4, 1.4 * down + 0.5)
     for axes, ((method, variant), of_row) in zip(panels, rows, strict=False):
         _line(axes, of_row, "step", COLOURS[0])
-        axes.set_title(str(Key(str(method), str(variant))), fontsize=8)
+        axes.set_title(str(RowId(str(method), str(variant))), fontsize=8)
     for axes in panels[len(rows) :]:
         axes.set_visible(False)
     figure.supxlabel("step", fontsize=9)
@@ -182,14 +182,14 @@ def over_budgets(parts: Sequence[tuple[pd.DataFrame, pd.DataFrame]], options: Op
     """The linear probe after more and more frames of pretraining, a panel per trained row; dashed, what the floor has."""
     by_size = ordered(parts, options or Options())
     *_, largest = by_size.values()
-    place = Place(largest.env, largest.policy)
+    place = Column(largest.env, largest.policy)
 
-    def points(key: Key) -> pd.DataFrame:
+    def points(key: RowId) -> pd.DataFrame:
         found = [frames.done(place, key).assign(frames=size) for size, frames in by_size.items()]
         return pd.concat(found).rename(columns={"probe_linear": "value"})[["frames", "seed", "value", "gradient_steps"]]
 
     lines = {key: points(key) for key in rows_of(by_size)}
-    floor = lines.pop(Key(FLOOR), pd.DataFrame({"value": []})).value.mean()
+    floor = lines.pop(RowId(FLOOR), pd.DataFrame({"value": []})).value.mean()
     lines = {key: line for key, line in lines.items() if (line.gradient_steps > 0).any()}
     across = min(6, len(lines))
     down = -(-len(lines) // across)
@@ -224,7 +224,7 @@ def spectrum(spectra: pd.DataFrame, env: str | None = None) -> Figure:
     figure, axes = _figure(5.2, 3.4, entries=len(rows))
     for index, ((method, variant), of_row) in enumerate(rows):
         dash = DASHES[index // len(COLOURS) % len(DASHES)]
-        _line(axes, of_row, "index", COLOURS[index % len(COLOURS)], dash, str(Key(str(method), str(variant))))
+        _line(axes, of_row, "index", COLOURS[index % len(COLOURS)], dash, str(RowId(str(method), str(variant))))
     axes.set(xscale="log", yscale="log", xlabel="component", ylabel="share of variance")
     axes.set_ylim(max(chosen.value.min(), 1e-6), 1)
     _title(figure, f"{env}: feature spectrum")
@@ -274,7 +274,7 @@ def _panels(down: int, across: int, width: float, height: float, sharey: bool = 
         return figure, list(figure.subplots(down, across, squeeze=False, sharey=sharey).flat)
 
 
-def _colour(frames: Frames, key: Key, index: int) -> str:
+def _colour(frames: ResultsView, key: RowId, index: int) -> str:
     return GREY if frames.kind(key) != "row" else COLOURS[index % len(COLOURS)]
 
 

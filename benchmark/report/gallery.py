@@ -14,7 +14,7 @@ from benchmark.core.errors import BenchmarkError
 from benchmark.report import figures
 from benchmark.report.images import TITLES, Images
 from benchmark.results.bundle import ENCODER, Results, among
-from benchmark.results.view import Frames, Options, retrained
+from benchmark.results.view import Options, ResultsView, retrained
 from benchmark.storage.artifacts import write_bytes
 
 FILES = ("svg", "png")
@@ -62,7 +62,7 @@ def slug(*words: str) -> str:
 
 def _wanted(results: Results) -> Iterator[Callable[[], Drawing]]:
     records, cells = results.records, results.cells
-    frames = Frames(records, cells, Options())
+    frames = ResultsView(records, cells, Options())
     spectra = among(results.spectra, frames.cells[~retrained(frames.cells)], ENCODER)
     for env, policy in frames.places:
         options = Options(env=env, policy=policy)

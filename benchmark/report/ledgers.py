@@ -10,11 +10,11 @@ import pandas as pd
 
 from benchmark.core.errors import BenchmarkError, UnknownName
 from benchmark.core.progress import duration
-from benchmark.report.table import DASH, Cell, Column, Kind, Row, Table, shown
+from benchmark.report.table import DASH, Kind, Table, TableCell, TableColumn, TableRow, estimate_cell
 from benchmark.results import statistics
 from benchmark.results.power import POWER, detectable, episodes_needed
 from benchmark.results.published import ENVS
-from benchmark.results.view import Frames, Key, Options, Place
+from benchmark.results.view import Column, Options, ResultsView, RowId
 
 SEEDS = (1, 2, 3, 5, 10)
 EPISODES = (20, 50, 100, 200)
@@ -48,33 +48,33 @@ def count(value: float) -> str:
 
 def budget(records: pd.DataFrame, cells: pd.DataFrame, options: Options) -> Table:
     """What each row cost and what its features look like: means over seeds; in files with the range over seeds."""
-    frames = Frames(records, cells, options)
-    place = Place(frames.env, frames.policy)
+    frames = ResultsView(records, cells, options)
+    place = Column(frames.env, frames.policy)
     rows = []
     for key in frames.keys:
         done = frames.done(place, key)
         line = [over_seeds(done[column], text) for column, _, text in BUDGET]
-        rows.append(Row(str(key), tuple(line), frames.kind(key), frames.remarks(place, key)))
+        rows.append(TableRow(str(key), tuple(line), frames.kind(key), frames.remarks(place, key)))
     caption = (
         f"Cost and features in {frames.title(place.env)}, policy {place.policy}; means over seeds. Latency is per image and "
         f"per step on the machine that ran it. Probes predict the simulator state of held-out demonstrations; "
         f"features are those of frozen encoders. "
         f"Preset: {', '.join(dict.fromkeys(frames.cells.preset))}."
     )
-    return Table("budget", caption, "Method", tuple(Column(key, heading) for key, heading, _ in BUDGET), tuple(rows))
+    return Table("budget", caption, "Method", tuple(TableColumn(key, heading) for key, heading, _ in BUDGET), tuple(rows))
 
 
-def over_seeds(values: pd.Series, text: Callable[[float], str]) -> Cell:
+def over_seeds(values: pd.Series, text: Callable[[float], str]) -> TableCell:
     known = values.dropna()
     if known.empty:
-        return Cell(DASH)
-    return Cell(text(float(known.mean())), float(known.mean()), float(known.min()), float(known.max()))
+        return TableCell(DASH)
+    return TableCell(text(float(known.mean())), float(known.mean()), float(known.min()), float(known.max()))
 
 
 def tasks(records: pd.DataFrame, cells: pd.DataFrame, options: Options) -> Table:
     """How often each task of an environment succeeds, methods x tasks."""
-    frames = Frames(records, cells, options)
-    place = Place(frames.env, frames.policy)
+    frames = ResultsView(records, cells, options)
+    place = Column(frames.env, frames.policy)
     columns = task_columns(records, place.env)
     if not columns:
         raise BenchmarkError(f"{place.env} records no single tasks (no metric/task/... in its episodes)")
@@ -86,11 +86,11 @@ def tasks(records: pd.DataFrame, cells: pd.DataFrame, options: Options) -> Table
                 statistics.interval(frames.groups(place, key, c), frames.rng(c), bounds=(0, 1), level=options.level)
                 for c in columns
             ]
-            line = [shown(interval.estimate, interval.low, interval.high) for interval in found]
+            line = [estimate_cell(interval.estimate, interval.low, interval.high) for interval in found]
         rows.append(
-            Row(str(key), tuple(line), frames.kind(key), frames.remarks(place, key) if frames.groups(place, key) else ())
+            TableRow(str(key), tuple(line), frames.kind(key), frames.remarks(place, key) if frames.groups(place, key) else ())
         )
-    headings = tuple(Column(c, c.removeprefix("metric/task/").replace("_", " ")) for c in columns)
+    headings = tuple(TableColumn(c, c.removeprefix("metric/task/").replace("_", " ")) for c in columns)
     caption = (
         f"Success rate of each task in {frames.title(place.env)}, policy {place.policy}. {frames.protocol([place], rates=True)}"
     )
@@ -105,8 +105,8 @@ def task_columns(records: pd.DataFrame, env: str) -> list[str]:
 
 def compare(records: pd.DataFrame, cells: pd.DataFrame, options: Options) -> Table:
     """Every row against one of them, on the episodes that both faced."""
-    frames = Frames(records, cells, options)
-    place, reference = Place(frames.env, frames.policy), Key.parse(options.reference)
+    frames = ResultsView(records, cells, options)
+    place, reference = Column(frames.env, frames.policy), RowId.parse(options.reference)
     known = [key for key in frames.keys if frames.groups(place, key)]
     if reference not in known:
         raise UnknownName("method with results", str(reference), [str(key) for key in known])
@@ -124,22 +124,22 @@ def compare(records: pd.DataFrame, cells: pd.DataFrame, options: Options) -> Tab
     ranks = statistics.ranks([groups], frames.rng("ranks", *place), level=options.level, draws=options.draws)
     rows = []
     for key in frames.keys:
-        line = [frames.score(place, key), *[Cell(DASH)] * 4]
+        line = [frames.score(place, key), *[TableCell(DASH)] * 4]
         if key in known:
             rank = ranks[str(key)]
-            line[4] = shown(rank.estimate, rank.low, rank.high, digits=0)
+            line[4] = estimate_cell(rank.estimate, rank.low, rank.high, digits=0)
         if key in found:
             gap, better = found[key].difference, wins[key]
-            line[1] = shown(gap.estimate, gap.low, gap.high, sign=True)
-            line[2] = Cell(_p(corrected[key]), corrected[key])
-            line[3] = shown(better.estimate, better.low, better.high)
-        rows.append(Row(str(key), tuple(line), frames.kind(key)))
+            line[1] = estimate_cell(gap.estimate, gap.low, gap.high, sign=True)
+            line[2] = TableCell(_p(corrected[key]), corrected[key])
+            line[3] = estimate_cell(better.estimate, better.low, better.high)
+        rows.append(TableRow(str(key), tuple(line), frames.kind(key)))
     columns = (
-        Column("score", frames.title(place.env)),
-        Column("difference", f"minus {reference}"),
-        Column("p", "p (Holm)" if options.holm else "p"),
-        Column("improvement", f"better than {reference}"),
-        Column("rank", "Rank"),
+        TableColumn("score", frames.title(place.env)),
+        TableColumn("difference", f"minus {reference}"),
+        TableColumn("p", "p (Holm)" if options.holm else "p"),
+        TableColumn("improvement", f"better than {reference}"),
+        TableColumn("rank", "Rank"),
     )
     correction = f"corrected for {len(p)} comparisons" if options.holm else "not corrected for their number"
     caption = (
@@ -158,8 +158,8 @@ def power(records: pd.DataFrame, cells: pd.DataFrame, options: Options) -> Table
     """What difference between two rows can be found with how many seeds and episodes, from the variances of these results."""
     if options.difference is not None and not options.difference > 0:
         raise BenchmarkError(f"--difference must be above zero, not {options.difference:g}: it is what you want to find")
-    frames = Frames(records, cells, options)
-    place = Place(frames.env, frames.policy)
+    frames = ResultsView(records, cells, options)
+    place = Column(frames.env, frames.policy)
     variances = frames.variances(place)
     if variances is None:
         raise BenchmarkError("power needs results with at least two episodes of a cell: run it first, or choose other rows")
@@ -167,19 +167,19 @@ def power(records: pd.DataFrame, cells: pd.DataFrame, options: Options) -> Table
     rows = []
     for seeds in SEEDS:
         sizes = [detectable(gap, seeds, episodes, level=options.level) for episodes in EPISODES]
-        line = [Cell(f"{size:.2f}" if np.isfinite(size) else "∞", size) for size in sizes]
+        line = [TableCell(f"{size:.2f}" if np.isfinite(size) else "∞", size) for size in sizes]
         if options.difference is not None:
             needed = episodes_needed(options.difference, gap, seeds, level=options.level)
             line.append(
-                Cell(DASH, notes=("no number of episodes does: take more seeds",))
+                TableCell(DASH, notes=("no number of episodes does: take more seeds",))
                 if needed is None
-                else Cell(str(needed), needed)
+                else TableCell(str(needed), needed)
             )
         notes = ("about these two trained networks only: one seed says nothing of others",) if seeds == 1 else ()
-        rows.append(Row(str(seeds), tuple(line), notes=notes))
-    columns = [Column(f"episodes_{episodes}", f"{episodes} episodes") for episodes in EPISODES]
+        rows.append(TableRow(str(seeds), tuple(line), notes=notes))
+    columns = [TableColumn(f"episodes_{episodes}", f"{episodes} episodes") for episodes in EPISODES]
     if options.difference is not None:
-        columns.append(Column("episodes_needed", f"episodes for {options.difference:g}"))
+        columns.append(TableColumn("episodes_needed", f"episodes for {options.difference:g}"))
     several = any(len(frames.groups(place, key)) > 1 for key in frames.keys)
     between = (
         f"{variances.between:.3g}" if several else "unknown (one seed) and taken as 0, so more seeds look better than they are"
@@ -212,11 +212,13 @@ def real(trials: pd.DataFrame, options: Options | None = None) -> Table:
     trials = trials.assign(successes=counts.successes, trials=counts.trials)
     methods = list(dict.fromkeys(trials.method))
 
-    def row(label: str, part: pd.DataFrame, kind: Kind) -> Row:
+    def row(label: str, part: pd.DataFrame, kind: Kind) -> TableRow:
         sums = part.groupby("method")[["successes", "trials"]].sum()
-        return Row(
+        return TableRow(
             label,
-            tuple(_rate(sums.successes[m], sums.trials[m], options.level) if m in sums.index else Cell(DASH) for m in methods),
+            tuple(
+                _rate(sums.successes[m], sums.trials[m], options.level) if m in sums.index else TableCell(DASH) for m in methods
+            ),
             kind,
         )
 
@@ -229,7 +231,7 @@ def real(trials: pd.DataFrame, options: Options | None = None) -> Table:
         f"Real trials: successes, and {100 * options.level:g} % Wilson interval of the rate. Totals pool tasks; they hold for "
         "this mix of tasks."
     )
-    return Table("real", caption, "Task", tuple(Column(m, m) for m in methods), tuple(rows))
+    return Table("real", caption, "Task", tuple(TableColumn(m, m) for m in methods), tuple(rows))
 
 
 def experts(episodes: pd.DataFrame) -> Table:
@@ -238,25 +240,33 @@ def experts(episodes: pd.DataFrame) -> Table:
     `episodes` has the columns env, metric, target, task, steps and score, one line per seed.
     """
 
-    def row(label: str, part: pd.DataFrame, kind: Kind) -> Row:
+    def row(label: str, part: pd.DataFrame, kind: Kind) -> TableRow:
         reached = _rate((part.score >= part.target).sum(), len(part), Options().level)
         scores = f"{part.score.mean():.2f} / {part.score.min():.2f}"
-        return Row(label, (reached, Cell(scores, part.score.mean()), Cell(f"{part.steps.mean():.0f}", part.steps.mean())), kind)
+        return TableRow(
+            label,
+            (reached, TableCell(scores, part.score.mean()), TableCell(f"{part.steps.mean():.0f}", part.steps.mean())),
+            kind,
+        )
 
     rows = []
     for env, part in episodes.groupby("env"):
         target = f"{part.metric.iloc[0]} at least {part.target.iloc[0]:g}"
         rows.append(row(f"{ENVS.get(str(env), env)}: {target}", part, "total"))
         rows += [row(str(task).replace("_", " "), of_task, "row") for task, of_task in part.groupby("task")]
-    columns = (Column("reached", "Seeds that reach it"), Column("score", "Mean / lowest score"), Column("steps", "Mean steps"))
+    columns = (
+        TableColumn("reached", "Seeds that reach it"),
+        TableColumn("score", "Mean / lowest score"),
+        TableColumn("steps", "Mean steps"),
+    )
     caption = "Scripted demonstrators, with their own noise, on seeds used nowhere else; 95 % Wilson intervals."
     return Table("experts", caption, "Environment", columns, tuple(rows))
 
 
-def _rate(successes: float, trials: float, level: float) -> Cell:
+def _rate(successes: float, trials: float, level: float) -> TableCell:
     found = statistics.wilson(successes, trials, level)
     text = f"{successes:g}/{trials:g} [{found.low:.2f}, {found.high:.2f}]"
-    return Cell(text, found.estimate, found.low, found.high)
+    return TableCell(text, found.estimate, found.low, found.high)
 
 
 def hyperparameters(settings: Mapping[str, Mapping[str, Any]], caption: str = "Settings.") -> Table:
@@ -264,17 +274,17 @@ def hyperparameters(settings: Mapping[str, Mapping[str, Any]], caption: str = "S
     fields = list(dict.fromkeys(name for values in settings.values() for name in values))
     rows = []
     for name in fields:
-        line = [_setting(values[name]) if name in values else Cell(DASH) for values in settings.values()]
-        rows.append(Row(name, tuple(line)))
-    return Table("hyperparameters", caption, "Setting", tuple(Column(name, name) for name in settings), tuple(rows))
+        line = [_setting(values[name]) if name in values else TableCell(DASH) for values in settings.values()]
+        rows.append(TableRow(name, tuple(line)))
+    return Table("hyperparameters", caption, "Setting", tuple(TableColumn(name, name) for name in settings), tuple(rows))
 
 
-def _setting(value: Any) -> Cell:
+def _setting(value: Any) -> TableCell:
     if isinstance(value, bool) or value is None:
-        return Cell({True: "yes", False: "no", None: "none"}[value])
+        return TableCell({True: "yes", False: "no", None: "none"}[value])
     if isinstance(value, int | float):
-        return Cell(f"{value:g}" if isinstance(value, float) else str(value), float(value))
-    return Cell(
+        return TableCell(f"{value:g}" if isinstance(value, float) else str(value), float(value))
+    return TableCell(
         ", ".join(f"{v:g}" if isinstance(v, float) else str(v) for v in value)
         if isinstance(value, list | tuple)
         else str(value)

@@ -27,11 +27,11 @@ from benchmark.report.gallery import Drawing, gallery, slug
 from benchmark.report.ledgers import count
 from benchmark.report.render import KINDS, to_html
 from benchmark.report.reproduce import command
-from benchmark.report.table import DASH, Cell, Table
+from benchmark.report.table import DASH, Table, TableCell
 from benchmark.report.tables import build
 from benchmark.report.videos import Video
 from benchmark.results.bundle import Results
-from benchmark.results.view import FLOOR, Frames, Key, Options, Place
+from benchmark.results.view import FLOOR, Column, Options, ResultsView, RowId
 from benchmark.storage.artifacts import KINDS as STAGES
 
 TITLE = "Which visual encoder is best for robot control, and by how much?"
@@ -88,13 +88,13 @@ class _Content:
 
     def __init__(self, results: Results):
         self.results = results
-        self.frames = Frames(results.records, results.cells, Options())
+        self.frames = ResultsView(results.records, results.cells, Options())
         self.stages = {
             (c["env"], c["method"], c["variant"], c["policy"], c["seed"]): c["stages"] for c in results.provenance["cells"]
         }
 
     @cached_property
-    def keys(self) -> list[tuple[Place, Key]]:
+    def keys(self) -> list[tuple[Column, RowId]]:
         """One per row of the table."""
         return [(p, key) for p in self.frames.places for key in self.frames.keys if not self.frames.cell_rows(p, key).empty]
 
@@ -115,7 +115,7 @@ class _Content:
         columns = {place: tables[place.policy].column(f"{place.env}/{place.policy}") for place in self.frames.places}
         return (self._row(place, key, columns[place][str(key)]) for place, key in self.keys)
 
-    def _row(self, place: Place, key: Key, score: Cell) -> str:
+    def _row(self, place: Column, key: RowId, score: TableCell) -> str:
         groups, kind = self.frames.groups(place, key), self.frames.kind(key)
         tag = f' <span class="tag">{escape(KINDS[kind])}</span>' if KINDS[kind] else ""
         sizes = (len(groups), sum(map(len, groups)))
@@ -138,7 +138,7 @@ class _Content:
             f"{self._origin(place, key)}</details></td></tr></tbody>"
         )
 
-    def _score(self, place: Place, key: Key, score: Cell) -> str:
+    def _score(self, place: Column, key: RowId, score: TableCell) -> str:
         """The text, and its interval as a bar over the range of the metric."""
         if score.value is None or score.low is None or score.high is None:
             return _cell("Score", None, escape(score.text), "score")
@@ -153,13 +153,13 @@ class _Content:
         text = f"<strong>{escape(score.text)}</strong>" if score.strong else escape(score.text)
         return _cell("Score", middle, f'<span>{text} <span class="unit">/{high:g}</span></span>{bar}', "score")
 
-    def _facts(self, place: Place, key: Key) -> Iterable[str]:
+    def _facts(self, place: Column, key: RowId) -> Iterable[str]:
         done = self.frames.done(place, key)
         for column, heading, text in FACTS:
             value = done[column].mean()
             yield _cell(heading, None if pd.isna(value) else float(value), DASH if pd.isna(value) else escape(text(value)))
 
-    def _origin(self, place: Place, key: Key) -> str:
+    def _origin(self, place: Column, key: RowId) -> str:
         """Seeds with their stages, and what to type to have the number again."""
         provenance, lines = self.results.provenance, []
         for row in self.frames.cell_rows(place, key).itertuples():
@@ -173,7 +173,7 @@ class _Content:
         typed = [*self._checkout(place, key), command(provenance["request"], place, key)]
         return f"<ul>{''.join(lines)}</ul><p>To make it again:</p><pre><code>{escape(chr(10).join(typed))}</code></pre>"
 
-    def _checkout(self, place: Place, key: Key) -> list[str]:
+    def _checkout(self, place: Column, key: RowId) -> list[str]:
         """The commits that the row was made with; those of all records where stages do not tell."""
         known, machines = self.results.provenance["stages"], self.results.provenance["provenance"]
         keys = [
@@ -205,7 +205,7 @@ class _Content:
                     shown.append(_folded(replace(table, name=slug(name, *place)), place, f"{title}: {self._where(place)}"))
         return shown, absent
 
-    def _where(self, place: Place) -> str:
+    def _where(self, place: Column) -> str:
         return f"{self.frames.env_name(place.env)}, {place.policy}"
 
 
@@ -243,7 +243,7 @@ def _stage_link(kind: str, key: str, known: dict[str, Any]) -> str:
     return f'<a href="#stage-{escape(key)}">{name}</a>' if key in known else name
 
 
-def _folded(table: Table, place: Place, title: str) -> str:
+def _folded(table: Table, place: Column, title: str) -> str:
     return (
         f'<details class="table" data-env="{escape(place.env)}" data-policy="{escape(place.policy)}">'
         f'<summary>{escape(title)}</summary><div class="wide" role="region" tabindex="0" aria-label="{escape(title)}">'

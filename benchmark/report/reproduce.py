@@ -6,10 +6,10 @@ import shlex
 from collections.abc import Mapping
 from typing import Any
 
-from benchmark.results.view import Key, Place
+from benchmark.results.view import Column, RowId
 
 
-def command(request: Mapping[str, Any], place: Place, key: Key) -> str:
+def command(request: Mapping[str, Any], place: Column, key: RowId) -> str:
     """What to type for one row in one column: the request, without settings of components that are not part of it."""
     named = {"method": key.method, "policy": place.policy, "env": place.env}
     overrides = [text for text in request["overrides"] if _concerns(text, named)]

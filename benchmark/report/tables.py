@@ -15,12 +15,12 @@ from benchmark.core.errors import UnknownName
 from benchmark.core.progress import duration
 from benchmark.report import ledgers
 from benchmark.report.ledgers import count
-from benchmark.report.table import DASH, Cell, Column, Row, Table, shown
+from benchmark.report.table import DASH, Table, TableCell, TableColumn, TableRow, estimate_cell
 from benchmark.results import published, statistics
 from benchmark.results.published import ABLATIONS, ACTIONS, ENVS, FINETUNE, METHOD, POLICIES, published_table
 from benchmark.results.statistics import Interval
-from benchmark.results.versus_paper import Slot, beside, only_published, ordering, published_label
-from benchmark.results.view import STATISTICS, Frames, Key, Options, Place
+from benchmark.results.versus_paper import PaperColumn, only_published, ordering, published_label, versus_paper
+from benchmark.results.view import STATISTICS, Column, Options, ResultsView, RowId
 
 __all__ = ["TABLES", "build", "published_table"]
 
@@ -39,9 +39,9 @@ def main(records: pd.DataFrame, cells: pd.DataFrame, options: Options) -> Table:
     """Methods x environments under one policy (the paper's Table 1), with what each row cost."""
     if options.source == "published":
         return published_table("main")
-    frames = Frames(records, cells, options)
-    slots = [Slot(Place(env, frames.policy), frames.title(env), 1, ENVS.get(env, env)) for env in frames.envs]
-    costs = (Column("frames_seen", "Frames seen"), Column("wall_seconds", "Wall time per seed"))
+    frames = ResultsView(records, cells, options)
+    slots = [PaperColumn(Column(env, frames.policy), frames.title(env), 1, ENVS.get(env, env)) for env in frames.envs]
+    costs = (TableColumn("frames_seen", "Frames seen"), TableColumn("wall_seconds", "Wall time per seed"))
     return _grid(frames, "main", f"Policy {frames.policy}.", frames.keys, slots, costs)
 
 
@@ -49,10 +49,10 @@ def policies(records: pd.DataFrame, cells: pd.DataFrame, options: Options) -> Ta
     """Methods x policies in one environment (the paper's Table 4, on Push-T)."""
     if options.source == "published":
         return published_table("policies")
-    frames = Frames(records, cells, options)
+    frames = ResultsView(records, cells, options)
     env = frames.env
     number = 4 if env == "pusht" else 0
-    slots = [Slot(Place(env, p), POLICIES.get(p, p), number, POLICIES.get(p, p)) for p in frames.policies]
+    slots = [PaperColumn(Column(env, p), POLICIES.get(p, p), number, POLICIES.get(p, p)) for p in frames.policies]
     return _grid(frames, "policies", f"Policies in {frames.title(env)}.", frames.keys, slots)
 
 
@@ -60,28 +60,35 @@ def finetune(records: pd.DataFrame, cells: pd.DataFrame, options: Options) -> Ta
     """From scratch against from published weights (the paper's Table 5)."""
     if options.source == "published":
         return published_table("finetune")
-    frames = Frames(records, cells, options)
-    slots = [Slot(Place(env, frames.policy), frames.title(env), 5, ENVS.get(env, env)) for env in frames.envs]
+    frames = ResultsView(records, cells, options)
+    slots = [PaperColumn(Column(env, frames.policy), frames.title(env), 5, ENVS.get(env, env)) for env in frames.envs]
     method = options.method
-    keys = [Key(method if name == METHOD else name, variant) for name, variant in FINETUNE]
+    keys = [RowId(method if name == METHOD else name, variant) for name, variant in FINETUNE]
     return _grid(frames, "finetune", f"Fine-tuning with {method}, policy {frames.policy}.", keys, slots)
 
 
 def _grid(
-    frames: Frames, name: str, lead: str, keys: Sequence[Key], slots: Sequence[Slot], costs: Sequence[Column] = ()
+    frames: ResultsView,
+    name: str,
+    lead: str,
+    keys: Sequence[RowId],
+    slots: Sequence[PaperColumn],
+    costs: Sequence[TableColumn] = (),
 ) -> Table:
     """One row per key, one column of scores per slot; beside the published numbers if asked."""
     both = frames.options.source == "both"
     best = {slot.place: _undistinguished(frames, slot.place, keys) for slot in slots}
     rows = []
     for key in keys:
-        cells: list[Cell] = []
+        cells: list[TableCell] = []
         for slot in slots:
             interval = _interval(frames, slot.place, key)
             cells.append(frames.score(slot.place, key, interval, strong=key in best[slot.place]))
             if both:
-                cells += beside(frames, slot, published_label(slot.number, key), interval)
-        rows.append(Row(str(key), (*cells, *(_cost(frames, slots, key, column.key) for column in costs)), frames.kind(key)))
+                cells += versus_paper(frames, slot, published_label(slot.number, key), interval)
+        rows.append(
+            TableRow(str(key), (*cells, *(_cost(frames, slots, key, column.key) for column in costs)), frames.kind(key))
+        )
     if both:
         rows += only_published(slots, keys, len(costs))
     columns = [column for slot in slots for column in _columns(slot, both)]
@@ -92,28 +99,28 @@ def _grid(
     )
 
 
-def _columns(slot: Slot, both: bool, unit: str = "") -> list[Column]:
+def _columns(slot: PaperColumn, both: bool, unit: str = "") -> list[TableColumn]:
     key = f"{slot.place.env}/{slot.place.policy}{unit}"
-    beside = [Column(f"{key}/published", "published"), Column(f"{key}/status", "status", "left")]
-    return [Column(key, slot.heading), *(beside if both else [])]
+    beside = [TableColumn(f"{key}/published", "published"), TableColumn(f"{key}/status", "status", "left")]
+    return [TableColumn(key, slot.heading), *(beside if both else [])]
 
 
-def _interval(frames: Frames, place: Place, key: Key) -> Interval | None:
+def _interval(frames: ResultsView, place: Column, key: RowId) -> Interval | None:
     return frames.interval(place, key) if frames.groups(place, key) else None
 
 
-def _cost(frames: Frames, slots: Sequence[Slot], key: Key, column: str) -> Cell:
+def _cost(frames: ResultsView, slots: Sequence[PaperColumn], key: RowId, column: str) -> TableCell:
     """Frames seen (their range over columns), or the wall time of one seed over all columns."""
     values = [frames.done(slot.place, key)[column].mean() for slot in slots]
     known = [float(value) for value in values if pd.notna(value)]
     if not known:
-        return Cell(DASH)
+        return TableCell(DASH)
     if column == "wall_seconds":
-        return Cell(duration(sum(known)), sum(known))
-    return Cell(" to ".join(dict.fromkeys([count(min(known)), count(max(known))])), max(known), min(known), max(known))
+        return TableCell(duration(sum(known)), sum(known))
+    return TableCell(" to ".join(dict.fromkeys([count(min(known)), count(max(known))])), max(known), min(known), max(known))
 
 
-def _undistinguished(frames: Frames, place: Place, keys: Sequence[Key]) -> set[Key]:
+def _undistinguished(frames: ResultsView, place: Column, keys: Sequence[RowId]) -> set[RowId]:
     """The unprivileged row with the highest score, and those that a paired comparison does not tell from it."""
     rows = [key for key in keys if frames.kind(key) != "ceiling" and frames.groups(place, key)]
     if len(rows) < 2:
@@ -124,7 +131,7 @@ def _undistinguished(frames: Frames, place: Place, keys: Sequence[Key]) -> set[K
     return {top, *(key for key, gap in gaps.items() if gap is not None and gap.difference.low <= 0)}
 
 
-def _strong_remark(best: dict[Place, set[Key]]) -> list[str]:
+def _strong_remark(best: dict[Column, set[RowId]]) -> list[str]:
     if not any(best.values()):
         return []
     return ["Bold or *: the highest score and what a paired comparison on common episodes does not tell from it."]
@@ -155,35 +162,35 @@ def _relative(
 ) -> Table:
     if options.source == "published":
         return published_table(name)
-    frames, both = Frames(records, cells, options), options.source == "both"
-    full = Key(options.method)
+    frames, both = ResultsView(records, cells, options), options.source == "both"
+    full = RowId(options.method)
     keys = [key for key in frames.keys if key.method == options.method and key.variant]
     keys = [key for key in keys if (key.variant in only or not only) and key.variant not in without]
     number = published.TABLES[name]
-    slots = [Slot(Place(env, frames.policy), frames.title(env), number, ENVS.get(env, env)) for env in frames.envs]
+    slots = [PaperColumn(Column(env, frames.policy), frames.title(env), number, ENVS.get(env, env)) for env in frames.envs]
     rows = []
     for key in [full, *keys]:
-        line: list[Cell] = []
+        line: list[TableCell] = []
         for slot in slots:
             quotient = None if key == full else _quotient(frames, slot.place, key, full)
-            percent = Cell("100", 100.0) if key == full else Cell(DASH)
+            percent = TableCell("100", 100.0) if key == full else TableCell(DASH)
             if quotient is not None:
-                percent = shown(*(100 * end for end in (quotient.estimate, quotient.low, quotient.high)), digits=0)
+                percent = estimate_cell(*(100 * end for end in (quotient.estimate, quotient.low, quotient.high)), digits=0)
             line.append(percent)
             if both:
-                line += beside(frames, slot, labels.get(key.variant, str(key)), quotient, scale=100)
+                line += versus_paper(frames, slot, labels.get(key.variant, str(key)), quotient, scale=100)
             line.append(frames.score(slot.place, key))
-        rows.append(Row(f"{full} (full)" if key == full else key.variant, tuple(line)))
+        rows.append(TableRow(f"{full} (full)" if key == full else key.variant, tuple(line)))
     columns = []
     for slot in slots:
-        percent_slot = Slot(slot.place, f"{slot.heading.partition(' /')[0]} %", slot.number, slot.column)
+        percent_slot = PaperColumn(slot.place, f"{slot.heading.partition(' /')[0]} %", slot.number, slot.column)
         columns += [*_columns(percent_slot, both, "/percent"), *_columns(slot, False)]
     lead = f"{name.capitalize()} of {full}, percent of the full method (the intervals carry the error of both) and absolute."
     caption = f"{lead} Policy {frames.policy}. {frames.protocol([slot.place for slot in slots])}"
     return Table(name, caption, "Variant", tuple(columns), tuple(rows))
 
 
-def _quotient(frames: Frames, place: Place, part: Key, whole: Key) -> Interval | None:
+def _quotient(frames: ResultsView, place: Column, part: RowId, whole: RowId) -> Interval | None:
     a, b = frames.paired(place, part, whole)
     if not a:
         return None

@@ -14,7 +14,7 @@ from pathlib import Path
 import pandas as pd
 
 from benchmark.core.errors import BenchmarkError, UnknownName
-from benchmark.report.table import DASH, Cell, Column, Row, Table
+from benchmark.report.table import DASH, Table, TableCell, TableColumn, TableRow
 
 ROOT = Path(__file__).parent / "paper"  # a link to results/published, so that an installed package has them, too
 TABLES = {"main": 1, "real": 2, "real-pretrained": 3, "policies": 4, "finetune": 5, "ablations": 6, "actions": 7}
@@ -101,7 +101,9 @@ def published_table(name: str) -> Table:
     rows = []
     for label, group in frame.groupby(down, sort=False):
         texts = dict(zip(group[across], group.value, strict=True))
-        rows.append(Row(str(label), tuple(Cell(texts[c] or DASH, None if real else _number(texts[c])) for c in columns)))
+        rows.append(
+            TableRow(str(label), tuple(TableCell(texts[c] or DASH, None if real else _number(texts[c])) for c in columns))
+        )
     ranges = dict(zip(frame.column, frame.range, strict=True))
     by_rule = {rule: ", ".join(dict.fromkeys(group.column)) for rule, group in frame.groupby("selection_rule", sort=False)}
     rules = "; ".join(f"{where}: {rule}" if len(by_rule) > 1 else str(rule) for rule, where in by_rule.items())
@@ -109,7 +111,7 @@ def published_table(name: str) -> Table:
         name=f"published-{name}",
         caption=f"{frame.citation.iloc[0]}. Published numbers, without intervals. Selection of the score: {rules}.",
         stub="Task" if real else "Method",
-        columns=tuple(Column(c, c if real else f"{c} {shown_range(ranges[c])}".strip()) for c in columns),
+        columns=tuple(TableColumn(c, c if real else f"{c} {shown_range(ranges[c])}".strip()) for c in columns),
         rows=tuple(rows),
     )
 

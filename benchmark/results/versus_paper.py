@@ -7,18 +7,18 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from benchmark.report.table import DASH, Cell, Row
+from benchmark.report.table import DASH, TableCell, TableRow
 from benchmark.results import published, statistics
 from benchmark.results.published import FINETUNE, POLICY, Entry
 from benchmark.results.statistics import Interval
-from benchmark.results.view import NOT_PLANNED, Frames, Key, Place
+from benchmark.results.view import NOT_PLANNED, Column, ResultsView, RowId
 
 
 @dataclass(frozen=True)
-class Slot:
+class PaperColumn:
     """A column of scores, and the column of a published table (0: none) that it stands beside."""
 
-    place: Place
+    place: Column
     heading: str
     number: int
     column: str
@@ -27,32 +27,34 @@ class Slot:
         return published.lookup(self.number, label, self.column) if self.number else None
 
 
-def published_label(number: int, key: Key) -> str:
+def published_label(number: int, key: RowId) -> str:
     """How the paper calls a row; variants exist in the table of fine-tuning only."""
     if number == 5:
         return FINETUNE.get((key.method, key.variant), str(key))
     return str(key)
 
 
-def beside(frames: Frames, slot: Slot, label: str, interval: Interval | None, scale: float = 1) -> list[Cell]:
+def versus_paper(
+    frames: ResultsView, slot: PaperColumn, label: str, interval: Interval | None, scale: float = 1
+) -> list[TableCell]:
     """The published number and what to think of ours."""
     entry = slot.entry(label)
     if entry is None or entry.value is None:
-        return [Cell(DASH), Cell(DASH)]
-    return [Cell(entry.text, entry.value), _status(frames, slot, entry, interval, scale)]
+        return [TableCell(DASH), TableCell(DASH)]
+    return [TableCell(entry.text, entry.value), _status(frames, slot, entry, interval, scale)]
 
 
-def _status(frames: Frames, slot: Slot, entry: Entry, interval: Interval | None, scale: float) -> Cell:
+def _status(frames: ResultsView, slot: PaperColumn, entry: Entry, interval: Interval | None, scale: float) -> TableCell:
     if interval is None:
-        return Cell(DASH)
+        return TableCell(DASH)
     if reasons := differences(frames, slot, entry):
-        return Cell("not comparable", notes=(f"not comparable: {'; '.join(reasons)}",))
+        return TableCell("not comparable", notes=(f"not comparable: {'; '.join(reasons)}",))
     low, high = scale * interval.low, scale * interval.high
     word = "agrees" if low <= entry.value <= high else "above" if low > entry.value else "below"  # type: ignore[operator]
-    return Cell(word, notes=(f"published score: {entry.selection_rule}; its own error is not known",))
+    return TableCell(word, notes=(f"published score: {entry.selection_rule}; its own error is not known",))
 
 
-def differences(frames: Frames, slot: Slot, entry: Entry) -> list[str]:
+def differences(frames: ResultsView, slot: PaperColumn, entry: Entry) -> list[str]:
     """Why ours cannot be held against the published number; empty if it can."""
     rows = frames.cells[(frames.cells.env == slot.place.env) & (frames.cells.policy == slot.place.policy)]
     policy = slot.place.policy if slot.number == 4 else POLICY
@@ -71,21 +73,21 @@ def differences(frames: Frames, slot: Slot, entry: Entry) -> list[str]:
     return reasons
 
 
-def only_published(slots: Sequence[Slot], keys: Sequence[Key], extra: int) -> list[Row]:
+def only_published(slots: Sequence[PaperColumn], keys: Sequence[RowId], extra: int) -> list[TableRow]:
     """Rows of the paper that ours lack, with `extra` empty cells at the end."""
-    absent = (Cell(DASH, notes=(NOT_PLANNED,)), Cell(DASH), Cell(DASH))
+    absent = (TableCell(DASH, notes=(NOT_PLANNED,)), TableCell(DASH), TableCell(DASH))
     rows = {}
     for number in dict.fromkeys(slot.number for slot in slots if slot.number):
         ours = {published.same(published_label(number, key)) for key in keys}
         for label in published.labels(number):
             if published.same(label) not in ours:
                 entries = [slot.entry(label) for slot in slots]
-                shown = [(absent[0], Cell(e.text, e.value), absent[2]) if e and e.text else absent for e in entries]
-                rows[label] = Row(label, (*(cell for cells in shown for cell in cells), *[Cell(DASH)] * extra))
+                shown = [(absent[0], TableCell(e.text, e.value), absent[2]) if e and e.text else absent for e in entries]
+                rows[label] = TableRow(label, (*(cell for cells in shown for cell in cells), *[TableCell(DASH)] * extra))
     return list(rows.values())
 
 
-def ordering(frames: Frames, slot: Slot, keys: Sequence[Key]) -> str:
+def ordering(frames: ResultsView, slot: PaperColumn, keys: Sequence[RowId]) -> str:
     """Do ours rank the methods as the paper does?"""
     pairs = []
     for key in keys:

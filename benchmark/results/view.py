@@ -13,7 +13,7 @@ import pandas as pd
 
 from benchmark.core.errors import BenchmarkError, UnknownName
 from benchmark.core.seeds import numpy_rng
-from benchmark.report.table import DASH, Cell, Kind, shown
+from benchmark.report.table import DASH, Kind, TableCell, estimate_cell
 from benchmark.results import statistics
 from benchmark.results.power import Components, components, detectable
 from benchmark.results.published import ENVS
@@ -73,14 +73,14 @@ class Options:
             raise BenchmarkError(f"draws must be at least 100, not {self.draws}")
 
 
-class Key(NamedTuple):
+class RowId(NamedTuple):
     """A row of a table."""
 
     method: str
     variant: str = ""
 
     @classmethod
-    def parse(cls, text: str) -> Key:
+    def parse(cls, text: str) -> RowId:
         method, _, variant = text.partition(":")
         return cls(method, variant)
 
@@ -88,7 +88,7 @@ class Key(NamedTuple):
         return f"{self.method}:{self.variant}" if self.variant else self.method
 
 
-class Place(NamedTuple):
+class Column(NamedTuple):
     """A column of scores: an environment under a policy."""
 
     env: str
@@ -103,7 +103,7 @@ def retrained(cells: pd.DataFrame) -> pd.Series:
     return cells.tuned.where(cells.tuned.notna(), symptom).astype(bool)
 
 
-class Frames:
+class ResultsView:
     """Records and cells with the options of a table."""
 
     def __init__(self, records: pd.DataFrame, cells: pd.DataFrame, options: Options):
@@ -116,9 +116,9 @@ class Frames:
         self.records, self.cells, self.options = records, measured, options
         if options.metric not in records and not records.empty:
             raise UnknownName("metric", options.metric, [c for c in records if c == "score" or str(c).startswith("metric/")])
-        self._scores: dict[tuple[Place, Key, str], list[np.ndarray]] = {}
+        self._scores: dict[tuple[Column, RowId, str], list[np.ndarray]] = {}
         self._episodes = {
-            (str(env), Key(str(method), str(variant)), str(policy)): frame.sort_values(["seed", "episode"])
+            (str(env), RowId(str(method), str(variant)), str(policy)): frame.sort_values(["seed", "episode"])
             for (env, method, variant, policy), frame in records.groupby(["env", "method", "variant", "policy"])
         }
 
@@ -133,10 +133,10 @@ class Frames:
         return list(dict.fromkeys(self.cells.policy))
 
     @cached_property
-    def places(self) -> list[Place]:
+    def places(self) -> list[Column]:
         """The columns that were planned."""
         planned = set(zip(self.cells.env, self.cells.policy, strict=True))
-        return [Place(env, policy) for policy in self.policies for env in self.envs if (env, policy) in planned]
+        return [Column(env, policy) for policy in self.policies for env in self.envs if (env, policy) in planned]
 
     @property
     def env(self) -> str:
@@ -152,24 +152,24 @@ class Frames:
         return name or known[0]
 
     @cached_property
-    def keys(self) -> list[Key]:
+    def keys(self) -> list[RowId]:
         """All rows: the ceiling first, the floor last, the rest in the order of the cells."""
-        found = dict.fromkeys(Key(m, v) for m, v in zip(self.cells.method, self.cells.variant, strict=True))
+        found = dict.fromkeys(RowId(m, v) for m, v in zip(self.cells.method, self.cells.variant, strict=True))
         return sorted(found, key=lambda key: {"ceiling": 0, "floor": 2}.get(self.kind(key), 1))
 
-    def kind(self, key: Key) -> Kind:
-        return "floor" if key == Key(FLOOR) else "ceiling" if key.method in self._privileged else "row"
+    def kind(self, key: RowId) -> Kind:
+        return "floor" if key == RowId(FLOOR) else "ceiling" if key.method in self._privileged else "row"
 
     @cached_property
     def _privileged(self) -> set[str]:
         return set(self.cells.method[self.cells.privileged.astype(bool)])
 
-    def cell_rows(self, place: Place, key: Key) -> pd.DataFrame:
+    def cell_rows(self, place: Column, key: RowId) -> pd.DataFrame:
         c = self.cells
         here = (c.env == place.env) & (c.policy == place.policy) & (c.method == key.method) & (c.variant == key.variant)
         return c[here].sort_values("seed")
 
-    def done(self, place: Place, key: Key) -> pd.DataFrame:
+    def done(self, place: Column, key: RowId) -> pd.DataFrame:
         """The cells of a row that have results, one per seed."""
         rows = self.cell_rows(place, key)
         return rows[rows.status == "done"]
@@ -196,17 +196,17 @@ class Frames:
 
     # ----------------------------------------------------------------------------------------------------------- scores
 
-    def episodes(self, place: Place, key: Key) -> pd.DataFrame:
+    def episodes(self, place: Column, key: RowId) -> pd.DataFrame:
         return self._episodes.get((place.env, key, place.policy), self.records.iloc[:0])
 
-    def groups(self, place: Place, key: Key, metric: str | None = None) -> list[np.ndarray]:
+    def groups(self, place: Column, key: RowId, metric: str | None = None) -> list[np.ndarray]:
         """The scores of each training seed."""
         name = (place, key, metric or self.options.metric)
         if name not in self._scores:
             self._scores[name] = _by_seed(self.episodes(place, key), name[2])
         return self._scores[name]
 
-    def paired(self, place: Place, a: Key, b: Key) -> tuple[list[np.ndarray], list[np.ndarray]]:
+    def paired(self, place: Column, a: RowId, b: RowId) -> tuple[list[np.ndarray], list[np.ndarray]]:
         """The scores of two rows on the episodes that both faced, in the same order."""
         on, metric = ["seed", "episode", "episode_seed"], self.options.metric
         both = self.episodes(place, a)[[*on, metric]].merge(self.episodes(place, b)[[*on, metric]], on=on)
@@ -216,7 +216,9 @@ class Frames:
         """The generator of one number: it does not depend on which other rows are shown."""
         return numpy_rng("report", self.options.seed, *purpose)
 
-    def interval(self, place: Place, key: Key, metric: str | None = None, bounds: statistics.Bounds | None = None) -> Interval:
+    def interval(
+        self, place: Column, key: RowId, metric: str | None = None, bounds: statistics.Bounds | None = None
+    ) -> Interval:
         return statistics.interval(
             self.groups(place, key, metric),
             self.rng("interval", *place, *key),
@@ -226,7 +228,7 @@ class Frames:
             draws=self.options.draws,
         )
 
-    def compare(self, place: Place, a: Key, b: Key) -> Comparison | None:
+    def compare(self, place: Column, a: RowId, b: RowId) -> Comparison | None:
         """Two rows on common episodes, or None where there are none."""
         ours, theirs = self.paired(place, a, b)
         if not ours:
@@ -236,7 +238,7 @@ class Frames:
 
     # ---------------------------------------------------------------------------------------------- what must be said
 
-    def remarks(self, place: Place, key: Key) -> tuple[str, ...]:
+    def remarks(self, place: Column, key: RowId) -> tuple[str, ...]:
         """Footnotes of a cell: what is absent and how to fix it, what crashed, what collapsed."""
         rows = self.cell_rows(place, key)
         if rows.empty:
@@ -254,18 +256,18 @@ class Frames:
         ]
         return tuple(dict.fromkeys(notes))
 
-    def score(self, place: Place, key: Key, interval: Interval | None = None, *, strong: bool = False) -> Cell:
+    def score(self, place: Column, key: RowId, interval: Interval | None = None, *, strong: bool = False) -> TableCell:
         """The cell of a row: its interval (computed here unless it is known), or a dash."""
         if not self.groups(place, key):
             return self.dash(place, key)
         found = interval or self.interval(place, key)
-        return shown(found.estimate, found.low, found.high, notes=self.remarks(place, key), strong=strong)
+        return estimate_cell(found.estimate, found.low, found.high, notes=self.remarks(place, key), strong=strong)
 
-    def dash(self, place: Place, key: Key) -> Cell:
+    def dash(self, place: Column, key: RowId) -> TableCell:
         """The cell of a row without scores."""
-        return Cell(DASH, notes=self.remarks(place, key) or (f"{self.options.metric} is not recorded here",))
+        return TableCell(DASH, notes=self.remarks(place, key) or (f"{self.options.metric} is not recorded here",))
 
-    def protocol(self, places: Sequence[Place], *, rates: bool = False) -> str:
+    def protocol(self, places: Sequence[Column], *, rates: bool = False) -> str:
         """What a caption owes its reader: episodes, seeds, interval, checkpoint, demonstrations, preset. `rates`: all numbers
         of the table are success rates, whatever the score is."""
         sentences = [self._sample(env) for env in dict.fromkeys(place.env for place in places)]
@@ -298,7 +300,7 @@ class Frames:
         metric = _listed(cells.metric) if self.options.metric == "score" else self.options.metric.removeprefix("metric/")
         return f"{ENVS.get(env, env)}: {metric}, {size}, demonstrations: {_listed(cells.demonstrations)}."
 
-    def _limits(self, places: Sequence[Place]) -> list[str]:
+    def _limits(self, places: Sequence[Column]) -> list[str]:
         """On presets that are too small to rank methods: what difference they could show at all."""
         presets = [preset for preset in dict.fromkeys(self.cells.preset) if preset in BUDGET_LIMITED]
         if not presets:
@@ -310,12 +312,12 @@ class Frames:
         size = f" Two rows have to differ by about {', '.join(known)} to be told apart with 80 % power." if known else ""
         return [f"Budget-limited (preset {', '.join(presets)}): not a ranking of methods.{size}"]
 
-    def variances(self, place: Place) -> Components | None:
+    def variances(self, place: Column) -> Components | None:
         """Between seeds and between episodes, averaged over the rows of a column."""
         rows = self._all_groups(place)
         return components(rows) if any(len(group) > 1 for groups in rows for group in groups) else None
 
-    def resolution(self, place: Place) -> float | None:
+    def resolution(self, place: Column) -> float | None:
         """The smallest difference between two rows that this many seeds and episodes find in four of five cases.
 
         None where no score varies: then nobody can tell.
@@ -327,7 +329,7 @@ class Frames:
         seeds, episodes = min(map(len, rows)), min(len(group) for groups in rows for group in groups)
         return detectable(variances.of_difference(), seeds, episodes, level=self.options.level) or None
 
-    def agreement(self, place: Place) -> str:
+    def agreement(self, place: Column) -> str:
         """Do training seeds rank the rows alike? Spearman's coefficient of their scores, averaged over pairs of seeds; empty
         where fewer than five rows have two seeds in common. The ceiling would agree with itself for other reasons."""
         rows = {key: self.episodes(place, key) for key in self.keys if self.kind(key) != "ceiling"}
@@ -343,7 +345,7 @@ class Frames:
         name = f"{ENVS.get(place.env, place.env)}, policy {place.policy}"
         return f"{name}: rank correlation of the scores of two training seeds {number} over {_span(rows_of_pairs, 'row')}."
 
-    def _all_groups(self, place: Place) -> list[Groups]:
+    def _all_groups(self, place: Column) -> list[Groups]:
         return [groups for key in self.keys if (groups := self.groups(place, key))]
 
 

@@ -10,7 +10,7 @@ from benchmark.core.errors import BenchmarkError, UnknownName
 from benchmark.report import ledgers
 from benchmark.report.tables import build
 from benchmark.results import published, statistics
-from benchmark.results.view import Frames, Key, Options, Place
+from benchmark.results.view import Column, Options, ResultsView, RowId
 from tests.fake_results import make
 
 QUICK = {"draws": 2000}
@@ -48,11 +48,11 @@ def test_compare_pairs_episodes_and_corrects_when_asked():
 
 def test_pairs_are_the_same_episode_seed_or_none():
     records, cells = make()
-    frames = Frames(records, cells, Options())
-    place, a, b = Place("kitchen", "mlp"), Key("byol"), Key("dynamo")
+    frames = ResultsView(records, cells, Options())
+    place, a, b = Column("kitchen", "mlp"), RowId("byol"), RowId("dynamo")
     assert [len(group) for group in frames.paired(place, a, b)[0]] == [10, 10, 10]
     records.loc[(records.method == "byol") & (records.seed == 1), "episode_seed"] += 5000
-    assert [len(group) for group in Frames(records, cells, Options()).paired(place, a, b)[0]] == [10, 10]
+    assert [len(group) for group in ResultsView(records, cells, Options()).paired(place, a, b)[0]] == [10, 10]
 
 
 @pytest.mark.parametrize("how", [{"tuned": True}, {"variant": "tuned"}, {"gradient_steps": 0, "frames_seen": 128_000}])

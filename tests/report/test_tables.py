@@ -10,7 +10,7 @@ from benchmark.cli.main import main
 from benchmark.core.errors import BenchmarkError, UnknownName
 from benchmark.report.render import render
 from benchmark.report.tables import TABLES, build
-from benchmark.results.view import Frames, Options, Place
+from benchmark.results.view import Column, Options, ResultsView
 from tests.fake_results import MEANS, make
 
 QUICK = {"draws": 2000}
@@ -87,12 +87,12 @@ def test_nothing_run_yet_is_a_table_of_dashes():
 
 def test_small_presets_say_what_they_could_resolve():
     records, cells = make()
-    frames = Frames(records, cells, Options())
-    size = frames.resolution(Place("kitchen", "mlp"))
+    frames = ResultsView(records, cells, Options())
+    size = frames.resolution(Column("kitchen", "mlp"))
     assert f"differ by about {size:.2f} in Franka Kitchen" in build("main", records, cells, **QUICK).caption
     assert "Budget-limited (preset quick)" in build("main", records, cells, **QUICK).caption
-    both = Frames(*make(policies=("mlp", "knn")), Options())
-    sizes = [f"{both.resolution(Place('kitchen', policy)):.2f} in Franka Kitchen with {policy}" for policy in ("mlp", "knn")]
+    both = ResultsView(*make(policies=("mlp", "knn")), Options())
+    sizes = [f"{both.resolution(Column('kitchen', policy)):.2f} in Franka Kitchen with {policy}" for policy in ("mlp", "knn")]
     assert ", ".join(sizes) in build("policies", *make(policies=("mlp", "knn")), **QUICK).caption
     assert "Budget-limited" not in build("main", *make(preset="standard"), **QUICK).caption
     assert "the intervals cover episodes only" in build("main", *make(seeds=1), **QUICK).caption

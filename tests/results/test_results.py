@@ -22,7 +22,7 @@ from benchmark.report.videos import videos
 from benchmark.results.bundle import POINTS, Results, gather, merged
 from benchmark.results.export import export, load
 from benchmark.results.gather import IDENTITY
-from benchmark.results.view import Key, Place
+from benchmark.results.view import Column, RowId
 from benchmark.storage.artifacts import Store
 from tests.toy import Toy
 
@@ -165,7 +165,7 @@ def test_the_command_of_a_row_makes_its_stages(toy: type) -> None:
     plan = make_plan(request)
     provenance = {"seeds": 2, "preset": "smoke", "overrides": request.overrides}
     for cell in plan.cells[::3]:
-        typed = command(provenance, Place(cell.env, cell.policy), Key(cell.method, cell.variant))
+        typed = command(provenance, Column(cell.env, cell.policy), RowId(cell.method, cell.variant))
         options = parse(shlex.split(typed)[3:])
         again = make_plan(
             Request(options.methods, options.envs, options.policies, options.seeds, options.preset, options.overrides)
