@@ -44,6 +44,7 @@ class Environment(ABC):
     """
 
     name: ClassVar[str]
+    title: ClassVar[str] = ""  # over its column of a table; empty: the name
     Config: ClassVar[type[EnvConfig]] = EnvConfig
     presets: ClassVar[Presets] = {}
     sources: ClassVar[tuple[str, ...]] = ("scripted",)
