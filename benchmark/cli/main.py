@@ -72,8 +72,8 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
 def parser() -> argparse.ArgumentParser:
     from benchmark.cli import store as store_verbs
     from benchmark.cli import verbs
+    from benchmark.report import tables
     from benchmark.report.render import STYLES
-    from benchmark.report.tables import TABLES
 
     top = _Parser(
         prog="benchmark",
@@ -92,11 +92,11 @@ def parser() -> argparse.ArgumentParser:
     _verb(plan, verbs.plan)
 
     table = add("table", **_doc(verbs.table))
-    table.add_argument("name", choices=[*TABLES, "probes", "budgets", "real", "hyperparameters"], help="which table")
+    table.add_argument("name", choices=tables.names(), help="which table")
     table.add_argument("--source", choices=("ours", "published", "both"), default="ours", help="whose numbers (default: ours)")
     _one_place(table)
-    table.add_argument("--method", help="whose ablations, fine-tuning or true-action variants (default: dynamo)")
-    table.add_argument("--reference", help="what `compare` compares with (default: random)")
+    table.add_argument("--method", help="whose ablations, fine-tuning or true-action variants (default: the paper's)")
+    table.add_argument("--reference", help="what `compare` compares with (default: the floor)")
     table.add_argument("--statistic", choices=("mean", "iqm"), help="mean (default) or interquartile mean")
     table.add_argument("--metric", help="another column of the records, e.g. metric/tasks_raw")
     table.add_argument("--holm", action="store_true", help="correct the p-values of `compare` for their number")

@@ -22,13 +22,17 @@ from benchmark.planning.config.compose import as_params
 from benchmark.planning.estimates import Estimate, estimate
 from benchmark.planning.graph import Plan, Request, make_plan
 from benchmark.planning.history import last, remember
+from benchmark.report.inputs import TableInputs
 from benchmark.report.render import render
-from benchmark.report.table import Table
 from benchmark.report.tables import build
 from benchmark.results.bundle import Results, gather, merged
 from benchmark.results.export import export, load
 from benchmark.results.gather import collect
+from benchmark.results.options import Options
+from benchmark.results.view import ResultsView
 from benchmark.storage.artifacts import KINDS, Store, write_text
+
+NEED_NO_RESULTS = ("real", "experts")
 
 
 def run(options: argparse.Namespace) -> int:
@@ -49,13 +53,11 @@ def run(options: argparse.Namespace) -> int:
         from benchmark.launch.videos import video_cells
 
         video_cells(plan, runner, options.videos, store.root / "videos")
-    records, cells = collect(plan, store)
-    several = cells.policy.nunique() > 1
-    tables = (
-        [build("policies", records, cells, env=env) for env in plan.configs] if several else [build("main", records, cells)]
-    )
-    for shown in tables:
-        print(render(shown, "text", terminal=sys.stdout.isatty()))
+    view = ResultsView(Results(*collect(plan, store)))
+    several = len(view.policies) > 1
+    tables = [("policies", Options(env=env)) for env in plan.configs] if several else [("main", Options())]
+    for name, choices in tables:
+        print(render(build(name, TableInputs(choices, [view])), "text", terminal=sys.stdout.isatty()))
     return 1 if failed else 0
 
 
@@ -88,53 +90,44 @@ def table(options: argparse.Namespace) -> int:
     Flags that name cells default to those of the last run. `--source published` prints the numbers of the DynaMo paper,
     `both` puts them side by side with a status.
     """
-    from benchmark.report import ledgers
-    from benchmark.report.budgets import budgets
-    from benchmark.report.probes import probes
-    from benchmark.results import published
-    from benchmark.results.view import Options
-
-    if options.source != "ours" and options.name not in published.TABLES:
-        raise BenchmarkError(
-            f"the paper prints no table '{options.name}' (but {', '.join(published.TABLES)}): leave --source out"
-        )
-    if options.name == "real":
-        shown = _real(options.trials) if options.trials else ledgers.real(published.trials(2, 3))
-    elif options.source == "published":
-        shown = published.published_table(options.name)
-    elif options.name == "hyperparameters":
-        plan = make_plan(_request(options, last(Store(options.home))))
-        shown = ledgers.hyperparameters(_settings(plan), f"Settings of the preset {plan.preset}.")
-    elif options.name == "budgets":
-        parts = [_narrowed(load(folder), options) for folder in options.records or ()]
-        shown = budgets([(part.records, part.cells) for part in parts], Options(**_choices(options)))
-    elif options.name == "probes":
-        shown = probes(_gathered(options), Options(**_choices(options)))
-    else:
-        shown = build(options.name, *_frames(options), **_choices(options))
+    shown = build(options.name, _inputs(options))
     print(render(shown, options.format, terminal=sys.stdout.isatty()))
     return 0
 
 
-def _real(path: Path) -> Table:
+def _inputs(options: argparse.Namespace) -> TableInputs:
+    """What the named table is made of."""
+    choices = Options(**_choices(options))
+    if options.name in NEED_NO_RESULTS or choices.source == "published":
+        return TableInputs(choices, trials=_trials(options.trials) if options.trials else None)
+    if options.name == "hyperparameters":
+        plan = make_plan(_request(options, last(Store(options.home))))
+        return TableInputs(choices, settings=_settings(plan), preset=plan.preset)
+    if options.name == "budgets":
+        parts = [_narrowed(load(folder), options) for folder in options.records or ()]
+    else:
+        parts = [_gathered(options) if options.name == "probes" else _collected(options)]
+    return TableInputs(choices, [ResultsView(part) for part in parts])
+
+
+def _trials(path: Path) -> pd.DataFrame:
+    """A file that a person wrote: what is wrong with it is said with its name."""
     from benchmark.datasets.files import reading
-    from benchmark.report.ledgers import real
 
     with reading(path):
         trials = pd.read_csv(path)
     try:
-        return real(trials)
+        build("real", TableInputs(trials=trials))
     except BenchmarkError as error:
         raise BenchmarkError(f"{path}: {error}") from error
+    return trials
 
 
 def power(options: argparse.Namespace) -> int:
     """Say how many episodes and seeds resolve a difference between two rows, from the variances of results that exist."""
-    from benchmark.report.ledgers import power
-    from benchmark.results.view import Options
-
     choices = Options(env=options.env, policy=options.policy, difference=options.difference)
-    print(render(power(*_frames(options), choices), options.format, terminal=sys.stdout.isatty()))
+    inputs = TableInputs(choices, [ResultsView(_collected(options))])
+    print(render(build("power", inputs), options.format, terminal=sys.stdout.isatty()))
     return 0
 
 
@@ -143,14 +136,18 @@ def report(options: argparse.Namespace) -> int:
 
     It needs no network and no server. Videos are those of `run --videos`.
     """
+    from benchmark.cli.images import visualizations
     from benchmark.report.gallery import gallery, save
+    from benchmark.report.images import images
     from benchmark.report.page import page
     from benchmark.report.videos import videos
 
-    found = _results(options)
-    drawn = gallery(found)
+    found = _gathered(options)
+    sheets = [] if options.records else images(visualizations(Store(options.home), found.provenance))
+    view = ResultsView(found)
+    drawn = gallery(view, sheets)
     recorded = [] if options.records else videos(options.home / "videos", found.provenance)
-    text = page(found, recorded, drawn)
+    text = page(view, recorded, drawn)
     options.output.parent.mkdir(parents=True, exist_ok=True)
     write_text(options.output, text)
     print(f"{options.output}: {size(len(text.encode()))}")
@@ -159,25 +156,16 @@ def report(options: argparse.Namespace) -> int:
     return 0
 
 
-def _frames(options: argparse.Namespace) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """(records, cells) of the cells that are named, from `--records` or the store."""
+def _collected(options: argparse.Namespace) -> Results:
+    """Records and cells of those that are named, from `--records` or the store."""
     if options.records:
-        found = _recorded(options)
-        return found.records, found.cells
+        return _recorded(options)
     store = Store(options.home).prepare()
-    return collect(make_plan(_request(options, last(store))), store)
-
-
-def _results(options: argparse.Namespace) -> Results:
-    """The same with curves, spectra, provenance, and images where there is a store."""
-    from benchmark.report.images import images
-
-    found = _gathered(options)
-    return found if options.records else replace(found, images=images(Store(options.home), found.provenance))
+    return Results(*collect(make_plan(_request(options, last(store))), store))
 
 
 def _gathered(options: argparse.Namespace) -> Results:
-    """All but the images."""
+    """The same with curves, spectra and provenance."""
     if options.records:
         return _recorded(options)
     store = Store(options.home).prepare()

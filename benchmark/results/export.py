@@ -8,11 +8,17 @@ from pathlib import Path
 import pandas as pd
 
 from benchmark.core.errors import BenchmarkError
-from benchmark.results.bundle import CURVES, SPECTRA, Results
+from benchmark.results.bundle import Results
 from benchmark.storage.artifacts import write_text
+from benchmark.storage.columns import CURVES, SPECTRA, TEXT
 
-TEXT = {"variant": "", "visual_shift": "", "reason": None, "error": None}  # columns in which an empty field means this
 PROVENANCE = "provenance.json"
+# Exports of earlier versions did not say which method is the floor nor how components are called: these, then
+OLD_FLOOR = "random"
+OLD_TITLES = {
+    "env": {"kitchen": "Franka Kitchen", "block_push": "Block Pushing", "pusht": "Push-T", "libero_goal": "LIBERO Goal"},
+    "policy": {"vqbet": "VQ-BeT", "diffusion": "Diffusion Policy", "mlp": "MLP (chunking)", "knn": "kNN (LWR)"},
+}
 
 
 def export(results: Results, folder: Path) -> int:
@@ -38,9 +44,18 @@ def load(folder: Path) -> Results:
         for name, columns in (("curves", CURVES), ("spectra", SPECTRA))
     )
     known = json.loads(provenance.read_text())
-    return Results(
-        _read(folder / "records.csv"), _read(folder / "cells.csv"), curves, spectra, {"cells": [], "stages": {}, **known}
-    )
+    records, cells = _read(folder / "records.csv"), _completed(_read(folder / "cells.csv"))
+    return Results(records, cells, curves, spectra, {"cells": [], "stages": {}, **known})
+
+
+def _completed(cells: pd.DataFrame) -> pd.DataFrame:
+    """With the columns that exports of earlier versions lack."""
+    if "floor" not in cells:
+        cells = cells.assign(floor=(cells.method == OLD_FLOOR) & (cells.variant == ""))
+    for column, titles in OLD_TITLES.items():
+        if f"{column}_title" not in cells:
+            cells = cells.assign(**{f"{column}_title": [titles.get(name, name) for name in cells[column]]})
+    return cells
 
 
 def _read(path: Path) -> pd.DataFrame:

@@ -17,8 +17,7 @@ from benchmark.planning.config.schema import Config
 from benchmark.planning.graph import Cell, Plan
 from benchmark.stages.rollout import RECORDS
 from benchmark.storage.artifacts import Store
-
-IDENTITY = ["env", "method", "variant", "policy", "seed"]
+from benchmark.storage.columns import IDENTITY, RECORD_COLUMNS
 
 
 def collect(plan: Plan, store: Store) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -30,8 +29,7 @@ def collect(plan: Plan, store: Store) -> tuple[pd.DataFrame, pd.DataFrame]:
         if row["status"] == "done":
             records += [{**_identity(cell), **r} for r in read_records(store.open("rollout", cell.stages["rollout"]))]
         cells.append(row)
-    columns = [*IDENTITY, "episode", "episode_seed", "score", "steps", "crashed", "error"]
-    return pd.DataFrame(records) if records else pd.DataFrame(columns=columns), pd.DataFrame(cells)
+    return pd.DataFrame(records) if records else pd.DataFrame(columns=RECORD_COLUMNS), pd.DataFrame(cells)
 
 
 def read_records(folder: Path) -> list[dict[str, Any]]:
@@ -44,8 +42,8 @@ def _identity(cell: Cell) -> dict[str, Any]:
 
 def _cell(plan: Plan, cell: Cell, store: Store) -> dict[str, Any]:
     env_config = plan.configs[cell.env].env[cell.env]
-    spec = registry.envs().get(cell.env).spec(env_config)
-    method = registry.methods().get(cell.method)
+    env, policy = registry.envs().get(cell.env), registry.policies().get(cell.policy)
+    spec, method = env.spec(env_config), registry.methods().get(cell.method)
     status, reason = _status(cell, store)
     row: dict[str, Any] = {
         **_identity(cell),
@@ -53,6 +51,9 @@ def _cell(plan: Plan, cell: Cell, store: Store) -> dict[str, Any]:
         "reason": reason,
         "preset": plan.preset,
         "privileged": method.privileged,
+        "floor": method.floor and not cell.variant,
+        "env_title": env.title or env.name,
+        "policy_title": policy.title or policy.name,
         "metric": spec.metric,
         "metric_low": spec.metric_range[0],
         "metric_high": spec.metric_range[1],

@@ -14,9 +14,9 @@ from rich.console import Console
 from rich.text import Text
 
 from benchmark.core.errors import UnknownName
+from benchmark.report.published import published_table
 from benchmark.report.render import latex_escape, render, to_rich
 from benchmark.report.table import DASH, Table, TableCell, TableColumn, TableRow, estimate_cell
-from benchmark.results.published import published_table
 
 TABLE = Table(
     name="main",
