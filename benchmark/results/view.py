@@ -19,7 +19,7 @@ from benchmark.results import statistics
 from benchmark.results.bundle import Results
 from benchmark.results.options import STATISTICS, Column, Options, RowId
 from benchmark.results.statistics import Bounds, Comparison, Groups, Interval
-from benchmark.storage.columns import FEATURES, MEASURED
+from benchmark.storage.columns import CELL_COLUMNS, FEATURES, MEASURED
 
 RowKind = Literal["ceiling", "row", "floor"]
 T = TypeVar("T")
@@ -32,7 +32,7 @@ class ResultsView:
         if results.cells.empty:
             raise BenchmarkError("there is nothing to show: the plan has no cells")
         records, cells = (frame.assign(variant=frame.variant.fillna("")) for frame in (results.records, results.cells))
-        cells = cells.reindex(columns=[*cells.columns, *(name for name in MEASURED if name not in cells)])
+        cells = cells.reindex(columns=[*cells.columns, *(name for name in CELL_COLUMNS if name not in cells)])
         cells[MEASURED] = cells[MEASURED].apply(pd.to_numeric)
         cells[FEATURES] = cells[FEATURES].astype(float).mask(retrained(cells))
         self.results, self.records, self.cells = results, records, cells

@@ -15,7 +15,9 @@ import pytest
 from benchmark import registry
 from benchmark.cli.images import visualizations
 from benchmark.cli.main import main, parse
+from benchmark.core.progress import Reporter
 from benchmark.data.episodes import open_demos
+from benchmark.launch.execute import Executor
 from benchmark.planning.recipes import make_plan
 from benchmark.planning.request import Request
 from benchmark.report.images import Images, images
@@ -49,7 +51,8 @@ def found(home: Path) -> Results:
 
 @pytest.fixture(scope="module")
 def sheets(home: Path, found: Results) -> dict[str, Images]:
-    return {sheet.name: sheet for sheet in images(visualizations(Store(home), found.provenance))}
+    executor = Executor(Store(home).prepare(), Reporter(quiet=True))
+    return {sheet.name: sheet for sheet in images(visualizations(make_plan(REQUEST), executor))}
 
 
 def test_everything_behind_a_number_is_gathered(home: Path, found: Results) -> None:
@@ -58,10 +61,10 @@ def test_everything_behind_a_number_is_gathered(home: Path, found: Results) -> N
     assert len(found.curves) <= POINTS
     assert found.spectra.groupby("method").value.apply(lambda values: values.is_monotonic_decreasing).all()
     plan = make_plan(REQUEST)
-    assert {c["method"]: c["stages"] for c in found.provenance["cells"]} == {c.method: c.stages for c in plan.cells}
+    assert {c["method"]: c["stages"] for c in found.provenance["cells"]} == {c.id.method: c.stages for c in plan.cells}
     assert set(found.provenance["stages"]) == set(plan.stages)
     for key, manifest in found.provenance["stages"].items():
-        whole = Store(home).manifest(manifest["kind"], key)
+        whole = Store(home).manifest(manifest["kind"], key).to_json()
         assert {**manifest, "provenance": found.provenance["provenance"][manifest["provenance"]]} == whole
     assert len(found.provenance["provenance"]) == 1
 
@@ -88,7 +91,7 @@ def test_matches_are_training_frames(home: Path, found: Results, sheets: dict[st
     matches = sheets["neighbours"]
     store, stages = Store(home), found.provenance["cells"][0]["stages"]
     demos = open_demos(store.folder("demos", stages["demos"]))
-    train, held_out = demos.split(store.manifest("probe", stages["probe"])["params"]["split"]["held_out"])
+    train, held_out = demos.split(store.manifest("probe", stages["probe"]).params["held_out"])
     known = {demos.frames[step, 0].tobytes() for step in demos.steps_of(train)}
     assert set(matches.answers) == {"random", "state", "byol"}
     assert all(frame.tobytes() in known for frames in matches.answers.values() for frame in frames)
@@ -174,13 +177,12 @@ def test_the_command_of_a_row_makes_its_stages(toy: type) -> None:
     plan = make_plan(request)
     provenance = {"seeds": 2, "preset": "smoke", "overrides": request.overrides}
     for cell in plan.cells[::3]:
-        typed = command(provenance, Column(cell.env, cell.policy), RowId(cell.method, cell.variant))
+        typed = command(provenance, Column(cell.id.env, cell.id.policy), RowId(cell.id.method, cell.id.variant))
         options = parse(shlex.split(typed)[3:])
         again = make_plan(
             Request(options.methods, options.envs, options.policies, options.seeds, options.preset, options.overrides)
         )
-        wanted = {name: getattr(cell, name) for name in IDENTITY}
-        assert [c.stages for c in again.cells if {n: getattr(c, n) for n in IDENTITY} == wanted] == [cell.stages]
+        assert [c.stages for c in again.cells if c.id == cell.id] == [cell.stages]
 
 
 def run_toy(home: Path, *flags: str) -> None:
