@@ -13,20 +13,25 @@ to the code; who changes a line that stands here changes it here, too.
 from __future__ import annotations
 
 import argparse
+import importlib
 import os
 import shutil
-import subprocess
+import signal
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+import time
+import traceback
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 COPIED = ("benchmark", "methods", "policies", "envs", "tests", "pyproject.toml")
-TIMEOUT = 300.0  # seconds after which a test counts as hanging, which is not how a fault is caught
+OTHERS = ("torch", "torchvision", "timm", "lightly.models", "hydra", "pandas", "scipy.stats", "matplotlib.pyplot", "pytest")
+TIMEOUT = 300.0  # seconds after which tests count as hanging, which is not how a fault is caught
+SURVIVED, CAUGHT, NOT_FOUND, HANGS = 0, 1, 100, 101  # exit codes; the first two are those of pytest
+WORDS = {SURVIVED: "SURVIVED", CAUGHT: "caught", NOT_FOUND: "fragment not found", HANGS: "hangs"}
 
 
 @dataclass(frozen=True)
@@ -640,61 +645,105 @@ def main(arguments: Sequence[str] | None = None) -> int:
         for fault in faults:
             print(f"{fault.name:{width}}  {fault.test}")
         return 0 if faults else 2
-    if (problem := without_faults(faults)) is not None:
-        print(problem)
-        return 1
-    results = []
-    with ThreadPoolExecutor(options.jobs) as pool:
-        for fault, result in zip(faults, pool.map(attempt, faults), strict=True):
-            results.append(result)
-            print(f"{result:18}  {fault.name:{width}}  {fault.test}", flush=True)
-    print(f"{results.count('caught')} of {len(faults)} caught")
-    return 0 if set(results) == {"caught"} else 1
+    with tempfile.TemporaryDirectory(prefix="mutants-") as name:
+        return _try(faults, Path(name), options.jobs, width)
 
 
-def attempt(fault: Fault) -> str:
-    """caught | SURVIVED | fragment not found | what else came of it."""
-    with copied() as copy:
-        path = copy / fault.file
-        text = path.read_text() if path.is_file() else ""
-        if text.count(fault.before) != 1:
-            return "fragment not found"
-        path.write_text(text.replace(fault.before, fault.after))
-        done = run_tests(copy, [fault.test])
-    if done is None:
-        return "hangs"
-    return {0: "SURVIVED", 1: "caught"}.get(done.returncode, f"error {done.returncode}")
+def _try(faults: Sequence[Fault], folder: Path, jobs: int, width: int) -> int:
+    prepare()
+    named = sorted({fault.test for fault in faults})
+    halves = [named[part::jobs] for part in range(min(jobs, len(named)))]
+    for part, code in apart([partial(without_fault, half, folder) for half in halves], folder, jobs):
+        if code != 0:
+            print(f"{(folder / f'{part}.txt').read_text()[-4000:]}\nfails without any fault")
+            return 1
+    codes = []
+    for number, code in apart([partial(attempt, fault, folder) for fault in faults], folder, jobs):
+        codes.append(code)
+        print(f"{WORDS.get(code, f'error {code}'):18}  {faults[number].name:{width}}  {faults[number].test}", flush=True)
+    print(f"{codes.count(CAUGHT)} of {len(faults)} caught")
+    return 0 if set(codes) == {CAUGHT} else 1
 
 
-def without_faults(faults: Sequence[Fault]) -> str | None:
-    """The output of the named tests if one of them fails on the code as it is."""
-    with copied() as copy:
-        done = run_tests(copy, sorted({fault.test for fault in faults}))
-    if done is not None and done.returncode == 0:
-        return None
-    return f"{done.stdout[-4000:] if done else ''}\nfails without any fault"
+def attempt(fault: Fault, folder: Path) -> int:
+    """The exit code of the named test on a copy with the fault."""
+    copy = copied(folder)
+    path = copy / fault.file
+    text = path.read_text() if path.is_file() else ""
+    if text.count(fault.before) != 1:
+        return NOT_FOUND
+    path.write_text(text.replace(fault.before, fault.after))
+    return run_tests(copy, [fault.test])
 
 
-@contextmanager
-def copied() -> Iterator[Path]:
+def without_fault(tests: Sequence[str], folder: Path) -> int:
+    return run_tests(copied(folder), tests)
+
+
+def prepare() -> None:
+    """Import once what is not under test: seven of the eight seconds that a short test takes. Each attempt is a fork."""
+    os.environ |= {"OMP_NUM_THREADS": "1", "PYTHONDONTWRITEBYTECODE": "1"}
+    for name in OTHERS:
+        importlib.import_module(name)
+
+
+def copied(folder: Path) -> Path:
     """A copy of the code and its tests, without compiled files: Python tells a changed source by whole seconds only."""
-    with tempfile.TemporaryDirectory(prefix="mutant-") as folder:
-        for name in COPIED:
-            if (ROOT / name).is_dir():
-                shutil.copytree(ROOT / name, Path(folder, name), ignore=shutil.ignore_patterns("__pycache__"))
-            else:
-                shutil.copy(ROOT / name, folder)
-        yield Path(folder)
+    copy = Path(tempfile.mkdtemp(dir=folder))
+    for name in COPIED:
+        if (ROOT / name).is_dir():
+            shutil.copytree(ROOT / name, copy / name, ignore=shutil.ignore_patterns("__pycache__"))
+        else:
+            shutil.copy(ROOT / name, copy)
+    return copy
 
 
-def run_tests(copy: Path, tests: Sequence[str]) -> subprocess.CompletedProcess[str] | None:
-    """None if they do not end."""
-    command = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", *(f"tests/{test}" for test in tests)]
-    environment = os.environ | {"PYTHONPATH": str(copy), "PYTHONDONTWRITEBYTECODE": "1", "OMP_NUM_THREADS": "1"}
+def run_tests(copy: Path, tests: Sequence[str]) -> int:
+    """In this process, which therefore has to be one of its own: it imports the code of the copy."""
+    pytest = importlib.import_module("pytest")
+    os.chdir(copy)
+    os.environ["PYTHONPATH"] = str(copy)
+    sys.path.insert(0, str(copy))
+    sys.dont_write_bytecode = True
+    return int(pytest.main(["-x", "-q", "-p", "no:cacheprovider", *(f"tests/{test}" for test in tests)]))
+
+
+def apart(calls: Sequence[Callable[[], int]], folder: Path, jobs: int) -> Iterator[tuple[int, int]]:
+    """Each call in a fork, so many at once: its number and its exit code as it ends. What it prints goes to `<number>.txt`."""
+    running: dict[int, tuple[int, float]] = {}  # process -> number, deadline
+    waiting = list(enumerate(calls))[::-1]
+    while waiting or running:
+        while waiting and len(running) < jobs:
+            number, call = waiting.pop()
+            if (process := os.fork()) == 0:
+                _child(call, folder / f"{number}.txt")
+            running[process] = (number, time.monotonic() + TIMEOUT)
+        time.sleep(0.05)
+        for process, (number, deadline) in list(running.items()):
+            ended, status = os.waitpid(process, os.WNOHANG)
+            late = not ended and time.monotonic() > deadline
+            if late:
+                os.killpg(process, signal.SIGKILL)
+                os.waitpid(process, 0)
+            if ended or late:
+                del running[process]
+                yield number, HANGS if late else os.waitstatus_to_exitcode(status)
+
+
+def _child(call: Callable[[], int], log: Path) -> None:
+    code = 70
     try:
-        return subprocess.run(command, cwd=copy, env=environment, capture_output=True, text=True, timeout=TIMEOUT * len(tests))
-    except subprocess.TimeoutExpired:
-        return None
+        os.setsid()
+        with log.open("w") as file:
+            os.dup2(file.fileno(), 1)
+            os.dup2(file.fileno(), 2)
+        code = call()
+    except BaseException:
+        traceback.print_exc()
+    finally:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
 
 
 if __name__ == "__main__":
