@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import torch
@@ -68,6 +69,10 @@ class DINO(MomentumMethod):
         self.centre.copy_(momentum * self.centre + (1 - momentum) * torch.cat(teacher).mean(0))
         usage = torch.softmax(torch.cat(teacher) / self.config.teacher_temperature, -1).mean(0)
         return loss, {"prototypes_in_use": torch.exp(-torch.xlogy(usage, usage).sum()), "spread": spread(student[0])}
+
+    def trivial_loss(self) -> float:
+        """All prototypes alike for every image. Training starts below: the teacher, not yet centred, is sharp."""
+        return math.log(self.config.out)
 
     def cross_entropy(self, teacher: Tensor, student: Tensor) -> Tensor:
         """Of the student's assignment to the teacher's, centred with what the teacher said in the steps before."""

@@ -202,6 +202,10 @@ class DynaMo(Method):
         loss = torch.stack(list(terms.values())).sum()
         return loss, {**{name: term.detach() for name, term in terms.items()}, "spread": spread(embeddings)}
 
+    def trivial_loss(self) -> float | None:
+        """Of predicting actions, the mean action; of predicting embeddings, a constant is the optimum, which is the danger."""
+        return 1.0 if self.config.inverse_target == "action" else None
+
     def after_step(self, step: int, steps: int) -> None:
         if self.config.as_released:
             epochs = max(1, round(self.config.epochs))

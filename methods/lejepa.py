@@ -70,6 +70,11 @@ class LeJEPA(TwoViewMethod):
         logs = {"agreement": agreement.detach(), "sigreg": regulariser.detach(), "spread": spread(projected[0])}
         return loss, logs
 
+    def trivial_loss(self) -> float | None:
+        """Every projection at the origin: nothing to disagree about, as far from a Gaussian as a batch can be."""
+        batch = torch.zeros(self.config.batch_size * len(self.data.views), self.config.out)
+        return self.config.weight * float(sigreg(batch, 1, torch.Generator())) or None
+
 
 class LeJEPAT(LeJEPA):
     """Adjacent frames as the two views, as BYOL-T is to BYOL."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import torch
@@ -66,6 +67,10 @@ class MoCoV3(MomentumMethod):
         temperature = self.config.temperature
         loss = contrast(queries[0], keys[1], temperature) + contrast(queries[1], keys[0], temperature)
         return loss, {"spread": spread(queries[0])}
+
+    def trivial_loss(self) -> float:
+        """A query is equally similar to every key: twice `contrast`, of a batch with one image per window and camera."""
+        return 4 * self.config.temperature * math.log(self.config.batch_size * len(self.data.views))
 
 
 def contrast(queries: Tensor, keys: Tensor, temperature: float) -> Tensor:

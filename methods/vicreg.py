@@ -69,6 +69,10 @@ class VICReg(TwoViewMethod):
         loss = sum((getattr(self.config, name) * term for name, term in terms.items()), first.new_zeros(()))
         return loss, {**{name: term.detach() for name, term in terms.items()}, "spread": spread(first)}
 
+    def trivial_loss(self) -> float | None:
+        """A constant: no variance to satisfy the hinge, nothing else to pay for."""
+        return self.config.variance * float(variance(torch.zeros(2, 1))) or None
+
 
 class VICRegT(VICReg):
     """Adjacent frames as the two views, as BYOL-T is to BYOL."""

@@ -20,7 +20,7 @@ from benchmark.core.seeds import seed
 from benchmark.planning.config.compose import compose_config
 from benchmark.results.published import ENVS
 from benchmark.simulation.demonstrate import demonstrate
-from benchmark.storage.artifacts import write_bytes
+from benchmark.storage.files import write_bytes
 
 PICTURE = Path(__file__).resolve().parent.parent / "docs" / "environments.png"
 MOMENTS = 6

@@ -9,7 +9,7 @@ import torch
 from safetensors.torch import load, save
 
 from benchmark import registry
-from benchmark.conformance.common import ensure, tensors
+from benchmark.conformance.common import check_preset_names, ensure, tensors
 from benchmark.contracts.data import Chunks
 from benchmark.contracts.policy import Policy
 from benchmark.contracts.specs import PolicySpec
@@ -38,6 +38,7 @@ def _policy(cls: type[Policy], spec: PolicySpec = SPEC) -> Policy:
 
 def policy_presets(cls: type[Policy]) -> None:
     """Presets set only fields that exist, to values that are allowed."""
+    check_preset_names(cls)
     for preset in PRESETS:
         for env in registry.envs().names():
             component_config(cls, preset, env)

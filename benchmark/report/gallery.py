@@ -15,7 +15,7 @@ from benchmark.report import figures
 from benchmark.report.images import TITLES, Images
 from benchmark.results.bundle import ENCODER, Results, among
 from benchmark.results.view import Frames, Options, retrained
-from benchmark.storage.artifacts import write_bytes
+from benchmark.storage.files import write_bytes
 
 FILES = ("svg", "png")
 

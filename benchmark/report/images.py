@@ -16,10 +16,13 @@ from torch.nn import functional as F
 
 from benchmark.contracts.encoder import Encoder, as_float
 from benchmark.data.episodes import Demos, open_demos
-from benchmark.planning.graph import method_label
-from benchmark.stages.pretrain import open_encoder
+from benchmark.planning.graph import row_label
+from benchmark.stages.base import Artifact
+from benchmark.stages.load.encoder import load_encoder
+from benchmark.stages.params import fit, probe
 from benchmark.stages.probe import REFERENCES, standardised
 from benchmark.storage.artifacts import Store
+from benchmark.storage.manifests import Ref
 
 QUERIES = 5
 SAMPLE = 256  # training frames that say what is usual for a feature
@@ -44,9 +47,9 @@ def images(store: Store, provenance: dict[str, Any]) -> list[Images]:
     """For each environment, of the first seed of each row."""
     first: dict[str, dict[str, dict[str, str]]] = {}
     for cell in provenance["cells"]:
-        tuned = "tuned" in store.manifest("fit", cell["stages"]["fit"])["params"]  # what was pretrained is not what acts
-        if store.has("embed", cell["stages"]["embed"]) and not tuned:
-            label = method_label(cell["method"], cell["variant"])
+        joint = store.manifest("fit", cell["stages"]["fit"]).params_as(fit.Params).joint  # what was pretrained is not what acts
+        if store.has("embed", cell["stages"]["embed"]) and joint is None:
+            label = row_label(cell["method"], cell["variant"])
             first.setdefault(cell["env"], {}).setdefault(label, cell["stages"])
     return [found for env, rows in first.items() for found in _of(env, rows, store)]
 
@@ -54,17 +57,15 @@ def images(store: Store, provenance: dict[str, Any]) -> list[Images]:
 def _of(env: str, rows: dict[str, dict[str, str]], store: Store) -> list[Images]:
     stages = next(iter(rows.values()))
     demos = open_demos(store.open("demos", stages["demos"]))
-    split = store.manifest("probe", stages["probe"])["params"]["split"]
-    train, held_out = (demos.steps_of(episodes) for episodes in demos.split(split["held_out"]))
+    held_out_share = store.manifest("probe", stages["probe"]).params_as(probe.Params).held_out
+    train, held_out = (demos.steps_of(episodes) for episodes in demos.split(held_out_share))
     asked = held_out[np.unique(np.linspace(0, len(held_out) - 1, QUERIES + 2).round().astype(int)[1:-1])]
     frames, usual = _images(demos, asked), _images(demos, _spaced(train, SAMPLE))
     answers: dict[str, dict[str, np.ndarray]] = {name: {} for name in TITLES}
     for label, of_row in rows.items():
         features = np.load(store.open("embed", of_row["embed"]) / "features.npy", mmap_mode="r", allow_pickle=False)
         answers["neighbours"][label] = demos.frames[nearest(features, _spaced(train, REFERENCES), asked), 0]
-        encoder = open_encoder(
-            store.open("pretrain", of_row["pretrain"]), store.manifest("pretrain", of_row["pretrain"])["params"], demos.spec
-        )
+        encoder = load_encoder(Artifact.open(store, Ref("pretrain", of_row["pretrain"])), demos.spec)
         if encoder.reads == "state":
             continue
         answers["saliency"][label] = glowing(demos.frames[asked, 0], saliency(encoder, frames, usual).numpy())

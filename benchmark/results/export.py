@@ -9,7 +9,7 @@ import pandas as pd
 
 from benchmark.core.errors import BenchmarkError
 from benchmark.results.bundle import CURVES, SPECTRA, Results
-from benchmark.storage.artifacts import write_text
+from benchmark.storage.files import write_text
 
 TEXT = {"variant": "", "visual_shift": "", "reason": None, "error": None}  # columns in which an empty field means this
 PROVENANCE = "provenance.json"

@@ -24,7 +24,7 @@ from benchmark.contracts.training import ParameterGroup, TrainingConfig
 from benchmark.core.errors import Diverged
 from benchmark.core.progress import Task
 from benchmark.core.seeds import seed as seed_of
-from benchmark.storage.artifacts import write_text
+from benchmark.storage.files import write_text
 
 CURVE_POINTS = 200  # rows a learning curve has at most
 

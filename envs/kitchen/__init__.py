@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from benchmark.contracts.environment import EnvConfig, Environment, Expert
-from benchmark.contracts.specs import EnvSpec, require
+from benchmark.contracts.environment import EnvConfig, Expert, Simulator
+from benchmark.contracts.specs import ActionSpec, EnvSpec, require
 from benchmark.core.errors import UnknownName
 from benchmark.core.seeds import numpy_rng
 from benchmark.simulation.drawing import gl_missing
@@ -58,7 +58,7 @@ class KitchenConfig(EnvConfig):
         require(not (late := too_late(self.order)), f"the open hinge cabinet is in the way of: {', '.join(sorted(late))}")
 
 
-class Kitchen(Environment):
+class Kitchen(Simulator):
     """FrankaKitchen-v1 of gymnasium-robotics: nine joint velocities at 12.5 Hz, 280 steps, seven tasks in any order.
 
     A task counts once, when its joints come within 0.3 of the goal; an episode ends early only when all seven are done
@@ -90,8 +90,16 @@ class Kitchen(Environment):
     def spec(cls, config: KitchenConfig) -> EnvSpec:
         return EnvSpec(
             views=("front",),
-            action_low=(-1.0,) * 9,
-            action_high=(1.0,) * 9,
+            action=ActionSpec(
+                low=(-1.0,) * 9,
+                high=(1.0,) * 9,
+                names=(*(f"joint{i}" for i in range(1, 8)), "finger1", "finger2"),
+                representation="velocity",
+                of="joints of arm and fingers",
+                frame="joint",
+                units="2 rad/s, fingers 2 m/s",  # gymnasium-robotics, FrankaRobot.act_rng
+                gripper="positive opens, negative closes",
+            ),
             proprio_dim=ROBOT,
             state_names=STATE_NAMES,
             hz=12.5,

@@ -21,6 +21,7 @@ from benchmark.core.progress import Task
 from benchmark.data.episodes import Demos, DemosWriter, open_demos
 from benchmark.datasets.folder import Folder
 from benchmark.datasets.recordings import find, import_recording, verify
+from benchmark.stages.demos import data_spec
 from benchmark.storage.artifacts import Store
 from envs.recording import Recording, RecordingConfig
 from tests.datasets import builders
@@ -330,8 +331,27 @@ def test_the_environment_yields_the_recording(store: Store, source: Built, monke
     np.testing.assert_array_equal(np.concatenate([e.frames for e in episodes]), demos.frames)
     by_path = RecordingConfig(path=str(store.folder("recordings", "mine")), episodes=2, resolution=16)
     assert len(list(Recording.import_demonstrations(by_path))) == 2
-    with pytest.raises(BenchmarkError, match="has no simulator"):
-        Recording(config).reset(0)
+
+
+def test_what_its_actions_mean_reaches_the_spec_and_the_demonstrations(
+    store: Store, source: Built, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    take(store, source.path, stated={"representation": "delta", "units": "5 cm", "gripper": "1 closes"})
+    monkeypatch.setenv("BENCHMARK_HOME", str(store.root))
+    action = Recording.spec(RecordingConfig(name="mine")).action
+    assert (action.representation, action.units, action.gripper, action.frame) == ("delta", "5 cm", "1 closes", "unknown")
+    assert data_spec(Recording, RecordingConfig(name="mine")).action == action
+
+
+def test_a_spec_written_before_actions_were_described_opens(store: Store, source: Built) -> None:
+    take(store, source.path)
+    path = store.folder("recordings", "mine") / "episodes.json"
+    text = json.loads(path.read_text())
+    del text["spec"]["action"]
+    path.write_text(json.dumps(text))
+    demos = open_demos(path.parent)
+    assert demos.spec.action is None
+    assert demos.spec.action_dim == 3
 
 
 def test_its_demonstrations_are_made_like_any_others(

@@ -15,6 +15,7 @@ from torchvision.transforms.v2 import functional as tv
 
 import methods.frozen
 from benchmark import registry
+from benchmark.cli.weights import by_name
 from benchmark.conformance.methods import PROMISES
 from benchmark.core.errors import BenchmarkError, Corrupt, Unavailable
 from benchmark.models import weights
@@ -80,7 +81,7 @@ def test_every_row_is_registered_and_says_where_it_comes_from():
     assert found == set(ROWS)
     for cls in ROWS:
         assert registry.methods().get(cls.name) is cls
-        assert weights.known()[cls.weights.name] is cls.weights
+        assert by_name()[cls.weights.name] is cls.weights
         assert not cls.learns
         assert cls.source == cls.weights.source
         assert cls.weights.licence

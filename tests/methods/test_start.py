@@ -7,23 +7,25 @@ import torch
 
 from benchmark import registry
 from benchmark.core.errors import BenchmarkError
-from benchmark.planning.config.compose import component_config, method_variants, variant_config
-from benchmark.planning.graph import Request, make_plan
+from benchmark.planning.config.compose import component_config
 from benchmark.planning.keys import modules_behind
+from benchmark.planning.recipes import make_plan
+from benchmark.planning.request import Request
+from benchmark.planning.variants import variants_of, with_variant
 from benchmark.stages.pretrain import steps_of
 from tests.learning import build
 
 STARTERS = [
     name
     for name in registry.methods().names()
-    if "imagenet_init" in method_variants(cls := registry.methods().get(name), cls.Config())
+    if "imagenet_init" in variants_of(cls := registry.methods().get(name), cls.Config())
 ]
 
 
 @pytest.mark.parametrize("name", STARTERS)
 def test_imagenet_init_starts_from_the_published_network_and_so_do_targets(name, data, published):
     cls = registry.methods().get(name)
-    config = variant_config(cls, component_config(cls, "smoke", "fake"), "imagenet_init")
+    config = with_variant(cls, component_config(cls, "smoke", "fake"), "imagenet_init")
     method = build(cls, data, **vars(config))
     copies = [module.weight for path, module in method.named_modules() if path.endswith("trunk.conv1")]
     assert copies
@@ -55,7 +57,7 @@ def test_published_learning_rate_of_fine_tuning():
     """DynaMo paper, Table 11: 1e-5 where Table 9 has 1e-4."""
     cls = registry.methods().get("dynamo")
     config = component_config(cls, "paper", "kitchen")
-    assert variant_config(cls, config, "imagenet_init").lr == pytest.approx(config.lr / 10)
+    assert with_variant(cls, config, "imagenet_init").lr == pytest.approx(config.lr / 10)
 
 
 def test_imagenet_fits_no_other_network():

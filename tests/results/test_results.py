@@ -15,7 +15,8 @@ import pytest
 from benchmark import registry
 from benchmark.cli.main import main, parse
 from benchmark.data.episodes import open_demos
-from benchmark.planning.graph import Request, make_plan
+from benchmark.planning.recipes import make_plan
+from benchmark.planning.request import Request
 from benchmark.report.images import Images, images
 from benchmark.report.reproduce import command
 from benchmark.report.videos import videos

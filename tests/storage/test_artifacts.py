@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from benchmark.core.errors import BenchmarkError, Corrupt
-from benchmark.storage.artifacts import Store, key_of
+from benchmark.storage.artifacts import Store
+from benchmark.storage.files import key_of
 
 
 def put(store: Store, key: str, text: str = "hello") -> None:

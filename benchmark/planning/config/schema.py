@@ -56,10 +56,7 @@ class PretrainConfig:
 
 @dataclass
 class EmbedConfig:
-    features: str = "pooled"  # pooled | patch
-
-    def __post_init__(self) -> None:
-        require(self.features in ("pooled", "patch"), f"embed.features '{self.features}' is none of pooled, patch")
+    features: str = "pooled"  # any that the encoder has: pooled, patch, layer3 or block6; several joined by '+'
 
 
 @dataclass
@@ -69,14 +66,28 @@ class FitConfig:
     steps: int | None = None
     epochs: float | None = None  # none of the two: the policy's own epochs
     checkpoint_every: int = 500
-    tuned_batch: int = 64  # samples per step where the encoder learns with the policy: each costs a pass through it
+    proprio: bool = False  # the policy is given proprioception besides features
     goal: str = "none"  # none | last or future observation of the demonstration | task | language
 
     def __post_init__(self) -> None:
         require(self.goal in GOALS, f"fit.goal '{self.goal}' is none of {', '.join(GOALS)}")
-        require(self.tuned_batch >= 1, f"fit.tuned_batch must be at least 1, not {self.tuned_batch}")
         require(self.steps is None or self.epochs is None, "fit.steps and fit.epochs both set the budget; give one")
         require((self.steps or 1) > 0 and (self.epochs or 1) > 0, "the policy budget must be positive")
+
+
+@dataclass
+class JointConfig:
+    """Rows whose encoder goes on learning with the policy: `NAME:finetuned`, and methods that learn in no other way."""
+
+    # Pattern of the encoder's parameter names -> learning rate as a fraction of the policy's; 0 or no match: frozen. The first
+    # match counts. Empty: all of it, at the rate of the row (0.1 after a pretraining, 1 from scratch).
+    rates: dict[str, float] = field(default_factory=dict)
+    batch: int = 64  # samples per step: each costs a pass through the encoder
+
+    def __post_init__(self) -> None:
+        require(self.batch >= 1, f"joint.batch must be at least 1, not {self.batch}")
+        require(all(rate >= 0 for rate in self.rates.values()), "joint.rates must not be negative")
+        require(not self.rates or any(self.rates.values()), "joint.rates trains nothing: take the row without :finetuned")
 
 
 @dataclass
@@ -99,7 +110,7 @@ class RolloutConfig:
 
 @dataclass
 class MachineConfig:
-    """Where it runs. Only `device` can change a number, and is part of every key it touches."""
+    """Where it runs. `device` is resolved by the machine that executes a stage, and recorded in the manifest."""
 
     device: str = "auto"  # auto | cpu | cuda
     workers: int | None = None  # simulator processes; null: one per core
@@ -119,6 +130,7 @@ class Schema:
     pretrain: PretrainConfig = field(default_factory=PretrainConfig)
     embed: EmbedConfig = field(default_factory=EmbedConfig)
     fit: FitConfig = field(default_factory=FitConfig)
+    joint: JointConfig = field(default_factory=JointConfig)
     rollout: RolloutConfig = field(default_factory=RolloutConfig)
     machine: MachineConfig = field(default_factory=MachineConfig)
 
