@@ -81,6 +81,7 @@ QUICK = QUICK_HORIZON | SMALL | {"lr": 1e-3, "schedule": "cosine", "tokenizer_ep
 
 class VQBeT(Policy):
     name = "vqbet"
+    title = "VQ-BeT"
     Config = VQBeTConfig
     source = "VQ-BeT (Lee et al. 2024); DynaMo paper, Table 13 and release configs"
     presets = {

@@ -16,11 +16,14 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    from benchmark.cli.selection import frames
-    from benchmark.report.ledgers import power
+    from benchmark.cli.selection import scores
+    from benchmark.report.inputs import TableInputs
     from benchmark.report.render import render
-    from benchmark.results.view import Options
+    from benchmark.report.tables import build
+    from benchmark.results.options import Options
+    from benchmark.results.view import ResultsView
 
     choices = Options(env=options.env, policy=options.policy, difference=options.difference)
-    print(render(power(*frames(options), choices), options.format, terminal=sys.stdout.isatty()))
+    inputs = TableInputs(choices, [ResultsView(scores(options))])
+    print(render(build("power", inputs), options.format, terminal=sys.stdout.isatty()))
     return 0

@@ -6,7 +6,6 @@ It needs no network and no server. Videos are those of `run --videos`.
 from __future__ import annotations
 
 import argparse
-from dataclasses import replace
 from pathlib import Path
 
 from benchmark.cli import flags
@@ -20,19 +19,27 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     from benchmark.cli import selection
-    from benchmark.core.progress import size
+    from benchmark.cli.images import visualizations
+    from benchmark.core.progress import Reporter, size
+    from benchmark.launch.base import execution_of
+    from benchmark.launch.execute import Executor
     from benchmark.report.gallery import gallery, save
     from benchmark.report.images import images
     from benchmark.report.page import page
     from benchmark.report.videos import videos
-    from benchmark.storage.artifacts import Store, write_text
+    from benchmark.results.view import ResultsView
+    from benchmark.storage.artifacts import Store
+    from benchmark.storage.files import write_text
 
-    results = selection.results(options)
+    view, sheets, recorded = ResultsView(selection.results(options)), [], []
     if not options.records:  # records hold numbers; images and videos are in the store
-        results = replace(results, images=images(Store(options.home), results.provenance))
-    figures = gallery(results)
-    recorded = [] if options.records else videos(options.home / "videos", results.provenance)
-    text = page(results, recorded, figures)
+        store = Store(options.home).prepare()
+        plan = selection.plan_of_last(options, store)
+        executor = Executor(store, Reporter(options.quiet), execution_of(next(iter(plan.configs.values()))))
+        sheets = images(visualizations(plan, executor))
+        recorded = videos(options.home / "videos", view.results.provenance)
+    figures = gallery(view, sheets)
+    text = page(view, recorded, figures)
     options.output.parent.mkdir(parents=True, exist_ok=True)
     write_text(options.output, text)
     print(f"{options.output}: {size(len(text.encode()))}")

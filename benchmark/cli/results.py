@@ -88,10 +88,14 @@ def gc(options: argparse.Namespace) -> int:
     """Remove what the last run of each matrix no longer needs: superseded artifacts, quarantine, unfinished work."""
     from benchmark.core.progress import size
     from benchmark.planning.history import plans
+    from benchmark.planning.recipes import visualize_stages
     from benchmark.storage.cleanup import removable, remove
 
     store = Store(options.home).prepare()
-    items = removable(store, {key for plan in plans(store) for key in plan.stages})
+    wanted: set[str] = set()
+    for plan in plans(store):
+        wanted |= {*plan.stages, *(stage.key for stage in visualize_stages(plan).values())}
+    items = removable(store, wanted)
     total = sum(item.bytes for item in items)
     if options.format == "json":
         print(json.dumps({"folders": [str(i.folder) for i in items], "bytes": total, "deleted": options.yes}, indent=1))

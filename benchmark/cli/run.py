@@ -27,9 +27,13 @@ def run(options: argparse.Namespace) -> int:
     from benchmark.launch.local import LocalLauncher
     from benchmark.planning.history import remember
     from benchmark.planning.recipes import make_plan
+    from benchmark.report.inputs import TableInputs
     from benchmark.report.render import render
     from benchmark.report.tables import build
+    from benchmark.results.bundle import Results
     from benchmark.results.gather import collect
+    from benchmark.results.options import Options
+    from benchmark.results.view import ResultsView
     from benchmark.storage.artifacts import Store
 
     wanted = request(options)
@@ -45,11 +49,9 @@ def run(options: argparse.Namespace) -> int:
         from benchmark.launch.videos import record_cells
 
         record_cells(plan, executor, options.videos, store.root / "videos")
-    records, cells = collect(plan, store)
-    if cells.policy.nunique() > 1:
-        tables = [build("policies", records, cells, env=env) for env in plan.configs]
-    else:
-        tables = [build("main", records, cells)]
-    for table in tables:
-        print(render(table, "text", terminal=sys.stdout.isatty()))
+    view = ResultsView(Results(*collect(plan, store)))
+    several = len(view.policies) > 1
+    tables = [("policies", Options(env=env)) for env in plan.configs] if several else [("main", Options())]
+    for name, choices in tables:
+        print(render(build(name, TableInputs(choices, [view])), "text", terminal=sys.stdout.isatty()))
     return 1 if failed else 0

@@ -6,8 +6,6 @@ import argparse
 import sys
 from dataclasses import replace
 
-import pandas as pd
-
 from benchmark.core.errors import BenchmarkError
 from benchmark.planning.graph import Plan
 from benchmark.planning.history import last
@@ -33,13 +31,12 @@ def plan_of_last(options: argparse.Namespace, store: Store) -> Plan:
     return make_plan(request(options, last(store)))
 
 
-def frames(options: argparse.Namespace) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """(records, cells) of the cells that are named, from `--records` or the store."""
+def scores(options: argparse.Namespace) -> Results:
+    """Records and cells of those that are named, from `--records` or the store."""
     if options.records:
-        results = _exported(options)
-        return results.records, results.cells
+        return _exported(options)
     store = Store(options.home).prepare()
-    return collect(plan_of_last(options, store), store)
+    return Results(*collect(plan_of_last(options, store), store))
 
 
 def results(options: argparse.Namespace) -> Results:

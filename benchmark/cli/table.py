@@ -14,20 +14,24 @@ from typing import TYPE_CHECKING, Any
 from benchmark.cli import flags
 from benchmark.core.errors import BenchmarkError
 
-if TYPE_CHECKING:
-    from benchmark.planning.graph import Plan
-    from benchmark.report.table import Table
+TABLES = Path(__file__).parent.parent / "report" / "tables"
 
-OF_SCORES = ("main", "policies", "finetune", "ablations", "actions", "budget", "tasks", "compare")  # report.tables.TABLES
-NAMES = (*OF_SCORES, "probes", "budgets", "real", "hyperparameters")  # written out so that help imports no table
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from benchmark.planning.graph import Plan
+    from benchmark.report.inputs import TableInputs
+
+NEED_NO_RESULTS = ("real", "experts")
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("name", choices=NAMES, help="which table")
+    names = sorted(path.stem for path in TABLES.glob("[a-z]*.py"))  # one file each; importing none of them
+    parser.add_argument("name", choices=names, help="which table")
     parser.add_argument("--source", choices=("ours", "published", "both"), default="ours", help="whose numbers (default: ours)")
     flags.add_column(parser)
-    parser.add_argument("--method", help="whose ablations, fine-tuning or true-action variants (default: dynamo)")
-    parser.add_argument("--reference", help="what `compare` compares with (default: random)")
+    parser.add_argument("--method", help="whose ablations, fine-tuning or true-action variants (default: the paper's)")
+    parser.add_argument("--reference", help="what `compare` compares with (default: the floor)")
     parser.add_argument("--statistic", choices=("mean", "iqm"), help="mean (default) or interquartile mean")
     parser.add_argument("--metric", help="another column of the records, e.g. metric/tasks_raw")
     parser.add_argument("--holm", action="store_true", help="correct the p-values of `compare` for their number")
@@ -38,52 +42,49 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     from benchmark.report.render import render
+    from benchmark.report.tables import build
 
-    print(render(_table(options), options.format, terminal=sys.stdout.isatty()))
+    table = build(options.name, _inputs(options))
+    print(render(table, options.format, terminal=sys.stdout.isatty()))
     return 0
 
 
-def _table(options: argparse.Namespace) -> Table:
+def _inputs(options: argparse.Namespace) -> TableInputs:
+    """What the named table is made of."""
     from benchmark.cli import selection
-    from benchmark.report import ledgers
-    from benchmark.report.budgets import budgets
-    from benchmark.report.probes import probes
-    from benchmark.report.tables import build
-    from benchmark.results import published
-    from benchmark.results.view import Options
+    from benchmark.report.inputs import TableInputs
+    from benchmark.results.options import Options
+    from benchmark.results.view import ResultsView
     from benchmark.storage.artifacts import Store
 
-    if options.source != "ours" and options.name not in published.TABLES:
-        raise BenchmarkError(
-            f"the paper prints no table '{options.name}' (but {', '.join(published.TABLES)}): leave --source out"
-        )
-    if options.name == "real":
-        return _trials(options.trials) if options.trials else ledgers.real(published.trials(2, 3))
-    if options.source == "published":
-        return published.published_table(options.name)
+    choices = Options(**_choices(options))
+    if options.name in NEED_NO_RESULTS or choices.source == "published":
+        return TableInputs(choices, trials=_trials(options.trials) if options.trials else None)
     if options.name == "hyperparameters":
         plan = selection.plan_of_last(options, Store(options.home))
-        return ledgers.hyperparameters(_settings(plan), f"Settings of the preset {plan.preset}.")
+        return TableInputs(choices, settings=_settings(plan), preset=plan.preset)
     if options.name == "budgets":
-        parts = [(results.records, results.cells) for results in selection.each_run(options)]
-        return budgets(parts, Options(**_choices(options)))
-    if options.name == "probes":
-        return probes(selection.results(options), Options(**_choices(options)))
-    return build(options.name, *selection.frames(options), **_choices(options))
+        parts = selection.each_run(options)
+    else:
+        parts = [selection.results(options) if options.name == "probes" else selection.scores(options)]
+    return TableInputs(choices, [ResultsView(part) for part in parts])
 
 
-def _trials(path: Path) -> Table:
+def _trials(path: Path) -> pd.DataFrame:
+    """A file that a person wrote: what is wrong with it is said with its name."""
     import pandas as pd
 
     from benchmark.datasets.files import reading
-    from benchmark.report.ledgers import real
+    from benchmark.report.inputs import TableInputs
+    from benchmark.report.tables import build
 
     with reading(path):
         trials = pd.read_csv(path)
     try:
-        return real(trials)
+        build("real", TableInputs(trials=trials))
     except BenchmarkError as error:
         raise BenchmarkError(f"{path}: {error}") from error
+    return trials
 
 
 def _settings(plan: Plan) -> dict[str, dict[str, Any]]:

@@ -44,6 +44,7 @@ class Environment(ABC):
     """What a `Dataset` and a `Simulator` have in common, one of which every environment is. None of it needs an instance."""
 
     name: ClassVar[str]
+    title: ClassVar[str] = ""  # over its column of a table; empty: the name
     Config: ClassVar[type[EnvConfig]] = EnvConfig
     presets: ClassVar[Presets] = {}
     sources: ClassVar[

@@ -75,6 +75,7 @@ class Method(nn.Module, ABC):
     seeded: ClassVar[bool] = True  # False: the same encoder whatever the seed, so it is built and embedded once
     privileged: ClassVar[bool] = False  # sees the simulator state; shown apart in tables
     joint: ClassVar[bool] = False  # its encoder learns with the policy and in no other way
+    floor: ClassVar[bool] = False  # what every other row must rise above; shown apart in tables
     source: ClassVar[str] = ""  # paper section or repository the recipe comes from, for `list methods`
 
     def __init__(self, config: Any, data: DataSpec):

@@ -49,6 +49,7 @@ class Policy(nn.Module, ABC):
     """
 
     name: ClassVar[str]
+    title: ClassVar[str] = ""  # over its column of a table; empty: the name
     Config: ClassVar[type[PolicyConfig]] = PolicyConfig
     presets: ClassVar[Presets] = {}
     learns: ClassVar[bool] = True

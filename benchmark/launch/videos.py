@@ -1,20 +1,18 @@
-"""Makes videos of what is in the store: a demonstration, or evaluation episodes played again."""
+"""Videos of what is in the store, under names that a person finds them by."""
 
 from __future__ import annotations
 
-from dataclasses import asdict, replace
+import shutil
+from dataclasses import asdict
 from pathlib import Path
 
 from benchmark import registry
 from benchmark.contracts.environment import Simulator
-from benchmark.core.errors import BenchmarkError
 from benchmark.data.episodes import open_demos
 from benchmark.data.video import video_name, write_video
-from benchmark.launch.execute import Executor
-from benchmark.planning.graph import Plan, RunCell
-from benchmark.stages import rollout
-from benchmark.stages.base import Context
-from benchmark.storage.records import read_records
+from benchmark.launch.execute import Executor, StageFailed
+from benchmark.planning.graph import Plan
+from benchmark.planning.recipes import video_stage
 
 
 def record_demonstration(folder: Path, path: Path, episode: int = 0) -> None:
@@ -23,27 +21,18 @@ def record_demonstration(folder: Path, path: Path, episode: int = 0) -> None:
 
 
 def record_cells(plan: Plan, executor: Executor, episodes: int, folder: Path) -> None:
-    """Play the first episodes of every finished cell again, check that they end as recorded, and make videos of them."""
+    """Of the first episodes of every finished cell."""
+    folder.mkdir(parents=True, exist_ok=True)
     for cell in plan.cells:
         if not issubclass(registry.envs().get(cell.id.env), Simulator):
             executor.reporter.say(f"  {cell.label}: a recording cannot be played again, there is no video")
         elif not cell.refused and executor.store.has("rollout", cell.stages["rollout"]):
-            _record(plan, cell, executor, episodes, folder)
-
-
-def _record(plan: Plan, cell: RunCell, executor: Executor, episodes: int, folder: Path) -> None:
-    stage = plan.stages[cell.stages["rollout"]]
-    records = read_records(executor.store.open("rollout", stage.key))
-    count = min(episodes, len(records))
-    inputs = executor.artifacts(stage.inputs)
-    hz = open_demos(inputs["demos"].folder).spec.hz
-    with executor.reporter.task(f"video · {cell.label}") as task:
-        params = replace(stage.params, episodes=count)
-        context = Context(params, inputs, folder, folder, task, executor.execution)
-        outcomes, frames, _ = rollout.simulate(context, record=range(count))
-    for again, record in zip(rollout.records(context, outcomes), records, strict=False):
-        if again != record:
-            raise BenchmarkError(f"{cell.label}: episode {record.episode} did not play again as it was recorded")
-        path = folder / video_name({**asdict(cell.id), "stages": cell.stages}, record.episode, record.score)
-        write_video(frames[record.episode], path, hz)
-        executor.reporter.say(f"  {path}")
+            try:
+                made = executor.execute(video_stage(plan, cell, episodes))
+            except StageFailed:
+                continue  # reported; the others have videos all the same
+            for path in sorted(made.glob("*.mp4")):
+                episode, score = path.stem.removeprefix("episode").split("-score")
+                target = folder / video_name({**asdict(cell.id), "stages": cell.stages}, episode, score)
+                shutil.copyfile(path, target)
+                executor.reporter.say(f"  {target}")

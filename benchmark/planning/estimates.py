@@ -17,11 +17,12 @@ from benchmark.contracts.environment import EnvConfig, Environment
 from benchmark.core.errors import BenchmarkError
 from benchmark.core.typed import from_json
 from benchmark.planning.graph import Stage
-from benchmark.stages.params import demos, embed, fit, pretrain, probe, rollout
+from benchmark.stages.params import demos, embed, fit, pretrain, probe, rollout, video, visualize
 from benchmark.storage.artifacts import KINDS, Store
 
 # Guesses until this store knows better, in seconds per unit of work on two cores: simulator steps with a rendered frame,
-# training frames, embedded frames, probes, policy samples, the same with an encoder that learns, evaluation steps.
+# training frames, embedded frames, probes, policy samples, the same with an encoder that learns, evaluation steps,
+# encoders looked at, cells played again.
 DEFAULT_RATES = {
     "demos": 1 / 100,
     "pretrain": 1 / 600,
@@ -30,6 +31,8 @@ DEFAULT_RATES = {
     "fit": 1 / 10000,
     "joint": 1 / 600,
     "rollout": 1 / 100,
+    "visualize": 5.0,
+    "video": 20.0,
 }
 PARAMS: dict[str, type] = {
     "demos": demos.Params,
@@ -38,6 +41,8 @@ PARAMS: dict[str, type] = {
     "probe": probe.Params,
     "fit": fit.Params,
     "rollout": rollout.Params,
+    "visualize": visualize.Params,
+    "video": video.Params,
 }
 BYTES_PER_WEIGHT = 4
 

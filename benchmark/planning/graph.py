@@ -31,6 +31,8 @@ RESOURCES = {
     "probe": Resources(),
     "fit": Resources(accelerator=True),
     "rollout": Resources(accelerator=True, simulators=True),
+    "visualize": Resources(),
+    "video": Resources(accelerator=True, simulators=True),
 }
 
 

@@ -28,8 +28,12 @@ from benchmark.planning.config.schema import Config
 from benchmark.planning.graph import CellId, Plan, RunCell, Stage, make_stage
 from benchmark.planning.request import DEFAULT, Request
 from benchmark.planning.variants import FINETUNED, expand_methods, with_variant
-from benchmark.stages.params import demos, embed, fit, pretrain, probe, rollout
+from benchmark.stages.params import demos, embed, fit, pretrain, probe, rollout, video, visualize
 from benchmark.storage.files import checksum
+from benchmark.storage.manifests import Ref
+
+# What stages call the artifacts of a cell -> the kind of stage that makes them
+INPUTS = {"demos": "demos", "features": "embed", "encoder": "pretrain", "policy": "fit", "rollout": "rollout"}
 
 
 def make_plan(request: Request) -> Plan:
@@ -64,6 +68,33 @@ def demos_stage(env: str, config: Config) -> Stage:
     """The demonstrations of an environment: also what `data make` builds."""
     params = demos.Params(env, to_json(config.env[env]), config.shift.train)
     return make_stage("demos", f"demonstrations · {env}", params, {}, registry.envs().get(env))
+
+
+def visualize_stages(plan: Plan) -> dict[CellId, Stage]:
+    """What a report shows of each row's first encoder. One that its policy went on to train is not what acts: left out."""
+    rows: dict[tuple[str, str], tuple[CellId, Stage]] = {}
+    for cell in plan.cells:
+        if cell.refused or plan.stages[cell.stages["fit"]].params.joint:
+            continue
+        inputs = {
+            name: plan.stages[cell.stages[kind]].ref
+            for name, kind in INPUTS.items()
+            if name in ("demos", "features", "encoder")
+        }
+        params = visualize.Params(plan.configs[cell.id.env].split.held_out)
+        stage = make_stage("visualize", f"visualize · {cell.id.row} · {cell.id.env}", params, inputs)
+        rows.setdefault((cell.id.env, cell.id.row), (cell.id, stage))
+    return dict(rows.values())
+
+
+def video_stage(plan: Plan, cell: RunCell, episodes: int) -> Stage:
+    """The first episodes of a cell, played again."""
+    inputs = _inputs(plan, cell, "demos", "encoder", "policy", "rollout")
+    return make_stage("video", f"video · {cell.label}", video.Params(episodes), inputs)
+
+
+def _inputs(plan: Plan, cell: RunCell, *names: str) -> dict[str, Ref]:
+    return {name: plan.stages[cell.stages[INPUTS[name]]].ref for name in names}
 
 
 class Recipe:

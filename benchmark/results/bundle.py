@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -12,13 +12,10 @@ import pandas as pd
 from benchmark.core.errors import BenchmarkError, UnknownName
 from benchmark.planning.graph import Plan, RunCell, row_label
 from benchmark.planning.request import Request
-from benchmark.report.images import Images
-from benchmark.results.gather import IDENTITY, collect
+from benchmark.results.gather import collect
 from benchmark.storage.artifacts import Store
+from benchmark.storage.columns import CURVES, ENCODER, IDENTITY, SPECTRA
 
-ENCODER = ["env", "method", "variant", "seed"]
-CURVES = [*ENCODER, "step", "name", "value"]
-SPECTRA = [*ENCODER, "index", "value"]
 POINTS = 50  # of a learning curve: what a figure can show and a repository can hold
 
 
@@ -32,10 +29,9 @@ class Results:
 
     records: pd.DataFrame
     cells: pd.DataFrame
-    curves: pd.DataFrame
-    spectra: pd.DataFrame
-    provenance: dict[str, Any]
-    images: Sequence[Images] = ()  # need frames and encoders, so only a store has them
+    curves: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=CURVES))
+    spectra: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=SPECTRA))
+    provenance: dict[str, Any] = field(default_factory=lambda: {"request": {}, "cells": [], "stages": {}, "provenance": []})
 
     def only(
         self,

@@ -16,9 +16,8 @@ from benchmark.planning.config.schema import Config
 from benchmark.planning.graph import Plan, RunCell
 from benchmark.stages.params import embed, fit, pretrain, probe, rollout
 from benchmark.storage.artifacts import Store
+from benchmark.storage.columns import RECORD_COLUMNS
 from benchmark.storage.records import read_records
-
-IDENTITY = ["env", "method", "variant", "policy", "seed"]
 
 
 def collect(plan: Plan, store: Store) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -31,20 +30,24 @@ def collect(plan: Plan, store: Store) -> tuple[pd.DataFrame, pd.DataFrame]:
             episodes = read_records(store.open("rollout", cell.stages["rollout"]))
             records += [{**asdict(cell.id), **episode.to_row()} for episode in episodes]
         cells.append(row)
-    columns = [*IDENTITY, "episode", "episode_seed", "score", "steps", "crashed", "error"]
-    return pd.DataFrame(records) if records else pd.DataFrame(columns=columns), pd.DataFrame(cells)
+    return pd.DataFrame(records) if records else pd.DataFrame(columns=RECORD_COLUMNS), pd.DataFrame(cells)
 
 
 def _cell(plan: Plan, cell: RunCell, store: Store) -> dict[str, Any]:
     config, env = plan.configs[cell.id.env], cell.id.env
-    spec = registry.envs().get(env).spec(config.env[env])
+    environment, policy = registry.envs().get(env), registry.policies().get(cell.id.policy)
+    spec, methods = environment.spec(config.env[env]), registry.methods()
+    method = methods.get(cell.id.method) if methods.problem(cell.id.method) is None else None
     status, reason = _status(cell, store)
     row: dict[str, Any] = {
         **asdict(cell.id),
         "status": status,
         "reason": reason,
         "preset": plan.preset,
-        "privileged": _is_privileged(cell.id.method),
+        "privileged": bool(method and method.privileged),
+        "floor": bool(method and method.floor and not cell.id.variant),
+        "env_title": environment.title or environment.name,
+        "policy_title": policy.title or policy.name,
         "metric": spec.metric,
         "metric_low": spec.metric_range[0],
         "metric_high": spec.metric_range[1],
@@ -55,11 +58,6 @@ def _cell(plan: Plan, cell: RunCell, store: Store) -> dict[str, Any]:
         "visual_shift": _shift(config),
     }
     return {**row, **_measured(cell, store)} if status == "done" else row
-
-
-def _is_privileged(method: str) -> bool:
-    methods = registry.methods()
-    return methods.problem(method) is None and methods.get(method).privileged
 
 
 def _measured(cell: RunCell, store: Store) -> dict[str, Any]:

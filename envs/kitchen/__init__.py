@@ -67,6 +67,7 @@ class Kitchen(Simulator):
     """
 
     name = "kitchen"
+    title = "Franka Kitchen"
     Config = KitchenConfig
     presets = {
         "smoke": {"resolution": 64, "episodes": 3},

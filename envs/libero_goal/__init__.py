@@ -92,6 +92,7 @@ class LiberoGoalConfig(EnvConfig):
 
 class LiberoGoal(Simulator):
     name = "libero_goal"
+    title = "LIBERO Goal"
     Config = LiberoGoalConfig
     presets = {
         "smoke": {"resolution": 64, "episodes": 3, "tasks": ("turn_on_the_stove",)},

@@ -40,6 +40,7 @@ class PushTConfig(EnvConfig):
 
 class PushT(Simulator):
     name = "pusht"
+    title = "Push-T"
     Config = PushTConfig
     presets = {
         "smoke": {"resolution": 64, "episodes": 3},

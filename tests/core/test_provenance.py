@@ -92,9 +92,9 @@ def test_a_wheel_inside_somebodys_repository_has_no_commit(
     (installed / "benchmark").mkdir(parents=True)
     (installed / "benchmark" / "__init__.py").write_text("")
     monkeypatch.setattr(facts, "ROOT", installed)
-    facts = provenance()
-    assert facts["git"] is None
-    assert facts["versions"]["encoder-benchmark"] == version("encoder-benchmark")
+    record = provenance()
+    assert record["git"] is None
+    assert record["versions"]["encoder-benchmark"] == version("encoder-benchmark")
 
 
 def test_a_hook_of_another_repository_changes_nothing(checkout: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

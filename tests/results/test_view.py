@@ -1,16 +1,80 @@
+"""One view for many tables: what it shares, and what it must not."""
+
 from __future__ import annotations
 
-from benchmark.results.view import Frames, Key, Options, Place
-from tests.fake_results import make
+from dataclasses import replace
+
+import pandas as pd
+import pytest
+
+from benchmark.core.errors import UnknownName
+from benchmark.results import statistics
+from benchmark.results.options import Column, Options, RowId
+from tests.fake_results import make, view_of
+
+COLUMN, BYOL, DYNAMO = Column("kitchen", "mlp"), RowId("byol"), RowId("dynamo")
 
 
-def test_the_scores_of_each_training_seed_stay_a_group() -> None:
-    """Pooled, 30 episodes of three seeds would look like 30 independent runs."""
-    records, cells = make(seeds=3, episodes=10)
-    frames = Frames(records.sample(frac=1, random_state=0), cells, Options())
-    place, key = Place("kitchen", "mlp"), Key("byol")
-    groups = frames.groups(place, key)
-    mine = records[(records.method == "byol")]
-    assert [group.tolist() for group in groups] == [mine[mine.seed == seed].score.tolist() for seed in range(3)]
-    assert [len(group) for side in frames.paired(place, key, Key("dynamo")) for group in side] == [10] * 6
-    assert frames.interval(place, key).covers == "seeds and episodes"
+@pytest.mark.parametrize(
+    "change", [{"level": 0.8}, {"draws": 500}, {"seed": 1}, {"statistic": "iqm"}, {"metric": "metric/doubled"}], ids=str
+)
+def test_options_that_change_a_number_are_not_served_an_old_one(change):
+    records, cells = make()
+    records["metric/doubled"] = 2 * records.score
+    view = view_of(records, cells, draws=200)
+    before = view.interval(COLUMN, BYOL), view.compare(COLUMN, BYOL, DYNAMO), view.ratio(COLUMN, BYOL, DYNAMO)
+    options = replace(view.options, **change)
+    shared, fresh = view.with_options(options), view_of(records, cells, draws=200).with_options(options)
+    assert shared.interval(COLUMN, BYOL) == fresh.interval(COLUMN, BYOL) != before[0]
+    assert shared.compare(COLUMN, BYOL, DYNAMO) == fresh.compare(COLUMN, BYOL, DYNAMO)
+    assert shared.ratio(COLUMN, BYOL, DYNAMO) == fresh.ratio(COLUMN, BYOL, DYNAMO)
+    assert shared.ranks(COLUMN) == fresh.ranks(COLUMN)
+    assert shared.improvement(COLUMN, BYOL, DYNAMO) == fresh.improvement(COLUMN, BYOL, DYNAMO)
+    assert view.interval(COLUMN, BYOL) == before[0], "the options of a view stay its own"
+    if "statistic" not in change:
+        assert shared.compare(COLUMN, BYOL, DYNAMO) != before[1]
+
+
+def test_choosing_another_column_computes_nothing_again(monkeypatch):
+    view = view_of(*make(("kitchen", "pusht")), draws=200)
+    before = view.interval(COLUMN, BYOL)
+    monkeypatch.setattr(statistics, "replicates", None)
+    other = view.with_options(replace(view.options, env="pusht", holm=True, source="both"))
+    assert other.column == Column("pusht", "mlp")
+    assert other.interval(COLUMN, BYOL) == before
+    with pytest.raises(TypeError):
+        other.interval(other.column, BYOL)
+
+
+def test_numbers_are_those_of_the_statistics():
+    records, cells = make()
+    view = view_of(records, cells, draws=200)
+    of = {row: records[(records.method == row.method) & (records.variant == "")] for row in (BYOL, DYNAMO)}
+    groups = {row: [part.score.to_numpy() for _, part in frame.groupby("seed")] for row, frame in of.items()}
+    expected = statistics.interval(groups[BYOL], view._rng("interval", *COLUMN, *BYOL), bounds=(0, 4), draws=200)
+    assert view.interval(COLUMN, BYOL) == expected
+    rng = view._rng("compare", *COLUMN, *BYOL, *DYNAMO)
+    assert view.compare(COLUMN, BYOL, DYNAMO) == statistics.compare(*groups.values(), rng, bounds=(0, 4), draws=200)
+    assert view.interval(COLUMN, RowId("r3m")) is None
+    assert view.compare(COLUMN, BYOL, RowId("r3m")) is None
+    with pytest.raises(UnknownName):
+        view.with_options(Options(metric="metric/none"))
+
+
+def test_the_floor_is_what_cells_call_one():
+    records, cells = make()
+    assert view_of(records, cells).floor == RowId("random")
+    other = view_of(records, cells.assign(floor=cells.method == "byol"))
+    assert other.floor == other.rows[-1] == RowId("byol")
+    assert other.kind(RowId("random")) == "row"
+    assert view_of(records, cells.assign(floor=False)).floor is None
+
+
+def test_a_row_without_results_in_one_column_has_them_in_another():
+    records, cells = make(("kitchen", "pusht"))
+    gone = (records.env == "pusht") & (records.method == "byol")
+    view = view_of(records[~gone], cells, draws=200)
+    assert view.interval(Column("pusht", "mlp"), BYOL) is None
+    assert view.interval(COLUMN, BYOL) is not None
+    assert len(view.cell_rows(Column("pusht", "mlp"), BYOL)) == 3
+    pd.testing.assert_index_equal(view.cell_rows(Column("pusht", "knn"), BYOL).columns, view.cells.columns)

@@ -1,4 +1,4 @@
-"""The tables beside the scores: single tasks, comparisons, costs, power, real trials, settings, experts."""
+"""The tables other than those of scores: single tasks, comparisons, costs, power, real trials, settings, experts."""
 
 from __future__ import annotations
 
@@ -7,30 +7,30 @@ import pytest
 
 from benchmark.cli.main import main
 from benchmark.core.errors import BenchmarkError, UnknownName
-from benchmark.report import ledgers
+from benchmark.report.inputs import TableInputs
 from benchmark.report.tables import build
 from benchmark.results import published, statistics
-from benchmark.results.view import Frames, Key, Options, Place
-from tests.fake_results import make
+from benchmark.results.options import Column, RowId
+from tests.fake_results import make, table_of, view_of
 
 QUICK = {"draws": 2000}
 
 
 def test_tasks_show_success_rates():
     records, cells = make()
-    table = build("tasks", records, cells, **QUICK)
+    table = table_of("tasks", records, cells, **QUICK)
     assert [column.heading for column in table.columns] == ["kettle", "slide cabinet"]
     cell = table.column("metric/task/kettle")["state"]
     assert cell.value == pytest.approx(records[records.method == "state"]["metric/task/kettle"].mean())
     assert "(Wilson)" in table.caption
     with pytest.raises(BenchmarkError, match="no single tasks"):
-        build("tasks", records.drop(columns=["metric/task/kettle", "metric/task/slide cabinet"]), cells)
+        table_of("tasks", records.drop(columns=["metric/task/kettle", "metric/task/slide cabinet"]), cells)
 
 
 def test_compare_pairs_episodes_and_corrects_when_asked():
     records, cells = make(seeds=3, episodes=40)
-    plain = build("compare", records, cells, **QUICK)
-    holm = build("compare", records, cells, holm=True, **QUICK)
+    plain = table_of("compare", records, cells, **QUICK)
+    holm = table_of("compare", records, cells, holm=True, **QUICK)
     p = [plain.column("p")[name].value for name in ("state", "byol", "dynamo")]
     corrected = [holm.column("p")[name].value for name in ("state", "byol", "dynamo")]
     assert all(b >= a for a, b in zip(p, corrected, strict=True))
@@ -40,19 +40,19 @@ def test_compare_pairs_episodes_and_corrects_when_asked():
     assert plain.column("rank")["state"].value == 1
     assert "not corrected" in plain.caption
     assert "corrected for 4 comparisons" in holm.caption
-    against = build("compare", records, cells, reference="dynamo:no_forward", **QUICK)
+    against = table_of("compare", records, cells, reference="dynamo:no_forward", **QUICK)
     assert against.column("difference")["dynamo"].value > 1
     with pytest.raises(UnknownName, match="did you mean dynamo"):
-        build("compare", records, cells, reference="dynmo")
+        table_of("compare", records, cells, reference="dynmo")
 
 
 def test_pairs_are_the_same_episode_seed_or_none():
     records, cells = make()
-    frames = Frames(records, cells, Options())
-    place, a, b = Place("kitchen", "mlp"), Key("byol"), Key("dynamo")
-    assert [len(group) for group in frames.paired(place, a, b)[0]] == [10, 10, 10]
+    view = view_of(records, cells)
+    place, a, b = Column("kitchen", "mlp"), RowId("byol"), RowId("dynamo")
+    assert [len(group) for group in view.paired(place, a, b)[0]] == [10, 10, 10]
     records.loc[(records.method == "byol") & (records.seed == 1), "episode_seed"] += 5000
-    assert [len(group) for group in Frames(records, cells, Options()).paired(place, a, b)[0]] == [10, 10]
+    assert [len(group) for group in view_of(records, cells).paired(place, a, b)[0]] == [10, 10]
 
 
 @pytest.mark.parametrize("how", [{"tuned": True}, {"variant": "tuned"}, {"gradient_steps": 0, "frames_seen": 128_000}])
@@ -68,15 +68,15 @@ def test_features_that_the_policy_went_on_to_train_are_not_shown(how):
             records.loc[mine[1], name] = value
     cells["collapsed"] = cells.method == "byol"
     label = "byol:tuned" if "variant" in how else "byol"
-    budget = build("budget", records, cells, **QUICK)
+    cost = table_of("cost", records, cells, **QUICK)
     for column in ("effective_rank", "probe_linear", "probe_nn"):
-        assert budget.column(column)[label].text == "—"
-        assert budget.column(column)["dynamo"].text != "—"
-    assert not any("collapsed" in note for note in budget.notes)
+        assert cost.column(column)[label].text == "—"
+        assert cost.column(column)["dynamo"].text != "—"
+    assert not any("collapsed" in note for note in cost.notes)
 
 
-def test_budget_shows_what_a_row_cost():
-    table = build("budget", *make(), **QUICK)
+def test_cost_shows_what_a_row_cost():
+    table = table_of("cost", *make(), **QUICK)
     row = {column.key: cell for column, cell in zip(table.columns, table.rows[1].cells, strict=True)}
     assert table.rows[1].label == "byol"
     assert [row[k].text for k in ("frames_seen", "gradient_steps", "pretrain_params", "effective_rank", "feature_dim")] == [
@@ -86,26 +86,26 @@ def test_budget_shows_what_a_row_cost():
 
 
 def test_power_table_names_the_episodes_for_a_difference():
-    table = ledgers.power(*make(), Options(difference=0.5))
+    table = table_of("power", *make(), difference=0.5)
     sizes = [cell.value for cell in table.rows[2].cells[:4]]
     assert sizes == sorted(sizes, reverse=True)
     assert table.columns[-1].heading == "episodes for 0.5"
     with pytest.raises(BenchmarkError, match="at least two episodes"):
-        ledgers.power(*make(episodes=1), Options())
+        table_of("power", *make(episodes=1))
     for wrong in (0.0, -1.0, float("nan")):
         with pytest.raises(BenchmarkError, match="must be above zero"):
-            ledgers.power(*make(), Options(difference=wrong))
+            table_of("power", *make(), difference=wrong)
 
 
 def test_real_trials_regenerate_the_papers_totals():
-    table = ledgers.real(published.trials(2))
+    table = build("real", TableInputs(trials=published.trials(2)))
     total = table.column("DynaMo")["Allegro total"]
     assert total.text.startswith("21/30 [")
     assert (total.low, total.high) == pytest.approx((0.521, 0.833), abs=1e-3)
     assert table.column("DynaMo")["xArm total"].text.startswith("22/25 [")
-    assert [row.label for row in ledgers.real(published.trials(3)).rows][-1] == "Allegro total"
+    assert [row.label for row in build("real", TableInputs(trials=published.trials(3))).rows][-1] == "Allegro total"
     mine = pd.DataFrame({"task": ["cup"], "method": ["ours"], "successes": [3], "trials": [4]})
-    assert [row.label for row in ledgers.real(mine).rows] == ["cup", "total"]
+    assert [row.label for row in build("real", TableInputs(trials=mine)).rows] == ["cup", "total"]
 
 
 @pytest.mark.parametrize(
@@ -116,7 +116,7 @@ def test_impossible_trials_are_refused(change, message):
     trials = pd.DataFrame({"task": ["cup"], "method": ["ours"], "successes": [3], "trials": [4]})
     trials = trials.drop(columns="trials") if change is None else trials.assign(**change)
     with pytest.raises(BenchmarkError, match=message):
-        ledgers.real(trials)
+        build("real", TableInputs(trials=trials))
 
 
 @pytest.mark.parametrize(
@@ -140,9 +140,8 @@ def test_a_file_of_trials_that_cannot_be_read_is_named(text, message, tmp_path, 
 
 
 def test_hyperparameters_show_a_dash_where_a_field_does_not_exist():
-    table = ledgers.hyperparameters(
-        {"byol": {"lr": 1e-4, "ema": 0.99}, "dynamo": {"lr": 1e-4, "betas": (0.9, 0.999), "goal": None}}
-    )
+    settings = {"byol": {"lr": 1e-4, "ema": 0.99}, "dynamo": {"lr": 1e-4, "betas": (0.9, 0.999), "goal": None}}
+    table = build("hyperparameters", TableInputs(settings=settings, preset="quick"))
     assert [row.label for row in table.rows] == ["lr", "ema", "betas", "goal"]
     assert [cell.text for row in table.rows for cell in row.cells] == [
         "0.0001", "0.0001", "0.99", "—", "—", "0.9, 0.999", "—", "none",
@@ -150,11 +149,11 @@ def test_hyperparameters_show_a_dash_where_a_field_does_not_exist():
 
 
 def test_experts_are_counted_per_environment_and_per_task():
-    push = {"env": "pusht", "metric": "final_coverage", "target": 0.95, "task": None, "steps": 100}
+    push = {"env": "Push-T", "metric": "final_coverage", "target": 0.95, "task": None, "steps": 100}
     rows = [{**push, "score": score} for score in (0.96, 0.97, 0.4, 0.95)]
-    goal = {"env": "libero_goal", "metric": "success", "target": 0.95, "steps": 50}
+    goal = {"env": "LIBERO Goal", "metric": "success", "target": 0.95, "steps": 50}
     rows += [{**goal, "task": task, "score": score} for task, score in (("turn_on", 1.0), ("turn_on", 0.0), ("put_it", 1.0))]
-    table = ledgers.experts(pd.DataFrame(rows))
+    table = build("experts", TableInputs(episodes=pd.DataFrame(rows)))
     reached = {label.split(":")[0]: (cell.text.split(" ")[0], cell.low) for label, cell in table.column("reached").items()}
     assert list(reached) == ["LIBERO Goal", "put it", "turn on", "Push-T"]
     assert [text for text, _ in reached.values()] == ["2/3", "1/1", "1/2", "3/4"]
