@@ -60,9 +60,9 @@ def test_equal_steps_cost_64_frames_each_whatever_is_read(tmp_path: Path) -> Non
     assert row.frames_seen == Tally.frames == 960 // 64 * BATCH * WINDOW * VIEWS
 
 
-def test_frames_that_a_tuned_encoder_sees_with_its_policy_count(tmp_path: Path) -> None:
-    run(tmp_path, "--methods", "tally:tuned", "pretrain.steps=5", "fit.steps=10", "fit.tuned_batch=4")
-    row = cells(tmp_path, tmp_path).loc["tuned"]
+def test_frames_that_a_finetuned_encoder_sees_with_its_policy_count(tmp_path: Path) -> None:
+    run(tmp_path, "--methods", "tally:finetuned", "pretrain.steps=5", "fit.steps=10", "joint.batch=4")
+    row = cells(tmp_path, tmp_path).loc["finetuned"]
     pretraining, history = 5 * BATCH * WINDOW * VIEWS, 2
     assert Clock.frames == 10 * 4 * history * VIEWS
     assert row.frames_seen == pretraining + Clock.frames
@@ -77,9 +77,9 @@ def test_the_checkpoint_that_acts_is_the_one_that_was_chosen(tmp_path: Path, che
     assert Clock.acted == {age}
 
 
-@pytest.mark.parametrize("method", ["tally", "tally:tuned"])
+@pytest.mark.parametrize("method", ["tally", "tally:finetuned"])
 def test_a_policy_learns_from_normalised_features_and_actions(tmp_path: Path, method: str) -> None:
-    run(tmp_path, "--methods", method, "method.tally.lr=1e-9", "fit.steps=10", "fit.tuned_batch=64")
+    run(tmp_path, "--methods", method, "method.tally.lr=1e-9", "fit.steps=10", "joint.batch=64")
     (samples,) = Clock.prepared
     now = samples.features[:, -1]
     assert len(now) == TRAINING * LENGTH
@@ -87,7 +87,7 @@ def test_a_policy_learns_from_normalised_features_and_actions(tmp_path: Path, me
     torch.testing.assert_close(now.std(0, correction=0), torch.ones(VIEWS * DIM), atol=1e-2, rtol=0)
     assert samples.actions.amax() == pytest.approx(1, abs=1e-5)
     assert samples.actions.amin() == pytest.approx(-1, abs=1e-5)
-    assert Clock.batches[0].std() == pytest.approx(1, abs=0.3), "computed from images where the encoder is tuned"
+    assert Clock.batches[0].std() == pytest.approx(1, abs=0.3), "computed from images where the encoder is trained, too"
 
 
 def test_a_variant_trains_with_its_own_settings(tmp_path: Path) -> None:

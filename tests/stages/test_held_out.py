@@ -21,7 +21,7 @@ def run(home: Path, methods: str, policies: str, spoilt: frozenset[int] = frozen
     Recordings.spoilt = spoilt
     flags = ["--envs", "recordings", "--preset", "smoke", "--home", str(home), "--quiet"]
     settings = ["machine.threads=1", "machine.workers=0", f"split.held_out={HELD_OUT}", "rollout.episodes=1", "rollout.slots=1"]
-    few = ["fit.steps=6", "fit.checkpoint_every=3", "fit.tuned_batch=4"]
+    few = ["fit.steps=6", "fit.checkpoint_every=3", "joint.batch=4"]
     assert main(["run", *flags, "--methods", methods, "--policies", policies, *settings, *few]) == 0
 
 
