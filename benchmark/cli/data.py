@@ -13,9 +13,9 @@ from benchmark.core.errors import BenchmarkError
 from benchmark.core.progress import Reporter
 from benchmark.storage.artifacts import Store
 
-# datasets.FORMATS and two of datasets.source.REPRESENTATIONS, written out so that help imports no importer
+# datasets.FORMATS and what is known of contracts.specs.REPRESENTATIONS, written out so that help imports no importer
 SOURCE_FORMATS = ("dynamo_release", "diffusion_policy_zarr", "lerobot", "rlds", "hdf5", "folder")
-ACTION_MEANINGS = ("absolute", "delta")
+ACTION_MEANINGS = ("absolute", "delta", "velocity")
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:

@@ -44,11 +44,11 @@ def load(folder: Path) -> Results:
         for name, columns in (("curves", CURVES), ("spectra", SPECTRA))
     )
     known = json.loads(provenance.read_text())
-    records, cells = _read(folder / "records.csv"), _completed(_read(folder / "cells.csv"))
+    records, cells = _read(folder / "records.csv"), completed(_read(folder / "cells.csv"))
     return Results(records, cells, curves, spectra, {"cells": [], "stages": {}, **known})
 
 
-def _completed(cells: pd.DataFrame) -> pd.DataFrame:
+def completed(cells: pd.DataFrame) -> pd.DataFrame:
     """With the columns that exports of earlier versions lack."""
     if "floor" not in cells:
         cells = cells.assign(floor=(cells.method == OLD_FLOOR) & (cells.variant == ""))

@@ -85,6 +85,24 @@ def test_a_misspelt_preset_is_not_ignored(key: str, module: str, message: str | 
                 presets(mine)
 
 
+def test_a_policy_is_given_what_its_inputs_name() -> None:
+    class Reads(registry.policies().get("mlp")):  # type: ignore[misc]
+        name = "reads"
+        inputs = ("features", "proprio", "language")
+
+        def act(self, features: Any, goal: Any, rngs: Any, *, proprio: Any = None, language: Any = None) -> Any:
+            assert proprio.shape == (len(features), self.config.history, self.spec.proprio_dim)
+            assert language.shape == (len(features), self.spec.language_dim)
+            return super().act(features, goal, rngs)
+
+    class Misspelt(Reads):
+        name = "misspelt"
+        inputs = ("features", "propio")
+
+    assert [result.error for result in check(Reads) if result.error] == []
+    assert "did you mean proprio" in str([result.error for result in check(Misspelt)])
+
+
 def test_a_data_set_that_breaks_its_word_is_told() -> None:
     """Its second demonstration leaves the bounds; its third reading differs from the first."""
     recording: Any = registry.envs().get("recording")

@@ -10,6 +10,7 @@ from benchmark.core.errors import BenchmarkError, UnknownName
 from benchmark.report.inputs import TableInputs
 from benchmark.report.tables import build
 from benchmark.results import published, statistics
+from benchmark.results.export import completed
 from benchmark.results.options import Column, RowId
 from tests.fake_results import make, table_of, view_of
 
@@ -67,6 +68,7 @@ def test_features_that_the_policy_went_on_to_train_are_not_shown(how):
         if name in records:
             records.loc[mine[1], name] = value
     cells["collapsed"] = cells.method == "byol"
+    cells = completed(cells.drop(columns="finetuned"))  # as exports of earlier versions said it
     label = "byol:tuned" if "variant" in how else "byol"
     cost = table_of("cost", records, cells, **QUICK)
     for column in ("effective_rank", "probe_linear", "probe_nn"):

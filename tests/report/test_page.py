@@ -196,7 +196,7 @@ def test_figures_have_words_and_absent_ones_a_reason(results: Results, text: str
 
 def test_the_spectrum_of_an_encoder_that_its_policy_trained_is_not_drawn(results: Results) -> None:
     few = results.only(**{**ONE, "methods": ["byol", "dynamo"]})
-    tuned = replace(few, cells=few.cells.assign(tuned=few.cells.method == "byol"))
+    tuned = replace(few, cells=few.cells.assign(finetuned=few.cells.method == "byol"))
     for shown, names in ((few, ["byol", "dynamo"]), (tuned, ["dynamo"])):
         (drawing,) = [one for one in gallery.gallery(ResultsView(shown))[0] if one.name.startswith("spectrum")]
         assert [text.get_text() for text in drawing.figure.axes[0].get_legend().get_texts()] == names
