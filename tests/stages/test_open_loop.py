@@ -77,6 +77,13 @@ def test_a_recording_is_scored_without_a_simulator(env: str, tmp_path: Path, cap
     assert "state" in capsys.readouterr().out
 
 
+def test_only_held_out_demonstrations_are_scored(env: str, tmp_path: Path):
+    arguments = ["--envs", env, "--preset", "smoke", "--quiet", "machine.threads=1", "--methods", "state", "--policies", "knn"]
+    assert main(["run", "--home", str(tmp_path), *arguments, "split.held_out=0.3"]) == 0
+    (records,) = tmp_path.glob("rollout/*/records.jsonl")
+    assert len(records.read_text().splitlines()) == 3, "of 10"
+
+
 @pytest.mark.parametrize("goal", ["task", "language"])
 def test_a_recording_is_scored_with_the_goal_it_was_recorded_for(env: str, tmp_path: Path, goal: str):
     arguments = ["--envs", env, "--preset", "smoke", "--quiet", "machine.threads=1", "--methods", "state", "--policies", "knn"]

@@ -39,6 +39,14 @@ def test_work_survives_an_interruption_and_out_does_not(store: Store) -> None:
         assert (building.work / "checkpoint").read_text() == "step 7"
 
 
+def test_a_folder_without_a_manifest_is_no_artifact(store: Store) -> None:
+    """The manifest is written last: what has none is a copy somebody interrupted."""
+    store.folder("fit", "a").mkdir(parents=True)
+    (store.folder("fit", "a") / "data.txt").write_text("half")
+    assert not store.has("fit", "a")
+    assert store.keys("fit") == []
+
+
 @pytest.mark.parametrize("damage", ["flip", "truncate", "remove", "manifest"])
 def test_a_damaged_artifact_is_named(store: Store, damage: str) -> None:
     put(store, "a")

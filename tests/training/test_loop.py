@@ -143,3 +143,69 @@ def test_the_schedule_warms_up_from_above_zero_and_ends_at_zero() -> None:
     assert values[8] == pytest.approx(0)
     assert all(a >= b for a, b in pairwise(values[2:]))
     assert schedule("constant", 0.0, 5, 8) == 1.0
+
+
+def test_each_step_is_taken_once_with_its_number_and_its_own_noise(tmp_path: Path) -> None:
+    class Witness(Model):
+        def __init__(self) -> None:
+            super().__init__()
+            self.after: list[tuple[int, int, float]] = []
+            self.noise: list[float] = []
+
+        def loss(self, batch: Batch, rng: torch.Generator) -> tuple[Tensor, dict[str, Tensor]]:
+            self.noise += [float(torch.rand(1)), float(torch.rand(1, generator=rng))]
+            return super().loss(batch, rng)
+
+        def after_step(self, step: int, steps: int) -> None:
+            self.after.append((step, steps, self.net[0].bias[0].item()))
+
+    model, _ = run(tmp_path, MethodConfig(), model=Witness())
+    assert isinstance(model, Witness)
+    assert [(step, steps) for step, steps, _ in model.after] == [(step, 20) for step in range(20)]
+    assert len({weight for *_, weight in model.after}) == 20, "after the optimiser moved the weights, each time"
+    assert len(set(model.noise[::2])) == len(set(model.noise[1::2])) == 20, "the global generator and that of the step"
+
+
+def test_a_resumed_run_takes_up_at_the_next_step(tmp_path: Path) -> None:
+    taken: list[int] = []
+
+    class Counting(Model):
+        def after_step(self, step: int, steps: int) -> None:
+            taken.append(step)
+
+    run(tmp_path, MethodConfig(), stop=8, model=Counting())
+    run(tmp_path, MethodConfig(), model=Counting())
+    assert taken == list(range(20))
+
+
+def test_validation_happens_in_evaluation_mode(tmp_path: Path) -> None:
+    model, modes = Model(), []
+
+    def validate(curves: list[dict[str, float]]) -> dict[str, float]:
+        modes.append(model.training)
+        return {}
+
+    train(
+        model,
+        batch_at,
+        MethodConfig(),
+        steps=4,
+        seed=0,
+        device="cpu",
+        precision="fp32",
+        checkpoints=tmp_path,
+        checkpoint_every=2,
+        task=Task(),
+        validate=validate,
+    )
+    assert modes == [False, False]
+
+
+def test_the_learning_rate_of_each_step_is_the_schedules(tmp_path: Path) -> None:
+    config = MethodConfig(lr=0.3, warmup=0.2, schedule="cosine")
+    _, trained = run(tmp_path, config)
+    assert trained is not None
+    rates = [row["lr"] for row in trained.curves if "lr" in row]
+    warm = [0.3 * (step + 1) / 4 for step in range(4)]
+    cosine = [0.15 * (1 + math.cos(math.pi * step / 16)) for step in range(16)]
+    assert rates == pytest.approx(warm + cosine)
