@@ -205,7 +205,10 @@ class Tokenizer(nn.Module):
             commitment = commitment + F.mse_loss(residual, quantized)
             self._move(codebook, count, total, residual.detach(), code)
             residual = residual - quantized
-        reconstructed = self.decoder(latent - residual.detach())  # forward: the sum of codes; backward: the identity
+        # Forward: the sum of codes. Backward: the identity once per group, because each residual layer of the release lets the
+        # gradient through to the latent. With one identity for all groups the commitment would weigh twice what it does there.
+        straight = len(self.codebooks) * latent
+        reconstructed = self.decoder((latent - residual - straight).detach() + straight)
         return (reconstructed - chunks).abs().mean() + COMMITMENT * commitment
 
     @torch.no_grad()

@@ -71,6 +71,30 @@ def test_codebooks_follow_their_members_by_moving_average():
     torch.testing.assert_close(codebook, torch.tensor([[0.2 * 6 / (0.8 + 0.2 * 3)], [9.0]]))
 
 
+def test_the_tokenizer_learns_from_the_gradient_of_the_release():
+    """A chain of vector quantisers in float64, each with a straight-through estimator of its own and a commitment to its input;
+    the next one sees what the codes left over (github.com/jeffacce/dynamo_ssl, residual_vq.py)."""
+    torch.manual_seed(0)
+    tokenizer = Tokenizer(VQBeTConfig(**SMALL), 8).double()
+    torch.nn.init.normal_(tokenizer.codebooks)
+    books, chunks = tokenizer.codebooks.clone(), clustered(32).double()
+    weights = [p for p in tokenizer.parameters() if p.requires_grad]
+    latent, expected, quantised = tokenizer.encoder(chunks), 0.0, 0.0
+    residual = latent
+    for book in books:
+        code = book[((residual[:, None] - book[None]) ** 2).sum(-1).argmin(1)]
+        expected = expected + 5 * ((residual - code) ** 2).mean()
+        through = residual + (code - residual).detach()
+        quantised, residual = quantised + through, residual - through.detach()
+    expected = expected + (tokenizer.decoder(quantised) - chunks).abs().mean()
+    wanted = torch.autograd.grad(expected, weights)
+    averages = [(torch.ones(16).double(), book.clone()) for book in books]
+    loss = tokenizer._loss(chunks, averages)
+    assert loss.item() == pytest.approx(expected.item(), rel=1e-9)
+    for one, two in zip(torch.autograd.grad(loss, weights), wanted, strict=True):
+        torch.testing.assert_close(one, two, rtol=1e-8, atol=1e-12)
+
+
 def fitted(**changes) -> tuple[VQBeT, Chunks]:
     torch.manual_seed(0)
     policy = VQBeT(VQBeTConfig(chunk=4, **SMALL, **changes), PolicySpec(6, 2))
