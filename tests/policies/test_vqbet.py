@@ -29,6 +29,12 @@ def test_parameter_counts_are_those_of_the_release(env, feature_dim, action_dim,
     assert round(sum(p.numel() for p in policy.parameters()) / 1e6, 2) == millions
 
 
+def test_its_gelu_is_that_of_the_release():
+    """minGPT's, by tanh (github.com/jeffacce/dynamo_ssl, gpt.py): 5e-4 from the exact one where they differ most."""
+    policy = VQBeT(VQBeTConfig(**SMALL), PolicySpec(6, 2))
+    assert {block.gelu for block in policy.trunk.blocks} == {"tanh"}
+
+
 def clustered(n: int = 600, chunk: int = 4) -> torch.Tensor:
     """Chunks around eight prototypes, flat."""
     prototypes = torch.randn(8, chunk * 2, generator=rng())
@@ -151,4 +157,5 @@ def test_offsets_of_sampled_codes_average_the_modes(as_released):
         optimizer.step()
     with torch.no_grad():
         distance = policy.act(batch.features, None, [rng(i) for i in range(256)]).mean((1, 2)).abs()
-    assert (distance < 0.5).float().mean() > 0.9 if as_released else (distance > 0.8).float().mean() > 0.9
+    kept = (distance > 0.8).float().mean()
+    assert (distance.median() < 0.5 and kept == 0) if as_released else kept > 0.9  # four seeds: 0.16 to 0.22, 0 and 1
