@@ -12,7 +12,7 @@ from benchmark.contracts.data import DataSpec, Windows
 from benchmark.contracts.specs import require
 from benchmark.models.collapse import spread
 from benchmark.models.precision import at_least_float32
-from methods._shared.two_view import QUICK, SMOKE, STANDARD, MomentumConfig, MomentumMethod
+from methods._shared.two_view import QUICK, SMOKE, STANDARD, MomentumConfig, MomentumMethod, paper
 
 
 @dataclass
@@ -46,7 +46,7 @@ class DINO(MomentumMethod):
         "standard": STANDARD | {"bottleneck": 128, "out": 1024, "lr": 2.5e-4, "clip": 3.0},
         # The repository's recipe for a ResNet: SGD at 0.03 x batch / 256, 1e-4 throughout, clipped at 3, 10 of 100 epochs of
         # warm-up. Batch and epochs are BYOL's in the DynaMo paper.
-        "paper": {"optimizer": "sgd", "lr": 0.06, "weight_decay": 1e-4, "batch_size": 512, "epochs": 200, "clip": 3.0},
+        **paper(optimizer="sgd", lr=0.06, weight_decay=1e-4, batch_size=512, epochs=200, clip=3.0),
     }
     variants = {**MomentumMethod.variants, "no_centering": {"center": 1.0}, "over_time": {"offset": 1}}
 
