@@ -42,6 +42,7 @@ class MoCoV3(MomentumMethod):
         # stated: taken as it stands. Warm-up: 10 epochs, the reference's default.
         **paper(optimizer="lars", lr=0.6, weight_decay=1e-6, batch_size=1024, epochs=200, warmup=0.05),
     }
+    zero_residuals = True  # github.com/facebookresearch/moco-v3, main_moco.py
     variants = {**MomentumMethod.variants, "over_time": {"offset": 1}}
 
     def __init__(self, config: MoCoV3Config, data: DataSpec):

@@ -47,6 +47,7 @@ class SimSiam(TwoViewMethod):
         "standard": STANDARD | {"bottleneck": 32},
         **PAPER,
     }
+    zero_residuals = True  # github.com/facebookresearch/simsiam, simsiam/builder.py
     variants = {**TwoViewMethod.variants, "no_stop_gradient": {"stop_gradient": False}}
 
     def __init__(self, config: SimSiamConfig, data: DataSpec):

@@ -49,6 +49,7 @@ class VICReg(TwoViewMethod):
     Config = VICRegConfig
     source = "VICReg (Bardes et al. 2022)"
     presets = {**WIDE, **PAPER}
+    zero_residuals = True  # github.com/facebookresearch/vicreg, main_vicreg.py
     variants = {
         **TwoViewMethod.variants,
         "no_variance": {"variance": 0.0},

@@ -84,14 +84,14 @@ class ViTEncoder(ImageEncoder):
         return at_least_float32(self.vit.forward_features(self.prepare(images))[:, self.vit.num_prefix_tokens :])
 
 
-def build_backbone(name: str, width: int, resolution: int) -> Encoder:
+def build_backbone(name: str, width: int, resolution: int, zero_residuals: bool = False) -> Encoder:
     """The untrained encoder a method learns: resnet18, vit_tiny, vit_small or vit_base.
 
     `width` is the number of channels of the first ResNet stage or of an attention head, so that 64 is the network of the
-    literature in both families and a smaller number narrows either.
+    literature in both families and a smaller number narrows either. `zero_residuals` is of the ResNet alone.
     """
     if name == "resnet18":
-        trunk = ResNet18(width)
+        trunk = ResNet18(width, zero_residuals)
         return ConvEncoder(trunk, trunk.dim)
     if name in VIT_SHAPES:
         return _vit(name, width, resolution)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from lightly.models.modules.heads import BYOLPredictionHead, BYOLProjectionHead
@@ -64,10 +64,11 @@ class TwoViewMethod(Method):
 
     Config = TwoViewConfig
     variants = {"no_augmentation": {"augment": False}}
+    zero_residuals: ClassVar[bool] = False  # the ResNet's blocks start as their shortcuts, where a row's official code has that
 
     @classmethod
     def build_encoder(cls, config: Any, data: DataSpec) -> Encoder:
-        return build_backbone(config.backbone, config.width, data.resolution)
+        return build_backbone(config.backbone, config.width, data.resolution, cls.zero_residuals)
 
     @classmethod
     def batch_spec(cls, config: Any) -> BatchSpec:

@@ -88,6 +88,15 @@ def test_a_step_of_the_paper_preset_sees_as_many_images_whatever_the_cameras(nam
     assert set(images.values()) == {{"moco_v3": 1024, "lejepa": 256, "lejepa_t": 256}.get(name, 512)}, images
 
 
+@pytest.mark.parametrize("name", ROWS)
+def test_residual_gains_start_at_zero_where_the_official_code_has_that(name):
+    """facebookresearch/moco-v3, simsiam and vicreg pass zero_init_residual=True; byol-pytorch, dino and lejepa do not."""
+    cls = registry.methods().get(name)
+    encoder = cls.build_encoder(cls.Config(width=4), DATA)
+    expected = name.split("_")[0] in ("moco", "simsiam", "vicreg")
+    assert bool(encoder.trunk.layer3[1].bn2.weight.any()) != expected
+
+
 @pytest.mark.parametrize("preset", ["quick", "standard"])
 def test_small_presets_give_every_row_the_same_batch(preset):
     configs = {
