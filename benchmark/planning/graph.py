@@ -193,7 +193,7 @@ class _Builder:
         name = f"{method_label(cell.method, cell.variant)} · {cell.env}"
         encoder = f"{name} · seed {cell.seed}" if method.seeded else name
         demos = demos_stage(cell.env, config)
-        split = asdict(config.split)
+        split = {"held_out": config.split.held_out}
         precision = resolve_precision(config.pretrain.precision, self.device)
         tuned = method_config.tuned
         pretrain_params: dict[str, Any] = {
@@ -218,7 +218,7 @@ class _Builder:
             "config": as_params(config.policy[cell.policy]),
             "budget": budget,
             "goal": goal,
-            "split": split,
+            "split": {"held_out": config.split.held_out_from_policies or config.split.held_out},
             "seed": cell.seed,
             "device": self.device,
         }
