@@ -14,7 +14,7 @@ from benchmark.contracts.data import DataSpec, Windows
 from benchmark.contracts.specs import require
 from benchmark.models.collapse import spread
 from benchmark.models.precision import at_least_float32
-from methods._shared.two_view import QUICK, SMOKE, STANDARD, MomentumConfig, MomentumMethod
+from methods._shared.two_view import QUICK, SMOKE, STANDARD, MomentumConfig, MomentumMethod, paper
 
 
 @dataclass
@@ -41,10 +41,9 @@ class MoCoV3(MomentumMethod):
         "standard": STANDARD | {"temperature": 0.2},
         # Epochs: appendix B.1. Whether the table's learning rate is before or after scaling with the batch (by four) is not
         # stated: taken as it stands. Warm-up: 10 epochs, the reference's default.
-        "paper": {"optimizer": "lars", "lr": 0.6, "weight_decay": 1e-6, "batch_size": 1024, "epochs": 200, "warmup": 0.05},
-        "paper/block_push": {"batch_size": 512},  # of two views
-        "paper/libero_goal": {"batch_size": 512},
+        **paper(optimizer="lars", lr=0.6, weight_decay=1e-6, batch_size=1024, epochs=200, warmup=0.05),
     }
+    zero_residuals = True  # github.com/facebookresearch/moco-v3, main_moco.py
     variants = {**MomentumMethod.variants, "over_time": {"offset": 1}}
 
     def __init__(self, config: MoCoV3Config, data: DataSpec):

@@ -131,14 +131,14 @@ def _tokens(grid: Tensor) -> Tensor:
     return grid.flatten(2).transpose(1, 2)
 
 
-def build_backbone(name: str, width: int, resolution: int) -> Encoder:
+def build_backbone(name: str, width: int, resolution: int, zero_residuals: bool = False) -> Encoder:
     """The untrained encoder a method learns: resnet18, vit_tiny, vit_small or vit_base.
 
     `width` is the number of channels of the first ResNet stage or of an attention head, so that 64 is the network of the
-    literature in both families and a smaller number narrows either.
+    literature in both families and a smaller number narrows either. `zero_residuals` is of the ResNet alone.
     """
     if name == "resnet18":
-        return ConvEncoder(ResNet18(width))
+        return ConvEncoder(ResNet18(width, zero_residuals))
     if name in VIT_SHAPES:
         return _vit(name, width, resolution)
     raise UnknownName("backbone", name, ["resnet18", *VIT_SHAPES])

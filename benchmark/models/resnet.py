@@ -14,11 +14,12 @@ STAGES = ("layer1", "layer2", "layer3", "layer4")
 class ResNet18(nn.Module):
     """torchvision's network, parameter names and random initialisation; `width` channels in the first stage instead of 64.
 
-    timm's `resnet18` zero-initialises the last norm of every block and so starts from another function; DynaMo, BYOL and the
-    random row of the paper start from torchvision's. Width 64 has 11 176 512 parameters.
+    With `zero_residuals` the gain of the last norm of every block starts at 0, so that each block is its shortcut (Goyal et al.
+    2017): torchvision's `zero_init_residual` and timm's default. DynaMo, BYOL and the random row of the paper start without it.
+    Width 64 has 11 176 512 parameters.
     """
 
-    def __init__(self, width: int = 64):
+    def __init__(self, width: int = 64, zero_residuals: bool = False):
         super().__init__()
         self.dim = 8 * width
         self.conv1 = nn.Conv2d(3, width, 7, stride=2, padding=3, bias=False)
@@ -32,6 +33,8 @@ class ResNet18(nn.Module):
         for module in self.modules():
             if isinstance(module, nn.Conv2d):
                 nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
+            elif isinstance(module, BasicBlock) and zero_residuals:
+                nn.init.zeros_(module.bn2.weight)
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, 3, H, W) -> (N, dim, H/32, W/32), the map before pooling."""

@@ -26,6 +26,7 @@ import torch
 from safetensors.torch import load_file
 from timm.layers import resample_abs_pos_embed
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from benchmark.core.errors import BenchmarkError, Corrupt, Unavailable
 
@@ -52,6 +53,7 @@ class Weights:
     prefix: str = ""  # of the names of the tensors wanted
     ignore: tuple[str, ...] = ()  # prefixes of tensors that belong to something else: heads, decoders, language models
     rename: Callable[[Tensors], Tensors] | None = None  # from names that are not those of the network
+    position_offset: float | None = None  # resize learned positions by (grid + offset) / given, without antialiasing
 
 
 # ------------------------------------------------------------------------------------------------------------ what is here
@@ -160,7 +162,7 @@ def load(weights: Weights, network: nn.Module) -> None:
 def _fill(network: nn.Module, weights: Weights, path: Path) -> None:
     _compare_checksum(weights, path)
     tensors = _select(_read(path), weights)
-    _resize_positions(tensors, network)
+    _resize_positions(tensors, network, weights.position_offset)
     wanted = network.state_dict()
     for key, value in wanted.items():
         if key.endswith("num_batches_tracked"):  # counters that older checkpoints lack and evaluation does not read
@@ -235,13 +237,20 @@ def _select(content: Mapping[str, Any], weights: Weights) -> Tensors:
     return weights.rename(tensors) if weights.rename else tensors
 
 
-def _resize_positions(tensors: Tensors, network: nn.Module) -> None:
+def _resize_positions(tensors: Tensors, network: nn.Module, offset: float | None) -> None:
     """Learned positions of a square grid, resized (bicubic) to the grid of the network, the prefix tokens' left alone."""
     given, wanted = tensors.get("pos_embed"), getattr(network, "pos_embed", None)
     if given is None or wanted is None or given.shape == wanted.shape or given.ndim != 3:
         return
     vit: Any = network
     prefix = 0 if vit.no_embed_class else vit.num_prefix_tokens
-    patches = given.shape[1] - prefix
-    if patches > 0 and math.isqrt(patches) ** 2 == patches:
-        tensors["pos_embed"] = resample_abs_pos_embed(given, list(vit.patch_embed.grid_size), num_prefix_tokens=prefix)
+    side, grid = math.isqrt(max(0, given.shape[1] - prefix)), list(vit.patch_embed.grid_size)
+    if side == 0 or side**2 != given.shape[1] - prefix:
+        return
+    if offset is None:
+        tensors["pos_embed"] = resample_abs_pos_embed(given, grid, num_prefix_tokens=prefix)
+    else:
+        square = given[:, prefix:].unflatten(1, (side, side)).permute(0, 3, 1, 2)
+        scale = [(n + offset) / side for n in grid]
+        resized = F.interpolate(square, scale_factor=scale, mode="bicubic").flatten(2).transpose(1, 2)
+        tensors["pos_embed"] = torch.cat([given[:, :prefix], resized], 1)

@@ -165,7 +165,7 @@ class Recipe:
             config=to_json(config.policy[cell.policy]),
             budget=fit.Budget(config.fit.steps, config.fit.epochs, config.fit.checkpoint_every),
             goal=config.fit.goal,
-            held_out=config.split.held_out,
+            held_out=config.split.held_out_from_policies or config.split.held_out,
             seed=cell.seed,
             device=config.machine.device,
             proprio=config.fit.proprio,

@@ -45,10 +45,21 @@ def test_every_key_answers_to_what_it_depends_on():
         ("pretrain.frames=640", {"demos"}),
         ("embed.features=patch", {"demos", "pretrain"}),
         ("fit.steps=3", {"demos", "pretrain", "embed", "probe"}),
+        ("split.held_out_from_policies=0.3", {"demos", "pretrain", "embed", "probe"}),
         ("rollout.episodes=3", {"demos", "pretrain", "embed", "probe", "fit"}),
         ("machine.workers=1", set(base)),
     ):
         assert {kind for kind, key in keys(override).items() if key == base[kind]} == kept, override
+
+
+@pytest.mark.parametrize(("preset", "encoders", "policies"), [("quick", 0.1, 0.1), ("paper", 0.05, 0.1)])
+def test_what_policies_do_not_see_may_differ_from_what_encoders_do_not_see(preset, encoders, policies):
+    """train_fraction is 0.95 and 0.9 in the configs of github.com/jeffacce/dynamo_ssl."""
+    params = {
+        stage.kind: stage.params for stage in make_plan(Request(["byol"], ["kitchen"], ["mlp"], preset=preset)).stages.values()
+    }
+    assert params["pretrain"].learning.held_out == params["probe"].held_out == encoders
+    assert params["fit"].held_out == policies
 
 
 def test_a_finetuned_encoder_starts_from_the_pretraining_of_the_plain_row():

@@ -140,6 +140,17 @@ def test_goals_change_what_is_done(name):
     assert not torch.allclose(*act)
 
 
+def test_bet_drops_a_tenth_as_published():
+    """notmahi/bet, models/latent_generators/mingpt.py: embeddings, attention and residual branches, at 0.1 each."""
+    cls = registry.policies().get("bet")
+    torch.manual_seed(0)
+    policy = cls(component_config(cls, "paper", "kitchen"), SPEC)
+    rates = {module.p for module in policy.modules() if isinstance(module, torch.nn.Dropout)}
+    assert rates == {0.1}
+    x = torch.ones(1, policy.config.history, SPEC.feature_dim)
+    assert not torch.equal(policy.trunk(x), policy.trunk(x))
+
+
 @pytest.mark.parametrize("env", ENVS)
 @pytest.mark.parametrize("preset", PRESETS)
 @pytest.mark.parametrize("name", HEADS)

@@ -114,6 +114,24 @@ def test_groups_keep_their_own_rate_and_schedule() -> None:
     assert decayed == {True}
 
 
+@pytest.mark.parametrize("weight_decay", [0.0, 0.1])
+def test_lars_scales_the_steps_of_matrices_with_or_without_decay(weight_decay: float) -> None:
+    """You et al. 2017, equation 6, with a trust of 0.001; biases and norms take plain steps without decay (BYOL, appendix)."""
+    model, config = Model(), MethodConfig(optimizer="lars", lr=0.5, weight_decay=weight_decay)
+    optimizer = make_optimizer(model.groups(), config)
+    model.loss(batch_at(0), torch.Generator().manual_seed(0))[0].backward()
+    expected = {}
+    for name, parameter in model.named_parameters():
+        p, g = parameter.detach().double(), parameter.grad.double()
+        step = g
+        if p.ndim > 1:
+            step = 0.001 * p.norm() / (g.norm() + weight_decay * p.norm()) * (g + weight_decay * p)
+        expected[name] = (p - 0.5 * step).float()
+    optimizer.step()
+    for name, parameter in model.named_parameters():
+        torch.testing.assert_close(parameter.detach(), expected[name], rtol=1e-5, atol=1e-8)
+
+
 def test_groups_are_clipped_separately(tmp_path: Path) -> None:
     """With a huge gradient in one group the other keeps its own: plain SGD moves each by exactly lr x limit."""
     model = Model()

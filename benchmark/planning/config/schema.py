@@ -17,9 +17,12 @@ PRESETS = ("smoke", "quick", "standard", "paper")
 @dataclass
 class SplitConfig:
     held_out: float = 0.1  # fraction of demonstrations that no training sees; probes and validation use them
+    held_out_from_policies: float | None = None  # the same for policies, where it is another; the smaller set is in the larger
 
     def __post_init__(self) -> None:
         require(0 < self.held_out < 1, f"split.held_out must lie between 0 and 1, not {self.held_out}")
+        theirs = self.held_out_from_policies
+        require(theirs is None or 0 < theirs < 1, f"split.held_out_from_policies must lie between 0 and 1, not {theirs}")
 
 
 @dataclass
