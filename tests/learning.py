@@ -9,8 +9,8 @@ import torch
 
 from benchmark.contracts.data import DataSpec, Windows
 from benchmark.contracts.method import Method
+from benchmark.contracts.presets import component_config
 from benchmark.core.seeds import torch_rng
-from benchmark.planning.config.compose import component_config
 from benchmark.training.loop import make_optimizer
 
 

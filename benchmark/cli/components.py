@@ -6,8 +6,8 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from benchmark import registry
+from benchmark.contracts.presets import PRESETS
 from benchmark.planning.config.compose import BUDGETS, compose_config
-from benchmark.planning.config.schema import PRESETS
 from benchmark.planning.variants import variants_of
 from benchmark.registry import Registry
 

@@ -9,8 +9,8 @@ import torch
 
 from benchmark import registry
 from benchmark.contracts.environment import Environment
+from benchmark.contracts.presets import PRESETS
 from benchmark.core.errors import UnknownName
-from benchmark.planning.config.schema import PRESETS
 
 FIRST_PARTY = ("methods", "policies", "envs")  # packages whose files are all here
 

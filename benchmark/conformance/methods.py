@@ -16,14 +16,13 @@ from benchmark.conformance.common import check_preset_names, ensure, tensors
 from benchmark.contracts.data import DataSpec, Episode
 from benchmark.contracts.encoder import Encoder
 from benchmark.contracts.method import Method
+from benchmark.contracts.presets import PRESETS, component_config
 from benchmark.core.errors import Unavailable
 from benchmark.core.progress import Task
 from benchmark.core.seeds import numpy_rng, seed, torch_rng
 from benchmark.data.episodes import Demos, DemosWriter, open_demos
 from benchmark.data.windows import WindowSampler
 from benchmark.models.features import encode
-from benchmark.planning.config.compose import component_config
-from benchmark.planning.config.schema import PRESETS
 from benchmark.planning.variants import variants_of, with_variant
 from benchmark.training.loop import train
 

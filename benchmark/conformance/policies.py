@@ -13,11 +13,10 @@ from benchmark import registry
 from benchmark.conformance.common import check_preset_names, ensure, tensors
 from benchmark.contracts.data import Chunks
 from benchmark.contracts.policy import Policy
+from benchmark.contracts.presets import PRESETS, component_config
 from benchmark.contracts.specs import PolicySpec
 from benchmark.core.errors import UnknownName
 from benchmark.core.seeds import seed, torch_rng
-from benchmark.planning.config.compose import component_config
-from benchmark.planning.config.schema import PRESETS
 
 FEATURES, ACTIONS = 6, 3
 SEPARATE = {"proprio": 4, "language": 5}  # sizes of what a policy may take besides features

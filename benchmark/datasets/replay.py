@@ -8,9 +8,9 @@ import numpy as np
 
 from benchmark import registry
 from benchmark.contracts.environment import Simulator
+from benchmark.contracts.presets import component_config
 from benchmark.core.progress import Task
 from benchmark.data.episodes import Demos
-from benchmark.planning.config.compose import component_config
 
 
 def replay(env_name: str, demos: Demos, task: Task) -> str:

@@ -15,8 +15,8 @@ from benchmark import registry
 from benchmark.conformance import check, promises_of
 from benchmark.contracts.environment import Dataset, Simulator
 from benchmark.contracts.policy import Policy
+from benchmark.contracts.presets import component_config
 from benchmark.core.errors import BenchmarkError, UnknownName
-from benchmark.planning.config.compose import component_config
 from tests.toy import Toy
 
 COMPONENTS = [r.get(name) for r in (registry.methods(), registry.policies(), registry.envs()) for name in r.names()]

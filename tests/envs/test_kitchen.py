@@ -11,8 +11,8 @@ from benchmark import conformance, registry
 from benchmark.core.errors import BenchmarkError, Unavailable
 from benchmark.core.seeds import numpy_rng
 from benchmark.simulation import drawing as mujoco_render
-from envs import kitchen
-from envs.kitchen import BEFORE_HINGE, Kitchen, KitchenConfig
+from envs.kitchen import Kitchen, KitchenConfig, tasks
+from envs.kitchen.tasks import BEFORE_HINGE
 
 pytest.importorskip("gymnasium_robotics", reason="python -m pip install -e .")
 
@@ -72,7 +72,7 @@ def play(env, expert, limit=280):
         assert action.dtype == np.float32
         assert np.abs(action).max() <= 1
         env.step(action)
-        for task in kitchen.TASKS:
+        for task in tasks.TASKS:
             if env.score()[f"task/{task}"]:
                 when.setdefault(task, step)
     return limit, when
@@ -122,7 +122,7 @@ def test_proprioception_knows_nothing_about_objects(env):
     for moved in (False, True):
         env.reset(4)
         if moved:
-            for task in kitchen.TASKS:
+            for task in tasks.TASKS:
                 put(env, task)
         env.step(np.full(9, 0.1, np.float32))
         readings.append(env.proprio())
@@ -138,7 +138,7 @@ def test_state_names_fit_the_simulator(env):
     for name, index in (("microwave/door", 22), ("slide cabinet/door", 19), ("light switch/lever", 17), ("kettle/x", 23)):
         assert names[index] == name
         assert joints[index].split("_")[0] == name.split("/")[0].split(" ")[0]
-    assert {name.split("/")[0] for name in names} >= {"robot", *kitchen.TASKS}
+    assert {name.split("/")[0] for name in names} >= {"robot", *tasks.TASKS}
 
 
 def test_counts_each_task_once_and_four_of_them(env):
@@ -296,7 +296,7 @@ def test_the_arm_goes_where_it_is_told(env):
     np.testing.assert_allclose(qpos(env)[:7], joints, atol=0.01)
 
 
-@pytest.mark.parametrize("task", kitchen.TASKS)
+@pytest.mark.parametrize("task", tasks.TASKS)
 def test_the_expert_can_do_each_task_and_does_no_other(env, task):
     env.reset(21)
     expert = KitchenExpert(arm_of(env), [task], lambda: env._completed, numpy_rng("test", task))
@@ -377,7 +377,7 @@ def test_demonstrations_follow_the_plans_of_the_human_data():
     folders = {f"{first}-{rest}".strip("-") for first, follow in HUMAN_FOLDERS.items() for rest in follow.split()}
     assert len(folders) == 24
     wanted = {folder.replace("hinge-slide", "slide-hinge") for folder in folders}
-    words = {task: task.split()[0] for task in kitchen.TASKS} | {"light switch": "switch"}
+    words = {task: task.split()[0] for task in tasks.TASKS} | {"light switch": "switch"}
     rng = np.random.default_rng(0)
     plans = ["-".join(words[task] for task in human_plan(rng)) for _ in range(2400)]
     assert set(plans) == wanted
@@ -394,10 +394,10 @@ def test_plans_are_drawn_from_the_seed_and_any_order_stays():
             assert [tuple(env.expert(seed).info["tasks"]) for seed in range(3)] == orders[plans][:3]
         finally:
             env.close()
-    human = [tuple(plan.split(", ")) for plan in kitchen.HUMAN_PLANS]
+    human = [tuple(plan.split(", ")) for plan in tasks.HUMAN_PLANS]
     assert KitchenConfig().plans == "human"
-    assert {order for order in orders["human"] if not kitchen.too_late(order)} == set(orders["human"])
+    assert {order for order in orders["human"] if not tasks.too_late(order)} == set(orders["human"])
     assert {tuple(sorted(order)) for order in orders["human"]} <= {tuple(sorted(plan)) for plan in human}
     assert {order[0] for order in orders["human"]} <= {"microwave", "kettle", "top burner"}
     assert len(set(orders["random"])) > 30
-    assert {order[0] for order in orders["random"]} == set(kitchen.TASKS)
+    assert {order[0] for order in orders["random"]} == set(tasks.TASKS)

@@ -8,9 +8,10 @@ import pytest
 import torch
 
 from benchmark.contracts.data import Windows
+from benchmark.contracts.presets import component_config
 from benchmark.core.errors import BenchmarkError
 from benchmark.core.seeds import torch_rng
-from benchmark.planning.config.compose import component_config, variant_config
+from benchmark.planning.config.compose import variant_config
 from benchmark.training.loop import make_optimizer
 from methods.dynamo import Config, DynaMo
 

@@ -6,8 +6,8 @@ import pytest
 import torch
 
 from benchmark import registry
+from benchmark.contracts.presets import component_config
 from benchmark.core.errors import BenchmarkError
-from benchmark.planning.config.compose import component_config
 from benchmark.planning.keys import modules_behind
 from benchmark.planning.recipes import make_plan
 from benchmark.planning.request import Request

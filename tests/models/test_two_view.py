@@ -9,10 +9,10 @@ import torch
 from benchmark import registry
 from benchmark.conformance.methods import fake_demos
 from benchmark.contracts.data import DataSpec, Windows
+from benchmark.contracts.presets import component_config
 from benchmark.core.errors import BenchmarkError
 from benchmark.core.seeds import torch_rng
 from benchmark.data.windows import WindowSampler
-from benchmark.planning.config.compose import component_config
 from methods._shared.two_view import Bootstrap, MomentumConfig, TwoViewConfig, TwoViewMethod
 
 DATA = DataSpec("fake", ("front", "side"), 32, action_dim=3, proprio_dim=2, state_dim=5, hz=10.0)

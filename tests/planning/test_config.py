@@ -9,9 +9,10 @@ from benchmark import registry
 from benchmark.contracts.data import DataSpec
 from benchmark.contracts.encoder import Encoder
 from benchmark.contracts.method import Method, MethodConfig
+from benchmark.contracts.presets import component_config
 from benchmark.contracts.specs import require
 from benchmark.core.errors import BenchmarkError, UnknownName
-from benchmark.planning.config.compose import component_config, compose_config
+from benchmark.planning.config.compose import compose_config
 from benchmark.planning.variants import with_variant
 
 

@@ -9,9 +9,8 @@ import torch
 
 from benchmark import registry
 from benchmark.contracts.data import Chunks
+from benchmark.contracts.presets import PRESETS, component_config
 from benchmark.contracts.specs import PolicySpec
-from benchmark.planning.config.compose import component_config
-from benchmark.planning.config.schema import PRESETS
 
 SPEC = PolicySpec(feature_dim=6, action_dim=2)
 GOALS = PolicySpec(feature_dim=6, action_dim=2, goal_dim=3)

@@ -4,8 +4,8 @@ import pytest
 import torch
 
 from benchmark.contracts.data import Chunks
+from benchmark.contracts.presets import component_config
 from benchmark.contracts.specs import PolicySpec
-from benchmark.planning.config.compose import component_config
 from policies.vqbet import Tokenizer, VQBeT, VQBeTConfig
 
 SMALL = {"layers": 1, "heads": 2, "width": 16, "hidden": 32, "latent": 16, "tokenizer_epochs": 40, "tokenizer_batch": 128}

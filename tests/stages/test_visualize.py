@@ -10,8 +10,8 @@ from torch import Tensor, nn
 from benchmark import registry
 from benchmark.contracts.data import DataSpec
 from benchmark.contracts.encoder import Encoder, as_float
+from benchmark.contracts.presets import component_config
 from benchmark.core.seeds import torch_rng
-from benchmark.planning.config.compose import component_config
 from benchmark.stages.visualize import components, nearest, saliency
 
 

@@ -20,19 +20,11 @@ from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from benchmark import registry
+from benchmark.contracts.presets import PRESETS, component_config
 from benchmark.core.errors import BenchmarkError, UnknownName, suggest
-from benchmark.planning.config.schema import PRESETS, Config, Schema
+from benchmark.planning.config.schema import Config, Schema
 
 BUDGETS = {"pretrain": ("frames", "steps", "epochs"), "fit": ("steps", "epochs")}
-
-
-def component_config(cls: Any, preset: str, env: str) -> Any:
-    """A component's Config under a preset, for an environment."""
-    values = {**cls.presets.get(preset, {}), **cls.presets.get(f"{preset}/{env}", {})}
-    unknown = sorted(set(values) - {f.name for f in fields(cls.Config)})
-    if unknown:
-        raise BenchmarkError(f"preset '{preset}' of {cls.name} sets unknown fields: {', '.join(unknown)}")
-    return cls.Config(**values)
 
 
 def compose_config(

@@ -11,7 +11,6 @@ from benchmark.contracts.specs import require
 
 GOALS = ("none", "last", "future", "task", "language")
 SHIFTS = ("none", "mild", "medium", "strong")
-PRESETS = ("smoke", "quick", "standard", "paper")
 
 
 @dataclass
