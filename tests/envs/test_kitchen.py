@@ -11,6 +11,7 @@ from benchmark import conformance, registry
 from benchmark.core.errors import BenchmarkError, Unavailable
 from benchmark.core.seeds import numpy_rng
 from benchmark.simulation import drawing as mujoco_render
+from envs import kitchen
 from envs.kitchen import Kitchen, KitchenConfig, tasks
 from envs.kitchen.tasks import BEFORE_HINGE
 
