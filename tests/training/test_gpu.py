@@ -1,11 +1,16 @@
-"""What only a CUDA device can show. Tolerances: losses of captured and eager steps agree within 2 % after 50 steps of float32;
-atomic additions make even two eager runs differ in the last bits, and 50 steps amplify them."""
+"""What only a CUDA device can show.
+
+Tolerance: in float32 and at 1 % of the learning rate the losses of captured and eager steps agree within 0.5 % in each of 50
+steps. Atomic additions make even two eager runs differ in the last bits; on a processor, weights that start 1e-6 apart end up
+to 3e-4 apart at that rate, and 12 % at the full one. That rates and decay reach a graph is tested on weights.
+"""
 
 from __future__ import annotations
 
 import copy
 import logging
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -25,7 +30,7 @@ from tests.training.test_steps import learner
 
 pytestmark = [pytest.mark.gpu, pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")]
 
-STEPS, TOLERANCE = 50, 0.02
+STEPS, TOLERANCE = 50, 0.005
 CAPTURED = ("dynamo", "byol", "moco_v3", "mae", "vqbet", "mlp", "diffusion")
 EAGER = ("tcn_sv",)  # its losses pick pairs by a mask
 
@@ -37,6 +42,7 @@ def on_cuda(batch):
 
 def run(folder: Path, name: str, captured: str, steps: int = STEPS, stop: int | None = None) -> Trained | None:
     module, config, batch_at = learner(name)
+    config.lr *= 0.01
     folder.mkdir(exist_ok=True)
 
     def batches(step: int):
@@ -62,9 +68,16 @@ def run(folder: Path, name: str, captured: str, steps: int = STEPS, stop: int | 
         return None
 
 
-def losses(trained: Trained | None) -> list[float]:
+def losses(trained: Trained | None) -> np.ndarray:
     assert trained is not None
-    return [row["loss"] for row in trained.curves]
+    return np.array([row["loss"] for row in trained.curves])
+
+
+def compare(a: np.ndarray, b: np.ndarray, record_property: Any) -> None:
+    difference = np.abs(a - b) / np.maximum(np.abs(b), 1e-6)
+    record_property("largest difference", float(difference.max()))
+    assert len(a) == STEPS
+    assert difference.max() < TOLERANCE, difference
 
 
 def test_seeding_between_replays_decides_what_is_drawn() -> None:
@@ -91,24 +104,28 @@ def test_seeding_between_replays_decides_what_is_drawn() -> None:
 
 
 @pytest.mark.parametrize("name", CAPTURED)
-def test_captured_and_eager_steps_have_the_same_losses(tmp_path: Path, name: str, caplog: pytest.LogCaptureFixture) -> None:
+def test_captured_and_eager_steps_have_the_same_losses(
+    tmp_path: Path, name: str, caplog: pytest.LogCaptureFixture, record_property: Any
+) -> None:
     captured = losses(run(tmp_path / "a", name, "auto"))
-    assert caplog.text == "", "it was not captured"
-    np.testing.assert_allclose(captured, losses(run(tmp_path / "b", name, "never")), rtol=TOLERANCE)
+    assert "without a CUDA graph" not in caplog.text
+    compare(captured, losses(run(tmp_path / "b", name, "never")), record_property)
 
 
 @pytest.mark.parametrize("name", EAGER)
-def test_what_waits_for_the_device_is_trained_all_the_same(tmp_path: Path, name: str, caplog: pytest.LogCaptureFixture) -> None:
+def test_what_waits_for_the_device_is_trained_all_the_same(
+    tmp_path: Path, name: str, caplog: pytest.LogCaptureFixture, record_property: Any
+) -> None:
     captured = losses(run(tmp_path / "a", name, "auto"))
     assert "without a CUDA graph: it waits for the device" in caplog.text
-    np.testing.assert_allclose(captured, losses(run(tmp_path / "b", name, "never")), rtol=TOLERANCE)
+    compare(captured, losses(run(tmp_path / "b", name, "never")), record_property)
 
 
 @pytest.mark.parametrize("name", ["dynamo", "vqbet"])
-def test_an_interrupted_run_goes_on_as_if_nothing_had_happened(tmp_path: Path, name: str) -> None:
+def test_an_interrupted_run_goes_on_as_if_nothing_had_happened(tmp_path: Path, name: str, record_property: Any) -> None:
     whole = losses(run(tmp_path / "a", name, "auto"))
     run(tmp_path / "b", name, "auto", stop=33)
-    np.testing.assert_allclose(losses(run(tmp_path / "b", name, "auto")), whole, rtol=TOLERANCE)
+    compare(losses(run(tmp_path / "b", name, "auto")), whole, record_property)
 
 
 @pytest.mark.parametrize("optimizer", ["adamw", "adam", "sgd", "lars"])
@@ -149,7 +166,7 @@ def test_a_capture_that_fails_leaves_the_process_able_to_draw(caplog: pytest.Log
                 out.item()
             return out, {}
 
-    _, config, batch_at = learner("mlp")
+    *_, batch_at = learner("mlp")
     module = Waits().cuda()
     optimizer = torch.optim.AdamW(module.parameters(), fused=True)
     step = CapturedStep(EagerStep(module, [], optimizer, None, "cuda", "fp32"))
