@@ -1,7 +1,7 @@
 """The one training loop. Encoders and policies differ in their losses, not in how they are trained.
 
 Everything random in a step is a function of (seed, step), and a checkpoint holds the weights, the optimiser and the step, so an
-interrupted run continues bit-exactly on a CPU.
+interrupted run continues bit-exactly on a CPU. Between logged steps nothing waits for the device.
 """
 
 from __future__ import annotations
@@ -11,10 +11,9 @@ import json
 import math
 import time
 from collections.abc import Callable, Iterable
-from contextlib import nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import torch
 from safetensors.torch import load_file, save_file
@@ -25,16 +24,12 @@ from benchmark.core.errors import Diverged
 from benchmark.core.progress import Task
 from benchmark.core.seeds import seed as seed_of
 from benchmark.storage.files import write_text
+from benchmark.training.accelerator import EagerStep, Step, Trainable
+from benchmark.training.captured import CapturedStep
+from benchmark.training.lars import LARS
 
 CURVE_POINTS = 200  # rows a learning curve has at most
-
-
-class Trainable(Protocol):
-    """What the loop needs of a method or policy."""
-
-    def loss(self, batch: Any, rng: torch.Generator) -> tuple[Tensor, dict[str, Tensor]]: ...
-    def groups(self) -> list[ParameterGroup]: ...
-    def after_step(self, step: int, steps: int) -> None: ...
+CAPTURED = "auto"  # auto: steps are CUDA graphs where the device and the module allow it | never
 
 
 @dataclass
@@ -66,6 +61,7 @@ def train(
     checkpoint_every: int,
     task: Task,
     validate: Callable[[list[dict[str, float]]], dict[str, float]] | None = None,
+    captured: str = CAPTURED,
 ) -> Trained:
     """Train in place. `validate(curves so far)` is called at each checkpoint; what it returns joins the curves."""
     trainable: Trainable = module  # type: ignore[assignment]
@@ -74,30 +70,22 @@ def train(
     optimizer = make_optimizer(groups, config)
     checkpoint = _Checkpoint(checkpoints, module, optimizer)
     step, trained = checkpoint.load()
-    autocast = torch.autocast(device, torch.bfloat16) if precision == "bf16" else nullcontext()
+    eager = EagerStep(trainable, groups, optimizer, config.clip, device, precision)
+    take_step: Step = eager
+    if torch.device(device).type == "cuda":
+        tensor_rates(optimizer, device)
+        if captured == "auto":
+            take_step = CapturedStep(eager)
     every = max(1, steps // CURVE_POINTS)
     start = time.monotonic() - trained.seconds
     while step < steps:
-        set_learning_rates(optimizer, groups, config, step, steps)
+        rate = set_learning_rates(optimizer, groups, config, step, steps)
         step_seed = seed_of("step", seed, step)
         torch.manual_seed(step_seed)
-        rng = torch.Generator(device).manual_seed(step_seed)
-        batch = batch_at(step)
-        with autocast:
-            loss, logs = trainable.loss(batch, rng)
-        optimizer.zero_grad(set_to_none=True)
-        loss.backward()
-        norms = {f"grad_norm/{g.name}": _clip(g.params, config.clip) for g in groups}
-        logged = step % every == 0 or step == steps - 1
-        if logged and not (math.isfinite(loss.item()) and all(math.isfinite(float(n)) for n in norms.values())):
-            raise Diverged(f"the loss is {loss.item()} at step {step} of {steps}; lower lr or set clip and run again")
-        optimizer.step()
+        values = take_step(batch_at(step), step_seed)
         trainable.after_step(step, steps)
-        if logged:
-            values = {"loss": loss.detach(), **logs, **norms}
-            trained.curves.append(
-                {"step": step, **{k: float(v) for k, v in values.items()}, "lr": optimizer.param_groups[0]["lr"]}
-            )
+        if step % every == 0 or step == steps - 1:
+            trained.curves.append(curve_point(step, steps, values, rate))
             task.update(step + 1, steps, f"loss {trained.curves[-1]['loss']:.4g}")
         step += 1
         if step % checkpoint_every == 0 or step == steps:
@@ -109,6 +97,14 @@ def train(
             checkpoint.save(step, trained)
     module.eval()
     return trained
+
+
+def curve_point(step: int, steps: int, values: dict[str, Tensor], rate: float) -> dict[str, float]:
+    """What a logged step leaves. It waits for the device, so it is also where a loss that is lost is noticed."""
+    point = {name: float(value) for name, value in values.items()}
+    if not all(math.isfinite(value) for name, value in point.items() if name == "loss" or name.startswith("grad_norm/")):
+        raise Diverged(f"the loss is {point['loss']} at step {step} of {steps}; lower lr or set clip and run again")
+    return {"step": step, **point, "lr": rate}
 
 
 def make_optimizer(groups: list[ParameterGroup], config: TrainingConfig) -> torch.optim.Optimizer:
@@ -127,16 +123,16 @@ def make_optimizer(groups: list[ParameterGroup], config: TrainingConfig) -> torc
             if params:
                 weight_decay = matrix_decay if decay else 0.0
                 param_groups.append({"params": params, "weight_decay": weight_decay, "group": group.name})
+    cuda = any(p.is_cuda for group in groups for p in group.params)
+    fused = True if cuda else None  # one kernel for all parameters instead of ten for each
     match config.optimizer:
         case "adamw":
-            return torch.optim.AdamW(param_groups, lr=config.lr, betas=(config.betas[0], config.betas[1]))
+            return torch.optim.AdamW(param_groups, lr=config.lr, betas=(config.betas[0], config.betas[1]), fused=fused)
         case "adam":
-            return torch.optim.Adam(param_groups, lr=config.lr, betas=(config.betas[0], config.betas[1]))
+            return torch.optim.Adam(param_groups, lr=config.lr, betas=(config.betas[0], config.betas[1]), fused=fused)
         case "sgd":
-            return torch.optim.SGD(param_groups, lr=config.lr, momentum=config.momentum)
+            return torch.optim.SGD(param_groups, lr=config.lr, momentum=config.momentum, fused=fused)
         case "lars":
-            from lightly.utils.lars import LARS
-
             return LARS(param_groups, lr=config.lr, momentum=config.momentum)
     raise AssertionError(config.optimizer)
 
@@ -147,12 +143,25 @@ def set_learning_rates(
     config: TrainingConfig,
     step: int,
     steps: int,
-) -> None:
+) -> float:
+    """Set the rates of a step; returns the one that curves show, of the first group."""
     by_name = {g.name: g for g in groups}
     factor = schedule(config.schedule, config.warmup, step, steps)
+    rates = []
     for param_group in optimizer.param_groups:
         group = by_name[param_group["group"]]
-        param_group["lr"] = config.lr * group.lr_scale * (factor if group.scheduled else 1.0)
+        rates.append(config.lr * group.lr_scale * (factor if group.scheduled else 1.0))
+        if isinstance(param_group["lr"], Tensor):
+            param_group["lr"].fill_(rates[-1])
+        else:
+            param_group["lr"] = rates[-1]
+    return rates[0]
+
+
+def tensor_rates(optimizer: torch.optim.Optimizer, device: str) -> None:
+    """Learning rates on the device, where a graph reads them; as numbers they would be those of the captured step for good."""
+    for param_group in optimizer.param_groups:
+        param_group["lr"] = torch.tensor(float(param_group["lr"]), device=device)
 
 
 def schedule(kind: str, warmup: float, step: int, steps: int) -> float:
@@ -163,10 +172,6 @@ def schedule(kind: str, warmup: float, step: int, steps: int) -> float:
     if kind == "constant":
         return 1.0
     return 0.5 * (1 + math.cos(math.pi * (step - warm) / max(1, steps - warm)))
-
-
-def _clip(params: list[nn.Parameter], limit: float | None) -> Tensor:
-    return nn.utils.clip_grad_norm_(params, limit if limit is not None else math.inf)
 
 
 class _Checkpoint:
