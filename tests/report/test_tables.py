@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -300,3 +304,10 @@ def test_a_table_of_one_set_of_results_refuses_others():
     for results in ([], [view, view]):
         with pytest.raises(BenchmarkError, match=f"one set of results, not {len(results)}"):
             tables.build("main", TableInputs(results=results))
+
+
+def test_naming_the_tables_imports_nothing_that_computes():
+    code = "import sys; from benchmark.report.tables import names; names(); print(sorted({'torch', 'pandas'} & {*sys.modules}))"
+    root = Path(__file__).parents[2]
+    done = subprocess.run([sys.executable, "-c", code], cwd=root, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"

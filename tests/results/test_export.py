@@ -25,6 +25,9 @@ def test_exports_of_earlier_versions_know_their_floor_and_titles(tmp_path):
     assert old.policy_title.unique().tolist() == ["VQ-BeT", "MLP (chunking)"]
     pd.testing.assert_series_equal(old.env_title, new.env_title, check_dtype=False)
     pd.testing.assert_series_equal(old.floor, new.floor)
+    trained = cells.assign(variant=cells.variant.where(cells.method != "random", "tuned")).drop(columns=NEW)
+    export(Results(records, trained), tmp_path / "trained")
+    assert not load(tmp_path / "trained").cells.floor.any(), "a variant of the floor was trained"
     own = cells.assign(env_title="A", policy_title="B", floor=cells.method == "byol")
     export(Results(records, own), tmp_path / "own")
     assert ResultsView(load(tmp_path / "own")).env_title("kitchen") == "A", "what an export says is not overwritten"

@@ -150,6 +150,11 @@ def test_titles_of_components_are_those_of_the_paper():
         assert registry.policies().get(name).title == label
 
 
+def test_one_method_is_the_floor():
+    """A subclass of it is not, unless it says so."""
+    assert [name for name in registry.methods().names() if registry.methods().get(name).floor] == ["random"]
+
+
 def test_a_column_stands_for_what_the_paper_held_fixed():
     pusht, kitchen = Column("pusht", "knn"), Column("kitchen", "knn")
     assert published.paper_column(4, pusht).label == "kNN (LWR)"

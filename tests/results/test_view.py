@@ -16,11 +16,11 @@ COLUMN, BYOL, DYNAMO = Column("kitchen", "mlp"), RowId("byol"), RowId("dynamo")
 
 
 @pytest.mark.parametrize(
-    "change", [{"level": 0.8}, {"draws": 500}, {"seed": 1}, {"statistic": "iqm"}, {"metric": "metric/doubled"}], ids=str
+    "change", [{"level": 0.8}, {"draws": 500}, {"seed": 1}, {"statistic": "iqm"}, {"metric": "metric/squared"}], ids=str
 )
 def test_options_that_change_a_number_are_not_served_an_old_one(change):
     records, cells = make()
-    records["metric/doubled"] = 2 * records.score
+    records["metric/squared"] = records.score**2
     view = view_of(records, cells, draws=200)
     before = view.interval(COLUMN, BYOL), view.compare(COLUMN, BYOL, DYNAMO), view.ratio(COLUMN, BYOL, DYNAMO)
     options = replace(view.options, **change)
@@ -31,6 +31,8 @@ def test_options_that_change_a_number_are_not_served_an_old_one(change):
     assert shared.ranks(COLUMN) == fresh.ranks(COLUMN)
     assert shared.improvement(COLUMN, BYOL, DYNAMO) == fresh.improvement(COLUMN, BYOL, DYNAMO)
     assert view.interval(COLUMN, BYOL) == before[0], "the options of a view stay its own"
+    if "metric" in change:
+        assert shared.ratio(COLUMN, BYOL, DYNAMO) != before[2]
     if "statistic" not in change:
         assert shared.compare(COLUMN, BYOL, DYNAMO) != before[1]
 
@@ -38,6 +40,8 @@ def test_options_that_change_a_number_are_not_served_an_old_one(change):
 def test_choosing_another_column_computes_nothing_again(monkeypatch):
     view = view_of(*make(("kitchen", "pusht")), draws=200)
     before = view.interval(COLUMN, BYOL)
+    ratio = view.ratio(COLUMN, BYOL, DYNAMO)
+    assert view.ratio(Column("pusht", "mlp"), BYOL, DYNAMO) != ratio
     monkeypatch.setattr(statistics, "replicates", None)
     other = view.with_options(replace(view.options, env="pusht", holm=True, source="both"))
     assert other.column == Column("pusht", "mlp")

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import pkgutil
 from importlib import import_module
+from typing import TYPE_CHECKING
 
 from benchmark.core.errors import BenchmarkError, UnknownName
-from benchmark.report.inputs import TableInputs
-from benchmark.report.published import published_table
-from benchmark.report.table import Table
-from benchmark.results import published
+
+if TYPE_CHECKING:  # naming the tables, as the help of the command line does, costs no import of what computes them
+    from benchmark.report.inputs import TableInputs
+    from benchmark.report.table import Table
 
 
 def names() -> list[str]:
@@ -23,6 +24,9 @@ def names() -> list[str]:
 
 def build(name: str, inputs: TableInputs) -> Table:
     """A table by name; with `source=published` as the paper printed it."""
+    from benchmark.report.published import published_table
+    from benchmark.results import published
+
     if name not in names():
         raise UnknownName("table", name, names())
     if inputs.options.source != "ours" and name not in published.TABLES:
