@@ -487,7 +487,7 @@ FAULTS = (
         )
         for name, before, test in (
             ("mlp", "(predicted - batch.actions) ** 2, batch.valid)", f"{HEADS}::test_padded_actions_do_not_count[mlp]"),
-            ("act", "(predicted - batch.actions).abs(), batch.valid)", f"{HEADS}::test_padded_actions_do_not_count[act]"),
+            ("act", "(predicted - batch.actions).abs() * batch.valid[..., None]", f"{HEADS}::test_padded_actions_do_not_count[act]"),
             ("diffusion", "(predicted - noise) ** 2, batch.valid)", f"{HEADS}::test_padded_actions_do_not_count[diffusion]"),
             ("flow", "(actions - noise)) ** 2, batch.valid)", f"{HEADS}::test_padded_actions_do_not_count[flow]"),
             (
@@ -505,8 +505,8 @@ FAULTS = (
     Fault(
         "masks: the style of act attends to padding",
         "policies/act.py",
-        "layer(x, src_key_padding_mask=padding)",
-        "layer(x)",
+        "layer(x, self.style_positions, padding)",
+        "layer(x, self.style_positions)",
         f"{HEADS}::test_padded_actions_do_not_count[act]",
     ),
     Fault(
@@ -577,8 +577,8 @@ FAULTS = (
     Fault(
         "training: the schedule is computed and not used",
         "benchmark/training/loop.py",
-        "        set_learning_rates(optimizer, groups, config, step, steps)\n",
-        "",
+        "        rate = set_learning_rates(optimizer, groups, config, step, steps)\n",
+        "        rate = config.lr\n",
         f"{LOOP}::test_the_learning_rate_of_each_step_is_the_schedules",
     ),
     Fault(
@@ -604,7 +604,7 @@ FAULTS = (
     ),
     Fault(
         "training: gradients are not clipped",
-        "benchmark/training/loop.py",
+        "benchmark/training/accelerator.py",
         "limit if limit is not None else math.inf",
         "math.inf",
         f"{LOOP}::test_groups_are_clipped_separately",

@@ -15,12 +15,13 @@ EPSILON = 1e-8
 class LARS(Optimizer):
     """SGD with momentum in which a matrix moves in proportion to its own norm.
 
-    The arithmetic is that of lightly's LARS, bit for bit on a processor: parameters of a group without weight decay are not
-    scaled, nor are those whose norm or gradient is zero. The learning rate may be a tensor.
+    The arithmetic is that of lightly's LARS, bit for bit on a processor; but which parameters are scaled is said by their group
+    (`trusted`), where lightly infers it from the decay, so that a decay of zero would make it plain SGD. Those whose norm or
+    gradient is zero are not scaled. The learning rate may be a tensor.
     """
 
     def __init__(self, params: Any, lr: float, momentum: float):
-        super().__init__(params, {"lr": lr, "momentum": momentum, "weight_decay": 0.0})
+        super().__init__(params, {"lr": lr, "momentum": momentum, "weight_decay": 0.0, "trusted": True})
 
     @torch.no_grad()
     def step(self, closure: None = None) -> None:  # type: ignore[override]
@@ -28,7 +29,7 @@ class LARS(Optimizer):
             for parameter in group["params"]:
                 if parameter.grad is None:
                     continue
-                update = _scaled(parameter, group["weight_decay"])
+                update = _scaled(parameter, group["weight_decay"]) if group["trusted"] else parameter.grad
                 if group["momentum"] != 0:
                     update = self._with_momentum(parameter, update, group["momentum"])
                 if isinstance(group["lr"], Tensor):
@@ -48,8 +49,6 @@ class LARS(Optimizer):
 def _scaled(parameter: nn.Parameter, weight_decay: float) -> Tensor:
     gradient = parameter.grad
     assert gradient is not None
-    if weight_decay == 0:
-        return gradient
     norm, gradient_norm = torch.norm(parameter), torch.norm(gradient)
     trust = norm / (gradient_norm + norm * weight_decay + EPSILON) * TRUST
     decayed = gradient.add(parameter, alpha=weight_decay) * trust

@@ -108,21 +108,15 @@ def curve_point(step: int, steps: int, values: dict[str, Tensor], rate: float) -
 
 
 def make_optimizer(groups: list[ParameterGroup], config: TrainingConfig) -> torch.optim.Optimizer:
-    """One optimiser over all groups. Vectors (biases, norms) are not decayed, as in BYOL, MAE and VQ-BeT.
-
-    LARS scales the step of a matrix by its trust ratio and that of a vector not at all (BYOL, MoCo-v3, VICReg). lightly decides
-    by the decay instead, and a configured decay of zero would make it plain SGD: matrices get a decay too small to count.
-    """
-    matrix_decay = config.weight_decay
-    if config.optimizer == "lars" and matrix_decay == 0:
-        matrix_decay = 1e-30
+    """One optimiser over all groups. Vectors (biases, norms) are not decayed, as in BYOL, MAE and VQ-BeT; nor does LARS scale
+    their steps by a trust ratio (BYOL, MoCo-v3, VICReg)."""
     param_groups = []
     for group in groups:
         for decay in (True, False):
             params = [p for p in group.params if (p.ndim > 1) == decay]
             if params:
-                weight_decay = matrix_decay if decay else 0.0
-                param_groups.append({"params": params, "weight_decay": weight_decay, "group": group.name})
+                weight_decay = config.weight_decay if decay else 0.0
+                param_groups.append({"params": params, "weight_decay": weight_decay, "trusted": decay, "group": group.name})
     cuda = any(p.is_cuda for group in groups for p in group.params)
     fused = True if cuda else None  # one kernel for all parameters instead of ten for each
     match config.optimizer:
