@@ -29,10 +29,10 @@ from benchmark.data.chunks import ChunkSampler
 from benchmark.data.episodes import Demos
 from benchmark.data.windows import WindowSampler
 from benchmark.models.encoders import build_backbone
-from benchmark.simulation.agent import encode
+from benchmark.models.features import encode
 from benchmark.training.accelerator import EagerStep
 from benchmark.training.captured import WARM_UP, CapturedStep
-from benchmark.training.loop import make_optimizer, set_learning_rates, tensor_rates
+from benchmark.training.optimizers import make_optimizer, set_learning_rates, tensor_rates
 
 EPISODES, LENGTH = 12, 120
 LARGEST = 512  # frames of 224 pixels in a step: a graph and single operations hold their activations at the same time
@@ -155,14 +155,14 @@ class Bench:
     def embedding(self, size: int) -> Row:
         torch.manual_seed(0)
         encoder = build_backbone("resnet18", 8 if self.tiny else 64, size).to(self.device).eval()
-        rows = torch.from_numpy(self.demos(size).frames[: 8 if self.tiny else 256]).to(self.device)
+        rows = self.demos(size).observations(slice(0, 8 if self.tiny else 256), "frames", self.device)
 
         def half() -> None:
             with torch.autocast(self.device, torch.bfloat16):
                 encode(encoder, rows, "pooled")
 
         rates = self.rate(fp32=lambda: encode(encoder, rows, "pooled"), bf16=half)
-        return {f"{name}_frames_s": rate * len(rows) for name, rate in rates.items()}
+        return {f"{name}_frames_s": rate * len(rows.proprio) for name, rate in rates.items()}
 
     def vqbet(self, precision: str) -> Row:
         cls: Any = registry.policies().get("vqbet")

@@ -487,7 +487,11 @@ FAULTS = (
         )
         for name, before, test in (
             ("mlp", "(predicted - batch.actions) ** 2, batch.valid)", f"{HEADS}::test_padded_actions_do_not_count[mlp]"),
-            ("act", "(predicted - batch.actions).abs() * batch.valid[..., None]", f"{HEADS}::test_padded_actions_do_not_count[act]"),
+            (
+                "act",
+                "(predicted - batch.actions).abs() * batch.valid[..., None]",
+                f"{HEADS}::test_padded_actions_do_not_count[act]",
+            ),
             ("diffusion", "(predicted - noise) ** 2, batch.valid)", f"{HEADS}::test_padded_actions_do_not_count[diffusion]"),
             ("flow", "(actions - noise)) ** 2, batch.valid)", f"{HEADS}::test_padded_actions_do_not_count[flow]"),
             (

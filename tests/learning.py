@@ -11,7 +11,7 @@ from benchmark.contracts.data import DataSpec, Windows
 from benchmark.contracts.method import Method
 from benchmark.contracts.presets import component_config
 from benchmark.core.seeds import torch_rng
-from benchmark.training.loop import make_optimizer
+from benchmark.training.optimizers import make_optimizer
 
 
 def build(cls: type[Method], data: DataSpec, **changes: Any) -> Any:

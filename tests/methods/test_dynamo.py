@@ -12,7 +12,7 @@ from benchmark.contracts.presets import component_config
 from benchmark.core.errors import BenchmarkError
 from benchmark.core.seeds import torch_rng
 from benchmark.planning.config.compose import variant_config
-from benchmark.training.loop import make_optimizer
+from benchmark.training.optimizers import make_optimizer
 from methods.dynamo import Config, DynaMo
 
 TINY = Config(

@@ -25,7 +25,9 @@ from benchmark.data.episodes import DemosWriter, open_demos
 from benchmark.data.windows import WindowSampler
 from benchmark.training.accelerator import EagerStep
 from benchmark.training.captured import CapturedStep
-from benchmark.training.loop import Trained, make_optimizer, set_learning_rates, tensor_rates, train
+from benchmark.training.checkpoints import Trained
+from benchmark.training.loop import train
+from benchmark.training.optimizers import make_optimizer, set_learning_rates, tensor_rates
 from tests.training.test_steps import learner
 
 pytestmark = [pytest.mark.gpu, pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")]

@@ -15,7 +15,9 @@ from benchmark.contracts.method import MethodConfig
 from benchmark.contracts.training import ParameterGroup
 from benchmark.core.errors import Diverged
 from benchmark.core.progress import Task
-from benchmark.training.loop import Trained, make_optimizer, schedule, set_learning_rates, train
+from benchmark.training.checkpoints import Checkpoint, Trained
+from benchmark.training.loop import train
+from benchmark.training.optimizers import make_optimizer, schedule, set_learning_rates
 
 
 @dataclass
@@ -227,3 +229,22 @@ def test_the_learning_rate_of_each_step_is_the_schedules(tmp_path: Path) -> None
     warm = [0.3 * (step + 1) / 4 for step in range(4)]
     cosine = [0.15 * (1 + math.cos(math.pi * step / 16)) for step in range(16)]
     assert rates == pytest.approx(warm + cosine)
+
+
+def test_a_checkpoint_gives_the_optimiser_its_state_in_the_layout_of_the_parameters(tmp_path: Path) -> None:
+    """Files know contiguous tensors only; fused kernels refuse moments that lie otherwise in memory than their parameter."""
+    module = nn.Conv2d(3, 4, 3).to(memory_format=torch.channels_last)
+    config = MethodConfig()
+
+    def optimizer() -> torch.optim.Optimizer:
+        return make_optimizer([ParameterGroup("all", list(module.parameters()))], config)
+
+    first = optimizer()
+    module(torch.rand(2, 3, 5, 5)).sum().backward()
+    first.step()
+    Checkpoint(tmp_path, module, first).save(1, Trained(0.0))
+    second = optimizer()
+    Checkpoint(tmp_path, module, second).load()
+    for state, parameter in ((second.state[p], p) for p in module.parameters()):
+        assert state["exp_avg"].stride() == parameter.stride()
+        assert torch.equal(state["exp_avg"], first.state[parameter]["exp_avg"])
