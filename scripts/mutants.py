@@ -573,7 +573,7 @@ FAULTS = (
     # --------------------------------------------------------------------------------------------------------- training
     Fault(
         "training: there is no warm-up",
-        "benchmark/training/loop.py",
+        "benchmark/training/optimizers.py",
         "if step < warm:",
         "if False:",
         f"{LOOP}::test_the_schedule_warms_up_from_above_zero_and_ends_at_zero",
@@ -615,21 +615,21 @@ FAULTS = (
     ),
     Fault(
         "training: a resumed run repeats a step",
-        "benchmark/training/loop.py",
+        "benchmark/training/checkpoints.py",
         'return state["step"], Trained(',
         'return state["step"] - 1, Trained(',
         f"{LOOP}::test_a_resumed_run_takes_up_at_the_next_step",
     ),
     Fault(
         "training: a resumed run forgets the optimiser",
-        "benchmark/training/loop.py",
+        "benchmark/training/checkpoints.py",
         'load_state_dict({"state": restored,',
         'load_state_dict({"state": {},',
         f"{LOOP}::test_an_interrupted_run_ends_bit_for_bit_like_an_uninterrupted_one[11-adamw]",
     ),
     Fault(
         "training: biases and norms are decayed",
-        "benchmark/training/loop.py",
+        "benchmark/training/optimizers.py",
         "weight_decay = config.weight_decay if decay else 0.0",
         "weight_decay = config.weight_decay",
         f"{LOOP}::test_groups_keep_their_own_rate_and_schedule",

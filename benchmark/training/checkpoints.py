@@ -67,9 +67,11 @@ class Checkpoint:
             index, name = key.split("/", 1)
             restored.setdefault(int(index), {})[name] = value
         params = [p for group in self.optimizer.param_groups for p in group["params"]]
-        for index, state in restored.items():
-            for name, value in state.items():
+        for index, moments in restored.items():
+            for name, value in moments.items():
                 if isinstance(value, Tensor) and value.shape == params[index].shape:
-                    state[name] = torch.empty_like(params[index]).copy_(value)  # fused kernels want the parameter's own layout
+                    moments[name] = torch.empty_like(params[index]).copy_(
+                        value
+                    )  # fused kernels want the parameter's own layout
         self.optimizer.load_state_dict({"state": restored, "param_groups": self.optimizer.state_dict()["param_groups"]})
         return state["step"], Trained(state["seconds"], state["curves"])

@@ -124,12 +124,11 @@ def test_lars_is_lightlys_also_where_a_norm_is_zero_and_with_a_rate_that_is_a_te
     start = [torch.randn(4, 3), torch.zeros(2, 2), torch.randn(5)]
     gradients = [[torch.randn_like(p) * (i != 1) for p in start] for i in range(4)]
     ours, tensor_rate, theirs = ([nn.Parameter(p.clone()) for p in start] for _ in range(3))
-    parts = (
-        lambda params: [  # noqa: E731
-            {"params": params[:2], "weight_decay": 0.1, "trusted": True},
-            {"params": params[2:], "weight_decay": 0.0, "trusted": False},
-        ]
-    )
+
+    def parts(params: list[nn.Parameter]) -> list[dict[str, Any]]:
+        matrices = {"params": params[:2], "weight_decay": 0.1, "trusted": True}
+        return [matrices, {"params": params[2:], "weight_decay": 0.0, "trusted": False}]
+
     optimizers = LARS(parts(ours), 0.3, 0.9), LARS(parts(tensor_rate), 0.3, 0.9), LightlyLARS(parts(theirs), 0.3, 0.9)
     for group in optimizers[1].param_groups:
         group["lr"] = torch.tensor(0.3)
