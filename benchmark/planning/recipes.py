@@ -155,7 +155,7 @@ class Recipe:
         return make_stage("probe", embedded.label.replace("embed", "probe", 1), params, inputs)
 
     def _joint(self, method: type[Method], config: Any) -> fit.Joint:
-        rates = tuple(self.config.joint.rates.items()) or (("*", method.joint_rate(config)),)
+        rates = self.config.joint.pairs or (("*", method.joint_rate(config)),)
         return fit.Joint(rates, self.config.joint.batch, self.config.pretrain.precision, self.config.embed.features)
 
     def _fit(self, cell: CellId, policy: type[Policy], pretrained: Stage, embedded: Stage, joint: fit.Joint | None) -> Stage:

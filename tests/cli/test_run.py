@@ -366,7 +366,7 @@ def test_a_finetuned_encoder_starts_from_its_pretraining_leaves_it_and_acts(home
 
 
 def test_parts_of_an_encoder_can_be_frozen_and_others_learn_at_rates_of_their_own(home: Path) -> None:
-    rates = 'joint.rates={"trunk.layer4.*":0.5,"trunk.layer3.*":0.1}'
+    rates = "joint.rates=[trunk.layer4.*:0.5,trunk.layer3.*:0.1]"
     assert run(home, "--methods", "random:finetuned", "--policies", "mlp", "joint.batch=4", rates) == 0
     before = load_file(next(home.glob("pretrain/*/encoder.safetensors")))
     after = load_file(next(home.glob("fit/*/last.safetensors")))

@@ -57,7 +57,7 @@ def test_a_recording_is_held_as_demonstrations_are(store: Store, source: Built) 
     assert list(demos.lengths) == list(LENGTHS)
     np.testing.assert_array_equal(demos.frames, np.concatenate(source.frames))
     np.testing.assert_array_equal(demos.actions, np.concatenate(source.actions))
-    manifest = store.manifest("recordings", "mine")
+    manifest = store.raw_manifest("recordings", "mine")
     assert manifest["request"]["description"]["actions"]["representation"] == "delta"
     assert len(manifest["request"]["files"]) == 1 + 3 + 2 * sum(LENGTHS)
     assert not list((store.root / "building").iterdir())
@@ -67,7 +67,7 @@ def test_resolution_number_and_meaning_can_be_given(store: Store, source: Built)
     stated = {"hz": 20.0, "representation": "absolute", "gripper": None, "units": "inches"}
     demos = take(store, source.path, side=24, episodes=2, stated=stated)
     assert (len(demos), demos.spec.resolution, demos.spec.hz) == (2, 24, 20.0)
-    meaning = store.manifest("recordings", "mine")["request"]["description"]["actions"]
+    meaning = store.raw_manifest("recordings", "mine")["request"]["description"]["actions"]
     assert meaning == {"representation": "absolute", "gripper": "1 closes", "units": "inches"}
 
 
@@ -106,7 +106,7 @@ def test_an_import_goes_on_after_the_last_episode(
     whole = Store(store.root / "other")
     whole.prepare()
     take(whole, source.path)
-    digests = [s.manifest("recordings", "mine")["files"] for s in (store, whole)]
+    digests = [s.raw_manifest("recordings", "mine")["files"] for s in (store, whole)]
     assert digests[0] == digests[1]
 
 
@@ -282,7 +282,7 @@ def test_a_round_trip_through_lerobot(store: Store, tmp_path: Path, source: Buil
     assert error.mean() <= CODEC_MEAN
     assert error.max() <= CODEC_MAX
     assert (after.spec.views, after.spec.hz) == (before.spec.views, before.spec.hz)
-    meanings = [store.manifest("recordings", name)["request"]["description"]["actions"] for name in ("mine", "back")]
+    meanings = [store.raw_manifest("recordings", name)["request"]["description"]["actions"] for name in ("mine", "back")]
     assert meanings[0] == meanings[1]
     capsys.readouterr()
     assert main(["data", "export", "mine", "--to", "lerobot", str(target), *home]) == 2

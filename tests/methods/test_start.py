@@ -8,10 +8,12 @@ import torch
 from benchmark import registry
 from benchmark.contracts.presets import component_config
 from benchmark.core.errors import BenchmarkError
+from benchmark.launch.availability import unavailable_cells, unavailable_stages
 from benchmark.planning.keys import modules_behind
 from benchmark.planning.recipes import make_plan
 from benchmark.planning.request import Request
 from benchmark.planning.variants import variants_of, with_variant
+from benchmark.stages.params.pretrain import Budget
 from benchmark.stages.pretrain import steps_of
 from tests.learning import build
 
@@ -41,10 +43,10 @@ def test_rows_that_can_start_from_imagenet():
 def test_without_the_file_the_row_says_how_to_get_it(monkeypatch, tmp_path):
     monkeypatch.setenv("BENCHMARK_WEIGHTS", str(tmp_path))
     names = ["dynamo", "dynamo:imagenet_init", "end_to_end:imagenet_init"]
-    plain, started, end_to_end = make_plan(Request(methods=names)).cells
-    assert plain.missing is None
-    assert "weights fetch imagenet" in started.missing
-    assert "weights fetch imagenet" in end_to_end.missing
+    plan = make_plan(Request(methods=names))
+    reasons = {cell.row: reason for cell, reason in unavailable_cells(plan, unavailable_stages(plan)).items()}
+    assert set(reasons) == set(names[1:])
+    assert all("weights fetch imagenet" in reason for reason in reasons.values())
 
 
 def test_weights_do_not_enter_the_keys_of_demonstrations():
@@ -74,7 +76,7 @@ def test_equal_steps_does_not_count_what_a_step_reads():
             self.frames_per_step = frames_per_step
 
     def steps(frames_per_step, **fields):
-        budget = {"frames": 6400, "steps": None, "epochs": None}
+        budget = Budget(frames=6400)
         return steps_of(budget, Sampler(frames_per_step), registry.methods().get("byol").Config(**fields))
 
     assert [steps(n) for n in (64, 128)] == [100, 50]

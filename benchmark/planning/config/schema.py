@@ -8,6 +8,7 @@ from typing import Any
 from omegaconf import MISSING
 
 from benchmark.contracts.specs import require
+from benchmark.core.errors import BenchmarkError
 
 GOALS = ("none", "last", "future", "task", "language")
 SHIFTS = ("none", "mild", "medium", "strong")
@@ -81,15 +82,30 @@ class FitConfig:
 class JointConfig:
     """Rows whose encoder goes on learning with the policy: `NAME:finetuned`, and methods that learn in no other way."""
 
-    # Pattern of the encoder's parameter names -> learning rate as a fraction of the policy's; 0 or no match: frozen. The first
-    # match counts. Empty: all of it, at the rate of the row (0.1 after a pretraining, 1 from scratch).
-    rates: dict[str, float] = field(default_factory=dict)
+    # PATTERN:RATE, as in [trunk.layer4.*:0.5,*:0]: learning rates of the encoder's parameters by name, as fractions of the
+    # policy's; 0 or no match: frozen. The first match counts. Empty: all of it, at the row's rate (0.1 after a pretraining,
+    # 1 from scratch).
+    rates: list[str] = field(default_factory=list)
     batch: int = 64  # samples per step: each costs a pass through the encoder
 
     def __post_init__(self) -> None:
         require(self.batch >= 1, f"joint.batch must be at least 1, not {self.batch}")
-        require(all(rate >= 0 for rate in self.rates.values()), "joint.rates must not be negative")
-        require(not self.rates or any(self.rates.values()), "joint.rates trains nothing: take the row without :finetuned")
+        rates = [rate for _, rate in self.pairs]
+        require(all(rate >= 0 for rate in rates), "joint.rates must not be negative")
+        require(not rates or any(rates), "joint.rates trains nothing: take the row without :finetuned")
+
+    @property
+    def pairs(self) -> tuple[tuple[str, float], ...]:
+        """(pattern, rate), in order."""
+        return tuple(_pattern_and_rate(text) for text in self.rates)
+
+
+def _pattern_and_rate(text: str) -> tuple[str, float]:
+    pattern, _, rate = text.rpartition(":")
+    try:
+        return pattern or "*", float(rate)
+    except ValueError as error:
+        raise BenchmarkError(f"joint.rates: '{text}' is not PATTERN:RATE, e.g. [trunk.layer4.*:0.5,*:0]") from error
 
 
 @dataclass
