@@ -8,6 +8,7 @@ from typing import Any
 from benchmark import registry
 from benchmark.contracts.presets import PRESETS
 from benchmark.planning.config.compose import BUDGETS, compose_config
+from benchmark.planning.recipes import defaults
 from benchmark.planning.variants import variants_of
 from benchmark.registry import Registry
 
@@ -42,7 +43,7 @@ def envs() -> Rows:
 def presets() -> Rows:
     rows = []
     for preset in PRESETS:
-        config = compose_config("kitchen", preset=preset)
+        config = compose_config(defaults()["envs"][0], preset=preset)
         budget = ", ".join(f"{v} {unit}" for unit in BUDGETS["pretrain"] if (v := getattr(config.pretrain, unit)))
         rows.append({"name": preset, "pretrain": budget or "each method's epochs", "episodes": config.rollout.episodes})
     return rows

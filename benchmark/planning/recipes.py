@@ -134,10 +134,10 @@ class Recipe:
         return None
 
     def _pretrain(self, cell: CellId, method: type[Method], config: Any) -> Stage:
-        asked, learning = self.config.pretrain, None
+        settings, learning = self.config.pretrain, None
         if method.learns:
-            budget = pretrain.Budget(asked.frames, asked.steps, asked.epochs)
-            learning = pretrain.Learning(budget, self.config.split.held_out, self.config.machine.device, asked.precision)
+            budget = pretrain.Budget(settings.frames, settings.steps, settings.epochs)
+            learning = pretrain.Learning(budget, self.config.split.held_out, self.config.machine.device, settings.precision)
         seed = cell.seed if method.seeded else 0
         params = pretrain.Params(cell.method, to_json(config), seed, learning, content_of(method, config))
         row = cell.method if cell.variant == FINETUNED else cell.row  # which starts from the encoder of the plain row
@@ -177,13 +177,13 @@ class Recipe:
         return make_stage("fit", f"fit {cell.policy} · {cell.row} · {cell.env} · seed {cell.seed}", params, inputs, policy)
 
     def _rollout(self, cell: CellId, pretrained: Stage, fitted: Stage) -> Stage:
-        asked = self.config.rollout
+        settings = self.config.rollout
         params = rollout.Params(
             seed=cell.seed,
-            episodes=asked.episodes,
-            slots=asked.slots,
-            starts=asked.starts,
-            checkpoint=asked.checkpoint,
+            episodes=settings.episodes,
+            slots=settings.slots,
+            starts=settings.starts,
+            checkpoint=settings.checkpoint,
             shift=self.config.shift.evaluation,
             features=self.config.embed.features,
             device=self.config.machine.device,
@@ -213,22 +213,23 @@ def _sha256_of(path: Path, size: int, modified: int) -> str:
     return f"sha256:{checksum(path)}"
 
 
-def _whole(names: Sequence[str], known: registry.Registry[Any], plan: Plan) -> list[str]:
+def _whole(names: Sequence[str], components: registry.Registry[Any], plan: Plan) -> list[str]:
     """Without those whose file is broken; the plan says so. One that is named by itself has been an error by now."""
-    plan.notes += [f"left out: {problem}" for name in names if (problem := known.problem(name))]
-    return [name for name in names if known.problem(name) is None]
+    plan.notes += [f"left out: {problem}" for name in names if (problem := components.problem(name))]
+    return [name for name in names if components.problem(name) is None]
 
 
-def _expand(what: str, names: Sequence[str], known: registry.Registry[Any]) -> list[str]:
+def _expand(what: str, names: Sequence[str], components: registry.Registry[Any]) -> list[str]:
     chosen: list[str] = []
     for name in names:
         if name == DEFAULT:
-            chosen += _defaults()[what]
+            chosen += defaults()[what]
         else:
-            chosen += known.names() if name == "all" else [known.get(name).name]
+            chosen += components.names() if name == "all" else [components.get(name).name]
     return list(dict.fromkeys(chosen))
 
 
 @cache
-def _defaults() -> Mapping[str, list[str]]:
+def defaults() -> Mapping[str, list[str]]:
+    """What `default` means for environments and policies."""
     return OmegaConf.to_container(OmegaConf.create(files("benchmark.planning.config").joinpath("defaults.yaml").read_text()))  # type: ignore[return-value]

@@ -115,12 +115,12 @@ def _limits(view: ResultsView, columns: Sequence[Column]) -> list[str]:
 
 def agreement(view: ResultsView, column: Column) -> str:
     """Whether training seeds rank the rows alike; empty where that cannot be said."""
-    found = quality.agreement(view, column)
-    if found is None:
+    result = quality.agreement(view, column)
+    if result is None:
         return ""
-    number = f"{found.correlation:.2f}" + (f" (mean of {found.pairs} pairs)" if found.pairs > 1 else "")
+    number = f"{result.correlation:.2f}" + (f" (mean of {result.pairs} pairs)" if result.pairs > 1 else "")
     name = f"{view.env_title(column.env)}, policy {column.policy}"
-    return f"{name}: rank correlation of the scores of two training seeds {number} over {_span(found.rows, 'row')}."
+    return f"{name}: rank correlation of the scores of two training seeds {number} over {_span(result.rows, 'row')}."
 
 
 # -------------------------------------------------------------------------------------------------- the published numbers
@@ -147,10 +147,10 @@ def error_unknown(entry: Entry) -> str:
     return f"published score: {entry.selection_rule}; its own error is not known"
 
 
-def order(title: str, found: Order) -> str:
+def order(title: str, result: Order) -> str:
     """Whether ours rank the methods of a column as the paper does."""
-    if found.correlation is None:
+    if result.correlation is None:
         return f"{title}: fewer than three rows in common with the published column."
-    r = found.correlation
+    r = result.correlation
     between = f"{r.estimate:.2f} [{r.low:.2f}, {r.high:.2f}]"
-    return f"{title}: rank correlation with the published column {between} over {found.rows} methods."
+    return f"{title}: rank correlation with the published column {between} over {result.rows} methods."

@@ -59,10 +59,10 @@ def to_rich(table: Table, *, plain: bool = False) -> Group:
 
 
 def _grid(table: Table, plain: bool) -> rich.table.Table:
-    shown = rich.table.Table(box=rich.box.SIMPLE_HEAD, pad_edge=False)
-    shown.add_column(Text(table.stub))
+    table_view = rich.table.Table(box=rich.box.SIMPLE_HEAD, pad_edge=False)
+    table_view.add_column(Text(table.stub))
     for column in table.columns:
-        shown.add_column(Text(column.heading), justify=column.align)
+        table_view.add_column(Text(column.heading), justify=column.align)
     for _, rows in _groups(table):
         for row in rows:
             style = "" if row.kind == "row" else "bold" if row.kind == "total" else "italic"
@@ -72,9 +72,9 @@ def _grid(table: Table, plain: bool) -> rich.table.Table:
                 Text(star * c.strong + c.text + _superscript(table, c.notes), style="bold" if c.strong else "")
                 for c in row.cells
             ]
-            shown.add_row(label, *cells)
-        shown.add_section()
-    return shown
+            table_view.add_row(label, *cells)
+        table_view.add_section()
+    return table_view
 
 
 def to_text(table: Table) -> str:
@@ -84,9 +84,9 @@ def to_text(table: Table) -> str:
     return _captured(console, to_rich(table, plain=True))
 
 
-def _captured(console: Console, shown: Group) -> str:
+def _captured(console: Console, group: Group) -> str:
     with console.capture() as captured:
-        console.print(shown)
+        console.print(group)
     return "\n".join(line.rstrip() for line in captured.get().splitlines())
 
 
@@ -141,10 +141,10 @@ def to_csv(table: Table) -> str:
 def _exact(cell: TableCell) -> str:
     """The number behind the text, or the text where it is that number already (`0.80` stays `0.80`)."""
     try:
-        shown = float(cell.text)
+        printed = float(cell.text)
     except ValueError:
-        shown = math.nan
-    return cell.text if cell.value is None or shown == cell.value else repr(float(cell.value))
+        printed = math.nan
+    return cell.text if cell.value is None or printed == cell.value else repr(float(cell.value))
 
 
 # --------------------------------------------------------------------------------------------------------------- latex
@@ -163,8 +163,8 @@ def latex_escape(text: str) -> str:
     """Any text as LaTeX prints it: `--flag` keeps its two hyphens, what no font has shows its code point."""
 
     def one(character: str) -> str:
-        known = LATEX.get(character, character)
-        return known if known != character or ord(character) < 0x250 else f"[U+{ord(character):04X}]"
+        escaped = LATEX.get(character, character)
+        return escaped if escaped != character or ord(character) < 0x250 else f"[U+{ord(character):04X}]"
 
     escaped = "".join(map(one, text.replace("--", "\0")))
     return escaped.replace("\0", "-{}-")

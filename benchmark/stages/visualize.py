@@ -37,10 +37,10 @@ class Visualization:
 def run(context: Context[Params]) -> Summary:
     demos = load_demos(context)
     encoder = load_encoder(context.inputs["encoder"], demos.spec)
-    shown = visualize(demos, load_features(context), encoder, context.params.held_out)
-    arrays = {field.name: getattr(shown, field.name) for field in fields(shown)}
+    result = visualize(demos, load_features(context), encoder, context.params.held_out)
+    arrays = {field.name: getattr(result, field.name) for field in fields(result)}
     np.savez(context.out / ARRAYS, **{name: array for name, array in arrays.items() if array is not None})
-    return Summary(len(shown.queries))
+    return Summary(len(result.queries))
 
 
 def load_visualization(folder: Path) -> Visualization:
@@ -84,11 +84,11 @@ def saliency(encoder: Encoder, frames: Tensor, usual: Tensor) -> Tensor:
 @torch.no_grad()
 def components(encoder: Encoder, frames: Tensor, usual: Tensor) -> Tensor:
     """(N, 3, H, W) -> (N, h, w, 3) in 0..1: patches along the three directions in which those of usual frames vary most."""
-    known, patches = encoder.patch(usual).flatten(0, 1), encoder.patch(frames)
-    mean = known.mean(0)
-    _, vectors = torch.linalg.eigh((known - mean).T @ (known - mean))
+    common, patches = encoder.patch(usual).flatten(0, 1), encoder.patch(frames)
+    mean = common.mean(0)
+    _, vectors = torch.linalg.eigh((common - mean).T @ (common - mean))
     axes = vectors[:, -3:].flip(1)
-    low, high = torch.quantile(((known - mean) @ axes)[:: max(1, len(known) // 4096)], torch.tensor([0.02, 0.98]), dim=0)
+    low, high = torch.quantile(((common - mean) @ axes)[:: max(1, len(common) // 4096)], torch.tensor([0.02, 0.98]), dim=0)
     side = round(patches.shape[1] ** 0.5)
     coloured = (((patches - mean) @ axes - low) / (high - low).clamp(min=1e-12)).clamp(0, 1)
     return coloured.unflatten(1, (side, side))
