@@ -12,13 +12,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
-from typing import Any, ClassVar, NoReturn
+from typing import Any
 
 import numpy as np
 
 from benchmark.contracts.data import Episode
-from benchmark.contracts.environment import EnvConfig, Environment
-from benchmark.contracts.specs import EnvSpec
+from benchmark.contracts.environment import Dataset, EnvConfig
+from benchmark.contracts.specs import ActionSpec, EnvSpec
 from benchmark.core.errors import BenchmarkError, Unavailable
 
 EVERYTHING = 1_000_000  # episodes
@@ -39,25 +39,24 @@ class RecordingConfig(EnvConfig):
         super().__post_init__()
         if (manifest := _manifest(self)) is None:
             return
-        digest = _digest(manifest)
-        if self.sha256 not in ("", digest):
+        from benchmark.datasets.recordings import digest
+
+        if self.sha256 not in ("", content := digest(manifest)):
             raise BenchmarkError(f"{_folder(self)} is not the recording that was planned with: its content has changed")
-        self.sha256 = digest
+        self.sha256 = content
         self.episodes = min(self.episodes, manifest["summary"]["episodes"])
         self.resolution = min(self.resolution, manifest["summary"]["spec"]["resolution"])
 
 
-class Recording(Environment):
+class Recording(Dataset):
     name = "recording"
     Config = RecordingConfig
-    simulated: ClassVar[bool] = False
     presets = {
         "smoke": {"resolution": 32, "episodes": 4},
         "quick": {"resolution": 96, "episodes": 64},
         "standard": {"resolution": 96},
         "paper": {"resolution": 224},
     }
-    sources = ("recorded",)
     source = "your own: python -m benchmark data import"
 
     @classmethod
@@ -66,10 +65,10 @@ class Recording(Environment):
         nothing = {"spec": {"views": (), "proprio_dim": 0, "state_dim": 0, "hz": 1.0}, "action_low": (), "action_high": ()}
         summary: dict[str, Any] = manifest["summary"] if manifest else {**nothing, "max_steps": 1}
         data, low, high = summary["spec"], summary["action_low"], summary["action_high"]
+        meaning: dict[str, Any] = manifest.get("request", {}).get("description", {}).get("actions", {}) if manifest else {}
         return EnvSpec(
             views=tuple(data["views"]),
-            action_low=tuple(low),
-            action_high=tuple(max(up, down + 1e-3) for down, up in zip(low, high, strict=True)),
+            action=ActionSpec(low, tuple(max(up, down + 1e-3) for down, up in zip(low, high, strict=True)), **meaning),
             proprio_dim=data["proprio_dim"],
             state_names=tuple(f"state/{index}" for index in range(data["state_dim"])),
             hz=data["hz"],
@@ -89,14 +88,12 @@ class Recording(Environment):
 
     @classmethod
     def import_demonstrations(cls, config: RecordingConfig) -> Iterator[Episode]:
-        from benchmark.data.episodes import open_demos
+        from benchmark.datasets.recordings import open_folder
         from benchmark.datasets.source import stretch
-        from benchmark.storage.artifacts import Store
 
         if reason := cls.unavailable_reason(config):
             raise Unavailable(reason)
-        folder = _folder(config).absolute()
-        demos = open_demos(Store(folder.parent.parent).open(folder.parent.name, folder.name))
+        demos = open_folder(_folder(config))
         for number, (start, end) in enumerate(pairwise([0, *demos.ends.tolist()])):
             if number == config.episodes:
                 return
@@ -104,29 +101,30 @@ class Recording(Environment):
             columns = (demos.actions[start:end], demos.states[start:end], demos.proprio[start:end])
             yield Episode(frames, *columns, info=demos.infos[number])
 
-    def _no_simulator(self) -> NoReturn:
-        raise BenchmarkError("a recording has no simulator: it can be learnt from and predicted, not acted in")
+    @classmethod
+    def example(cls, folder: Path) -> dict[str, Any]:
+        """A square that moves as its action says, imported like any folder of arrays and images."""
+        from PIL import Image
 
-    def reset(self, seed: int) -> None:
-        self._no_simulator()
+        from benchmark.core.progress import Task
+        from benchmark.core.seeds import numpy_rng
+        from benchmark.datasets.recordings import import_recording
+        from benchmark.storage.artifacts import Store
 
-    def step(self, action: np.ndarray) -> bool:
-        self._no_simulator()
-
-    def render(self) -> np.ndarray:
-        self._no_simulator()
-
-    def proprio(self) -> np.ndarray:
-        self._no_simulator()
-
-    def state(self) -> np.ndarray:
-        self._no_simulator()
-
-    def score(self) -> dict[str, float]:
-        self._no_simulator()
-
-    def expert(self, seed: int) -> NoReturn:
-        self._no_simulator()
+        rng, side = numpy_rng("recording", "example"), 32
+        for episode in range(4):
+            images = folder / "source" / f"episode{episode}" / "top"
+            images.mkdir(parents=True)
+            actions = rng.uniform(-3, 3, (12, 2)).astype(np.float32)
+            places = np.clip(16 + np.cumsum(actions, axis=0), 0, side - 4).astype(np.float32)
+            for step, (row, column) in enumerate(places.astype(int)):
+                frame = np.full((side, side, 3), 20, np.uint8)
+                frame[row : row + 4, column : column + 4] = 220
+                Image.fromarray(frame).save(images / f"{step:03d}.png")
+            np.savez(images.parent / "arrays.npz", actions=actions, states=places, proprio=places)
+        stated = {"hz": 10.0, "representation": "delta", "gripper": "none", "units": "pixels"}
+        store = Store(folder / "store").prepare()
+        return {"path": str(import_recording(store, folder / "source", "example", Task(), stated=stated))}
 
 
 def _folder(config: RecordingConfig) -> Path:
@@ -149,9 +147,3 @@ def _manifest(config: RecordingConfig) -> dict[str, Any] | None:
     except (ValueError, KeyError, TypeError) as error:
         raise BenchmarkError(f"{path} is not the manifest of a recording: {error!r}") from error
     return manifest
-
-
-def _digest(manifest: dict[str, Any]) -> str:
-    from benchmark.storage.artifacts import key_of
-
-    return key_of({name: entry["sha256"] for name, entry in manifest["files"].items()})

@@ -14,7 +14,5 @@ class BYOL(Bootstrap):
         "smoke": SMOKE,
         "quick": QUICK,
         "standard": STANDARD,
-        "paper": BYOL_PAPER,
-        "paper/block_push": {"batch_size": 256},  # of two views
-        "paper/libero_goal": {"batch_size": 256},
+        **BYOL_PAPER,
     }

@@ -25,8 +25,6 @@ class BYOLT(Bootstrap):
         "smoke": SMOKE,
         "quick": QUICK,
         "standard": STANDARD,
-        "paper": BYOL_PAPER,  # Table 12 and appendix B.1 have no row for BYOL-T: that of BYOL
-        "paper/block_push": {"batch_size": 256},  # of two views
-        "paper/libero_goal": {"batch_size": 256},
+        **BYOL_PAPER,  # Table 12 and appendix B.1 have no row for BYOL-T: that of BYOL
     }
     variants = {**Bootstrap.variants, "offset_4": {"offset": 4}}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import torch
@@ -12,7 +13,7 @@ from benchmark.contracts.data import DataSpec, Windows
 from benchmark.contracts.specs import require
 from benchmark.models.collapse import spread
 from benchmark.models.precision import at_least_float32
-from methods._shared.two_view import QUICK, SMOKE, STANDARD, MomentumConfig, MomentumMethod
+from methods._shared.two_view import QUICK, SMOKE, STANDARD, MomentumConfig, MomentumMethod, paper
 
 
 @dataclass
@@ -46,7 +47,7 @@ class DINO(MomentumMethod):
         "standard": STANDARD | {"bottleneck": 128, "out": 1024, "lr": 2.5e-4, "clip": 3.0},
         # The repository's recipe for a ResNet: SGD at 0.03 x batch / 256, 1e-4 throughout, clipped at 3, 10 of 100 epochs of
         # warm-up. Batch and epochs are BYOL's in the DynaMo paper.
-        "paper": {"optimizer": "sgd", "lr": 0.06, "weight_decay": 1e-4, "batch_size": 512, "epochs": 200, "clip": 3.0},
+        **paper(optimizer="sgd", lr=0.06, weight_decay=1e-4, batch_size=512, epochs=200, clip=3.0),
     }
     variants = {**MomentumMethod.variants, "no_centering": {"center": 1.0}, "over_time": {"offset": 1}}
 
@@ -69,6 +70,10 @@ class DINO(MomentumMethod):
         usage = torch.softmax(torch.cat(teacher) / self.config.teacher_temperature, -1).mean(0)
         return loss, {"prototypes_in_use": torch.exp(-torch.xlogy(usage, usage).sum()), "spread": spread(student[0])}
 
+    def trivial_loss(self) -> float:
+        """All prototypes alike for every image. Training starts below: the teacher, not yet centred, is sharp."""
+        return math.log(self.config.out)
+
     def cross_entropy(self, teacher: Tensor, student: Tensor) -> Tensor:
         """Of the student's assignment to the teacher's, centred with what the teacher said in the steps before."""
         assigned = torch.softmax((teacher - self.centre) / self.config.teacher_temperature, dim=-1)
@@ -78,7 +83,8 @@ class DINO(MomentumMethod):
 class Prototypes(nn.Module):
     """Three layers into a bottleneck on the unit sphere, then cosines to unit prototypes: DINO's head, last layer of fixed
     norm. Where the original's weight norm gives the directions a length of 1, these are normalised, which is the same function
-    and lets the teacher be copied.
+    and lets the teacher be copied. They start as `nn.Linear` does, with rows of norm 0.58: steps of AdamW are as long for any
+    length of a row, so that from `torch.randn`, with a norm of 16, prototypes would hardly turn.
     """
 
     def __init__(self, inputs: int, hidden: int, bottleneck: int, prototypes: int):
@@ -90,7 +96,7 @@ class Prototypes(nn.Module):
             if isinstance(layer, nn.Linear):
                 nn.init.trunc_normal_(layer.weight, std=0.02)
                 nn.init.zeros_(layer.bias)
-        self.prototypes = nn.Parameter(torch.randn(prototypes, bottleneck))
+        self.prototypes = nn.Linear(bottleneck, prototypes, bias=False).weight
 
     def forward(self, x: Tensor) -> Tensor:
         """Cosines in full precision: the teacher's temperature multiplies their errors by 25."""

@@ -95,6 +95,8 @@ SMALL = {
     "lr": 5e-4,
     "warmup": 0.1,
 }
+# What variants that ask about the published loss take back of SMALL.
+PUBLISHED: dict[str, Any] = {"normalize_embedding": False, "covariance_weight": 0.04}
 
 
 class DynaMo(Method):
@@ -102,12 +104,13 @@ class DynaMo(Method):
     embedding from the current one and that latent. Loss: cosine distance to the detached embedding, plus a covariance penalty.
 
     Faithfulness: the paper divides the covariance penalty by d (equation 1), its release by d (d - 1): 511 times weaker at the
-    same weight of 0.04. The default is the equation as published. `as_released` is the other, with what else the loss and the
-    optimisation do differently in the release (github.com/jeffacce/dynamo_ssl at 6287403): with target=ema the latents come
-    from a copy of the inverse model that is never trained, and the target's batch norms keep the statistics of initialisation;
-    the momentum moves once per epoch; encoder and inverse model stand still during the first epoch of the warm-up; the forward
-    model's learning rate is constant. Not imitated: learning rates that move once per epoch only, and the windows its slicers
-    lose at the end of an episode.
+    same weight of 0.04. The default is the equation, in small presets with embeddings standardised. In any preset
+    `equation_covariance` is the equation as published, and `release_covariance` the same with the release's weighting.
+    `as_released` adds what else loss and optimisation do differently in the release (github.com/jeffacce/dynamo_ssl at
+    6287403): with target=ema the latents come from a copy of the inverse model that is never trained, and the target's batch
+    norms keep the statistics of initialisation; the momentum moves once per epoch; encoder and inverse model stand still during
+    the first epoch of the warm-up; the forward model's learning rate is constant. Not imitated: learning rates that move once
+    per epoch only, and the windows its slicers lose at the end of an episode.
     """
 
     name = "dynamo"
@@ -141,7 +144,9 @@ class DynaMo(Method):
         "with_actions": {"action_head": True},
         "ema": {"target": "ema"},
         "simsiam": {"target": "simsiam"},
-        "as_released": {"as_released": True, "normalize_embedding": False, "covariance_weight": 0.04},
+        "equation_covariance": PUBLISHED | {"covariance_normalization": "dim"},
+        "release_covariance": PUBLISHED | {"covariance_normalization": "mean"},
+        "as_released": PUBLISHED | {"as_released": True},
     }
 
     epoch: Tensor
@@ -201,6 +206,10 @@ class DynaMo(Method):
             terms["covariance"] = self.config.covariance_weight * self._covariance(embeddings)
         loss = torch.stack(list(terms.values())).sum()
         return loss, {**{name: term.detach() for name, term in terms.items()}, "spread": spread(embeddings)}
+
+    def trivial_loss(self) -> float | None:
+        """Of predicting actions, the mean action; of predicting embeddings, a constant is the optimum, which is the danger."""
+        return 1.0 if self.config.inverse_target == "action" else None
 
     def after_step(self, step: int, steps: int) -> None:
         if self.config.as_released:

@@ -136,7 +136,8 @@ class MAEImageNet(Frozen):
 class DINOv2(Frozen):
     """Self-distillation on 142 million curated images; the class token after the final norm.
 
-    Its positions were learned for 37 x 37 patches (518 pixels) and are resized.
+    Its positions were learned for 37 x 37 patches (518 pixels) and are resized as upstream does for this checkpoint: without
+    antialiasing, and by a factor 0.1 patches larger than the grid asks for. Other ways move them by a tenth of their spread.
     """
 
     name = "dinov2"
@@ -151,6 +152,7 @@ class DINOv2(Frozen):
         source="DINOv2, ViT-S/14 (Oquab et al. 2023), github.com/facebookresearch/dinov2",
         network=partial(vit, "vit_small_patch14_dinov2"),
         ignore=("mask_token",),
+        position_offset=0.1,
     )
     source = weights.source
 

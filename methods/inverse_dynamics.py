@@ -62,7 +62,11 @@ class InverseDynamics(Method):
         return BatchSpec(window=2, actions=True)
 
     def loss(self, batch: Windows, rng: torch.Generator) -> tuple[Tensor, dict[str, Tensor]]:
-        """In units of each action's standard deviation over the batch: 1 is what a constant would earn."""
+        """In units of each action's standard deviation over the batch."""
         features = self.encoder(batch.frames.flatten(0, 2))
         predicted = self.head(features.view(len(batch.frames), -1))
         return F.mse_loss(at_least_float32(predicted), standardise(batch.actions[:, 0])), {"spread": spread(features)}
+
+    def trivial_loss(self) -> float:
+        """The mean action for every pair of frames; an action that never varies costs less still."""
+        return 1.0

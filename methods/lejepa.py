@@ -14,7 +14,7 @@ from benchmark.data.augment import Recipe
 from benchmark.models.collapse import spread
 from benchmark.models.precision import at_least_float32
 from benchmark.models.sigreg import sigreg
-from methods._shared.two_view import QUICK, SMOKE, STANDARD, TwoViewConfig, TwoViewMethod
+from methods._shared.two_view import QUICK, SMOKE, STANDARD, TwoViewConfig, TwoViewMethod, paper
 
 
 @dataclass
@@ -37,7 +37,7 @@ class LeJEPATConfig(LeJEPAConfig):
 
 # MINIMAL.md, but for the number of views (two instead of four, so that the row costs what the other two-view rows do) and the
 # epochs: 200, as BYOL and MoCo-v3 have in the DynaMo paper. One epoch of warm-up.
-PAPER = {"lr": 2e-3, "weight_decay": 5e-2, "batch_size": 256, "epochs": 200, "warmup": 0.005}
+PAPER = paper(lr=2e-3, weight_decay=5e-2, batch_size=256, epochs=200, warmup=0.005)
 
 
 class LeJEPA(TwoViewMethod):
@@ -48,7 +48,7 @@ class LeJEPA(TwoViewMethod):
         "smoke": SMOKE | {"slices": 16},
         "quick": QUICK | {"out": 16},
         "standard": STANDARD | {"out": 16},
-        "paper": PAPER,
+        **PAPER,
     }
     variants = {**TwoViewMethod.variants, "no_regulariser": {"weight": 0.0}}
 
@@ -69,6 +69,11 @@ class LeJEPA(TwoViewMethod):
         loss = weight * regulariser + (1 - weight) * agreement
         logs = {"agreement": agreement.detach(), "sigreg": regulariser.detach(), "spread": spread(projected[0])}
         return loss, logs
+
+    def trivial_loss(self) -> float | None:
+        """Every projection at the origin: nothing to disagree about, as far from a Gaussian as a batch can be."""
+        batch = torch.zeros(self.config.batch_size * len(self.data.views), self.config.out)
+        return self.config.weight * float(sigreg(batch, 1, torch.Generator())) or None
 
 
 class LeJEPAT(LeJEPA):

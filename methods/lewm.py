@@ -102,6 +102,11 @@ class LeWM(Method):
         logs = {"error": error.detach(), "sigreg": regulariser.detach(), "spread": spread(embedded)}
         return error + self.config.sigreg_weight * regulariser, logs
 
+    def trivial_loss(self) -> float | None:
+        """Every embedding at the origin: nothing to predict, as far from a Gaussian as a batch can be."""
+        batch = torch.zeros(self.config.batch_size * len(self.data.views), self.config.embedding)
+        return self.config.sigreg_weight * float(sigreg(batch, 1, torch.Generator())) or None
+
     def embed(self, frames: Tensor) -> Tensor:
         """(B, T, V, 3, H, W) -> (B V, T, D)."""
         b, t, v = frames.shape[:3]

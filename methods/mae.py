@@ -23,6 +23,7 @@ from benchmark.models.precision import at_least_float32
 
 @dataclass
 class MAEConfig(MethodConfig):
+    backbones = tuple(VIT_SHAPES)  # it masks patches
     backbone: str = "vit_base"
     augment: bool = True
     mask_ratio: float = 0.75
@@ -35,9 +36,6 @@ class MAEConfig(MethodConfig):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        require(
-            self.backbone in VIT_SHAPES, f"mae masks patches: backbone '{self.backbone}' is none of {', '.join(VIT_SHAPES)}"
-        )
         require(0 < self.mask_ratio < 1, f"mask_ratio lies between 0 and 1, not {self.mask_ratio}")
         require(0 < self.crop <= 1, f"crop is an area between 0 and 1, not {self.crop}")
         require(self.decoder_width % self.decoder_heads == 0, "decoder_heads must divide decoder_width")

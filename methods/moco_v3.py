@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import torch
@@ -13,7 +14,7 @@ from benchmark.contracts.data import DataSpec, Windows
 from benchmark.contracts.specs import require
 from benchmark.models.collapse import spread
 from benchmark.models.precision import at_least_float32
-from methods._shared.two_view import QUICK, SMOKE, STANDARD, MomentumConfig, MomentumMethod
+from methods._shared.two_view import QUICK, SMOKE, STANDARD, MomentumConfig, MomentumMethod, paper
 
 
 @dataclass
@@ -40,10 +41,9 @@ class MoCoV3(MomentumMethod):
         "standard": STANDARD | {"temperature": 0.2},
         # Epochs: appendix B.1. Whether the table's learning rate is before or after scaling with the batch (by four) is not
         # stated: taken as it stands. Warm-up: 10 epochs, the reference's default.
-        "paper": {"optimizer": "lars", "lr": 0.6, "weight_decay": 1e-6, "batch_size": 1024, "epochs": 200, "warmup": 0.05},
-        "paper/block_push": {"batch_size": 512},  # of two views
-        "paper/libero_goal": {"batch_size": 512},
+        **paper(optimizer="lars", lr=0.6, weight_decay=1e-6, batch_size=1024, epochs=200, warmup=0.05),
     }
+    zero_residuals = True  # github.com/facebookresearch/moco-v3, main_moco.py
     variants = {**MomentumMethod.variants, "over_time": {"offset": 1}}
 
     def __init__(self, config: MoCoV3Config, data: DataSpec):
@@ -66,6 +66,10 @@ class MoCoV3(MomentumMethod):
         temperature = self.config.temperature
         loss = contrast(queries[0], keys[1], temperature) + contrast(queries[1], keys[0], temperature)
         return loss, {"spread": spread(queries[0])}
+
+    def trivial_loss(self) -> float:
+        """A query is equally similar to every key: twice `contrast`, of a batch with one image per window and camera."""
+        return 4 * self.config.temperature * math.log(self.config.batch_size * len(self.data.views))
 
 
 def contrast(queries: Tensor, keys: Tensor, temperature: float) -> Tensor:

@@ -19,6 +19,7 @@ class Random(Method):
 
     name = "random"
     learns = False
+    floor = True
     source = "DynaMo paper, section 4.2, row Random"
     presets = {preset: {"width": width} for preset, width in WIDTHS.items()}
 
@@ -37,5 +38,6 @@ class RandomViT(Random):
 
     name = "random_vit"
     Config = ViTConfig
+    floor = False  # a table has one: the ResNet, as in the paper
     source = "not in the paper; ViT-B as its ViT rows, ViT-Ti below the paper preset"
     presets = {**Random.presets, "paper": {"backbone": "vit_base"}}

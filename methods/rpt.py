@@ -7,8 +7,9 @@ tokens are of vision, proprioception and action. No official code was released.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, cast
 
 import torch
@@ -26,7 +27,7 @@ from benchmark.models.losses import covariance, standardise
 from benchmark.models.precision import at_least_float32
 from benchmark.models.resnet import ResNet18
 from benchmark.models.transformer import Block
-from benchmark.models.weights import load, unavailable_reason
+from benchmark.models.weights import content, load, unavailable_reason
 
 
 @dataclass
@@ -160,6 +161,10 @@ class RPT(Method):
         logs = {"error": error.detach(), "redundancy": redundancy.detach(), "spread": spread(features)}
         return error + config.redundancy_weight * redundancy, logs
 
+    def trivial_loss(self) -> float | None:
+        """The mean for every masked token, of targets with unit variance; without that, a constant encoder has no error."""
+        return 1.0 if self.config.standardise else None
+
     def after_step(self, step: int, steps: int) -> None:
         if self.target is not None:
             self.target.update(self.encoder, cosine_momentum(self.config.ema, step, steps))
@@ -175,6 +180,7 @@ class RPT(Method):
 
 @dataclass
 class SensorimotorConfig(SequenceConfig):
+    backbones = ("frozen",)
     backbone: str = "frozen"  # what looks at images does not learn; `features` says what it is
     features: str = "imagenet"  # imagenet: torchvision's ResNet-18 | random: an untrained one, of `width`
     size: int = 224  # pixels that frames are resized to for imagenet
@@ -250,7 +256,7 @@ class RPTSensorimotor(Method):
     def build_encoder(cls, config: Any, data: DataSpec) -> Encoder:
         trunk = ResNet18() if config.features == "imagenet" else ResNet18(config.width)
         size = config.size if config.features == "imagenet" else None
-        return SensorimotorEncoder(config, _slots(config, data), ConvEncoder(trunk, trunk.dim, size=size))
+        return SensorimotorEncoder(config, _slots(config, data), ConvEncoder(trunk, size=size))
 
     @classmethod
     def batch_spec(cls, config: Any) -> BatchSpec:
@@ -260,6 +266,10 @@ class RPTSensorimotor(Method):
     def unavailable_reason(cls, config: Any) -> str | None:
         return unavailable_reason(RESNET18_IMAGENET) if config.features == "imagenet" else None
 
+    @classmethod
+    def files(cls, config: Any) -> Mapping[str, Path | str]:
+        return {RESNET18_IMAGENET.file: content(RESNET18_IMAGENET)} if config.features == "imagenet" else {}
+
     def loss(self, batch: Windows, rng: torch.Generator) -> tuple[Tensor, dict[str, Tensor]]:
         config, encoder = self.config, cast(SensorimotorEncoder, self.encoder)
         shape = batch.frames.shape[:3]
@@ -267,6 +277,10 @@ class RPTSensorimotor(Method):
         tokens = [*vision.unbind(2), *(standardise(x) for x in (batch.proprio, batch.actions) if x.shape[-1])]
         hidden = draw_masks((shape[0], shape[1], len(tokens)), config.mask_low, config.mask_high, rng)
         return self.heads.error(encoder.sequence(tokens, hidden), tokens, hidden), {}
+
+    def trivial_loss(self) -> float:
+        """The mean for every masked token; all have unit variance."""
+        return 1.0
 
 
 def _slots(config: SensorimotorConfig, data: DataSpec) -> list[tuple[str, int]]:

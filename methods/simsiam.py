@@ -13,7 +13,7 @@ from benchmark.contracts.training import ParameterGroup
 from benchmark.data.augment import Recipe, simsiam
 from benchmark.models.collapse import spread
 from benchmark.models.losses import cosine_distance
-from methods._shared.two_view import QUICK, SMOKE, STANDARD, TwoViewConfig, TwoViewMethod
+from methods._shared.two_view import QUICK, SMOKE, STANDARD, TwoViewConfig, TwoViewMethod, paper
 
 
 @dataclass
@@ -32,7 +32,7 @@ class SimSiamTConfig(SimSiamConfig):
 
 # SimSiam, section 3: SGD at 0.05 x batch / 256, batch 512, 100 epochs on 1.3 million images. Demonstrations have far fewer
 # frames: 200 epochs, as BYOL and MoCo-v3 have in the DynaMo paper. No warm-up at that batch, the paper says.
-PAPER = {"optimizer": "sgd", "lr": 0.1, "weight_decay": 1e-4, "batch_size": 512, "epochs": 200, "warmup": 0.0}
+PAPER = paper(optimizer="sgd", lr=0.1, weight_decay=1e-4, batch_size=512, epochs=200, warmup=0.0)
 
 
 class SimSiam(TwoViewMethod):
@@ -45,8 +45,9 @@ class SimSiam(TwoViewMethod):
         "smoke": SMOKE | {"bottleneck": 8},
         "quick": QUICK | {"bottleneck": 16},
         "standard": STANDARD | {"bottleneck": 32},
-        "paper": PAPER,
+        **PAPER,
     }
+    zero_residuals = True  # github.com/facebookresearch/simsiam, simsiam/builder.py
     variants = {**TwoViewMethod.variants, "no_stop_gradient": {"stop_gradient": False}}
 
     def __init__(self, config: SimSiamConfig, data: DataSpec):

@@ -107,6 +107,12 @@ class TCN(Method):
                     return against_negatives(-euclidean(anchors, others), positive, negative)
         raise AssertionError(self.config.loss)
 
+    def nothing_learned(self, positive: Tensor, negative: Tensor) -> float:
+        """The loss of one and the same embedding, at the origin, for every frame."""
+        point = torch.zeros(1, 1, self.config.embedding, device=positive.device)
+        anchors, others = (point.expand(-1, frames, -1) for frames in positive.shape)
+        return float(self.compare(anchors, others, positive, negative))
+
 
 class TCNSingleView(TCN):
     """Frames within 0.2 s are positives, more than 0.4 s apart negatives, those between neither; each camera is by itself.
@@ -145,6 +151,9 @@ class TCNSingleView(TCN):
         embedded = self.embed(batch.frames.transpose(1, 2).flatten(0, 1), rng)
         return self.compare(embedded, embedded, self.positive, self.negative), {"spread": spread(embedded)}
 
+    def trivial_loss(self) -> float:
+        return self.nothing_learned(self.positive, self.negative)
+
 
 class TCNMultiView(TCN):
     """The same moment from two cameras is a positive, other moments of the same window are negatives.
@@ -165,16 +174,25 @@ class TCNMultiView(TCN):
 
     def loss(self, batch: Windows, rng: torch.Generator) -> tuple[Tensor, dict[str, Tensor]]:
         embedded = self.embed(self._two_views(batch.frames, rng), rng)
-        moment = torch.arange(self.config.window, device=embedded.device)
+        positive, negative = self._pairs(embedded.device)
         if self.config.loss == "triplet":
-            moment = moment.repeat(2)
             anchors = others = embedded.flatten(1, 2)
-            itself = torch.eye(len(moment), dtype=torch.bool, device=embedded.device)
         else:
             anchors, others = embedded.unbind(1)
-            itself = torch.zeros((), dtype=torch.bool, device=embedded.device)
+        return self.compare(anchors, others, positive, negative), {"spread": spread(embedded)}
+
+    def trivial_loss(self) -> float:
+        return self.nothing_learned(*self._pairs(torch.device("cpu")))
+
+    def _pairs(self, device: torch.device) -> tuple[Tensor, Tensor]:
+        """Which frames are of one moment and which are not: among all of both cameras, or between one camera and the other."""
+        moment = torch.arange(self.config.window, device=device)
+        itself = torch.zeros((), dtype=torch.bool, device=device)
+        if self.config.loss == "triplet":
+            moment = moment.repeat(2)
+            itself = torch.eye(len(moment), dtype=torch.bool, device=device)
         same = moment[:, None] == moment
-        return self.compare(anchors, others, same & ~itself, ~same), {"spread": spread(embedded)}
+        return same & ~itself, ~same
 
     def _two_views(self, frames: Tensor, rng: torch.Generator) -> Tensor:
         """(B, T, V, ...) -> (B, 2, T, ...): two cameras of each window, in random order."""

@@ -14,7 +14,7 @@ from benchmark.contracts.specs import require
 from benchmark.models.collapse import spread
 from benchmark.models.losses import covariance, variance
 from benchmark.models.precision import at_least_float32
-from methods._shared.two_view import QUICK, SMOKE, STANDARD, TwoViewConfig, TwoViewMethod
+from methods._shared.two_view import QUICK, SMOKE, STANDARD, TwoViewConfig, TwoViewMethod, paper
 
 
 @dataclass
@@ -37,7 +37,7 @@ class VICRegTConfig(VICRegConfig):
 
 # VICReg, section 4.2: LARS at 0.2 x batch / 256, decay 1e-6, 10 epochs of warm-up. Its batch of 2048 is cut to that of BYOL in
 # the DynaMo paper, as are the epochs: demonstrations have far fewer frames than ImageNet.
-PAPER = {"optimizer": "lars", "lr": 0.4, "weight_decay": 1e-6, "batch_size": 512, "epochs": 200, "warmup": 0.05}
+PAPER = paper(optimizer="lars", lr=0.4, weight_decay=1e-6, batch_size=512, epochs=200, warmup=0.05)
 # As wide as the hidden layer: decorrelation works on a wide expansion (VICReg, section 5 and appendix).
 WIDE = {"smoke": SMOKE | {"out": 32}, "quick": QUICK | {"out": 256}, "standard": STANDARD | {"out": 512}}
 
@@ -48,7 +48,8 @@ class VICReg(TwoViewMethod):
     name = "vicreg"
     Config = VICRegConfig
     source = "VICReg (Bardes et al. 2022)"
-    presets = {**WIDE, "paper": PAPER}
+    presets = {**WIDE, **PAPER}
+    zero_residuals = True  # github.com/facebookresearch/vicreg, main_vicreg.py
     variants = {
         **TwoViewMethod.variants,
         "no_variance": {"variance": 0.0},
@@ -68,6 +69,10 @@ class VICReg(TwoViewMethod):
         }
         loss = sum((getattr(self.config, name) * term for name, term in terms.items()), first.new_zeros(()))
         return loss, {**{name: term.detach() for name, term in terms.items()}, "spread": spread(first)}
+
+    def trivial_loss(self) -> float | None:
+        """A constant: no variance to satisfy the hinge, nothing else to pay for."""
+        return self.config.variance * float(variance(torch.zeros(2, 1))) or None
 
 
 class VICRegT(VICReg):

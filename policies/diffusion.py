@@ -45,6 +45,7 @@ QUICK = QUICK_HORIZON | SMALL | {"sample_steps": 10, "eta": 0.0}
 
 class Diffusion(Policy):
     name = "diffusion"
+    title = "Diffusion Policy"
     Config = DiffusionConfig
     source = "Diffusion Policy, DP-T (Chi et al. 2023); DynaMo paper, Table 14"
     presets = {

@@ -36,6 +36,7 @@ class KNN(Policy):
     """k-NN over all training samples; exact."""
 
     name = "knn"
+    title = "kNN (LWR)"
     Config = KNNConfig
     learns = False
     source = "VINN (Pari et al. 2022); DynaMo paper, Table 4"

@@ -35,6 +35,7 @@ class MLP(Policy):
     """Mean squared error on whole chunks."""
 
     name = "mlp"
+    title = "MLP (chunking)"
     Config = MLPConfig
     source = "DynaMo paper, Table 15"
     presets = {

@@ -13,6 +13,11 @@ stay two ways. Sizes and constants after github.com/jeffacce/dynamo_ssl, with fo
   small network, 0.6 of 4 tasks with both codes demonstrated, 1.5 with the second sampled, 1.4 as released (20 episodes each);
 - the loss is on the chunk after the newest observation, which is the one that a rollout uses; the release adds, with equal
   weight, the same loss after each older observation of the window.
+
+Two smaller ones are kept. Where an episode ends within a chunk, the missing actions are masked in the offset loss and the last
+one is repeated for the codes; the release drops such windows, and with them the last moments of every demonstration. And one
+`weight_decay` holds for all weights; in the release it misses the code head, which has AdamW's default of 0.01, biases included
+(its parameter group names none).
 """
 
 from __future__ import annotations
@@ -81,6 +86,7 @@ QUICK = QUICK_HORIZON | SMALL | {"lr": 1e-3, "schedule": "cosine", "tokenizer_ep
 
 class VQBeT(Policy):
     name = "vqbet"
+    title = "VQ-BeT"
     Config = VQBeTConfig
     source = "VQ-BeT (Lee et al. 2024); DynaMo paper, Table 13 and release configs"
     presets = {
@@ -108,6 +114,7 @@ class VQBeT(Policy):
             layers=config.layers,
             heads=config.heads,
             width=config.width,
+            gelu="tanh",
         )
         chunk, codes = config.chunk * spec.action_dim, config.groups * config.codes
         self.code_head = mlp(GPT_OUTPUTS, [config.hidden] * 2, codes)
@@ -205,7 +212,10 @@ class Tokenizer(nn.Module):
             commitment = commitment + F.mse_loss(residual, quantized)
             self._move(codebook, count, total, residual.detach(), code)
             residual = residual - quantized
-        reconstructed = self.decoder(latent - residual.detach())  # forward: the sum of codes; backward: the identity
+        # Forward: the sum of codes. Backward: the identity once per group, because each residual layer of the release lets the
+        # gradient through to the latent. With one identity for all groups the commitment would weigh twice what it does there.
+        straight = len(self.codebooks) * latent
+        reconstructed = self.decoder((latent - residual - straight).detach() + straight)
         return (reconstructed - chunks).abs().mean() + COMMITMENT * commitment
 
     @torch.no_grad()

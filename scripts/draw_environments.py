@@ -18,9 +18,8 @@ from benchmark import registry
 from benchmark.core.errors import BenchmarkError
 from benchmark.core.seeds import seed
 from benchmark.planning.config.compose import compose_config
-from benchmark.results.published import ENVS
 from benchmark.simulation.demonstrate import demonstrate
-from benchmark.storage.artifacts import write_bytes
+from benchmark.storage.files import write_bytes
 
 PICTURE = Path(__file__).resolve().parent.parent / "docs" / "environments.png"
 MOMENTS = 6
@@ -50,7 +49,7 @@ def main() -> None:
             axes.imshow(frame, interpolation="nearest")
             axes.set(xticks=[], yticks=[])
             axes.spines[:].set_visible(False)
-        line[0].set_ylabel(f"{ENVS.get(env, env)}\n{view}", rotation=0, ha="right", va="center", fontsize=8)
+        line[0].set_ylabel(f"{registry.envs().get(env).title or env}\n{view}", rotation=0, ha="right", va="center", fontsize=8)
     drawn = BytesIO()
     figure.savefig(drawn, dpi=100)
     write_bytes(PICTURE, drawn.getvalue())

@@ -19,10 +19,10 @@ from rich.progress import track
 
 from benchmark import registry
 from benchmark.core.errors import BenchmarkError
-from benchmark.core.machine import provenance
+from benchmark.core.provenance import provenance
 from benchmark.core.seeds import seed
 from benchmark.planning.config.compose import compose_config
-from benchmark.storage.artifacts import write_text
+from benchmark.storage.files import write_text
 
 FOLDER = Path(__file__).resolve().parent.parent / "results" / "measured" / "experts"
 

@@ -12,20 +12,21 @@ from __future__ import annotations
 import hashlib
 import re
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pandas as pd
 
-from benchmark.report.budgets import budgets
-from benchmark.report.figures import encoded, over_budgets, probe_scatter, scores
-from benchmark.report.ledgers import experts
-from benchmark.report.probes import probes
+from benchmark import registry
+from benchmark.report.drawing import encoded
+from benchmark.report.figures import over_budgets, probe_scatter, scores
+from benchmark.report.inputs import TableInputs
 from benchmark.report.render import render
 from benchmark.report.tables import build
-from benchmark.results.bundle import Results
 from benchmark.results.export import load
-from benchmark.results.view import Frames, Options, Place
+from benchmark.results.options import Column, Options
+from benchmark.results.view import ResultsView
 
 ROOT = Path(__file__).resolve().parent.parent
 MEASURED = ROOT / "results" / "measured"
@@ -38,13 +39,19 @@ def folders() -> list[Path]:
     return sorted(path.parent for path in MEASURED.glob("*/records.csv"))
 
 
+@cache
+def view_of(folder: Path) -> ResultsView:
+    """One for all tables and figures of a folder: what one computes the others need not."""
+    return ResultsView(load(folder))
+
+
 def names(folder: Path) -> list[str]:
     """The tables that make sense for a folder of records."""
-    cells = load(folder).cells
-    found = ["main"] if cells.policy.nunique() == 1 else ["policies"]
-    found += ["budget", *(["tasks"] if "kitchen" in set(cells.env) else [])]
-    found += ["actions"] if cells.variant.eq("with_actions").any() else []
-    return found + (["ablations"] if cells.variant.ne("").any() else [])
+    cells = view_of(folder).cells
+    chosen = ["main"] if cells.policy.nunique() == 1 else ["policies"]
+    chosen += ["cost", *(["tasks"] if view_of(folder).task_metrics(view_of(folder).env) else [])]
+    chosen += ["actions"] if cells.variant.eq("with_actions").any() else []
+    return chosen + (["ablations"] if cells.variant.ne("").any() else [])
 
 
 def generated() -> dict[Path, str]:
@@ -52,57 +59,61 @@ def generated() -> dict[Path, str]:
     files = {}
     for folder in folders():
         for name in names(folder):
-            files[folder / f"{name}.md"] = _table(name, folder) + "\n"
-        results = load(folder)
-        for env, policy in places_worth_a_figure(results):
-            files[folder / f"probes-{env}-{policy}.md"] = render(probes(results, Options(env=env, policy=policy)), "md") + "\n"
+            files[folder / f"{name}.md"] = _table(name, folder)
+        for env, policy in columns_worth_a_figure(folder):
+            files[folder / f"probes-{env}-{policy}.md"] = _table("probes", folder, options=Options(env=env, policy=policy))
     for folder, parts in over_budgets_of():
-        files[folder / "budgets.md"] = render(budgets(_frames(parts), Options(policy=BUDGET_POLICY)), "md") + "\n"
-    episodes = pd.concat([pd.read_csv(path) for path in sorted((MEASURED / "experts").glob("*.csv"))])
-    files[MEASURED / "experts" / "experts.md"] = render(experts(episodes), "md") + "\n"
+        files[folder / "budgets.md"] = _table("budgets", *parts, options=Options(policy=BUDGET_POLICY))
+    files[MEASURED / "experts" / "experts.md"] = _markdown("experts", TableInputs(episodes=_expert_episodes()))
     readme = ROOT / "README.md"
-    files[readme] = MARKED.sub(lambda m: f"{m[1]}\n{_table(m[2], MEASURED / m[3])}\n\n{m[4]}", readme.read_text())
+    files[readme] = MARKED.sub(lambda m: f"{m[1]}\n{_table(m[2], MEASURED / m[3])}\n{m[4]}", readme.read_text())
     return files
 
 
-def places_worth_a_figure(results: Results) -> list[Place]:
+def columns_worth_a_figure(folder: Path) -> list[Column]:
     """The columns of scores that have enough rows to look for a pattern in."""
-    few = len(results.cells[["method", "variant"]].drop_duplicates()) < ROWS_WORTH_A_FIGURE
-    return [] if few else Frames(results.records, results.cells, Options()).places
+    view = view_of(folder)
+    return view.columns if len(view.rows) >= ROWS_WORTH_A_FIGURE else []
 
 
 def over_budgets_of() -> Iterator[tuple[Path, list[Path]]]:
-    """A folder NAME, and the records of other budgets beside it: NAME-15k, NAME-240k."""
+    """A folder NAME, and the records of other budgets next to it: NAME-15k, NAME-240k."""
     for folder in folders():
         if others := sorted(MEASURED.glob(f"{folder.name}-[0-9]*k")):
             yield folder, [folder, *others]
 
 
-def _frames(parts: Sequence[Path]) -> list[tuple[pd.DataFrame, pd.DataFrame]]:
-    found = [load(part) for part in parts]
-    return [(results.records, results.cells) for results in found]
+def _expert_episodes() -> pd.DataFrame:
+    """Of all environments, under their titles."""
+    episodes = pd.concat([pd.read_csv(path) for path in sorted((MEASURED / "experts").glob("*.csv"))])
+    return episodes.assign(env=[registry.envs().get(name).title or name for name in episodes.env])
 
 
-def _table(name: str, folder: Path) -> str:
-    results = load(folder)
-    return render(build(name, results.records, results.cells), "md")
+def _table(name: str, *folders: Path, options: Options | None = None) -> str:
+    return _markdown(name, TableInputs(options or Options(), [view_of(folder) for folder in folders]))
+
+
+def _markdown(name: str, inputs: TableInputs) -> str:
+    return render(build(name, inputs), "md") + "\n"
 
 
 def redrawn(folder: Path) -> Iterator[tuple[Path, bytes]]:
     """The figures of other records than these. Another matplotlib draws other bytes, so a figure is judged by its source."""
-    results, source = load(folder), _source(folder)
-    for env, policy in places_worth_a_figure(results):
+    source = _source(folder)
+    for env, policy in columns_worth_a_figure(folder):
         for name, draw in (("scores", scores), ("probe", probe_scatter)):
             path = folder / f"{name}-{env}-{policy}.svg"
             if not path.is_file() or source not in path.read_text():
-                yield path, encoded(draw(results.records, results.cells, Options(env=env, policy=policy)), "svg", source)
+                view = view_of(folder).with_options(Options(env=env, policy=policy))
+                yield path, encoded(draw(view), "svg", source)
 
 
 def redrawn_over_budgets() -> Iterator[tuple[Path, bytes]]:
     for folder, parts in over_budgets_of():
         path, source = folder / "budgets.svg", _source(*parts)
         if not path.is_file() or source not in path.read_text():
-            yield path, encoded(over_budgets(_frames(parts), Options(policy=BUDGET_POLICY)), "svg", source)
+            views = [view_of(part).with_options(Options(policy=BUDGET_POLICY)) for part in parts]
+            yield path, encoded(over_budgets(views), "svg", source)
 
 
 def _source(*folders: Path) -> str:

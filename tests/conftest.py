@@ -19,6 +19,24 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 torch.set_num_threads(1)
 
 
+SIM = ("envs/", "simulation/", "conformance/test_conformance.py::test_promise[", "datasets/test_recordings.py")
+SLOW = (
+    *("cli/test_run.py", "test_docs.py", "results/test_results.py", "report/test_page.py", "launch/", "stages/"),
+    *("planning/test_code_on_keys.py", "methods/test_frozen.py", "methods/test_rpt.py", "methods/test_start.py", "policies/"),
+    *("cli/test_parser.py", "test_registry.py", "test_bootstrap.py"),
+)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Every test has one marker of how long it takes, by the room it tests."""
+    root = Path(__file__).parent
+    for item in items:
+        name = f"{item.path.relative_to(root).as_posix()}{item.nodeid[item.nodeid.find('::') :]}"
+        if item.get_closest_marker("gpu") is None:
+            kind = "sim" if name.startswith(SIM) else "slow" if name.startswith(SLOW) else "fast"
+            item.add_marker(getattr(pytest.mark, kind))
+
+
 @pytest.fixture
 def toy() -> Iterator[type[Toy]]:
     """The toy environment under its name; a fixture of the whole module may have put it there already."""

@@ -5,9 +5,27 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
+from benchmark.report.inputs import TableInputs
+from benchmark.report.table import Table
+from benchmark.report.tables import build
+from benchmark.results.bundle import Results
+from benchmark.results.options import Options
+from benchmark.results.view import ResultsView
+
 RANGES = {"kitchen": 4.0, "pusht": 1.0}
 MEANS = {("state", ""): 0.7, ("byol", ""): 0.45, ("dynamo", ""): 0.6, ("dynamo", "no_forward"): 0.2, ("random", ""): 0.3}
 TASKS = ("kettle", "slide cabinet")
+TITLES = {"kitchen": "Franka Kitchen", "pusht": "Push-T", "vqbet": "VQ-BeT", "knn": "kNN (LWR)"}
+
+
+def view_of(records: pd.DataFrame, cells: pd.DataFrame, **choices: object) -> ResultsView:
+    """`choices` are fields of Options."""
+    return ResultsView(Results(records, cells), Options(**choices))  # type: ignore[arg-type]
+
+
+def table_of(name: str, records: pd.DataFrame, cells: pd.DataFrame, **choices: object) -> Table:
+    view = view_of(records, cells, **choices)
+    return build(name, TableInputs(view.options, [view]))
 
 
 def make(
@@ -26,12 +44,20 @@ def make(
                 for seed in range(seeds):
                     place = {"env": env, "method": method, "variant": variant, "policy": policy, "seed": seed}
                     rng = np.random.default_rng([len(env), len(method), len(variant), len(policy), seed])
-                    cells.append({**place, **_cell(env, method, preset, demonstrations), "status": "done", "reason": None})
+                    cells.append(
+                        {
+                            **place,
+                            **_titles(place),
+                            **_cell(env, method, preset, demonstrations),
+                            "status": "done",
+                            "reason": None,
+                        }
+                    )
                     records += [{**place, **_episode(env, episode, seed, share, rng)} for episode in range(episodes)]
             for seed in range(seeds):
                 place = {"env": env, "method": "r3m", "variant": "", "policy": policy, "seed": seed}
                 state = {"status": "missing", "reason": "no weights here; python -m benchmark weights fetch r3m"}
-                cells.append({**place, **_recipe(env, "r3m", preset, demonstrations), **state})
+                cells.append({**place, **_titles(place), **_recipe(env, "r3m", preset, demonstrations), **state})
     return pd.DataFrame(records), pd.DataFrame(cells)
 
 
@@ -48,6 +74,11 @@ def _episode(env: str, episode: int, seed: int, share: float, rng: np.random.Gen
         "metric/raw": score,
         **tasks,
     }
+
+
+def _titles(place: dict[str, object]) -> dict[str, object]:
+    titles = {f"{name}_title": TITLES.get(str(place[name]), place[name]) for name in ("env", "policy")}
+    return {**titles, "floor": place["method"] == "random"}
 
 
 def _recipe(env: str, method: str, preset: str, demonstrations: str) -> dict[str, object]:
@@ -81,5 +112,8 @@ def _cell(env: str, method: str, preset: str, demonstrations: str) -> dict[str, 
         "feature_dim": 512,
         "probe_linear": 0.61,
         "probe_nn": 0.7,
+        "finetuned": False,
         "collapsed": False,
+        "collapse_reason": None,
+        "not_learned": None,
     }

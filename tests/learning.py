@@ -9,9 +9,9 @@ import torch
 
 from benchmark.contracts.data import DataSpec, Windows
 from benchmark.contracts.method import Method
+from benchmark.contracts.presets import component_config
 from benchmark.core.seeds import torch_rng
-from benchmark.planning.config.compose import component_config
-from benchmark.training.loop import make_optimizer
+from benchmark.training.optimizers import make_optimizer
 
 
 def build(cls: type[Method], data: DataSpec, **changes: Any) -> Any:
@@ -41,7 +41,8 @@ def descend(method: Method, batch: Windows, steps: int) -> list[dict[str, float]
 
 
 def unreached(method: Method, batch: Windows) -> list[str]:
-    """Trainable tensors that no gradient reaches, or only zeros."""
+    """Trainable tensors that no gradient reaches, or only zeros, after a step that moves gains away from a start at zero."""
+    descend(method, batch, 1)
     method.zero_grad()
     loss_of(method, batch).backward()
     return [n for n, p in method.named_parameters() if p.requires_grad and (p.grad is None or not p.grad.any())]

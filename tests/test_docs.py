@@ -4,40 +4,60 @@ from __future__ import annotations
 
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-import methods
-from benchmark import conformance, registry
 from benchmark.cli.main import main, parse
-from benchmark.contracts.method import Method
-from benchmark.registry import Registry
 
 ROOT = Path(__file__).parent.parent
+ADDED = {"adding_a_method.md": "methods", "adding_a_policy.md": "policies", "adding_an_environment.md": "envs"}
 
 
 def code_blocks(path: Path) -> list[str]:
     return re.findall(r"```python\n(.*?)```", path.read_text(), re.S)
 
 
-def test_a_method_is_added_by_one_short_file(
-    tmp_path: Path, toy: type, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    source = code_blocks(ROOT / "docs" / "adding_a_method.md")[0]
-    assert len(source.splitlines()) < 60
-    folder = tmp_path / "methods"
-    folder.mkdir()
-    (folder / "barlow_twins.py").write_text(source)
-    monkeypatch.setattr(methods, "__path__", [*methods.__path__, str(folder)])
-    fresh: Registry[Method] = Registry("method", "methods", Method)  # type: ignore[type-abstract]
-    monkeypatch.setattr(registry, "methods", lambda: fresh)
-    assert [r.error for r in conformance.check(fresh.get("barlow_twins"))] == [None] * len(conformance.promises_of(Method))
-    arguments = ["--methods", "random,barlow_twins:no_augmentation", "--envs", "toy", "--preset", "smoke"]
-    assert main(["run", *arguments, "--home", str(tmp_path / "runs"), "--quiet"]) == 0
-    assert "barlow_twins:no_augmentation" in capsys.readouterr().out
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """This project with one more method, policy and environment: the files of the documents, put where these say."""
+    folder = tmp_path_factory.mktemp("project")
+    (folder / "benchmark").symlink_to(ROOT / "benchmark")
+    for document, kind in ADDED.items():
+        shutil.copytree(ROOT / kind, folder / kind, ignore=shutil.ignore_patterns("__pycache__"))
+        [name] = re.findall(rf"`{kind}/(\w+)\.py`", (ROOT / "docs" / document).read_text())
+        [source] = code_blocks(ROOT / "docs" / document)
+        (folder / kind / f"{name}.py").write_text(source)
+    return folder
+
+
+def in_project(project: Path, *arguments: str) -> str:
+    """In a process of its own, so that simulator workers find the files as well."""
+    command = [sys.executable, "-m", "benchmark", *arguments]
+    result = subprocess.run(command, cwd=project, capture_output=True, text=True, check=False)
+    assert result.returncode == 0, result.stdout + result.stderr
+    return result.stdout
+
+
+@pytest.mark.parametrize("document", ADDED)
+def test_a_component_is_one_file_of_the_length_that_is_said(document: str) -> None:
+    [lines] = re.findall(r"\((\d+) lines\)", (ROOT / "docs" / document).read_text())
+    [source] = code_blocks(ROOT / "docs" / document)
+    assert len(source.splitlines()) == int(lines)
+
+
+@pytest.mark.parametrize("name", ["barlow_twins", "gaussian", "cart"])
+def test_an_added_component_keeps_its_promises(project: Path, name: str) -> None:
+    assert "ok " in in_project(project, "check", name)
+
+
+def test_added_components_make_a_table_without_an_edit_elsewhere(project: Path) -> None:
+    names = ["--methods", "state,barlow_twins:no_augmentation", "--envs", "cart", "--policies", "gaussian"]
+    table = in_project(project, "run", *names, "--preset", "smoke", "--home", str(project / "runs"), "--quiet")
+    assert "barlow_twins:no_augmentation" in table
 
 
 def test_documents_name_only_files_that_exist() -> None:

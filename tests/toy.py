@@ -7,8 +7,8 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from benchmark.contracts.environment import EnvConfig, Environment, Expert
-from benchmark.contracts.specs import EnvSpec
+from benchmark.contracts.environment import EnvConfig, Expert, Simulator
+from benchmark.contracts.specs import ActionSpec, EnvSpec
 from benchmark.core.seeds import numpy_rng
 
 STEPS = 24
@@ -20,7 +20,7 @@ class ToyConfig(EnvConfig):
     crash_on: int = -1  # the episode in this order dies at its third step
 
 
-class Toy(Environment):
+class Toy(Simulator):
     """The state is (dot, cross) in the unit square; the score is 1 when the dot has come close to the cross."""
 
     name: ClassVar[str] = "toy"
@@ -41,8 +41,7 @@ class Toy(Environment):
     def spec(cls, config: Any) -> EnvSpec:
         return EnvSpec(
             views=("top",),
-            action_low=(-1.0, -1.0),
-            action_high=(1.0, 1.0),
+            action=ActionSpec((-1.0, -1.0), (1.0, 1.0), ("x", "y"), "delta", "dot", "image", f"{SPEED} of the side", "none"),
             proprio_dim=2,
             state_names=("dot/x", "dot/y", "cross/x", "cross/y"),
             hz=10.0,

@@ -12,11 +12,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmark.conformance import environments, methods, policies
-from benchmark.contracts.environment import Environment
+from benchmark.contracts.environment import Dataset, Simulator
 from benchmark.contracts.method import Method
 from benchmark.contracts.policy import Policy
 
-PROMISES = {Method: methods.PROMISES, Policy: policies.PROMISES, Environment: environments.PROMISES}
+PROMISES: dict[type, tuple] = {
+    Method: methods.PROMISES,
+    Policy: policies.PROMISES,
+    Dataset: environments.DATASET_PROMISES,
+    Simulator: environments.SIMULATOR_PROMISES,
+}
 
 
 @dataclass(frozen=True)

@@ -1,25 +1,29 @@
-"""What every environment promises."""
+"""What every environment promises: a simulator, or a data set of recordings."""
 
 from __future__ import annotations
 
 import gc
 import random
-from collections.abc import Iterator
+import tempfile
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import psutil
 import torch
 
-from benchmark.conformance.common import ensure
-from benchmark.contracts.environment import Environment
+from benchmark.conformance.common import check_preset_names, ensure
+from benchmark.contracts.environment import Dataset, Environment, Simulator
+from benchmark.contracts.presets import PRESETS, component_config
 from benchmark.core.errors import Unavailable
 from benchmark.core.seeds import evaluation_seed, numpy_rng, seed
-from benchmark.planning.config.compose import component_config
-from benchmark.planning.config.schema import PRESETS
+from benchmark.data.episodes import check_episode
 from benchmark.simulation.demonstrate import demonstrate
 
 
-def _simulator(cls: type[Environment]) -> Environment:
+def _simulator(cls: type[Simulator]) -> Simulator:
     config = component_config(cls, "smoke", cls.name)
     if reason := cls.unavailable_reason(config):
         raise Unavailable(reason)
@@ -28,15 +32,15 @@ def _simulator(cls: type[Environment]) -> Environment:
 
 def env_presets(cls: type[Environment]) -> None:
     """Presets set only fields that exist, to values that are allowed; the spec is consistent."""
+    check_preset_names(cls)
     for preset in PRESETS:
         spec = cls.spec(component_config(cls, preset, cls.name))
-        ensure(len(spec.action_low) == len(spec.action_high), "action bounds differ in length")
         ensure(all(low < high for low, high in zip(spec.action_low, spec.action_high, strict=True)), "empty action bounds")
         low, high = spec.metric_range
         ensure(low <= spec.expert_target <= high, "the expert's target lies outside the metric's range")
 
 
-def env_observations(cls: type[Environment]) -> None:
+def env_observations(cls: type[Simulator]) -> None:
     """Frames, state, proprioception and score have the declared sizes, types and names."""
     env = _simulator(cls)
     try:
@@ -55,7 +59,7 @@ def env_observations(cls: type[Environment]) -> None:
         env.close()
 
 
-def env_is_deterministic(cls: type[Environment]) -> None:
+def env_is_deterministic(cls: type[Simulator]) -> None:
     """The seed decides the episode, whatever was simulated before."""
     env = _simulator(cls)
     try:
@@ -67,7 +71,7 @@ def env_is_deterministic(cls: type[Environment]) -> None:
         env.close()
 
 
-def env_leaves_global_randomness_alone(cls: type[Environment]) -> None:
+def env_leaves_global_randomness_alone(cls: type[Simulator]) -> None:
     """No global generator is read or moved: numpy's, torch's or Python's own."""
     env = _simulator(cls)
     try:
@@ -81,7 +85,7 @@ def env_leaves_global_randomness_alone(cls: type[Environment]) -> None:
         env.close()
 
 
-def env_expert_acts(cls: type[Environment]) -> None:
+def env_expert_acts(cls: type[Simulator]) -> None:
     """The expert gives actions of the right size and improves the score, the same for the same seed."""
     env = _simulator(cls)
     try:
@@ -99,7 +103,7 @@ def env_expert_acts(cls: type[Environment]) -> None:
         env.close()
 
 
-def env_tasks(cls: type[Environment]) -> None:
+def env_tasks(cls: type[Simulator]) -> None:
     """The seed names the task that an episode asks for, and what is once done stays done."""
     env = _simulator(cls)
     try:
@@ -116,7 +120,7 @@ def env_tasks(cls: type[Environment]) -> None:
         env.close()
 
 
-def env_demonstrations(cls: type[Environment]) -> None:
+def env_demonstrations(cls: type[Simulator]) -> None:
     """Demonstrations reach the expert's target, and are the same however many workers record them."""
     config = component_config(cls, "smoke", cls.name)
     spec, seeds = cls.spec(config), [seed("conformance", number) for number in (5, 6)]
@@ -128,7 +132,7 @@ def env_demonstrations(cls: type[Environment]) -> None:
         ensure(all(np.array_equal(x, y) for x, y in pairs), "one worker and two recorded different episodes")
 
 
-def env_close(cls: type[Environment]) -> None:
+def env_close(cls: type[Simulator]) -> None:
     """Closing frees what was opened: no process stays behind, and no file."""
     own = psutil.Process()
     left = []
@@ -143,7 +147,56 @@ def env_close(cls: type[Environment]) -> None:
     ensure(left[1] == left[2], f"processes and open files grew from {left[1]} to {left[2]}")
 
 
-def _perform(env: Environment) -> Iterator[np.ndarray]:
+def _with_example(check: Callable[[type[Dataset], Any], None]) -> Callable[[type[Dataset]], None]:
+    def run(cls: type[Dataset]) -> None:
+        with tempfile.TemporaryDirectory() as folder:
+            config = replace(component_config(cls, "smoke", cls.name), **cls.example(Path(folder)))
+            if reason := cls.unavailable_reason(config):
+                raise Unavailable(reason)
+            check(cls, config)
+
+    run.__doc__, run.__name__ = check.__doc__, check.__name__
+    return run
+
+
+@_with_example
+def dataset_sources(cls: type[Dataset], config: Any) -> None:
+    """Its demonstrations are recorded ones, named among its sources."""
+    ensure(config.demonstrations in cls.sources, f"'{config.demonstrations}' is none of its sources: {', '.join(cls.sources)}")
+    ensure("scripted" not in cls.sources, "a data set has no expert that could follow a script")
+
+
+@_with_example
+def dataset_demonstrations(cls: type[Dataset], config: Any) -> None:
+    """Demonstrations have the declared sizes and types, lie within the action bounds and ask for tasks of the spec."""
+    spec, side = cls.spec(config), config.resolution
+    widths = {"actions": spec.action_dim, "states": spec.state_dim, "proprio": spec.proprio_dim}
+    episodes = list(cls.import_demonstrations(config))
+    ensure(len(episodes) >= 2, f"{len(episodes)} demonstrations: there must be one to train on and one to hold out")
+    for number, episode in enumerate(episodes):
+        check_episode(episode, (len(episode.actions), len(spec.views), side, side, 3), widths, f"demonstration {number}")
+        inside = (episode.actions >= spec.action_low) & (episode.actions <= spec.action_high)
+        ensure(bool(inside.all()), f"demonstration {number} leaves the action bounds")
+        task = episode.info.get("task")
+        ensure(not spec.tasks or task in spec.tasks, f"demonstration {number} does '{task}', which the spec does not name")
+
+
+@_with_example
+def dataset_is_deterministic(cls: type[Dataset], config: Any) -> None:
+    """Demonstrations come in the same order with the same content every time, whatever the global generators hold."""
+    _seed_globally(1)
+    before = _global_state()
+    one = list(cls.import_demonstrations(config))
+    ensure(_global_state() == before, "a global generator moved")
+    _seed_globally(2)
+    two = list(cls.import_demonstrations(config))
+    ensure(len(one) == len(two), f"{len(one)} demonstrations, then {len(two)}")
+    for a, b in zip(one, two, strict=True):
+        pairs = ((a.frames, b.frames), (a.actions, b.actions), (a.states, b.states), (a.proprio, b.proprio))
+        ensure(all(np.array_equal(x, y) for x, y in pairs) and a.info == b.info, "the second reading gave another content")
+
+
+def _perform(env: Simulator) -> Iterator[np.ndarray]:
     """The expert's actions, each after it was taken."""
     spec = env.spec(env.config)
     expert = env.expert(seed("conformance", 4))
@@ -166,7 +219,7 @@ def _global_state() -> tuple[str, bytes, str]:
     return repr(np.random.get_state()), torch.get_rng_state().numpy().tobytes(), repr(random.getstate())  # noqa: NPY002
 
 
-def _play(env: Environment, number: int, steps: int = 12) -> tuple[np.ndarray, ...]:
+def _play(env: Simulator, number: int, steps: int = 12) -> tuple[np.ndarray, ...]:
     spec = env.spec(env.config)
     env.reset(evaluation_seed("conformance", number))
     rng = numpy_rng("conformance", "actions", number)
@@ -177,7 +230,8 @@ def _play(env: Environment, number: int, steps: int = 12) -> tuple[np.ndarray, .
     return np.stack(states), env.render(), env.proprio(), np.array(list(env.score().values()))
 
 
-PROMISES = (
+DATASET_PROMISES = (env_presets, dataset_sources, dataset_demonstrations, dataset_is_deterministic)
+SIMULATOR_PROMISES = (
     env_presets,
     env_observations,
     env_is_deterministic,

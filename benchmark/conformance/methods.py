@@ -12,18 +12,18 @@ import torch
 from safetensors.torch import load, save
 
 from benchmark import registry
-from benchmark.conformance.common import ensure, tensors
+from benchmark.conformance.common import check_preset_names, ensure, tensors
 from benchmark.contracts.data import DataSpec, Episode
 from benchmark.contracts.encoder import Encoder
 from benchmark.contracts.method import Method
+from benchmark.contracts.presets import PRESETS, component_config
 from benchmark.core.errors import Unavailable
 from benchmark.core.progress import Task
 from benchmark.core.seeds import numpy_rng, seed, torch_rng
 from benchmark.data.episodes import Demos, DemosWriter, open_demos
 from benchmark.data.windows import WindowSampler
-from benchmark.planning.config.compose import component_config, method_variants, variant_config
-from benchmark.planning.config.schema import PRESETS
-from benchmark.simulation.agent import encode
+from benchmark.models.features import encode
+from benchmark.planning.variants import variants_of, with_variant
 from benchmark.training.loop import train
 
 STEPS = 4
@@ -65,11 +65,12 @@ def _with_demos(check: Callable[[type[Method], Any, Demos], None]) -> Callable[[
 
 def method_presets(cls: type[Method]) -> None:
     """Presets and variants set only fields that exist, to values that are allowed."""
+    check_preset_names(cls)
     for preset in PRESETS:
         for env in registry.envs().names():
             config = component_config(cls, preset, env)
-            for variant in method_variants(cls, config):
-                variant_config(cls, config, variant)
+            for variant in variants_of(cls, config):
+                with_variant(cls, config, variant)
 
 
 @_with_demos
@@ -173,8 +174,7 @@ def _train(cls: type[Method], config: Any, demos: Demos, stops: list[int]) -> Me
 
 
 def _encode(encoder: Encoder, demos: Demos) -> torch.Tensor:
-    raw = demos.states if encoder.reads == "state" else demos.frames
-    return encode(encoder, torch.from_numpy(np.array(raw[:6])))
+    return encode(encoder, demos.observations(slice(0, 6), encoder.reads))
 
 
 PROMISES = (method_presets, encoder_shapes, encoder_is_still, encoder_round_trip, method_trains)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -9,35 +10,59 @@ import torch
 from safetensors.torch import load, save
 
 from benchmark import registry
-from benchmark.conformance.common import ensure, tensors
+from benchmark.conformance.common import check_preset_names, ensure, tensors
 from benchmark.contracts.data import Chunks
 from benchmark.contracts.policy import Policy
+from benchmark.contracts.presets import PRESETS, component_config
 from benchmark.contracts.specs import PolicySpec
+from benchmark.core.errors import UnknownName
 from benchmark.core.seeds import seed, torch_rng
-from benchmark.planning.config.compose import component_config
-from benchmark.planning.config.schema import PRESETS
 
-SPEC = PolicySpec(feature_dim=6, action_dim=3)
+FEATURES, ACTIONS = 6, 3
+SEPARATE = {"proprio": 4, "language": 5}  # sizes of what a policy may take besides features
 
 
-def _chunks(config: Any, goal_dim: int = 0, samples: int = 64) -> Chunks:
+def _spec(cls: type[Policy], goal_dim: int = 0) -> PolicySpec:
+    sizes = {f"{name}_dim": size for name, size in SEPARATE.items() if name in cls.inputs}
+    return PolicySpec(FEATURES, ACTIONS, goal_dim, **sizes)
+
+
+def _chunks(policy: Policy, samples: int = 64) -> Chunks:
     """Samples in which the action is a function of the newest feature."""
-    rng = torch_rng("conformance", "chunks")
-    features = torch.randn(samples, config.history, SPEC.feature_dim, generator=rng)
-    actions = torch.tanh(features[:, -1:, : SPEC.action_dim]).repeat(1, config.chunk, 1)
+    rng, config, goal_dim = torch_rng("conformance", "chunks"), policy.config, policy.spec.goal_dim
+    features = torch.randn(samples, config.history, FEATURES, generator=rng)
+    actions = torch.tanh(features[:, -1:, :ACTIONS]).repeat(1, config.chunk, 1)
     goal = torch.randn(samples, goal_dim, generator=rng) if goal_dim else None
-    return Chunks(features, actions, torch.ones(samples, config.chunk, dtype=torch.bool), goal)
+    proprio = torch.randn(samples, config.history, SEPARATE["proprio"], generator=rng)
+    language = torch.randn(samples, SEPARATE["language"], generator=rng)
+    return Chunks(
+        features,
+        actions,
+        torch.ones(samples, config.chunk, dtype=torch.bool),
+        goal,
+        proprio=proprio if "proprio" in policy.inputs else None,
+        language=language if "language" in policy.inputs else None,
+    )
 
 
-def _policy(cls: type[Policy], spec: PolicySpec = SPEC) -> Policy:
+def _act(policy: Policy, batch: Chunks, rngs: list[torch.Generator]) -> torch.Tensor:
+    more: dict[str, Any] = {name: getattr(batch, name) for name in SEPARATE if name in policy.inputs}
+    return policy.act(batch.features, batch.goal, rngs, **more)
+
+
+def _policy(cls: type[Policy], goal_dim: int = 0) -> Policy:
     torch.manual_seed(seed("conformance"))
-    policy = cls(component_config(cls, "smoke", "fake"), spec)
-    policy.prepare(_chunks(policy.config, spec.goal_dim), torch_rng("conformance", "prepare"))
+    policy = cls(component_config(cls, "smoke", "fake"), _spec(cls, goal_dim))
+    policy.prepare(_chunks(policy), torch_rng("conformance", "prepare"))
     return policy
 
 
 def policy_presets(cls: type[Policy]) -> None:
-    """Presets set only fields that exist, to values that are allowed."""
+    """Presets set only fields that exist, to values that are allowed; `inputs` names only what there is."""
+    for name in cls.inputs:
+        if name not in ("features", *SEPARATE):
+            raise UnknownName(f"input of {cls.name}", name, ("features", *SEPARATE))
+    check_preset_names(cls)
     for preset in PRESETS:
         for env in registry.envs().names():
             component_config(cls, preset, env)
@@ -46,31 +71,31 @@ def policy_presets(cls: type[Policy]) -> None:
 def policy_acts(cls: type[Policy]) -> None:
     """Actions are finite chunks of the declared size, with and without a goal."""
     for goal_dim in (0, 4):
-        policy = _policy(cls, PolicySpec(SPEC.feature_dim, SPEC.action_dim, goal_dim)).eval()
-        batch = _chunks(policy.config, goal_dim, samples=5)
-        actions = policy.act(batch.features, batch.goal, [torch_rng("row", i) for i in range(5)])
-        ensure(actions.shape == (5, policy.config.chunk, SPEC.action_dim), f"shape {tuple(actions.shape)}")
+        policy = _policy(cls, goal_dim).eval()
+        batch = _chunks(policy, samples=5)
+        actions = _act(policy, batch, [torch_rng("row", i) for i in range(5)])
+        ensure(actions.shape == (5, policy.config.chunk, ACTIONS), f"shape {tuple(actions.shape)}")
         ensure(bool(actions.isfinite().all()), "actions are not finite")
 
 
 def policy_rows_are_independent(cls: type[Policy]) -> None:
     """An episode's actions depend on its own observations and generator, not on the rows beside it."""
     policy = _policy(cls).eval()
-    batch = _chunks(policy.config, samples=5)
-    first = policy.act(batch.features, None, [torch_rng("row", i) for i in range(5)])
+    batch = _chunks(policy, samples=5)
+    first = _act(policy, batch, [torch_rng("row", i) for i in range(5)])
     changed = batch.features.clone()
     changed[1:] = changed[1:].flip(0)
-    second = policy.act(changed, None, [torch_rng("row", i if i == 0 else 90 + i) for i in range(5)])
+    second = _act(policy, replace(batch, features=changed), [torch_rng("row", i if i == 0 else 90 + i) for i in range(5)])
     torch.testing.assert_close(first[0], second[0], rtol=1e-5, atol=1e-6)
 
 
 def policy_round_trip(cls: type[Policy]) -> None:
     """A fresh policy with stored tensors loaded into it acts the same."""
     policy = _policy(cls).eval()
-    other = cls(policy.config, SPEC)
+    other = cls(policy.config, policy.spec)
     other.load_state_dict(load(save(tensors(policy))))
-    batch = _chunks(policy.config, samples=5)
-    act = lambda p: p.act(batch.features, None, [torch_rng("row", i) for i in range(5)])  # noqa: E731
+    batch = _chunks(policy, samples=5)
+    act = lambda p: _act(p, batch, [torch_rng("row", i) for i in range(5)])  # noqa: E731
     ensure(torch.equal(act(policy), act(other.eval())), "actions differ after loading")
 
 
@@ -79,7 +104,7 @@ def policy_learns(cls: type[Policy]) -> None:
     if not cls.learns:
         return
     policy = _policy(cls).train()
-    batch = _chunks(policy.config)
+    batch = _chunks(policy)
     params = [p for g in policy.groups() for p in g.params]
     optimizer = torch.optim.Adam(params, lr=1e-3)
     losses = []

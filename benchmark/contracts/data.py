@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+
+from benchmark.contracts.specs import ActionSpec, require
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -22,6 +25,33 @@ class DataSpec:
     proprio_dim: int
     state_dim: int
     hz: float
+    action: ActionSpec | None = None  # what the actions mean; None: recorded before that was written down
+
+    def __post_init__(self) -> None:
+        actions = self.action_dim if self.action is None else self.action.dim
+        require(actions == self.action_dim, f"{self.env}: {self.action_dim} action dimensions, described as {actions}")
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any]) -> DataSpec:
+        """What `dataclasses.asdict` and JSON made of one, also of an older one without the later fields."""
+        action = values.get("action")
+        described = None if action is None else ActionSpec(**action)
+        return cls(**{**values, "views": tuple(values["views"]), "action": described})
+
+
+@dataclass
+class Observations:
+    """What can be observed, on one device. A field that nobody needs is None.
+
+    Of N moments, (N, ...), or as what a policy is given besides features, where proprioception is a history of them.
+    """
+
+    frames: Tensor | None = None  # (N, V, H, W, 3) uint8
+    proprio: Tensor | None = None  # (N, P) float32; (N, history, P) for a policy
+    state: Tensor | None = None  # (N, S) float32, privileged
+    language: Tensor | None = None  # (N, L) float32, an embedding of what was asked for
+    goal: Tensor | None = None  # (N, G) float32
+    valid: Tensor | None = None  # (N,) bool, False: not an observation, whatever stands there; None: all are
 
 
 @dataclass
@@ -56,3 +86,5 @@ class Chunks:
     goal: Tensor | None = None  # (B, G)
     rows: Tensor | None = None  # (B, history) int64, the time steps of the demonstrations that `features` describe
     goal_rows: Tensor | None = None  # (B,) int64, likewise for `goal` where that is an observation
+    proprio: Tensor | None = None  # (B, history, P) normalised, for a policy whose `inputs` name it
+    language: Tensor | None = None  # (B, L), likewise

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from typing import ClassVar, Literal
 
 import torch
 from torch import Tensor, nn
 
-from benchmark.core.errors import BenchmarkError
+from benchmark.core.errors import BenchmarkError, UnknownName
 
 
 class Encoder(nn.Module, ABC):
-    """Images -> features. Owns its preprocessing: callers hand over raw frames of any size.
+    """Images -> named features. Owns its preprocessing: callers hand over raw frames of any size.
 
-    `dim` is the width of `pooled`. An encoder with a spatial map also sets `patch_dim` and implements `patch`.
-    `reads = "state"` marks the privileged upper bound: it is fed the simulator state instead of frames.
+    Every encoder has `pooled` (N, dim); one with a spatial output also sets `patch_dim` and implements `patch`, (N, tokens,
+    patch_dim). One with intermediate layers to show names them in `feature_names` and gives them in `features`, each a map
+    (N, C, H, W) at its own resolution; whoever has none leaves both alone. `reads = "state"` marks the privileged upper bound:
+    it is fed the simulator state instead of frames.
     """
 
     reads: ClassVar[Literal["frames", "state"]] = "frames"
@@ -29,6 +32,30 @@ class Encoder(nn.Module, ABC):
     def patch(self, images: Tensor) -> Tensor:
         """(N, 3, H, W) -> (N, tokens, patch_dim), row-major over a square grid, without class or register tokens."""
         raise NotImplementedError(f"{type(self).__name__} has no patch features")
+
+    @property
+    def feature_names(self) -> tuple[str, ...]:
+        return ("pooled",) if self.patch_dim is None else ("pooled", "patch")
+
+    def features(self, images: Tensor, names: Sequence[str]) -> dict[str, Tensor]:
+        """The named ones. Here one pass for each: an encoder that can give several in one pass overrides this."""
+        self.check_features(names)
+        return {name: self.pooled(images) if name == "pooled" else self.patch(images) for name in names}
+
+    def check_features(self, names: Sequence[str]) -> None:
+        for name in names:
+            if name not in self.feature_names:
+                raise UnknownName(f"feature of {type(self).__name__}", name, self.feature_names)
+
+    @torch.no_grad()
+    def feature_shapes(self, resolution: int) -> dict[str, tuple[int, ...]]:
+        """Of every named feature of one image, by looking at one."""
+        training = self.training
+        device = next((tensor.device for tensor in (*self.parameters(), *self.buffers())), None)
+        shape = (1, self.dim) if self.reads == "state" else (1, 3, resolution, resolution)
+        features = self.eval().features(torch.zeros(shape, device=device), self.feature_names)
+        self.train(training)
+        return {name: tuple(tensor.shape[1:]) for name, tensor in features.items()}
 
     def start_from(self, weights: str) -> None:
         """Take over published weights before any training (`MethodConfig.init`)."""

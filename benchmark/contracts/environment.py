@@ -1,15 +1,19 @@
-"""A simulator, its demonstrations and its score. Nothing here imports torch: simulator processes are small."""
+"""What a policy is trained for: a data set, or a simulator with its demonstrations and its score.
+
+Nothing here imports torch: simulator processes are small.
+"""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
 
-from benchmark.contracts.data import Episode
+from benchmark.contracts.data import DataSpec, Episode
 from benchmark.contracts.specs import EnvSpec, Presets, require
 
 
@@ -37,21 +41,16 @@ class Expert(ABC):
 
 
 class Environment(ABC):
-    """A simulator, its demonstrations and its score. Lives inside one worker process and is reused for many episodes.
-
-    Nothing may depend on global random state, and importing the module must not import the simulator, touch GL or download.
-    All observations are those of the current moment: `reset`, then alternate `render`/`proprio`/`state` and `step`.
-    """
+    """What a `Dataset` and a `Simulator` have in common, one of which every environment is. None of it needs an instance."""
 
     name: ClassVar[str]
+    title: ClassVar[str] = ""  # over its column of a table; empty: the name
     Config: ClassVar[type[EnvConfig]] = EnvConfig
     presets: ClassVar[Presets] = {}
-    sources: ClassVar[tuple[str, ...]] = ("scripted",)
-    simulated: ClassVar[bool] = True  # False: recordings only; policies are scored by what they predict on held-out episodes
-    source: ClassVar[str] = ""
-
-    def __init__(self, config: Any):
-        self.config = config
+    sources: ClassVar[
+        tuple[str, ...]
+    ]  # of demonstrations: "scripted", which a simulator's expert makes, and names of recorded ones
+    source: ClassVar[str] = ""  # paper section or repository the environment comes from, for `list envs`
 
     @classmethod
     @abstractmethod
@@ -69,6 +68,40 @@ class Environment(ABC):
         Demonstrations carry theirs as `info["task"]`: a goal-conditioned policy is given a goal of the same task.
         """
         return None
+
+    @classmethod
+    def import_demonstrations(cls, config: Any) -> Iterator[Episode]:
+        """Recorded demonstrations for a source other than 'scripted', in a fixed order."""
+        raise NotImplementedError(f"{cls.name} has no recorded demonstrations")
+
+
+class Dataset(Environment):
+    """Recordings only: no episode can be started, so policies are scored by what they predict on held-out episodes."""
+
+    sources: ClassVar[tuple[str, ...]] = ("recorded",)
+
+    @classmethod
+    @abstractmethod
+    def import_demonstrations(cls, config: Any) -> Iterator[Episode]:
+        """All of them, in a fixed order; `config.episodes` of them will be taken."""
+
+    @classmethod
+    def example(cls, folder: Path) -> dict[str, Any]:
+        """Fields of `Config` under which there is something small to read, for checks; `folder` is empty and may be filled."""
+        return {}
+
+
+class Simulator(Environment):
+    """A simulator, its demonstrations and its score. Lives inside one worker process and is reused for many episodes.
+
+    Nothing may depend on global random state, and importing the module must not import the simulator, touch GL or download.
+    All observations are those of the current moment: `reset`, then alternate `render`/`proprio`/`state` and `step`.
+    """
+
+    sources: ClassVar[tuple[str, ...]] = ("scripted",)
+
+    def __init__(self, config: Any):
+        self.config = config
 
     @abstractmethod
     def reset(self, seed: int) -> None:
@@ -98,11 +131,6 @@ class Environment(ABC):
     def expert(self, seed: int) -> Expert:
         """A demonstrator for the episode just reset; `seed` decides its choices and noise."""
 
-    @classmethod
-    def import_demonstrations(cls, config: Any) -> Iterator[Episode]:
-        """Recorded demonstrations for a source other than 'scripted', in a fixed order."""
-        raise NotImplementedError(f"{cls.name} has no recorded demonstrations")
-
     def replay(self, states: np.ndarray, actions: np.ndarray) -> dict[str, float]:
         """Send a recording's actions from its first state: how far the simulator strays from it, and what is reached."""
         raise NotImplementedError(f"{self.name} cannot replay recordings")
@@ -111,5 +139,12 @@ class Environment(ABC):
         """What a manifest should know of this simulator: versions, rendering backend."""
         return {}
 
-    def close(self) -> None:  # noqa: B027 - an environment may have nothing to free
+    def close(self) -> None:
         """Free the simulator and its GL context."""
+
+
+def data_spec(cls: type[Environment], config: Any) -> DataSpec:
+    """What the demonstrations of an environment look like."""
+    spec = cls.spec(config)
+    sizes = spec.action_dim, spec.proprio_dim, spec.state_dim
+    return DataSpec(cls.name, spec.views, config.resolution, *sizes, spec.hz, spec.action)

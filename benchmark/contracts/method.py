@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, ClassVar
 
 import torch
@@ -14,6 +15,9 @@ from benchmark.contracts.data import DataSpec, Windows
 from benchmark.contracts.encoder import Encoder
 from benchmark.contracts.specs import Presets, require
 from benchmark.contracts.training import ParameterGroup, TrainingConfig
+from benchmark.core.errors import UnknownName
+
+BACKBONES = ("resnet18", "vit_tiny", "vit_small", "vit_base")  # what `benchmark.models.encoders.build_backbone` can build
 
 
 @dataclass(frozen=True)
@@ -35,6 +39,7 @@ class MethodConfig(TrainingConfig):
     when none of the three is given.
     """
 
+    backbones: ClassVar[tuple[str, ...]] = BACKBONES  # that `backbone` may name; a method with others of its own lists them
     backbone: str = "resnet18"
     width: int = 64  # channels of the first ResNet stage; 64 is the ResNet-18 of the literature (512-d features)
     batch_size: int = 64  # windows per step
@@ -43,15 +48,14 @@ class MethodConfig(TrainingConfig):
     schedule: str = "cosine"
     init: str = "scratch"  # scratch | imagenet: where the backbone starts; the latter is a ResNet-18 of width 64
     equal_steps: bool = False  # a budget of frames buys one step per 64 of them, however many a step really reads
-    tuned: bool = False  # the encoder goes on learning with the policy, instead of being frozen
-    tuned_lr: float = 0.1  # of a tuned encoder, as a fraction of the policy's
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        if self.backbone not in self.backbones:
+            raise UnknownName("backbone", self.backbone, self.backbones)
         require(self.init in ("scratch", "imagenet"), f"init '{self.init}' is none of scratch, imagenet")
         resnet18 = self.backbone == "resnet18" and self.width == 64
         require(self.init == "scratch" or resnet18, "init=imagenet needs backbone=resnet18 and width=64, as published")
-        require(self.tuned_lr > 0, f"tuned_lr must be positive, not {self.tuned_lr}")
 
 
 class Method(nn.Module, ABC):
@@ -70,6 +74,8 @@ class Method(nn.Module, ABC):
     learns: ClassVar[bool] = True
     seeded: ClassVar[bool] = True  # False: the same encoder whatever the seed, so it is built and embedded once
     privileged: ClassVar[bool] = False  # sees the simulator state; shown apart in tables
+    joint: ClassVar[bool] = False  # its encoder learns with the policy and in no other way
+    floor: ClassVar[bool] = False  # what every other row must rise above; shown apart in tables
     source: ClassVar[str] = ""  # paper section or repository the recipe comes from, for `list methods`
 
     def __init__(self, config: Any, data: DataSpec):
@@ -94,9 +100,29 @@ class Method(nn.Module, ABC):
         """None if the method can run here; otherwise what is missing and the command that fixes it."""
         return None
 
+    @classmethod
+    def joint_rate(cls, config: Any) -> float:
+        """The learning rate of an encoder that learns with the policy, as a fraction of the policy's. The default is that of
+        fine-tuning: 1e-5 for 1e-4 in the DynaMo paper, Tables 9 and 11."""
+        return 0.1
+
+    @classmethod
+    def files(cls, config: Any) -> Mapping[str, Path | str]:
+        """Every file that the method reads under this config, by name: its path, or a checksum that is known without it. The
+        content is part of the key, so a file that is overwritten is never mistaken for the old one."""
+        return {}
+
     def loss(self, batch: Windows, rng: torch.Generator) -> tuple[Tensor, dict[str, Tensor]]:
         """A scalar to minimise and named scalars to log (detached)."""
         raise NotImplementedError(f"{self.name} does not learn")
+
+    def trivial_loss(self) -> float | None:
+        """The loss of an encoder that says the same of every image, or None if that says nothing.
+
+        It says nothing where such an encoder is the optimum (BYOL, SimSiam: their loss is zero then, so a low loss may be a
+        collapse), or where the value depends on the data (MAE: a uniform patch costs nothing).
+        """
+        return None
 
     def after_step(self, step: int, steps: int) -> None:
         """Called after optimiser step number `step` (from 0) of `steps`: momentum updates go here."""

@@ -39,15 +39,21 @@ class PolicyConfig(TrainingConfig):
 class Policy(nn.Module, ABC):
     """A history of features (and a goal) -> a chunk of actions.
 
+    What its `inputs` name comes besides the features: `proprio` (N, history, P) and `language` (N, L), in training batches and
+    as keyword arguments of its `act`; the spec has their sizes. A policy that does not name "proprio" may be given it all the
+    same, appended to the features of each observation.
+
     A trained policy implements `loss` and `act`; one without training (`learns = False`) implements `prepare` and `act`.
     `prepare` sees all training samples once, before training: tokenizers, neighbour banks. What it fits must live in
     parameters or buffers, because the state dict is what is stored.
     """
 
     name: ClassVar[str]
+    title: ClassVar[str] = ""  # over its column of a table; empty: the name
     Config: ClassVar[type[PolicyConfig]] = PolicyConfig
     presets: ClassVar[Presets] = {}
     learns: ClassVar[bool] = True
+    inputs: ClassVar[tuple[str, ...]] = ("features",)  # and "proprio", "language", where it takes these by themselves
     source: ClassVar[str] = ""
 
     def __init__(self, config: Any, spec: PolicySpec):
@@ -63,6 +69,11 @@ class Policy(nn.Module, ABC):
     @abstractmethod
     def act(self, features: Tensor, goal: Tensor | None, rngs: Sequence[torch.Generator]) -> Tensor:
         """(N, history, D) -> (N, chunk, A). Row i may draw from `rngs[i]` only: it belongs to that row's episode."""
+
+    def given(self, samples: Chunks) -> dict[str, Tensor]:
+        """What of some samples `act` takes by name, as `inputs` say."""
+        named = {"proprio": samples.proprio, "language": samples.language}
+        return {name: value for name, value in named.items() if name in self.inputs and value is not None}
 
     def after_step(self, step: int, steps: int) -> None:
         """As for methods; averaged weights go here."""

@@ -19,13 +19,44 @@ def require(condition: bool, message: str) -> None:
         raise BenchmarkError(message)
 
 
+UNKNOWN = "unknown"
+REPRESENTATIONS = ("absolute", "delta", "velocity", UNKNOWN)
+
+
+@dataclass(frozen=True)
+class ActionSpec:
+    """What the numbers of an action are, so that no two kinds are mixed unnoticed. What a source does not say is unknown."""
+
+    low: tuple[float, ...]
+    high: tuple[float, ...]
+    names: tuple[str, ...] = ()  # one per dimension; empty: unknown
+    representation: str = UNKNOWN  # absolute: where to be | delta: how far to move | velocity: how fast
+    of: str = UNKNOWN  # what is commanded: "end effector pose", "joints"
+    frame: str = UNKNOWN  # whose axes
+    units: str = UNKNOWN  # of 1
+    gripper: str = UNKNOWN  # which value opens it and which closes it; "none" without one
+
+    def __post_init__(self) -> None:
+        for name in ("low", "high", "names"):  # JSON knows lists only
+            object.__setattr__(self, name, tuple(getattr(self, name)))
+        require(len(self.low) == len(self.high), f"{len(self.low)} low and {len(self.high)} high action bounds")
+        require(len(self.names) in (0, self.dim), f"{len(self.names)} names for {self.dim} action dimensions")
+        require(
+            self.representation in REPRESENTATIONS,
+            f"actions are one of {', '.join(REPRESENTATIONS)}, not '{self.representation}'",
+        )
+
+    @property
+    def dim(self) -> int:
+        return len(self.low)
+
+
 @dataclass(frozen=True)
 class EnvSpec:
     """What is fixed about an environment before any simulator exists."""
 
     views: tuple[str, ...]
-    action_low: tuple[float, ...]
-    action_high: tuple[float, ...]
+    action: ActionSpec
     proprio_dim: int
     state_names: tuple[str, ...]  # one per state dimension; probes group by the part before the first '/'
     hz: float
@@ -36,8 +67,16 @@ class EnvSpec:
     tasks: tuple[str, ...] = ()
 
     @property
+    def action_low(self) -> tuple[float, ...]:
+        return self.action.low
+
+    @property
+    def action_high(self) -> tuple[float, ...]:
+        return self.action.high
+
+    @property
     def action_dim(self) -> int:
-        return len(self.action_low)
+        return self.action.dim
 
     @property
     def state_dim(self) -> int:
@@ -46,8 +85,10 @@ class EnvSpec:
 
 @dataclass(frozen=True)
 class PolicySpec:
-    """The sizes a policy is built for."""
+    """The sizes a policy is built for; 0: it is not given this."""
 
     feature_dim: int
     action_dim: int
     goal_dim: int = 0
+    proprio_dim: int = 0
+    language_dim: int = 0

@@ -103,3 +103,11 @@ def size(n_bytes: float) -> str:
             return f"{n_bytes:.0f} {unit}" if unit == "B" else f"{n_bytes:.1f} {unit}"
         n_bytes /= 1000
     raise AssertionError
+
+
+def count(value: float) -> str:
+    """`640`, `12.8k`, `11.2M`."""
+    for thousands, unit in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
+        if value >= thousands:
+            return f"{value / thousands:.3g}{unit}"
+    return f"{value:.0f}"

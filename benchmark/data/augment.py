@@ -40,8 +40,11 @@ class Recipe:
         *_, height, width = frames.shape
         windows = frames.reshape(len(frames), -1, 3, height, width)
         drawn = self._draw(len(frames), height, width, rng)
+        if frames.device.type != "cpu":
+            with torch.autocast(frames.device.type, enabled=False):
+                return self._apply_masked(windows, drawn, torch.rand(4, generator=rng, device=rng.device)).view(frames.shape)
         order = torch.randperm(4, generator=rng, device=rng.device).tolist()
-        size = max(1, CACHED // (4 * windows[0].numel())) if frames.device.type == "cpu" else len(frames)
+        size = max(1, CACHED // (4 * windows[0].numel()))
         with torch.autocast(frames.device.type, enabled=False):
             parts = [
                 self._apply(part, {name: values[i * size : (i + 1) * size] for name, values in drawn.items()}, order)
@@ -95,6 +98,37 @@ class Recipe:
             images[chosen] = ops.gaussian_blur(images[chosen], drawn["sigma"][chosen], kernel_size(images.shape[-1]))
         if len(chosen := drawn["solarise"].nonzero()[:, 0]):
             images[chosen] = ops.solarise(images[chosen])
+        return images
+
+    def _apply_masked(self, frames: Tensor, drawn: dict[str, Tensor], keys: Tensor) -> Tensor:
+        """What `_apply` computes in the order that sorts `keys`, for a device that must not be waited for: nothing depends on
+        the value of a tensor, so every operation runs on all samples and those not chosen keep what they were.
+
+        The order is not known here, and an operation that is not due is made neutral. Brightness, contrast and saturation are
+        one operation that differs in what it blends with; all three are applied before the hue and again after it.
+        """
+        images = as_float(frames.contiguous())
+        if self.crop < 1 or self.flip > 0:
+            images = ops.resized_crop(images, **{name: drawn[name] for name in ("top", "left", "height", "width", "flip")})
+        if any(self.jitter[:3]):
+            due = keys[:3].argsort()  # 0 brightness, 1 contrast, 2 saturation
+            factors = torch.stack([drawn[name] for name in ("brightness", "contrast", "saturation")])[due]
+            if self.jitter[3] > 0:
+                early = keys[:3][due] < keys[3]
+                for i in range(3):
+                    images = ops.blend(images, due[i], torch.where(early[i], factors[i], 1.0))
+                images = ops.adjust_hue_(images, drawn["hue"])
+                factors = torch.where(early[:, None], 1.0, factors)
+            for i in range(3):
+                images = ops.blend(images, due[i], factors[i])
+        elif self.jitter[3] > 0:
+            images = ops.adjust_hue_(images.clone(), drawn["hue"])
+        if self.grayscale > 0:
+            images = ops.choose(drawn["grayscale"], ops.luma(images), images)
+        if self.blur > 0:
+            images = ops.choose(drawn["blur"], ops.gaussian_blur(images, drawn["sigma"], kernel_size(images.shape[-1])), images)
+        if self.solarise > 0:
+            images = ops.choose(drawn["solarise"], ops.solarise(images), images)
         return images
 
 

@@ -30,6 +30,8 @@ class ChunkSampler:
     "future", hindsight relabelling with a uniformly drawn observation from now to the end; or a table (episodes, G) with
     anything else, such as one-hot tasks or language embeddings. Outside training ("future" in `batch` and `all`) the goal is
     the last observation.
+
+    `proprio` (rows, P) and `language` (episodes, L) are for policies that take these by themselves.
     """
 
     def __init__(
@@ -43,6 +45,8 @@ class ChunkSampler:
         *,
         seed: int = 0,
         goals: Array | str | None = None,
+        proprio: Array | None = None,
+        language: Array | None = None,
         device: torch.device | str = "cpu",
     ):
         if len(episodes) == 0:
@@ -50,19 +54,23 @@ class ChunkSampler:
         self.batch_size, self.seed, self.device = config.batch_size, seed, torch.device(device)
         self.features = _on_device(features, self.device)
         self.actions = _on_device(actions, self.device).float()
+        self.proprio = None if proprio is None else _on_device(proprio, self.device).float()
+        self.language = None if language is None else _on_device(language, self.device).float()
 
         episodes = np.asarray(episodes, np.int64)
         lengths = np.asarray(ends)[episodes] - np.asarray(starts)[episodes]
         episode = np.repeat(episodes, lengths)
         first, last = np.asarray(starts)[episode], np.asarray(ends)[episode] - 1
         within = np.arange(len(episode)) - np.repeat(np.cumsum(lengths) - lengths, lengths)
-        self.rows, self._first, self._last = (_on_device(x, self.device) for x in (first + within, first, last))
+        self.rows, self._first, self._last, self._episode = (
+            _on_device(x, self.device) for x in (first + within, first, last, episode)
+        )
         self._past = config.stride * torch.arange(config.history - 1, -1, -1, device=self.device)
         self._ahead = torch.arange(config.chunk, device=self.device)
 
         self._observed = isinstance(goals, str)
         self._hindsight = self._observed and goals == "future"
-        self._goals, self._goal_rows = self._goal_table(goals, episode)
+        self._goals, self._goal_rows = self._goal_table(goals)
         self._permutation = lru_cache(maxsize=2)(self._draw_permutation)
 
     def __len__(self) -> int:
@@ -104,9 +112,11 @@ class ChunkSampler:
             goal=None if self._goals is None else self._goals[goal_rows].float(),
             rows=past,
             goal_rows=goal_rows if self._observed else None,
+            proprio=None if self.proprio is None else self.proprio[past],
+            language=None if self.language is None else self.language[self._episode[indices]],
         )
 
-    def _goal_table(self, goals: Array | str | None, episode: np.ndarray) -> tuple[Tensor | None, Tensor | None]:
+    def _goal_table(self, goals: Array | str | None) -> tuple[Tensor | None, Tensor | None]:
         """A table of goals and the row in it of each sample's goal."""
         if goals is None:
             return None, None
@@ -114,7 +124,7 @@ class ChunkSampler:
             if goals not in GOAL_WORDS:
                 raise BenchmarkError(f"goals '{goals}' is none of {', '.join(GOAL_WORDS)}")
             return self.features, self._last
-        return _on_device(goals, self.device), _on_device(episode, self.device)
+        return _on_device(goals, self.device), self._episode
 
     def _draw_permutation(self, epoch: int) -> Tensor:
         return torch.randperm(len(self), generator=torch_rng("chunks", self.seed, epoch)).to(self.device)

@@ -16,8 +16,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 
-from benchmark.contracts.data import DataSpec, Episode
+from benchmark.contracts.data import DataSpec, Episode, Observations
 from benchmark.core.errors import BenchmarkError
 from benchmark.core.seeds import numpy_rng
 
@@ -51,6 +52,17 @@ class Demos:
     def steps_of(self, episodes: np.ndarray) -> np.ndarray:
         """Row indices of all steps of some episodes, in order."""
         return np.concatenate([np.arange(self.starts[e], self.ends[e]) for e in episodes])
+
+    def observations(self, rows: slice | np.ndarray, reads: str, device: torch.device | str = "cpu") -> Observations:
+        """Those of some rows: proprioception, and what an encoder that `reads` frames or the state looks at."""
+
+        def copied(array: np.ndarray) -> torch.Tensor:
+            return torch.from_numpy(np.array(array[rows])).to(device, non_blocking=True)
+
+        proprio = copied(self.proprio)
+        if reads == "state":
+            return Observations(state=copied(self.states), proprio=proprio)
+        return Observations(frames=copied(self.frames), proprio=proprio)
 
     def split(self, held_out: float) -> tuple[np.ndarray, np.ndarray]:
         """Episode numbers for training and held out: by whole trajectory, the same for every stage and method."""
@@ -165,8 +177,6 @@ def check_episode(episode: Episode, frames: tuple[int, ...], widths: dict[str, i
 
 def open_demos(folder: Path) -> Demos:
     text = json.loads((folder / "episodes.json").read_text())
-    spec = text["spec"]
-    spec["views"] = tuple(spec["views"])
     frames = np.load(folder / "frames.npy", mmap_mode="r", allow_pickle=False)
     arrays = {name: np.load(folder / f"{name}.npy", allow_pickle=False) for name in (*ARRAYS, "ends")}
-    return Demos(DataSpec(**spec), frames, infos=text["episodes"], **arrays)
+    return Demos(DataSpec.from_json(text["spec"]), frames, infos=text["episodes"], **arrays)

@@ -59,6 +59,20 @@ def adjust_saturation_(images: Tensor, factor: Tensor) -> Tensor:
     return images.mul_(factor).add_(grey).clamp_(0, 1)
 
 
+def blend(images: Tensor, kind: Tensor, factor: Tensor) -> Tensor:
+    """Brightness, contrast or saturation by the value of a tensor, 0, 1 or 2: away from black, from the mean luma of each
+    frame, or from each pixel's luma. A factor of 1 changes nothing."""
+    grey = luma(images)
+    black = torch.zeros((), dtype=grey.dtype, device=grey.device)
+    other = torch.where(kind == 2, grey, torch.where(kind == 1, grey.mean((3, 4), keepdim=True), black))
+    return torch.lerp(other, images, _per_sample(factor)).clamp_(0, 1)
+
+
+def choose(chosen: Tensor, changed: Tensor, images: Tensor) -> Tensor:
+    """The changed images of the samples that are chosen."""
+    return torch.where(_per_sample(chosen), changed, images)
+
+
 def adjust_hue_(images: Tensor, shift: Tensor) -> Tensor:
     """Turn the hue by a fraction of the colour circle, keeping HSV's saturation and value.
 

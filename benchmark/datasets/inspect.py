@@ -28,7 +28,7 @@ GAP = 4
 def inspect(store: Store, what: str, format_name: str = "auto") -> tuple[dict[str, Any], Demos]:
     """The facts about a recording by name, or about a source by path, and the episodes they come from."""
     if what in store.keys(KIND):
-        demos, manifest = open_demos(find(store, what)), store.manifest(KIND, what)
+        demos, manifest = open_demos(find(store, what)), store.raw_manifest(KIND, what)
         said, told = manifest["request"]["description"], {"name": what, "source": manifest["source"]}
         return {**told, "format": manifest["request"]["format"], **_facts(demos, said)}, demos
     with reading(what):

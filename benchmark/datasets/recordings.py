@@ -17,13 +17,15 @@ from pathlib import Path
 from typing import Any
 
 from benchmark.contracts.data import DataSpec, Episode
+from benchmark.contracts.specs import REPRESENTATIONS
 from benchmark.core.errors import BenchmarkError, Corrupt, UnknownName
 from benchmark.core.progress import Task
 from benchmark.data.episodes import Demos, DemosWriter, open_demos
 from benchmark.datasets import open_source
 from benchmark.datasets.files import existing, reading
-from benchmark.datasets.source import REPRESENTATIONS, Description, Source
-from benchmark.storage.artifacts import MANIFEST, Building, Store, checksum, write_text
+from benchmark.datasets.source import Description, Source
+from benchmark.storage.artifacts import MANIFEST, Building, Store
+from benchmark.storage.files import checksum, key_of, write_text
 
 KIND = "recordings"
 SHOWN = 5  # names in a message
@@ -154,8 +156,8 @@ def _noted(path: Path) -> Any:
 def _noted_spec(path: Path) -> DataSpec | None:
     noted = _noted(path)
     try:
-        return DataSpec(**{**noted, "views": tuple(noted["views"])})
-    except (TypeError, KeyError):
+        return DataSpec.from_json(noted)
+    except (TypeError, KeyError, AttributeError, BenchmarkError):
         return None
 
 
@@ -207,7 +209,7 @@ def _summary(demos: Demos) -> dict[str, Any]:
 
 def manifest_of(store: Store, name: str) -> dict[str, Any]:
     """The manifest of a recording, with all that an import writes into it."""
-    manifest = store.manifest(KIND, name)
+    manifest = store.raw_manifest(KIND, name)
     if absent := {"request", "source", "summary", "files"} - set(manifest if isinstance(manifest, dict) else ()):
         raise Corrupt(
             f"{store.folder(KIND, name) / MANIFEST} lacks {', '.join(sorted(absent))}; remove that folder and import again"
@@ -220,6 +222,17 @@ def find(store: Store, name: str) -> Path:
     _require(store, name)
     manifest_of(store, name)
     return store.open(KIND, name)
+
+
+def open_folder(folder: Path) -> Demos:
+    """What the folder of a recording holds, verified when this process first opens it."""
+    folder = folder.absolute()
+    return open_demos(Store(folder.parent.parent).open(folder.parent.name, folder.name))
+
+
+def digest(manifest: dict[str, Any]) -> str:
+    """Of a recording's content, so that a key says what was used."""
+    return key_of({name: entry["sha256"] for name, entry in manifest["files"].items()})
 
 
 def verify(store: Store, name: str) -> str:

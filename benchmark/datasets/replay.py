@@ -7,14 +7,17 @@ from collections import defaultdict
 import numpy as np
 
 from benchmark import registry
+from benchmark.contracts.environment import Simulator
+from benchmark.contracts.presets import component_config
 from benchmark.core.progress import Task
 from benchmark.data.episodes import Demos
-from benchmark.planning.config.compose import component_config
 
 
 def replay(env_name: str, demos: Demos, task: Task) -> str:
     """Mean and extreme of what the environment says of each episode, or why it cannot be asked."""
     cls = registry.envs().get(env_name)
+    if not issubclass(cls, Simulator):
+        return f"not replayed: {env_name} has no simulator"
     config = component_config(cls, "quick", env_name)
     if reason := cls.unavailable_reason(config):
         return f"not replayed: {reason}"

@@ -15,19 +15,17 @@ import numpy as np
 from PIL import Image
 
 from benchmark.contracts.data import Episode
+from benchmark.contracts.specs import UNKNOWN
 from benchmark.core.errors import BenchmarkError
 from benchmark.data.episodes import check_episode
 from benchmark.datasets.files import reading
-
-UNKNOWN = "unknown"
-REPRESENTATIONS = ("absolute", "delta", UNKNOWN)
 
 
 @dataclass(frozen=True)
 class Actions:
     """What the numbers of an action mean. Nothing here is guessed: what a source does not say is unknown."""
 
-    representation: str = UNKNOWN  # one of REPRESENTATIONS
+    representation: str = UNKNOWN  # one of contracts.specs.REPRESENTATIONS
     gripper: str = UNKNOWN  # which value opens it and which closes it
     units: str = UNKNOWN
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import cast
+from collections.abc import Sequence
+from typing import Any, cast
 
 import torch
 from lightly.models.utils import initialize_2d_sine_cosine_positional_embedding as sine_cosine
@@ -14,7 +15,7 @@ from benchmark.contracts.encoder import Encoder, as_float
 from benchmark.core.errors import UnknownName
 from benchmark.models.imagenet import RESNET18_IMAGENET
 from benchmark.models.precision import at_least_float32
-from benchmark.models.resnet import ResNet18
+from benchmark.models.resnet import STAGES, ResNet18
 from benchmark.models.weights import load
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
@@ -49,12 +50,15 @@ class ImageEncoder(Encoder):
 
 
 class ConvEncoder(ImageEncoder):
-    """A trunk that ends in a feature map: `pooled` is its global average, `patch` the map itself."""
+    """A ResNet: `pooled` is the global average of its last map, layer1 to layer4 are the maps of its stages.
 
-    def __init__(self, trunk: nn.Module, dim: int, **preprocessing):
+    `layer4` and `patch` hold the same numbers, as a map and as tokens.
+    """
+
+    def __init__(self, trunk: ResNet18, **preprocessing):
         super().__init__(**preprocessing)
         self.trunk = trunk.to(memory_format=torch.channels_last)
-        self.dim = self.patch_dim = dim
+        self.dim = self.patch_dim = trunk.dim
 
     def start_from(self, weights: str) -> None:
         load(RESNET18_IMAGENET, self.trunk)
@@ -63,14 +67,32 @@ class ConvEncoder(ImageEncoder):
         return at_least_float32(self.trunk(self.prepare(images)))
 
     def pooled(self, images: Tensor) -> Tensor:
-        return self.feature_map(images).mean((2, 3))
+        return _average(self.feature_map(images))
 
     def patch(self, images: Tensor) -> Tensor:
-        return self.feature_map(images).flatten(2).transpose(1, 2)
+        return _tokens(self.feature_map(images))
+
+    @property
+    def feature_names(self) -> tuple[str, ...]:
+        return (*super().feature_names, *STAGES)
+
+    def features(self, images: Tensor, names: Sequence[str]) -> dict[str, Tensor]:
+        self.check_features(names)
+        maps = self.trunk.maps(self.prepare(images), {name if name in STAGES else "layer4" for name in names})
+        maps = {name: at_least_float32(x) for name, x in maps.items()}
+        if "pooled" in names:
+            maps["pooled"] = _average(maps["layer4"])
+        if "patch" in names:
+            maps["patch"] = _tokens(maps["layer4"])
+        return {name: maps[name] for name in names}
 
 
 class ViTEncoder(ImageEncoder):
-    """A timm vision transformer: `pooled` is its own pooling (the class token by default), `patch` its patch tokens."""
+    """A timm vision transformer: `pooled` is its own pooling (the class token by default), `patch` its patch tokens.
+
+    block1, block2, ... are the patch tokens after each block as a map, without class and register tokens. No norm follows, so
+    the last one is not `patch`.
+    """
 
     def __init__(self, vit: VisionTransformer, **preprocessing):
         super().__init__(**preprocessing)
@@ -83,16 +105,40 @@ class ViTEncoder(ImageEncoder):
     def patch(self, images: Tensor) -> Tensor:
         return at_least_float32(self.vit.forward_features(self.prepare(images))[:, self.vit.num_prefix_tokens :])
 
+    @property
+    def feature_names(self) -> tuple[str, ...]:
+        return (*super().feature_names, *(f"block{i + 1}" for i in range(len(self.vit.blocks))))
 
-def build_backbone(name: str, width: int, resolution: int) -> Encoder:
+    def features(self, images: Tensor, names: Sequence[str]) -> dict[str, Tensor]:
+        self.check_features(names)
+        blocks = [name for name in names if name.startswith("block")]
+        if not blocks:
+            return super().features(images, names)
+        indices = sorted({int(name.removeprefix("block")) - 1 for name in blocks})
+        intermediates: Any = self.vit.forward_intermediates(self.prepare(images), indices=indices)
+        last, maps = intermediates
+        given = {f"block{index + 1}": at_least_float32(x) for index, x in zip(indices, maps, strict=True)}
+        given["pooled"] = at_least_float32(self.vit.forward_head(last, pre_logits=True))
+        given["patch"] = at_least_float32(last[:, self.vit.num_prefix_tokens :])
+        return {name: given[name] for name in names}
+
+
+def _average(grid: Tensor) -> Tensor:
+    return grid.mean((2, 3))
+
+
+def _tokens(grid: Tensor) -> Tensor:
+    return grid.flatten(2).transpose(1, 2)
+
+
+def build_backbone(name: str, width: int, resolution: int, zero_residuals: bool = False) -> Encoder:
     """The untrained encoder a method learns: resnet18, vit_tiny, vit_small or vit_base.
 
     `width` is the number of channels of the first ResNet stage or of an attention head, so that 64 is the network of the
-    literature in both families and a smaller number narrows either.
+    literature in both families and a smaller number narrows either. `zero_residuals` is of the ResNet alone.
     """
     if name == "resnet18":
-        trunk = ResNet18(width)
-        return ConvEncoder(trunk, trunk.dim)
+        return ConvEncoder(ResNet18(width, zero_residuals))
     if name in VIT_SHAPES:
         return _vit(name, width, resolution)
     raise UnknownName("backbone", name, ["resnet18", *VIT_SHAPES])

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 import torch
 from torch import Tensor, nn
 from torchvision.models.resnet import BasicBlock
+
+STAGES = ("layer1", "layer2", "layer3", "layer4")
 
 
 class ResNet18(nn.Module):
     """torchvision's network, parameter names and random initialisation; `width` channels in the first stage instead of 64.
 
-    timm's `resnet18` zero-initialises the last norm of every block and so starts from another function; DynaMo, BYOL and the
-    random row of the paper start from torchvision's. Width 64 has 11 176 512 parameters.
+    With `zero_residuals` the gain of the last norm of every block starts at 0, so that each block is its shortcut (Goyal et al.
+    2017): torchvision's `zero_init_residual` and timm's default. DynaMo, BYOL and the random row of the paper start without it.
+    Width 64 has 11 176 512 parameters.
     """
 
-    def __init__(self, width: int = 64):
+    def __init__(self, width: int = 64, zero_residuals: bool = False):
         super().__init__()
         self.dim = 8 * width
         self.conv1 = nn.Conv2d(3, width, 7, stride=2, padding=3, bias=False)
@@ -28,17 +33,28 @@ class ResNet18(nn.Module):
         for module in self.modules():
             if isinstance(module, nn.Conv2d):
                 nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
+            elif isinstance(module, BasicBlock) and zero_residuals:
+                nn.init.zeros_(module.bn2.weight)
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, 3, H, W) -> (N, dim, H/32, W/32), the map before pooling."""
+        return self.maps(x, ("layer4",))["layer4"]
+
+    def maps(self, x: Tensor, names: Collection[str]) -> dict[str, Tensor]:
+        """What the named stages make of (N, 3, H, W): layer1 is a quarter as high and wide, each later one half of the last."""
         x = self.maxpool(self.relu(self.bn1(self.conv1(x))))
-        x = self.layer3(self.layer2(self.layer1(x)))
-        if x.shape[-2:] == (1, 1):
-            # On processors with AMX the bf16 weight gradient of a strided 3 x 3 convolution of one pixel is uninitialised
-            # memory (torch 2.15, oneDNN; any width and batch): frames of 16 pixels get there.
-            with torch.autocast(x.device.type, enabled=False):
-                return self.layer4(x.float())
-        return self.layer4(x)
+        maps = {}
+        for name in STAGES:
+            if name == "layer4" and x.shape[-2:] == (1, 1):
+                # On processors with AMX the bf16 weight gradient of a strided 3 x 3 convolution of one pixel is uninitialised
+                # memory (torch 2.15, oneDNN; any width and batch): frames of 16 pixels get there.
+                with torch.autocast(x.device.type, enabled=False):
+                    x = self.layer4(x.float())
+            else:
+                x = getattr(self, name)(x)
+            if name in names:
+                maps[name] = x
+        return maps
 
 
 def _stage(inputs: int, outputs: int, stride: int) -> nn.Sequential:

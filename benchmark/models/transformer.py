@@ -14,6 +14,7 @@ class Transformer(nn.Module):
 
     Linear in, learned positions, pre-norm blocks, a last norm, linear out; GPT-2's initialisation. With 6 layers, 6 heads and
     width 120 it is the inverse and the forward model of DynaMo's release (github.com/jeffacce/dynamo_ssl), biases included.
+    `gelu` is how that function is approximated: none, or tanh as in GPT-2.
     """
 
     def __init__(
@@ -28,12 +29,13 @@ class Transformer(nn.Module):
         dropout: float = 0.0,
         mlp_ratio: int = 4,
         causal: bool = True,
+        gelu: str = "none",
     ):
         super().__init__()
         self.embed = nn.Linear(inputs, width)
         self.positions = nn.Parameter(torch.empty(context, width))
         self.dropout = nn.Dropout(dropout)
-        self.blocks = nn.ModuleList(Block(width, heads, dropout, mlp_ratio, causal) for _ in range(layers))
+        self.blocks = nn.ModuleList(Block(width, heads, dropout, mlp_ratio, causal, gelu) for _ in range(layers))
         self.norm = nn.LayerNorm(width)
         self.head = nn.Linear(width, outputs)
         self._initialise()
@@ -57,9 +59,9 @@ class Transformer(nn.Module):
 class Block(nn.Module):
     """Pre-norm self-attention and a GELU multilayer perceptron, each added to the stream."""
 
-    def __init__(self, width: int, heads: int, dropout: float, mlp_ratio: int, causal: bool):
+    def __init__(self, width: int, heads: int, dropout: float, mlp_ratio: int, causal: bool, gelu: str = "none"):
         super().__init__()
-        self.heads, self.causal = heads, causal
+        self.heads, self.causal, self.gelu = heads, causal, gelu
         self.attention_norm = nn.LayerNorm(width)
         self.query_key_value = nn.Linear(width, 3 * width)
         self.project = nn.Linear(width, width)
@@ -70,7 +72,7 @@ class Block(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         x = x + self.dropout(self.project(self._attend(self.attention_norm(x))))
-        return x + self.dropout(self.contract(F.gelu(self.expand(self.mlp_norm(x)))))
+        return x + self.dropout(self.contract(F.gelu(self.expand(self.mlp_norm(x)), approximate=self.gelu)))
 
     def _attend(self, x: Tensor) -> Tensor:
         n, t, width = x.shape

@@ -26,9 +26,9 @@ import torch
 from safetensors.torch import load_file
 from timm.layers import resample_abs_pos_embed
 from torch import Tensor, nn
+from torch.nn import functional as F
 
-from benchmark import registry
-from benchmark.core.errors import BenchmarkError, Corrupt, Unavailable, UnknownName
+from benchmark.core.errors import BenchmarkError, Corrupt, Unavailable
 
 Tensors = dict[str, Tensor]
 Progress = Callable[[float, float], None]  # bytes so far, bytes in all
@@ -53,6 +53,7 @@ class Weights:
     prefix: str = ""  # of the names of the tensors wanted
     ignore: tuple[str, ...] = ()  # prefixes of tensors that belong to something else: heads, decoders, language models
     rename: Callable[[Tensors], Tensors] | None = None  # from names that are not those of the network
+    position_offset: float | None = None  # resize learned positions by (grid + offset) / given, without antialiasing
 
 
 # ------------------------------------------------------------------------------------------------------------ what is here
@@ -74,67 +75,39 @@ def unavailable_reason(weights: Weights) -> str | None:
     return f"weights not here: python -m benchmark weights fetch {weights.name} (or put {path.name} into {_short(path.parent)})"
 
 
+def content(weights: Weights) -> Path | str:
+    """What a key holds of a file (`Method.files`): the published sha256, which `load` insists on, or else the file's own."""
+    return weights.checksum if weights.checksum.startswith("sha256:") else path_of(weights)
+
+
 def _short(path: Path) -> str:
     """As people write it: tables that others read should not name anybody's home."""
     return f"~/{path.relative_to(Path.home())}" if path.is_relative_to(Path.home()) else str(path)
 
 
-def known() -> dict[str, Weights]:
-    """The weights that registered methods name as their class attribute `weights`."""
-    rows = [registry.methods().get(name) for name in registry.methods().names()]
-    found = [row.weights for row in rows if isinstance(getattr(row, "weights", None), Weights)]  # type: ignore[attr-defined]
-    return {weights.name: weights for weights in found}
-
-
-def list_weights() -> list[dict[str, Any]]:
-    """One row per file, for a table."""
-    return [
-        {
-            "name": weights.name,
-            "status": "missing" if unavailable_reason(weights) else "here",
-            "file": weights.file,
-            "megabytes": weights.megabytes,
-            "licence": weights.licence,
-            "checksum": weights.checksum or "none known",
-            "source": weights.source,
-            "path": str(path_of(weights)),
-        }
-        for weights in known().values()
-    ]
-
-
-def verify(name: str) -> str:
+def verify(weights: Weights) -> str:
     """Load the file into a fresh network; says what that proved."""
-    weights = _get(name)
     load(weights, weights.network(NATIVE))
     kind = weights.checksum.partition(":")[0]
     return f"{kind} and all tensors match" if kind else "all tensors match; no checksum is known for it"
 
 
-def _get(name: str) -> Weights:
-    weights = known()
-    if name not in weights:
-        raise UnknownName("weights", name, weights)
-    return weights[name]
-
-
 # ------------------------------------------------------------------------------------------------------------------ fetching
 
 
-def fetch(name: str, progress: Progress = lambda done, total: None) -> Path:
+def fetch(weights: Weights, progress: Progress = lambda done, total: None) -> Path:
     """Bring a file here from its official place: whole and verified, or not at all. One that is here and sound is kept."""
-    weights = _get(name)
     path = path_of(weights)
     if path.is_file() and _sound(weights, path):
         return path
     failures = []
     for url in weights.urls:
-        beside = path.with_name(f".{os.getpid()}-{path.name}")
+        partial = path.with_name(f".{os.getpid()}-{path.name}")
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            _download(url, beside, progress)
-            _fill(weights.network(NATIVE), weights, beside)
-            beside.replace(path)
+            _download(url, partial, progress)
+            _fill(weights.network(NATIVE), weights, partial)
+            partial.replace(path)
             return path
         except HTTPError as error:
             failures.append(f"{url} answers {error.code} {error.reason}")
@@ -143,10 +116,10 @@ def fetch(name: str, progress: Progress = lambda done, total: None) -> Path:
         except (OSError, HTTPException, Corrupt) as error:
             failures.append(f"{url}: {error}")
         finally:
-            beside.unlink(missing_ok=True)
+            partial.unlink(missing_ok=True)
     raise BenchmarkError(
-        f"{name} was not fetched. {'; '.join(failures)}. Without a network, download {weights.file} from {weights.urls[0]} "
-        f"elsewhere, put it at {path} and run python -m benchmark weights verify {name}"
+        f"{weights.name} was not fetched. {'; '.join(failures)}. Without a network, download {weights.file} from "
+        f"{weights.urls[0]} elsewhere, put it at {path} and run python -m benchmark weights verify {weights.name}"
     )
 
 
@@ -189,7 +162,7 @@ def load(weights: Weights, network: nn.Module) -> None:
 def _fill(network: nn.Module, weights: Weights, path: Path) -> None:
     _compare_checksum(weights, path)
     tensors = _select(_read(path), weights)
-    _resize_positions(tensors, network)
+    _resize_positions(tensors, network, weights.position_offset)
     wanted = network.state_dict()
     for key, value in wanted.items():
         if key.endswith("num_batches_tracked"):  # counters that older checkpoints lack and evaluation does not read
@@ -264,13 +237,20 @@ def _select(content: Mapping[str, Any], weights: Weights) -> Tensors:
     return weights.rename(tensors) if weights.rename else tensors
 
 
-def _resize_positions(tensors: Tensors, network: nn.Module) -> None:
+def _resize_positions(tensors: Tensors, network: nn.Module, offset: float | None) -> None:
     """Learned positions of a square grid, resized (bicubic) to the grid of the network, the prefix tokens' left alone."""
     given, wanted = tensors.get("pos_embed"), getattr(network, "pos_embed", None)
     if given is None or wanted is None or given.shape == wanted.shape or given.ndim != 3:
         return
     vit: Any = network
     prefix = 0 if vit.no_embed_class else vit.num_prefix_tokens
-    patches = given.shape[1] - prefix
-    if patches > 0 and math.isqrt(patches) ** 2 == patches:
-        tensors["pos_embed"] = resample_abs_pos_embed(given, list(vit.patch_embed.grid_size), num_prefix_tokens=prefix)
+    side, grid = math.isqrt(max(0, given.shape[1] - prefix)), list(vit.patch_embed.grid_size)
+    if side == 0 or side**2 != given.shape[1] - prefix:
+        return
+    if offset is None:
+        tensors["pos_embed"] = resample_abs_pos_embed(given, grid, num_prefix_tokens=prefix)
+    else:
+        square = given[:, prefix:].unflatten(1, (side, side)).permute(0, 3, 1, 2)
+        scale = [(n + offset) / side for n in grid]
+        resized = F.interpolate(square, scale_factor=scale, mode="bicubic").flatten(2).transpose(1, 2)
+        tensors["pos_embed"] = torch.cat([given[:, :prefix], resized], 1)

@@ -13,20 +13,36 @@ from statistics import median
 from typing import Any
 
 from benchmark import registry
+from benchmark.contracts.environment import EnvConfig, Environment
 from benchmark.core.errors import BenchmarkError
+from benchmark.core.typed import from_json
 from benchmark.planning.graph import Stage
+from benchmark.stages.params import demos, embed, fit, pretrain, probe, rollout, video, visualize
 from benchmark.storage.artifacts import KINDS, Store
 
 # Guesses until this store knows better, in seconds per unit of work on two cores: simulator steps with a rendered frame,
-# training frames, embedded frames, probes, policy samples, the same with an encoder that learns, evaluation steps.
+# training frames, embedded frames, probes, policy samples, the same with an encoder that learns, evaluation steps,
+# encoders looked at, cells played again.
 DEFAULT_RATES = {
     "demos": 1 / 100,
     "pretrain": 1 / 600,
     "embed": 1 / 2000,
     "probe": 3.0,
     "fit": 1 / 10000,
-    "tuned": 1 / 600,
+    "joint": 1 / 600,
     "rollout": 1 / 100,
+    "visualize": 5.0,
+    "video": 20.0,
+}
+PARAMS: dict[str, type] = {
+    "demos": demos.Params,
+    "pretrain": pretrain.Params,
+    "embed": embed.Params,
+    "probe": probe.Params,
+    "fit": fit.Params,
+    "rollout": rollout.Params,
+    "visualize": visualize.Params,
+    "video": video.Params,
 }
 BYTES_PER_WEIGHT = 4
 
@@ -37,46 +53,50 @@ class Estimate:
     bytes: float
 
 
+@dataclass(frozen=True)
+class Size:
+    """Of the demonstrations that a stage works on."""
+
+    frames: float
+    max_steps: int
+
+
 def estimate(stages: Mapping[str, Stage], store: Store) -> dict[str, Estimate]:
     """For each stage that is not cached."""
     rates = _Rates(store)
-    frames = {key: _frames(stage, store) for key, stage in stages.items() if stage.kind == "demos"}
+    sizes = {key: _size(stage.params, key, store) for key, stage in stages.items() if stage.kind == "demos"}
     todo = {key: stage for key, stage in stages.items() if not store.has(stage.kind, key)}
-    return {
-        key: Estimate(
-            work(stage, frames.get(stage.inputs.get("demos", key), 0.0)) * rates.of(stage),
-            _disk(stage, stages, frames.get(stage.inputs.get("demos", key), 0.0)),
-        )
-        for key, stage in todo.items()
-    }
+    estimates = {}
+    for key, stage in todo.items():
+        size = sizes[stage.inputs["demos"].key if "demos" in stage.inputs else key]
+        estimates[key] = Estimate(work(stage.params, size) * rates.of(stage.params), _disk(stage, stages, size))
+    return estimates
 
 
-def work(stage: Stage, frames: float) -> float:
-    """The amount of work of a stage in the unit its rate is given in; `frames` is the size of the demonstrations."""
-    params = stage.params
-    match stage.kind:
-        case "demos" | "embed":
-            return frames
-        case "pretrain":
-            cls = registry.methods().get(params["method"])
-            if not cls.learns:
+def work(params: Any, size: Size) -> float:
+    """The amount of work of a stage in the unit its rate is given in."""
+    match params:
+        case demos.Params() | embed.Params():
+            return size.frames
+        case pretrain.Params(learning=pretrain.Learning(budget=budget)):
+            cls = registry.methods().get(params.method)
+            config: Any = from_json(cls.Config, params.config)
+            window = cls.batch_spec(config).window
+            if budget.steps is not None:
+                return budget.steps * config.batch_size * window
+            return budget.frames or (budget.epochs or config.epochs) * size.frames * window
+        case pretrain.Params():
+            return 0.0
+        case fit.Params():
+            policy = registry.policies().get(params.policy)
+            settings: Any = from_json(policy.Config, params.config)
+            if not policy.learns:
                 return 0.0
-            config, budget = params["config"], params["budget"]
-            window = cls.batch_spec(cls.Config(**config)).window
-            if budget["steps"] is not None:
-                return budget["steps"] * config["batch_size"] * window
-            return budget["frames"] or (budget["epochs"] or config["epochs"]) * frames * window
-        case "fit":
-            config, budget = params["config"], params["budget"]
-            if not registry.policies().get(params["policy"]).learns:
-                return 0.0
-            return (
-                budget["steps"] * params.get("tuned", {}).get("batch", config["batch_size"])
-                if budget["steps"]
-                else (budget["epochs"] or config["epochs"]) * frames
-            )
-        case "rollout":
-            return params["episodes"] * _max_steps(params["env"], params["env_config"])
+            if params.budget.steps:
+                return params.budget.steps * (params.joint.batch if params.joint else settings.batch_size)
+            return (params.budget.epochs or settings.epochs) * size.frames
+        case rollout.Params():
+            return params.episodes * size.max_steps
     return 1.0
 
 
@@ -84,61 +104,67 @@ class _Rates:
     """Seconds per unit of work, by kind and component and by kind."""
 
     def __init__(self, store: Store):
-        seen: dict[tuple[str, ...], list[float]] = defaultdict(list)
+        rates: dict[tuple[str, ...], list[float]] = defaultdict(list)
         for kind in KINDS:
             for key in store.keys(kind):
-                manifest = store.manifest(kind, key)
-                stage = Stage(kind, key, "", manifest["params"], manifest["inputs"])
-                demos = manifest["inputs"].get("demos")
-                frames = store.manifest("demos", demos)["summary"]["frames"] if demos and store.has("demos", demos) else 0
                 try:
-                    units = work(stage, manifest["summary"].get("frames", frames) if kind == "demos" else frames)
+                    manifest = store.manifest(kind, key)
+                    params: Any = manifest.params_as(PARAMS[kind])
+                    made_from = store.manifest("demos", manifest.input("demos").key if kind != "demos" else key)
+                    units = work(params, _measured(made_from.params_as(demos.Params), made_from.summary_as(demos.Summary)))
                 except (BenchmarkError, LookupError, TypeError):
                     continue  # of another version: a component, a field or a budget that this one does not know
                 if units:
-                    rate = manifest["wall_seconds"] / units
-                    seen[_rate_name(stage), _component(stage)].append(rate)
-                    seen[_rate_name(stage),].append(rate)
-        self._median = {name: median(values) for name, values in seen.items()}
+                    rates[_rate_name(params), _component(params)].append(manifest.wall_seconds / units)
+                    rates[_rate_name(params),].append(manifest.wall_seconds / units)
+        self._median = {name: median(values) for name, values in rates.items()}
 
-    def of(self, stage: Stage) -> float:
-        by_component = self._median.get((_rate_name(stage), _component(stage)))
-        return by_component or self._median.get((_rate_name(stage),)) or DEFAULT_RATES[_rate_name(stage)]
+    def of(self, params: Any) -> float:
+        by_component = self._median.get((_rate_name(params), _component(params)))
+        return by_component or self._median.get((_rate_name(params),)) or DEFAULT_RATES[_rate_name(params)]
 
 
-def _rate_name(stage: Stage) -> str:
+def _rate_name(params: Any) -> str:
     """What kind of work a stage is: fitting a policy costs another rate where the encoder learns, too."""
-    return "tuned" if "tuned" in stage.params else stage.kind
+    if isinstance(params, fit.Params) and params.joint:
+        return "joint"
+    return next(kind for kind, cls in PARAMS.items() if isinstance(params, cls))
 
 
-def _component(stage: Stage) -> str:
-    return str(stage.params.get("method") or stage.params.get("policy") or stage.params.get("env") or "")
+def _component(params: Any) -> str:
+    names = {demos.Params: "env", pretrain.Params: "method", fit.Params: "policy"}
+    return str(getattr(params, names[type(params)])) if type(params) in names else ""
 
 
-def _frames(stage: Stage, store: Store) -> float:
-    """Exact if the demonstrations exist, otherwise as many as the time limit allows."""
-    if store.has("demos", stage.key):
-        return store.manifest("demos", stage.key)["summary"]["frames"]
-    return stage.params["config"]["episodes"] * _max_steps(stage.params["env"], stage.params["config"])
+def _size(params: demos.Params, key: str, store: Store) -> Size:
+    """Exact if the demonstrations exist, otherwise as many frames as the time limit allows."""
+    if store.has("demos", key):
+        return _measured(params, store.manifest("demos", key).summary_as(demos.Summary))
+    cls, config = _environment(params)
+    steps = cls.spec(config).max_steps
+    return Size(config.episodes * steps, steps)
 
 
-def _max_steps(env: str, config: dict[str, Any]) -> int:
-    cls = registry.envs().get(env)
-    return cls.spec(cls.Config(**config)).max_steps
+def _measured(params: demos.Params, summary: demos.Summary) -> Size:
+    cls, config = _environment(params)
+    return Size(summary.frames, cls.spec(config).max_steps)
 
 
-def _disk(stage: Stage, stages: Mapping[str, Stage], frames: float) -> float:
-    if stage.kind == "demos":
-        cls = registry.envs().get(stage.params["env"])
-        config = cls.Config(**stage.params["config"])
-        # twice: finished episodes are kept beside until the artifact is whole
-        return 2 * frames * len(cls.spec(config).views) * config.resolution**2 * 3
-    width = 64
-    if "pretrain" in stage.inputs or stage.kind == "pretrain":
-        config = (stage if stage.kind == "pretrain" else stages[stage.inputs["pretrain"]]).params["config"]
-        width = config["width"]
-    if stage.kind == "pretrain":
-        return 3 * 11.2e6 * (width / 64) ** 2 * BYTES_PER_WEIGHT  # ResNet-18 weights and two moments while training
-    if stage.kind == "embed":
-        return frames * 8 * width * 2
+def _environment(params: demos.Params) -> tuple[type[Environment], EnvConfig]:
+    cls = registry.envs().get(params.env)
+    return cls, from_json(cls.Config, params.config)
+
+
+def _disk(stage: Stage, stages: Mapping[str, Stage], size: Size) -> float:
+    if isinstance(stage.params, demos.Params):
+        cls, config = _environment(stage.params)
+        # twice: finished episodes are kept until the artifact is whole
+        return 2 * size.frames * len(cls.spec(config).views) * config.resolution**2 * 3
+    trained = stages[stage.inputs["encoder"].key] if "encoder" in stage.inputs else stage
+    width = trained.params.config["width"] if isinstance(trained.params, pretrain.Params) else 64
+    match stage.kind:
+        case "pretrain":
+            return 3 * 11.2e6 * (width / 64) ** 2 * BYTES_PER_WEIGHT  # ResNet-18 weights and two moments while training
+        case "embed":
+            return size.frames * 8 * width * 2
     return 1e6

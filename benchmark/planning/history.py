@@ -1,20 +1,23 @@
-"""The matrices asked of a store: `table` without flags shows the last one, `results gc` keeps what any of them needs."""
+"""The requests that a store was given: `table` without flags shows the last one, `results gc` keeps what any of them needs."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from dataclasses import asdict
 from pathlib import Path
 
 from benchmark.core.errors import BenchmarkError
-from benchmark.planning.graph import Plan, Request, make_plan
-from benchmark.storage.artifacts import Store, key_of, write_text
+from benchmark.core.typed import from_json, to_json
+from benchmark.planning.graph import Plan
+from benchmark.planning.recipes import make_plan
+from benchmark.planning.request import Request
+from benchmark.storage.artifacts import Store
+from benchmark.storage.files import key_of, write_text
 
 
 def remember(store: Store, request: Request) -> None:
-    text = json.dumps(asdict(request), indent=1)
-    write_text(store.root / "plans" / f"{key_of(asdict(request))}.json", text)
+    text = json.dumps(to_json(request), indent=1)
+    write_text(store.root / "plans" / f"{key_of(to_json(request))}.json", text)
     write_text(store.root / "last.json", text)
 
 
@@ -30,11 +33,11 @@ def plans(store: Store) -> Iterator[Plan]:
         try:
             yield make_plan(request)
         except BenchmarkError as error:
-            raise BenchmarkError(f"{error}. Asked for in {path}: remove that file if its results may go") from error
+            raise BenchmarkError(f"{error}. Requested in {path}: remove that file if its results may go") from error
 
 
 def _read(path: Path, advice: str = "") -> Request:
     try:
-        return Request(**json.loads(path.read_text()))
-    except (ValueError, TypeError) as error:
-        raise BenchmarkError(f"{path} is not a matrix that this version understands ({error}){advice}") from error
+        return from_json(Request, json.loads(path.read_text()))
+    except (ValueError, TypeError, BenchmarkError) as error:
+        raise BenchmarkError(f"{path} is not a request that this version understands ({error}){advice}") from error

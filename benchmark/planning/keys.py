@@ -1,76 +1,293 @@
-"""The version of the code behind an artifact: a hash of the modules that computed it, followed through their imports.
+"""What stands on the key of a stage besides its parameters and inputs: the code that computes it and the libraries it uses.
 
-Comments, docstrings and formatting do not count, so documentation never invalidates results, and nobody has to remember to
-raise a version number. Modules that cannot change a number (messages, the store, the launcher) are left out.
+A key that misses a line of code serves stale results, so imports are followed through every module that can change without a
+version saying so: the rooms of this package, the user's files and packages wherever they lie, and plug-ins. Of any other
+installed distribution the version counts. Modules are found as Python finds them and read without being imported; comments,
+docstrings, formatting and what stands under `if TYPE_CHECKING:` do not count, nor does the version of Python, whose syntax
+trees differ in fields that are empty.
+
+Not followed, because no text names it: a module imported under a computed name. The one here, in benchmark/datasets, opens the
+recordings of others while they are imported into the store; a stage reads the import, and its key has the sha256 of that.
 """
 
 from __future__ import annotations
 
 import ast
 import hashlib
-import importlib.util
+import importlib.metadata
+import os
 import sys
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from functools import cache
+from importlib.util import resolve_name
 from pathlib import Path
+from typing import Any
+
+from benchmark.core.errors import BenchmarkError
+from benchmark.core.provenance import plugins
+from benchmark.storage.files import key_of
 
 FIRST_PARTY = ("benchmark", "methods", "policies", "envs")
-INERT = (
+INERT = (  # modules and packages that cannot change a number: messages, the store, the launchers, how names are looked up
     "benchmark.core.errors",
     "benchmark.core.progress",
+    "benchmark.core.provenance",
     "benchmark.registry",
-    "benchmark.storage.artifacts",
-    "benchmark.stages.context",
+    "benchmark.storage",
+    "benchmark.stages.base",
     "benchmark.planning.keys",
+    "benchmark.launch",
 )
 
+Stamp = tuple[int, int] | None  # of a file or folder: time of the last change and size; None if it is gone
 
-def fingerprint(*modules: str) -> str:
-    """Hash of the given modules and everything of ours that they import."""
-    digest = hashlib.sha256()
-    for module in sorted(modules_behind(*modules)):
-        digest.update(f"{module}:{_read(module)[0]}\n".encode())
-    return digest.hexdigest()[:16]
+
+@dataclass(frozen=True)
+class Code:
+    """The version of the code behind a stage."""
+
+    digest: str  # of every followed module
+    libraries: Mapping[str, str]  # distribution -> version, of the other packages that these modules import
+
+
+@dataclass(frozen=True)
+class _Source:
+    """What one file says."""
+
+    digest: str
+    imports: frozenset[str]  # absolute names that may be modules; `package.*` for a star
+    exports: frozenset[str]  # `__all__`, which a star imports
+
+
+@dataclass(frozen=True)
+class _Closure:
+    """Modules with all they import, and the stamps that say whether this is still so."""
+
+    modules: frozenset[str]
+    code: Code
+    stamps: Mapping[str, Stamp]
+
+    def fresh(self) -> bool:
+        return all(_stamp(path) == stamp for path, stamp in self.stamps.items())
+
+
+_closures: dict[tuple[frozenset[str], tuple[str, ...]], _Closure] = {}  # by modules and the path they were looked for on
+
+
+def stage_key(kind: str, params: Mapping[str, Any], inputs: Mapping[str, str], code: Code) -> str:
+    """The name of an artifact: equal for stages that compute the same, and for no others."""
+    code_parts = {"digest": code.digest, "libraries": dict(code.libraries)}
+    return key_of({"kind": kind, "params": dict(params), "inputs": dict(inputs), "code": code_parts})
+
+
+def code_behind(*modules: str) -> Code:
+    """The version of the given modules and of everything they import. Files edited since are read again."""
+    return _closure(modules).code
 
 
 def modules_behind(*modules: str) -> set[str]:
-    """The given modules and everything of ours that they import and that can change a number."""
-    closure: set[str] = set()
-    todo = list(modules)
-    while todo:
-        module = todo.pop()
-        if module not in closure and module not in INERT:
-            closure.add(module)
-            todo.extend(_read(module)[1])
+    """The given modules and all that is followed from them and can change a number."""
+    return set(_closure(modules).modules)
+
+
+def _closure(modules: tuple[str, ...]) -> _Closure:
+    request = (frozenset(modules), tuple(sys.path))
+    closure = _closures.get(request)
+    if closure is None or not closure.fresh():
+        closure = _closures[request] = _follow(modules)
     return closure
 
 
-@cache
-def _read(module: str) -> tuple[str, frozenset[str]]:
-    """Hash of one module's code and the first-party modules it imports anywhere, also inside functions."""
-    path = getattr(sys.modules.get(module), "__file__", None) or getattr(importlib.util.find_spec(module), "origin", None)
-    if path is None:
-        return "", frozenset()
-    tree = ast.parse(Path(path).read_text())
-    imports: set[str] = set()
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Import):
-            imports.update(alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom) and node.module and node.level == 0:
-            imports.add(node.module)
-            imports.update(f"{node.module}.{alias.name}" for alias in node.names)
-        if (
-            isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef)
-            and ast.get_docstring(node) is not None
-        ):
-            node.body = node.body[1:]
-    roots = (*FIRST_PARTY, module.split(".")[0])
-    ours = {name for name in imports if name.split(".")[0] in roots and name != module and _is_module(name)}
-    return hashlib.sha256(ast.dump(tree).encode()).hexdigest(), frozenset(ours)
+def _follow(modules: tuple[str, ...]) -> _Closure:
+    digests: dict[str, str] = {}
+    libraries: set[str] = set()
+    stamps: dict[str, Stamp] = {}
+    for module in modules:
+        _require_file(module)
+    seen: set[str] = set()
+    todo = list(modules)
+    while todo:
+        name = todo.pop()
+        if name in seen:
+            continue
+        seen.add(name)
+        top, _, rest = name.partition(".")
+        if top in sys.stdlib_module_names or any(f"{name}.".startswith(f"{inert}.") for inert in INERT):
+            continue
+        if owners := _owners(top):
+            libraries |= owners if len(owners) == 1 else _sharing(owners, name)
+            continue
+        if rest:
+            todo.append(name.rpartition(".")[0])  # importing a.b runs a/__init__.py as well
+        star = name.endswith(".*")
+        file, folders = _locate(name.removesuffix(".*"))
+        if file is None or (stamp := _stamp(file)) is None:
+            continue
+        source = _read(file, stamp, _package(name.removesuffix(".*"), folders is not None))
+        if star:
+            todo += [f"{name.removesuffix('*')}{export}" for export in source.exports]
+            continue
+        digests[name] = source.digest
+        todo += source.imports
+        stamps[file] = stamp
+        folder = os.path.dirname(file)
+        stamps[folder] = _stamp(folder)  # a file that appears here may be what an import means from now on
+    text = "".join(f"{name}:{digest}\n" for name, digest in sorted(digests.items()))
+    versions = {name: _version(name) for name in sorted(libraries)}
+    return _Closure(frozenset(digests), Code(hashlib.sha256(text.encode()).hexdigest()[:20], versions), stamps)
 
 
-@cache
-def _is_module(name: str) -> bool:
+def _require_file(module: str) -> None:
+    file, _ = _locate(module)
+    if file is None and module == "__main__":
+        raise BenchmarkError(
+            "a component defined in a notebook or at a prompt has no file, so nothing could say later which code made its "
+            "results, and other processes could not import it: put it into a file, e.g. methods/mine.py"
+        )
+    if file is None or not os.path.isfile(file):
+        raise BenchmarkError(f"the code of the module {module} cannot be read: it has no file")
+
+
+def _locate(name: str) -> tuple[str | None, Sequence[str] | None]:
+    """The file of a module and, of a package, the folders of its modules, found without importing anything."""
+    if (module := sys.modules.get(name)) is not None:
+        return getattr(module, "__file__", None), getattr(module, "__path__", None)
+    folders: Sequence[str] | None = None
+    if parent := name.rpartition(".")[0]:
+        folders = _locate(parent)[1]
+        if folders is None:  # `from module import attribute`
+            return None, None
+    for finder in sys.meta_path:
+        try:
+            spec = finder.find_spec(name, folders)
+        except Exception:  # a finder of someone else's that does not answer
+            continue
+        if spec is not None:
+            return spec.origin if spec.has_location else None, spec.submodule_search_locations
+    return None, None
+
+
+def _package(module: str, is_package: bool) -> str:
+    """Where its relative imports begin; `python -m package.module` runs as `__main__`, which only the module itself knows."""
+    package = getattr(sys.modules.get(module), "__package__", None)
+    return package or (module if is_package else module.rpartition(".")[0])
+
+
+def _stamp(path: str) -> Stamp:
     try:
-        return importlib.util.find_spec(name) is not None
-    except ModuleNotFoundError:
-        return False
+        status = os.stat(path)
+    except OSError:
+        return None
+    return status.st_mtime_ns, status.st_size
+
+
+@cache
+def _read(file: str, stamp: Stamp, package: str) -> _Source:
+    """One module, as it was at that stamp. What is no Python (an extension) is hashed as it is."""
+    data = Path(file).read_bytes()
+    try:
+        tree = _Running().visit(ast.parse(data))
+    except (SyntaxError, ValueError):
+        return _Source(hashlib.sha256(data).hexdigest(), frozenset(), frozenset())
+    imports = frozenset(name for node in ast.walk(tree) for name in _imports(node, package))
+    exports = frozenset(
+        constant.value
+        for node in tree.body
+        if isinstance(node, ast.Assign | ast.AnnAssign | ast.AugAssign) and "__all__" in _targets(node)
+        for constant in ast.walk(node)
+        if isinstance(constant, ast.Constant) and isinstance(constant.value, str)
+    )
+    return _Source(hashlib.sha256(_canonical(tree).encode()).hexdigest(), imports, exports)
+
+
+class _Running(ast.NodeTransformer):
+    """Drops what never runs: docstrings and other strings that stand alone, and what only type checkers read."""
+
+    def visit_Expr(self, node: ast.Expr) -> ast.AST | None:
+        if isinstance(node.value, ast.Constant) and isinstance(node.value.value, str):
+            return None
+        return self.generic_visit(node)
+
+    def visit_If(self, node: ast.If) -> ast.AST | list[ast.stmt]:
+        self.generic_visit(node)
+        return node.orelse if ast.unparse(node.test) in ("TYPE_CHECKING", "typing.TYPE_CHECKING") else node
+
+
+def _imports(node: ast.AST, package: str) -> Iterator[str]:
+    """The absolute names that a statement, or a call with a literal, may import."""
+    if isinstance(node, ast.Import):
+        yield from (alias.name for alias in node.names)
+    elif isinstance(node, ast.ImportFrom):
+        base = _absolute("." * node.level + (node.module or ""), package)
+        yield from (name for alias in node.names if base for name in (base, f"{base}.{alias.name}"))
+    elif isinstance(node, ast.Call) and node.args and isinstance(first := node.args[0], ast.Constant):
+        function = getattr(node.func, "attr", getattr(node.func, "id", ""))
+        if function in ("import_module", "__import__") and isinstance(first.value, str):
+            yield from filter(None, [_absolute(first.value, package)])
+
+
+def _absolute(name: str, package: str) -> str:
+    """Nothing where dots lead out of the package: such an import fails when it runs, too."""
+    try:
+        return resolve_name(name, package)
+    except ImportError:
+        return ""
+
+
+def _targets(node: ast.Assign | ast.AnnAssign | ast.AugAssign) -> set[str]:
+    targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+    return {target.id for target in targets if isinstance(target, ast.Name)}
+
+
+def _canonical(node: Any) -> str:
+    """A syntax tree as text, the same in every version of Python: `ast.dump` began in 3.13 to leave out empty fields."""
+    if isinstance(node, ast.AST):
+        fields = [f"{name}={_canonical(value)}" for name, value in ast.iter_fields(node) if name != "kind" and value != []]
+        return f"{type(node).__name__}({','.join(fields)})"
+    if isinstance(node, list):
+        return f"[{','.join([_canonical(value) for value in node])}]"
+    return repr(node)
+
+
+@cache
+def _owners(top: str) -> frozenset[str]:
+    """The installed distributions whose version stands for a top-level module; none where the code itself has to.
+
+    Code lies where it is edited unless pip copied it: into site-packages, or beside the list of files it copied.
+    """
+    if top in FIRST_PARTY:
+        return frozenset()
+    file, folders = _locate(top)
+    places = [Path(place) for place in ([file] if file else folders or ())]
+    owners = set()
+    for name in set(_distributions().get(top, ())) - plugins().keys():
+        distribution = importlib.metadata.distribution(name)
+        root = Path(str(distribution.locate_file("")))
+        copied = root.name in ("site-packages", "dist-packages") or distribution.read_text("RECORD") is not None
+        if copied and any(place.is_relative_to(root) for place in places):
+            owners.add(name)
+    return frozenset(owners)
+
+
+@cache
+def _sharing(owners: frozenset[str], name: str) -> frozenset[str]:
+    """Which of the distributions that share a namespace (`google`, `nvidia`) have files of that module."""
+    parts = name.split(".")
+    for depth in range(len(parts), 1, -1):
+        path = "/".join(parts[:depth])
+        starts = (f"{path}/", f"{path}.")
+        files = {owner: importlib.metadata.files(owner) or () for owner in owners}
+        if having := frozenset(o for o, listed in files.items() if any(f.as_posix().startswith(starts) for f in listed)):
+            return having
+    return frozenset()
+
+
+@cache
+def _distributions() -> Mapping[str, Sequence[str]]:
+    return importlib.metadata.packages_distributions()  # a quarter of a second
+
+
+def _version(distribution: str) -> str:
+    """Without the build (`+cu130`): the same release computes the same, and the machine is recorded elsewhere."""
+    return importlib.metadata.version(distribution).partition("+")[0]

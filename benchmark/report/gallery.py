@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
 from matplotlib.figure import Figure
 
 from benchmark.core.errors import BenchmarkError
-from benchmark.report import figures
+from benchmark.report import drawing, figures
 from benchmark.report.images import TITLES, Images
-from benchmark.results.bundle import ENCODER, Results, among
-from benchmark.results.view import Frames, Options, retrained
-from benchmark.storage.artifacts import write_bytes
+from benchmark.results.bundle import among
+from benchmark.results.view import ResultsView, retrained
+from benchmark.storage.columns import ENCODER
+from benchmark.storage.files import write_bytes
 
 FILES = ("svg", "png")
 
@@ -32,10 +33,10 @@ class Drawing:
     figure: Figure
 
 
-def gallery(results: Results) -> tuple[list[Drawing], list[str]]:
+def gallery(view: ResultsView, images: Sequence[Images] = ()) -> tuple[list[Drawing], list[str]]:
     """What can be drawn, and why the rest cannot."""
     drawn, left_out = [], []
-    for make in _wanted(results):
+    for make in _wanted(view, images):
         try:
             drawn.append(make())
         except BenchmarkError as error:
@@ -47,10 +48,10 @@ def save(drawings: list[Drawing], folder: Path) -> list[Path]:
     """Each figure as a vector and a pixel file."""
     folder.mkdir(parents=True, exist_ok=True)
     paths = []
-    for drawing in drawings:
+    for one in drawings:
         for kind in FILES:
-            path = folder / f"{drawing.name}.{kind}"
-            write_bytes(path, figures.encoded(drawing.figure, kind))
+            path = folder / f"{one.name}.{kind}"
+            write_bytes(path, drawing.encoded(one.figure, kind))
             paths.append(path)
     return paths
 
@@ -60,27 +61,24 @@ def slug(*words: str) -> str:
     return re.sub(r"[^a-z0-9]+", "-", "-".join(filter(None, words)).lower()).strip("-")
 
 
-def _wanted(results: Results) -> Iterator[Callable[[], Drawing]]:
-    records, cells = results.records, results.cells
-    frames = Frames(records, cells, Options())
-    spectra = among(results.spectra, frames.cells[~retrained(frames.cells)], ENCODER)
-    for env, policy in frames.places:
-        options = Options(env=env, policy=policy)
-        yield partial(
-            _draw, "scores", env, policy, "Scores with their intervals", partial(figures.scores, records, cells, options)
-        )
+def _wanted(view: ResultsView, images: Sequence[Images]) -> Iterator[Callable[[], Drawing]]:
+    curves = view.results.curves
+    spectra = among(view.results.spectra, view.cells[~retrained(view.cells)], ENCODER)
+    for env, policy in view.columns:
+        here = view.with_options(replace(view.options, env=env, policy=policy))
+        yield partial(_draw, "scores", env, policy, "Scores with their intervals", partial(figures.scores, here))
         for probe, label in figures.PROBES.items():
-            scatter = partial(figures.probe_scatter, records, cells, options, probe)
+            scatter = partial(figures.probe_scatter, here, probe)
             yield partial(_draw, probe, env, policy, f"Does the {label} predict the score?", scatter)
-        yield partial(_draw, "tasks", env, policy, "Success of each task", partial(figures.task_bars, records, cells, options))
-    for env in frames.envs:
-        curves = partial(figures.learning_curves, results.curves[results.curves.env == env])
-        yield partial(_draw, "curves", env, "", "Pretraining loss", curves)
+        yield partial(_draw, "tasks", env, policy, "Success of each task", partial(figures.task_bars, here))
+    for env in view.envs:
+        learning = partial(figures.learning_curves, curves[curves.env == env])
+        yield partial(_draw, "curves", env, "", "Pretraining loss", learning)
         spectrum = partial(figures.spectrum, spectra[spectra.env == env])
         yield partial(_draw, "spectrum", env, "", "Spectrum of the features", spectrum)
-    for shown in results.images:
-        sheet = partial(figures.contact_sheet, shown)
-        yield partial(_draw, shown.name, shown.env, "", TITLES[shown.name], sheet, _in_words(shown))
+    for sheet in images:
+        draw = partial(figures.contact_sheet, sheet)
+        yield partial(_draw, sheet.name, sheet.env, "", TITLES[sheet.name], draw, _in_words(sheet))
 
 
 def _draw(name: str, env: str, policy: str, title: str, make: Callable[[], Figure], words: str = "") -> Drawing:
@@ -95,6 +93,6 @@ def _axes_in_words(figure: Figure) -> str:
     return f"{title}. Across: {across}; up: {up}."
 
 
-def _in_words(shown: Images) -> str:
-    title = TITLES[shown.name]
-    return f"{shown.env}, {len(shown.queries)} held-out frames. {title}. From top to bottom: {', '.join(shown.answers)}."
+def _in_words(sheet: Images) -> str:
+    title = TITLES[sheet.name]
+    return f"{sheet.env}, {len(sheet.queries)} held-out frames. {title}. From top to bottom: {', '.join(sheet.answers)}."

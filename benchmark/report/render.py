@@ -19,7 +19,7 @@ from rich.console import Console, Group
 from rich.text import Text
 
 from benchmark.core.errors import UnknownName
-from benchmark.report.table import DASH, Cell, Row, Table
+from benchmark.report.table import DASH, Table, TableCell, TableRow
 
 KINDS = {"ceiling": "ceiling: sees the simulator state", "floor": "floor: not trained", "row": "", "total": ""}
 PROSE = 110  # columns of a terminal that captions fill at least
@@ -35,11 +35,11 @@ def render(table: Table, style: str, *, terminal: bool = False) -> str:
     return STYLES[style](table).rstrip("\n")
 
 
-def _label(row: Row) -> str:
+def _label(row: TableRow) -> str:
     return f"{row.label} ({KINDS[row.kind]})" if KINDS[row.kind] else row.label
 
 
-def _groups(table: Table) -> Iterator[tuple[str, list[Row]]]:
+def _groups(table: Table) -> Iterator[tuple[str, list[TableRow]]]:
     """Runs of rows of one kind: what a rule separates."""
     for kind, rows in groupby(table.rows, key=lambda row: row.kind):
         yield kind, list(rows)
@@ -59,10 +59,10 @@ def to_rich(table: Table, *, plain: bool = False) -> Group:
 
 
 def _grid(table: Table, plain: bool) -> rich.table.Table:
-    shown = rich.table.Table(box=rich.box.SIMPLE_HEAD, pad_edge=False)
-    shown.add_column(Text(table.stub))
+    table_view = rich.table.Table(box=rich.box.SIMPLE_HEAD, pad_edge=False)
+    table_view.add_column(Text(table.stub))
     for column in table.columns:
-        shown.add_column(Text(column.heading), justify=column.align)
+        table_view.add_column(Text(column.heading), justify=column.align)
     for _, rows in _groups(table):
         for row in rows:
             style = "" if row.kind == "row" else "bold" if row.kind == "total" else "italic"
@@ -72,9 +72,9 @@ def _grid(table: Table, plain: bool) -> rich.table.Table:
                 Text(star * c.strong + c.text + _superscript(table, c.notes), style="bold" if c.strong else "")
                 for c in row.cells
             ]
-            shown.add_row(label, *cells)
-        shown.add_section()
-    return shown
+            table_view.add_row(label, *cells)
+        table_view.add_section()
+    return table_view
 
 
 def to_text(table: Table) -> str:
@@ -84,9 +84,9 @@ def to_text(table: Table) -> str:
     return _captured(console, to_rich(table, plain=True))
 
 
-def _captured(console: Console, shown: Group) -> str:
+def _captured(console: Console, group: Group) -> str:
     with console.capture() as captured:
-        console.print(shown)
+        console.print(group)
     return "\n".join(line.rstrip() for line in captured.get().splitlines())
 
 
@@ -97,11 +97,11 @@ def to_markdown(table: Table) -> str:
     def escape(text: str) -> str:
         return re.sub(r"([|*\\])", r"\\\1", text.replace("\n", " ")).replace("<", "&lt;")
 
-    def cell(c: Cell) -> str:
+    def cell(c: TableCell) -> str:
         text = f"**{escape(c.text)}**" if c.strong else escape(c.text)
         return text + _superscript(table, c.notes)
 
-    def label(row: Row) -> str:
+    def label(row: TableRow) -> str:
         text = escape(_label(row)) + _superscript(table, row.notes)
         return f"*{text}*" if KINDS[row.kind] else f"**{text}**" if row.kind == "total" else text
 
@@ -138,13 +138,13 @@ def to_csv(table: Table) -> str:
     return out.getvalue()
 
 
-def _exact(cell: Cell) -> str:
+def _exact(cell: TableCell) -> str:
     """The number behind the text, or the text where it is that number already (`0.80` stays `0.80`)."""
     try:
-        shown = float(cell.text)
+        printed = float(cell.text)
     except ValueError:
-        shown = math.nan
-    return cell.text if cell.value is None or shown == cell.value else repr(float(cell.value))
+        printed = math.nan
+    return cell.text if cell.value is None or printed == cell.value else repr(float(cell.value))
 
 
 # --------------------------------------------------------------------------------------------------------------- latex
@@ -163,8 +163,8 @@ def latex_escape(text: str) -> str:
     """Any text as LaTeX prints it: `--flag` keeps its two hyphens, what no font has shows its code point."""
 
     def one(character: str) -> str:
-        known = LATEX.get(character, character)
-        return known if known != character or ord(character) < 0x250 else f"[U+{ord(character):04X}]"
+        escaped = LATEX.get(character, character)
+        return escaped if escaped != character or ord(character) < 0x250 else f"[U+{ord(character):04X}]"
 
     escaped = "".join(map(one, text.replace("--", "\0")))
     return escaped.replace("\0", "-{}-")
@@ -178,7 +178,7 @@ def to_latex(table: Table) -> str:
         body = f"{command}{{{latex_escape(text)}}}" if command else latex_escape(text)
         return body + (rf"\textsuperscript{{{marks}}}" if marks else "")
 
-    def line(row: Row) -> str:
+    def line(row: TableRow) -> str:
         style = {"ceiling": r"\textit", "floor": r"\textit", "total": r"\textbf"}.get(row.kind, "")
         cells = [marked(c.text, c.notes, r"\textbf" if c.strong else "") for c in row.cells]
         return joined([marked(_label(row), row.notes, style), *cells])
@@ -220,7 +220,7 @@ def to_html(table: Table) -> str:
         links = [f'<a href="#{table.name}-note-{mark}">{mark}</a>' for mark in table.marks(notes)]
         return f"<sup>{', '.join(links)}</sup>" if links else ""
 
-    def cell(c: Cell, align: str) -> str:
+    def cell(c: TableCell, align: str) -> str:
         numbers = {"value": c.value, "low": c.low, "high": c.high}
         data = "".join(f' data-{name}="{float(number)!r}"' for name, number in numbers.items() if number is not None)
         text = html.escape(c.text)

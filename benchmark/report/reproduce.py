@@ -6,17 +6,17 @@ import shlex
 from collections.abc import Mapping
 from typing import Any
 
-from benchmark.results.view import Key, Place
+from benchmark.results.options import Column, RowId
 
 
-def command(request: Mapping[str, Any], place: Place, key: Key) -> str:
+def command(request: Mapping[str, Any], column: Column, row: RowId) -> str:
     """What to type for one row in one column: the request, without settings of components that are not part of it."""
-    named = {"method": key.method, "policy": place.policy, "env": place.env}
+    named = {"method": row.method, "policy": column.policy, "env": column.env}
     overrides = [text for text in request["overrides"] if _concerns(text, named)]
     return shlex.join(
         [
             *("python", "-m", "benchmark", "run"),
-            *("--methods", str(key), "--envs", place.env, "--policies", place.policy),
+            *("--methods", str(row), "--envs", column.env, "--policies", column.policy),
             *("--seeds", str(request["seeds"]), *_first(request.get("first_seed", 0)), "--preset", request["preset"]),
             *overrides,
         ]

@@ -16,7 +16,7 @@ Kind = Literal["ceiling", "row", "floor", "total"]  # privileged upper bound | a
 
 
 @dataclass(frozen=True)
-class Cell:
+class TableCell:
     """A text, the number and interval it shows (if it shows one), and remarks."""
 
     text: str
@@ -27,7 +27,7 @@ class Cell:
     strong: bool = False
 
 
-def shown(
+def estimate_cell(
     value: float,
     low: float,
     high: float,
@@ -36,17 +36,17 @@ def shown(
     sign: bool = False,
     notes: tuple[str, ...] = (),
     strong: bool = False,
-) -> Cell:
+) -> TableCell:
     """An estimate with its interval: `0.62 [0.48, 0.74]`, or `+0.12 [-0.03, +0.27]` for differences."""
 
     def one(number: float) -> str:
         return f"{number:{'+' if sign else ''}.{digits}f}" if math.isfinite(number) else "∞"
 
-    return Cell(f"{one(value)} [{one(low)}, {one(high)}]", value, low, high, notes, strong)
+    return TableCell(f"{one(value)} [{one(low)}, {one(high)}]", value, low, high, notes, strong)
 
 
 @dataclass(frozen=True)
-class Column:
+class TableColumn:
     """`key` heads the column in files, `heading` on the page."""
 
     key: str
@@ -55,9 +55,9 @@ class Column:
 
 
 @dataclass(frozen=True)
-class Row:
+class TableRow:
     label: str
-    cells: tuple[Cell, ...]
+    cells: tuple[TableCell, ...]
     kind: Kind = "row"
     notes: tuple[str, ...] = ()
 
@@ -69,8 +69,8 @@ class Table:
     name: str
     caption: str
     stub: str  # heads the row labels
-    columns: tuple[Column, ...]
-    rows: tuple[Row, ...]
+    columns: tuple[TableColumn, ...]
+    rows: tuple[TableRow, ...]
     remarks: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
@@ -89,7 +89,7 @@ class Table:
         numbers = self.notes
         return [numbers.index(note) + 1 for note in notes]
 
-    def column(self, key: str) -> dict[str, Cell]:
+    def column(self, key: str) -> dict[str, TableCell]:
         """Row label -> cell of one column."""
         index = [column.key for column in self.columns].index(key)
         return {row.label: row.cells[index] for row in self.rows}

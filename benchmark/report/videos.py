@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmark.data.video import video_name
-from benchmark.planning.graph import method_label
+from benchmark.planning.graph import row_label
 
 LARGEST = 1_500_000  # bytes of a video that goes into the page
 TOTAL = 20_000_000  # bytes of all of them
@@ -53,5 +53,5 @@ def _score(path: Path) -> float:
 
 def _title(cell: dict[str, Any], path: Path) -> str:
     episode = re.search(r"-episode(\d+)-", path.name)
-    where = f"{method_label(cell['method'], cell['variant'])}, {cell['env']}, {cell['policy']}, seed {cell['seed']}"
+    where = f"{row_label(cell['method'], cell['variant'])}, {cell['env']}, {cell['policy']}, seed {cell['seed']}"
     return f"{where}: episode {episode[1] if episode else '?'}, score {_score(path):g}"

@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from benchmark.core.errors import BenchmarkError, UnknownName
-from benchmark.planning.graph import Cell, Plan, Request, method_label
-from benchmark.report.images import Images
-from benchmark.results.gather import IDENTITY, collect
+from benchmark.planning.graph import Plan, RunCell, row_label
+from benchmark.planning.request import Request
+from benchmark.results.gather import collect
 from benchmark.storage.artifacts import Store
+from benchmark.storage.columns import CURVES, ENCODER, IDENTITY, SPECTRA
 
-ENCODER = ["env", "method", "variant", "seed"]
-CURVES = [*ENCODER, "step", "name", "value"]
-SPECTRA = [*ENCODER, "index", "value"]
 POINTS = 50  # of a learning curve: what a figure can show and a repository can hold
 
 
@@ -31,10 +29,9 @@ class Results:
 
     records: pd.DataFrame
     cells: pd.DataFrame
-    curves: pd.DataFrame
-    spectra: pd.DataFrame
-    provenance: dict[str, Any]
-    images: Sequence[Images] = ()  # need frames and encoders, so only a store has them
+    curves: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=CURVES))
+    spectra: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=SPECTRA))
+    provenance: dict[str, Any] = field(default_factory=lambda: {"request": {}, "cells": [], "stages": {}, "provenance": []})
 
     def only(
         self,
@@ -83,7 +80,7 @@ def merged(parts: Mapping[str, Results]) -> Results:
     done = cells[cells.status == "done"]
     for _, twice in done[done.duplicated(IDENTITY, keep=False)].groupby(IDENTITY):
         row = twice.iloc[0]
-        where = f"{method_label(row.method, row.variant)} in {row.env} with {row.policy}, seed {row.seed}"
+        where = f"{row_label(row.method, row.variant)} in {row.env} with {row.policy}, seed {row.seed}"
         raise BenchmarkError(
             f"{where}, is in {' and in '.join(twice.part)}: leave one of them out (results export --methods ...)"
         )
@@ -125,7 +122,7 @@ def _named(methods: Sequence[str], rows: Sequence[tuple[str, str]]) -> np.ndarra
         method, _, variant = name.partition(":")
         here = np.array([method in ("all", m) and variant in ("all", v) for m, v in rows])
         if not here.any():
-            raise UnknownName("method in these records", name, {method_label(m, v) for m, v in rows})
+            raise UnknownName("method in these records", name, {row_label(m, v) for m, v in rows})
         found |= here
     return found
 
@@ -148,14 +145,14 @@ def gather(plan: Plan, store: Store, request: Request) -> Results:
     """What a store holds of a plan."""
     records, cells = collect(plan, store)
     done = [cell for cell, status in zip(plan.cells, cells.status, strict=True) if status == "done"]
-    encoders = {(cell.env, cell.method, cell.variant, cell.seed): cell for cell in done}.values()
+    encoders = {tuple(getattr(cell.id, name) for name in ENCODER): cell for cell in done}.values()
     curves = [_curve(cell, store) for cell in encoders]
     spectra = [_spectrum(cell, store) for cell in encoders]
     provenance = _provenance(done, store, request)
     return Results(records, cells, _joined(curves, CURVES), _joined(spectra, SPECTRA), provenance)
 
 
-def _curve(cell: Cell, store: Store) -> pd.DataFrame:
+def _curve(cell: RunCell, store: Store) -> pd.DataFrame:
     """The loss of a pretraining; empty for an encoder that is not trained."""
     path = store.open("pretrain", cell.stages["pretrain"]) / "curves.csv"
     if not path.is_file():
@@ -165,14 +162,14 @@ def _curve(cell: Cell, store: Store) -> pd.DataFrame:
     return _of(cell, {"step": curve.step, "name": "loss", "value": curve.loss})
 
 
-def _spectrum(cell: Cell, store: Store) -> pd.DataFrame:
+def _spectrum(cell: RunCell, store: Store) -> pd.DataFrame:
     """Variances along the principal axes; the probe keeps their roots."""
     deviations = np.loadtxt(store.open("probe", cell.stages["probe"]) / "spectrum.csv", ndmin=1)
     return _of(cell, {"index": np.arange(1, len(deviations) + 1), "value": deviations**2})
 
 
-def _of(cell: Cell, columns: dict[str, Any]) -> pd.DataFrame:
-    return pd.DataFrame({**{name: getattr(cell, name) for name in ENCODER}, **columns})
+def _of(cell: RunCell, columns: dict[str, Any]) -> pd.DataFrame:
+    return pd.DataFrame({**{name: getattr(cell.id, name) for name in ENCODER}, **columns})
 
 
 def _joined(frames: Sequence[pd.DataFrame], columns: list[str]) -> pd.DataFrame:
@@ -180,20 +177,20 @@ def _joined(frames: Sequence[pd.DataFrame], columns: list[str]) -> pd.DataFrame:
     return pd.concat(filled, ignore_index=True) if filled else pd.DataFrame(columns=columns)
 
 
-def _provenance(cells: Sequence[Cell], store: Store, request: Request) -> dict[str, Any]:
+def _provenance(cells: Sequence[RunCell], store: Store, request: Request) -> dict[str, Any]:
     """Manifests once per stage, machines once per machine."""
     stages: dict[str, Any] = {}
     machines: list[Any] = []
     for cell in cells:
         for kind, key in cell.stages.items():
             if key not in stages and store.has(kind, key):
-                manifest = store.manifest(kind, key)
+                manifest = store.manifest(kind, key).to_json()
                 if manifest["provenance"] not in machines:
                     machines.append(manifest["provenance"])
                 stages[key] = {**manifest, "provenance": machines.index(manifest["provenance"])}
     return {
         "request": asdict(request),
-        "cells": [{**{name: getattr(cell, name) for name in IDENTITY}, "stages": cell.stages} for cell in cells],
+        "cells": [{**asdict(cell.id), "stages": cell.stages} for cell in cells],
         "stages": stages,
         "provenance": machines,
     }

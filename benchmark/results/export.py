@@ -8,11 +8,17 @@ from pathlib import Path
 import pandas as pd
 
 from benchmark.core.errors import BenchmarkError
-from benchmark.results.bundle import CURVES, SPECTRA, Results
-from benchmark.storage.artifacts import write_text
+from benchmark.results.bundle import Results
+from benchmark.storage.columns import CURVES, SPECTRA, TEXT
+from benchmark.storage.files import write_text
 
-TEXT = {"variant": "", "visual_shift": "", "reason": None, "error": None}  # columns in which an empty field means this
 PROVENANCE = "provenance.json"
+# Exports of earlier versions did not say which method is the floor nor how components are called: these, then
+OLD_FLOOR = "random"
+OLD_TITLES = {
+    "env": {"kitchen": "Franka Kitchen", "block_push": "Block Pushing", "pusht": "Push-T", "libero_goal": "LIBERO Goal"},
+    "policy": {"vqbet": "VQ-BeT", "diffusion": "Diffusion Policy", "mlp": "MLP (chunking)", "knn": "kNN (LWR)"},
+}
 
 
 def export(results: Results, folder: Path) -> int:
@@ -38,9 +44,32 @@ def load(folder: Path) -> Results:
         for name, columns in (("curves", CURVES), ("spectra", SPECTRA))
     )
     known = json.loads(provenance.read_text())
-    return Results(
-        _read(folder / "records.csv"), _read(folder / "cells.csv"), curves, spectra, {"cells": [], "stages": {}, **known}
-    )
+    records, cells = _read(folder / "records.csv"), completed(_read(folder / "cells.csv"))
+    return Results(records, cells, curves, spectra, {"cells": [], "stages": {}, **known})
+
+
+def completed(cells: pd.DataFrame) -> pd.DataFrame:
+    """With the columns that exports of earlier versions lack."""
+    if "floor" not in cells:
+        cells = cells.assign(floor=(cells.method == OLD_FLOOR) & (cells.variant == ""))
+    if "finetuned" not in cells:  # it was called `tuned`, and before that not said
+        symptom = (cells.variant == "tuned") | ((cells.gradient_steps == 0) & (cells.frames_seen > 0))
+        tuned = cells.tuned if "tuned" in cells else symptom
+        cells = cells.assign(finetuned=tuned.where(tuned.notna(), symptom).astype(bool)).drop(columns="tuned", errors="ignore")
+    if "collapse_reason" not in cells:
+        cells = cells.assign(collapse_reason=[_old_reason(rank) for rank in cells.get("effective_rank", [None] * len(cells))])
+    cells = cells if "not_learned" in cells else cells.assign(not_learned=None)
+    for column, titles in OLD_TITLES.items():
+        if f"{column}_title" not in cells:
+            cells = cells.assign(**{f"{column}_title": [titles.get(name, name) for name in cells[column]]})
+    return cells
+
+
+def _old_reason(rank: float | None) -> str | None:
+    """Of a collapse: there were two signs of one, and the spread was not exported."""
+    if rank is None or pd.isna(rank):
+        return None
+    return f"effective rank {rank:.2g} < 2" if rank < 2 else "spread of features relative to their norm < 0.01"
 
 
 def _read(path: Path) -> pd.DataFrame:

@@ -5,8 +5,7 @@ Nothing is computed that a manifest or a record does not hold, and nothing is tr
 
 from __future__ import annotations
 
-import json
-from pathlib import Path
+from dataclasses import asdict
 from typing import Any
 
 import pandas as pd
@@ -14,11 +13,11 @@ import pandas as pd
 from benchmark import registry
 from benchmark.core.errors import Corrupt
 from benchmark.planning.config.schema import Config
-from benchmark.planning.graph import Cell, Plan
-from benchmark.stages.rollout import RECORDS
+from benchmark.planning.graph import Plan, RunCell
+from benchmark.stages.params import embed, fit, pretrain, probe, rollout
 from benchmark.storage.artifacts import Store
-
-IDENTITY = ["env", "method", "variant", "policy", "seed"]
+from benchmark.storage.columns import RECORD_COLUMNS
+from benchmark.storage.records import read_records
 
 
 def collect(plan: Plan, store: Store) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -28,63 +27,64 @@ def collect(plan: Plan, store: Store) -> tuple[pd.DataFrame, pd.DataFrame]:
     for cell in plan.cells:
         row = _cell(plan, cell, store)
         if row["status"] == "done":
-            records += [{**_identity(cell), **r} for r in read_records(store.open("rollout", cell.stages["rollout"]))]
+            episodes = read_records(store.open("rollout", cell.stages["rollout"]))
+            records += [{**asdict(cell.id), **episode.to_row()} for episode in episodes]
         cells.append(row)
-    columns = [*IDENTITY, "episode", "episode_seed", "score", "steps", "crashed", "error"]
-    return pd.DataFrame(records) if records else pd.DataFrame(columns=columns), pd.DataFrame(cells)
+    return pd.DataFrame(records) if records else pd.DataFrame(columns=RECORD_COLUMNS), pd.DataFrame(cells)
 
 
-def read_records(folder: Path) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in (folder / RECORDS).read_text().splitlines()]
-
-
-def _identity(cell: Cell) -> dict[str, Any]:
-    return {name: getattr(cell, name) for name in IDENTITY}
-
-
-def _cell(plan: Plan, cell: Cell, store: Store) -> dict[str, Any]:
-    env_config = plan.configs[cell.env].env[cell.env]
-    spec = registry.envs().get(cell.env).spec(env_config)
-    method = registry.methods().get(cell.method)
+def _cell(plan: Plan, cell: RunCell, store: Store) -> dict[str, Any]:
+    config, env = plan.configs[cell.id.env], cell.id.env
+    environment, policy = registry.envs().get(env), registry.policies().get(cell.id.policy)
+    spec, methods = environment.spec(config.env[env]), registry.methods()
+    method = methods.get(cell.id.method) if methods.problem(cell.id.method) is None else None
     status, reason = _status(cell, store)
     row: dict[str, Any] = {
-        **_identity(cell),
+        **asdict(cell.id),
         "status": status,
         "reason": reason,
         "preset": plan.preset,
-        "privileged": method.privileged,
+        "privileged": bool(method and method.privileged),
+        "floor": bool(method and method.floor and not cell.id.variant),
+        "env_title": environment.title or environment.name,
+        "policy_title": policy.title or policy.name,
         "metric": spec.metric,
         "metric_low": spec.metric_range[0],
         "metric_high": spec.metric_range[1],
-        "checkpoint": plan.configs[cell.env].rollout.checkpoint,
-        "demonstrations": f"{env_config.episodes} {env_config.demonstrations}",
-        "starts": plan.configs[cell.env].rollout.starts,
-        "goal": plan.configs[cell.env].fit.goal,
-        "visual_shift": _shift(plan.configs[cell.env]),
+        "checkpoint": config.rollout.checkpoint,
+        "demonstrations": f"{config.env[env].episodes} {config.env[env].demonstrations}",
+        "starts": config.rollout.starts,
+        "goal": config.fit.goal,
+        "visual_shift": _shift(config),
     }
-    if status != "done":
-        return row
-    manifests = {kind: store.manifest(kind, key) for kind, key in cell.stages.items() if store.has(kind, key)}
-    summary = {kind: manifest["summary"] for kind, manifest in manifests.items()}
-    pretrain, probe, rollout = summary.get("pretrain", {}), summary.get("probe", {}), summary.get("rollout", {})
+    return {**row, **_measured(cell, store)} if status == "done" else row
+
+
+def _measured(cell: RunCell, store: Store) -> dict[str, Any]:
+    manifests = {kind: store.manifest(kind, key) for kind, key in cell.stages.items()}
+    pretrained = manifests["pretrain"].summary_as(pretrain.Summary)
+    embedded = manifests["embed"].summary_as(embed.Summary)
+    probed = manifests["probe"].summary_as(probe.Summary)
+    fitted = manifests["fit"].summary_as(fit.Summary)
     return {
-        **row,
-        "frames_seen": (pretrain.get("frames_seen") or 0) + (summary.get("fit", {}).get("frames_seen") or 0),
-        "tuned": "tuned" in manifests["fit"]["params"],
-        "gradient_steps": pretrain.get("gradient_steps"),
-        "pretrain_params": pretrain.get("trainable_params"),
-        "encoder_params": pretrain.get("encoder_params"),
-        "pretrain_seconds": pretrain.get("pretrain_seconds"),
-        "encoder_gflops": summary.get("embed", {}).get("encoder_gflops"),
-        "encoder_ms": summary.get("embed", {}).get("encoder_ms"),
-        "policy_ms": rollout.get("policy_ms"),
-        "wall_seconds": sum(m["wall_seconds"] for kind, m in manifests.items() if kind != "demos"),
-        "effective_rank": probe.get("effective_rank"),
-        "feature_std": probe.get("feature_std"),
-        "feature_dim": summary.get("embed", {}).get("dim"),
-        "probe_linear": probe.get("linear_r2"),
-        "probe_nn": probe.get("nearest_error"),
-        "collapsed": probe.get("collapsed"),
+        "frames_seen": pretrained.frames_seen + fitted.frames_seen,
+        "finetuned": manifests["fit"].params_as(fit.Params).joint is not None,
+        "gradient_steps": pretrained.gradient_steps,
+        "pretrain_params": pretrained.trainable_params,
+        "encoder_params": pretrained.encoder_params,
+        "pretrain_seconds": pretrained.pretrain_seconds,
+        "encoder_gflops": embedded.encoder_gflops,
+        "encoder_ms": embedded.encoder_ms,
+        "policy_ms": manifests["rollout"].summary_as(rollout.Summary).policy_ms,
+        "wall_seconds": sum(manifest.wall_seconds for kind, manifest in manifests.items() if kind != "demos"),
+        "effective_rank": probed.effective_rank,
+        "feature_std": probed.feature_std,
+        "feature_dim": embedded.dim,
+        "probe_linear": probed.linear_r2,
+        "probe_nn": probed.nearest_error,
+        "collapsed": probed.collapsed,
+        "collapse_reason": probed.collapse_reason,
+        "not_learned": pretrained.not_learned,
     }
 
 
@@ -94,15 +94,17 @@ def _shift(config: Config) -> str:
     return "" if shift.train == shift.evaluation == "none" else f"{shift.evaluation} (trained with {shift.train})"
 
 
-def _status(cell: Cell, store: Store) -> tuple[str, str | None]:
-    """done | missing (cannot run here) | failed (was tried) | pending (was not)."""
-    if cell.missing:
-        return "missing", cell.missing
+def _status(cell: RunCell, store: Store) -> tuple[str, str | None]:
+    """done | missing (cannot run, here or anywhere) | failed (was tried) | pending (was not)."""
+    if cell.refused:
+        return "missing", cell.refused
     try:
-        if store.has("rollout", cell.stages["rollout"]) and store.has("probe", cell.stages["probe"]):
+        if all(store.has(kind, key) for kind, key in cell.stages.items()):
             store.open("rollout", cell.stages["rollout"])
             return "done", None
     except Corrupt as error:
         return "pending", f"corrupt: {error}; run the same command again to rebuild it"
-    reasons = [reason for key in cell.stages.values() if (reason := store.failure(key))]
-    return ("failed", reasons[0]) if reasons else ("pending", "not run yet")
+    failures = [failure for key in cell.stages.values() if (failure := store.failure(key))]
+    if not failures:
+        return "pending", "not run yet"
+    return "missing" if failures[0].unavailable else "failed", failures[0].error

@@ -1,101 +1,72 @@
-"""Ours beside the published numbers: what stands there, whether ours agree, and where the two cannot be compared."""
+"""Our numbers and the published ones: whether they agree, and where the two cannot be compared."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 
-from benchmark.report.table import DASH, Cell, Row
 from benchmark.results import published, statistics
-from benchmark.results.published import FINETUNE, POLICY, Entry
+from benchmark.results.options import RowId
+from benchmark.results.published import Entry, PaperColumn
 from benchmark.results.statistics import Interval
-from benchmark.results.view import NOT_PLANNED, Frames, Key, Place
+from benchmark.results.view import ResultsView
 
 
 @dataclass(frozen=True)
-class Slot:
-    """A column of scores, and the column of a published table (0: none) that it stands beside."""
+class Differences:
+    """What keeps our column from being comparable: what we have and what was published; None where both are the same."""
 
-    place: Place
-    heading: str
-    number: int
-    column: str
+    policy: tuple[str, str] | None = None
+    demonstrations: tuple[Sequence[str], str] | None = None
+    presets: Sequence[str] | None = None  # other than the paper's
+    shifted: bool = False
+    other_metric: bool = False
 
-    def entry(self, label: str) -> Entry | None:
-        return published.lookup(self.number, label, self.column) if self.number else None
-
-
-def published_label(number: int, key: Key) -> str:
-    """How the paper calls a row; variants exist in the table of fine-tuning only."""
-    if number == 5:
-        return FINETUNE.get((key.method, key.variant), str(key))
-    return str(key)
+    def __bool__(self) -> bool:
+        return self != Differences()
 
 
-def beside(frames: Frames, slot: Slot, label: str, interval: Interval | None, scale: float = 1) -> list[Cell]:
-    """The published number and what to think of ours."""
-    entry = slot.entry(label)
-    if entry is None or entry.value is None:
-        return [Cell(DASH), Cell(DASH)]
-    return [Cell(entry.text, entry.value), _status(frames, slot, entry, interval, scale)]
+@dataclass(frozen=True)
+class Order:
+    """The rank correlation with a published column; None over too few rows."""
+
+    correlation: Interval | None
+    rows: int
 
 
-def _status(frames: Frames, slot: Slot, entry: Entry, interval: Interval | None, scale: float) -> Cell:
-    if interval is None:
-        return Cell(DASH)
-    if reasons := differences(frames, slot, entry):
-        return Cell("not comparable", notes=(f"not comparable: {'; '.join(reasons)}",))
+def agreement(interval: Interval, entry: Entry, scale: float = 1) -> Literal["agrees", "above", "below"]:
+    """Where our interval lies with respect to the published number."""
+    assert entry.value is not None, "a dash agrees with nothing"
     low, high = scale * interval.low, scale * interval.high
-    word = "agrees" if low <= entry.value <= high else "above" if low > entry.value else "below"  # type: ignore[operator]
-    return Cell(word, notes=(f"published score: {entry.selection_rule}; its own error is not known",))
+    return "agrees" if low <= entry.value <= high else "above" if low > entry.value else "below"
 
 
-def differences(frames: Frames, slot: Slot, entry: Entry) -> list[str]:
-    """Why ours cannot be held against the published number; empty if it can."""
-    rows = frames.cells[(frames.cells.env == slot.place.env) & (frames.cells.policy == slot.place.policy)]
-    policy = slot.place.policy if slot.number == 4 else POLICY
+def differences(view: ResultsView, paper: PaperColumn, entry: Entry) -> Differences:
+    """Why ours cannot be held against the published number."""
+    env, policy = paper.column
+    rows = view.cells[(view.cells.env == env) & (view.cells.policy == policy)]
+    published_policy = published.fixed(paper.table, "policy") or policy
     demonstrations, presets = list(dict.fromkeys(rows.demonstrations)), list(dict.fromkeys(rows.preset))
-    reasons = []
-    if slot.place.policy != policy:
-        reasons.append(f"other policy ({slot.place.policy}, published {policy})")
-    if demonstrations != [entry.demonstrations]:
-        reasons.append(f"other demonstrations ({', '.join(demonstrations)}; published {entry.demonstrations})")
-    if presets != ["paper"]:
-        reasons.append(f"other budget (preset {', '.join(presets)})")
-    if ", shift " in frames.title(slot.place.env):
-        reasons.append("visual shift")
-    if frames.options.metric != "score" or frames.options.statistic != "mean":
-        reasons.append("other metric or statistic")
-    return reasons
+    return Differences(
+        policy=(policy, published_policy) if policy != published_policy else None,
+        demonstrations=(demonstrations, entry.demonstrations) if demonstrations != [entry.demonstrations] else None,
+        presets=presets if presets != ["paper"] else None,
+        shifted=bool(view.shifts(env)),
+        other_metric=view.options.metric != "score" or view.options.statistic != "mean",
+    )
 
 
-def only_published(slots: Sequence[Slot], keys: Sequence[Key], extra: int) -> list[Row]:
-    """Rows of the paper that ours lack, with `extra` empty cells at the end."""
-    absent = (Cell(DASH, notes=(NOT_PLANNED,)), Cell(DASH), Cell(DASH))
-    rows = {}
-    for number in dict.fromkeys(slot.number for slot in slots if slot.number):
-        ours = {published.same(published_label(number, key)) for key in keys}
-        for label in published.labels(number):
-            if published.same(label) not in ours:
-                entries = [slot.entry(label) for slot in slots]
-                shown = [(absent[0], Cell(e.text, e.value), absent[2]) if e and e.text else absent for e in entries]
-                rows[label] = Row(label, (*(cell for cells in shown for cell in cells), *[Cell(DASH)] * extra))
-    return list(rows.values())
-
-
-def ordering(frames: Frames, slot: Slot, keys: Sequence[Key]) -> str:
+def order(view: ResultsView, paper: PaperColumn, rows: Sequence[RowId]) -> Order:
     """Do ours rank the methods as the paper does?"""
     pairs = []
-    for key in keys:
-        entry = slot.entry(published_label(slot.number, key))
-        groups = frames.groups(slot.place, key)
+    for row in rows:
+        entry, groups = paper.entry(paper.row_label(row)), view.groups(paper.column, row)
         if groups and entry is not None and entry.value is not None:
             pairs.append((float(np.mean(np.concatenate(groups))), entry.value))
     if len(pairs) < 3:
-        return f"{slot.heading}: fewer than three rows in common with the published column."
+        return Order(None, len(pairs))
     ours, theirs = zip(*pairs, strict=True)
-    found = statistics.rank_correlation(ours, theirs, frames.options.level)
-    between = f"{found.estimate:.2f} [{found.low:.2f}, {found.high:.2f}]"
-    return f"{slot.heading}: rank correlation with the published column {between} over {len(pairs)} methods."
+    return Order(statistics.rank_correlation(ours, theirs, view.options.level), len(pairs))

@@ -1,126 +1,57 @@
-"""The two frames that tables are made of, `records` (a row per episode) and `cells` (a row per cell), and the questions that
-every table asks of them: which rows, which scores, what is missing, what does the caption have to say."""
+"""Results as a table or figure asks for them: which rows and columns, which scores, and the statistics of these.
+
+A statistic is computed once: views of the same results with other options (`with_options`) share what was computed.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Hashable, Sequence
+from copy import copy
 from functools import cached_property
-from typing import Any, Literal, NamedTuple
+from typing import Literal, TypeVar, cast
 
 import numpy as np
 import pandas as pd
 
 from benchmark.core.errors import BenchmarkError, UnknownName
 from benchmark.core.seeds import numpy_rng
-from benchmark.report.table import DASH, Cell, Kind, shown
 from benchmark.results import statistics
-from benchmark.results.power import Components, components, detectable
-from benchmark.results.published import ENVS
-from benchmark.results.statistics import Comparison, Groups, Interval
+from benchmark.results.bundle import Results
+from benchmark.results.options import STATISTICS, Column, Options, RowId
+from benchmark.results.statistics import Bounds, Comparison, Groups, Interval
+from benchmark.storage.columns import CELL_COLUMNS, FEATURES, MEASURED
 
-FLOOR = "random"  # the method whose encoder is never trained
-BUDGET_LIMITED = ("smoke", "quick")
-STATISTICS = {"mean": statistics.mean, "iqm": statistics.iqm}
-MEASURED = (  # columns that exist once a cell is done
-    "frames_seen",
-    "gradient_steps",
-    "pretrain_params",
-    "encoder_params",
-    "encoder_gflops",
-    "encoder_ms",
-    "policy_ms",
-    "pretrain_seconds",
-    "wall_seconds",
-    "feature_dim",
-    *(FEATURES := ("effective_rank", "feature_std", "probe_linear", "probe_nn", "collapsed")),
-)
-GOALS = {
-    "last": "Conditioned on the last observation of a held-out demonstration.",
-    "future": "Trained with hindsight goals, conditioned on the last observation of a held-out demonstration.",
-    "task": "Conditioned on the task of the episode.",
-    "language": "Conditioned on a language embedding of the episode's task.",
-}
-FITTED = "Episodes start as the training demonstrations did: a test of fitting, not of generalising."
-NOT_PLANNED = "not part of this run"
+RowKind = Literal["ceiling", "row", "floor"]
+T = TypeVar("T")
 
 
-@dataclass(frozen=True)
-class Options:
-    """What a reader can choose about a table; each table uses what concerns it."""
+class ResultsView:
+    """Results with the options of a table."""
 
-    source: Literal["ours", "published", "both"] = "ours"
-    env: str | None = None  # where a table shows one environment; default: the first
-    policy: str | None = None  # where a table shows one policy; default: the first
-    method: str = "dynamo"  # whose ablations and fine-tuning
-    reference: str = FLOOR  # what `compare` compares with, as `method` or `method:variant`
-    statistic: str = "mean"  # mean | iqm
-    metric: str = "score"  # or another metric column of the records, as `metric/tasks_raw`
-    holm: bool = False  # correct the p-values of `compare` for their number
-    difference: float | None = None  # the difference that `power` has to resolve
-    level: float = statistics.LEVEL
-    draws: int = statistics.DRAWS
-    seed: int = 0
-
-    def __post_init__(self) -> None:
-        if self.source not in ("ours", "published", "both"):
-            raise UnknownName("source", self.source, ("ours", "published", "both"))
-        if self.statistic not in STATISTICS:
-            raise UnknownName("statistic", self.statistic, STATISTICS)
-        if not 0 < self.level < 1:
-            raise BenchmarkError(f"level is a probability between 0 and 1, not {self.level}")
-        if self.draws < 100:
-            raise BenchmarkError(f"draws must be at least 100, not {self.draws}")
-
-
-class Key(NamedTuple):
-    """A row of a table."""
-
-    method: str
-    variant: str = ""
-
-    @classmethod
-    def parse(cls, text: str) -> Key:
-        method, _, variant = text.partition(":")
-        return cls(method, variant)
-
-    def __str__(self) -> str:
-        return f"{self.method}:{self.variant}" if self.variant else self.method
-
-
-class Place(NamedTuple):
-    """A column of scores: an environment under a policy."""
-
-    env: str
-    policy: str
-
-
-def retrained(cells: pd.DataFrame) -> pd.Series:
-    """The cells whose policy went on to train the encoder: what was probed and looked at before is not what acts."""
-    symptom = (cells.variant == "tuned") | ((cells.gradient_steps == 0) & (cells.frames_seen > 0))
-    if "tuned" not in cells:  # exports of earlier versions
-        return symptom
-    return cells.tuned.where(cells.tuned.notna(), symptom).astype(bool)
-
-
-class Frames:
-    """Records and cells with the options of a table."""
-
-    def __init__(self, records: pd.DataFrame, cells: pd.DataFrame, options: Options):
-        if cells.empty:
+    def __init__(self, results: Results, options: Options | None = None):
+        if results.cells.empty:
             raise BenchmarkError("there is nothing to show: the plan has no cells")
-        records, cells = (frame.assign(variant=frame.variant.fillna("")) for frame in (records, cells))  # CSV has no ""
-        measured = cells.reindex(columns=[*cells.columns, *(name for name in MEASURED if name not in cells)])
-        measured[list(MEASURED)] = measured[list(MEASURED)].apply(pd.to_numeric)
-        measured[list(FEATURES)] = measured[list(FEATURES)].astype(float).mask(retrained(measured))
-        self.records, self.cells, self.options = records, measured, options
-        if options.metric not in records and not records.empty:
-            raise UnknownName("metric", options.metric, [c for c in records if c == "score" or str(c).startswith("metric/")])
-        self._scores: dict[tuple[Place, Key, str], list[np.ndarray]] = {}
-        self._episodes = {
-            (str(env), Key(str(method), str(variant)), str(policy)): frame.sort_values(["seed", "episode"])
-            for (env, method, variant, policy), frame in records.groupby(["env", "method", "variant", "policy"])
-        }
+        records, cells = (frame.assign(variant=frame.variant.fillna("")) for frame in (results.records, results.cells))
+        cells = cells.reindex(columns=[*cells.columns, *(name for name in CELL_COLUMNS if name not in cells)])
+        cells[MEASURED] = cells[MEASURED].apply(pd.to_numeric)
+        cells[FEATURES] = cells[FEATURES].astype(float).mask(retrained(cells))
+        self.results, self.records, self.cells = results, records, cells
+        self._statistics: dict[Hashable, object] = {}
+        self._episodes = _by_row(records, ["seed", "episode"])
+        self._cells = _by_row(cells, ["seed"])
+        self._choose(options or Options())
+
+    def with_options(self, options: Options) -> ResultsView:
+        """The same results with other options, sharing all statistics that these do not change."""
+        view = copy(self)
+        view._choose(options)
+        return view
+
+    def _choose(self, options: Options) -> None:
+        if options.metric not in self.records and not self.records.empty:
+            metrics = [c for c in self.records if c == "score" or str(c).startswith("metric/")]
+            raise UnknownName("metric", options.metric, metrics)
+        self.options = options
 
     # ------------------------------------------------------------------------------------------------- rows and columns
 
@@ -133,49 +64,58 @@ class Frames:
         return list(dict.fromkeys(self.cells.policy))
 
     @cached_property
-    def places(self) -> list[Place]:
-        """The columns that were planned."""
+    def columns(self) -> list[Column]:
+        """Those that were planned."""
         planned = set(zip(self.cells.env, self.cells.policy, strict=True))
-        return [Place(env, policy) for policy in self.policies for env in self.envs if (env, policy) in planned]
+        return [Column(env, policy) for policy in self.policies for env in self.envs if (env, policy) in planned]
 
     @property
     def env(self) -> str:
-        return self._chosen("environment", self.options.env, self.envs)
+        return _chosen("environment", self.options.env, self.envs)
 
     @property
     def policy(self) -> str:
-        return self._chosen("policy", self.options.policy, self.policies)
+        return _chosen("policy", self.options.policy, self.policies)
 
-    def _chosen(self, kind: str, name: str | None, known: Sequence[str]) -> str:
-        if name is not None and name not in known:
-            raise UnknownName(f"{kind} in these results", name, known)
-        return name or known[0]
+    @property
+    def column(self) -> Column:
+        """Where a table shows one."""
+        return Column(self.env, self.policy)
 
     @cached_property
-    def keys(self) -> list[Key]:
+    def rows(self) -> list[RowId]:
         """All rows: the ceiling first, the floor last, the rest in the order of the cells."""
-        found = dict.fromkeys(Key(m, v) for m, v in zip(self.cells.method, self.cells.variant, strict=True))
-        return sorted(found, key=lambda key: {"ceiling": 0, "floor": 2}.get(self.kind(key), 1))
+        rows = dict.fromkeys(RowId(m, v) for m, v in zip(self.cells.method, self.cells.variant, strict=True))
+        return sorted(rows, key=lambda row: {"ceiling": 0, "floor": 2}.get(self.kind(row), 1))
 
-    def kind(self, key: Key) -> Kind:
-        return "floor" if key == Key(FLOOR) else "ceiling" if key.method in self._privileged else "row"
+    def kind(self, row: RowId) -> RowKind:
+        return "floor" if row in self._floors else "ceiling" if row.method in self._privileged else "row"
+
+    @property
+    def floor(self) -> RowId | None:
+        """The row that every other must rise above, where there is one."""
+        return next((row for row in self.rows if row in self._floors), None)
+
+    @cached_property
+    def _floors(self) -> set[RowId]:
+        cells = self.cells[self.cells.floor.astype(bool)]
+        return {RowId(method, variant) for method, variant in zip(cells.method, cells.variant, strict=True)}
 
     @cached_property
     def _privileged(self) -> set[str]:
         return set(self.cells.method[self.cells.privileged.astype(bool)])
 
-    def cell_rows(self, place: Place, key: Key) -> pd.DataFrame:
-        c = self.cells
-        here = (c.env == place.env) & (c.policy == place.policy) & (c.method == key.method) & (c.variant == key.variant)
-        return c[here].sort_values("seed")
+    def cell_rows(self, column: Column, row: RowId) -> pd.DataFrame:
+        """The cells of a row, one per seed."""
+        return self._cells.get((column, row), self.cells.iloc[:0])
 
-    def done(self, place: Place, key: Key) -> pd.DataFrame:
-        """The cells of a row that have results, one per seed."""
-        rows = self.cell_rows(place, key)
-        return rows[rows.status == "done"]
+    def done(self, column: Column, row: RowId) -> pd.DataFrame:
+        """Those that have results."""
+        cells = self.cell_rows(column, row)
+        return cells[cells.status == "done"]
 
-    def bounds(self, env: str) -> tuple[float, float]:
-        """What the shown metric can be: known for the score and for single tasks."""
+    def bounds(self, env: str) -> Bounds:
+        """What the metric can be: known for the score and for single tasks."""
         if self.options.metric.startswith("metric/task/"):
             return (0.0, 1.0)
         if self.options.metric != "score":
@@ -183,167 +123,142 @@ class Frames:
         first = self.cells[self.cells.env == env].iloc[0]
         return (float(first.metric_low), float(first.metric_high))
 
-    def env_name(self, env: str) -> str:
-        return ENVS.get(env, env)
+    def env_title(self, env: str) -> str:
+        return str(self.cells.env_title[self.cells.env == env].iloc[0])
 
-    def title(self, env: str) -> str:
-        """`Franka Kitchen /4`, with the visual shift where there is one."""
-        low, high = self.bounds(env)
-        named = self.cells[self.cells.env == env].visual_shift.dropna()
-        shifts = [str(shift) for shift in dict.fromkeys(named) if shift not in ("", "none", 0)]
-        top = f" /{high:g}" if np.isfinite(high) and low == 0 else ""
-        return f"{ENVS.get(env, env)}{top}{', shift ' + ' and '.join(shifts) if shifts else ''}"
+    def policy_title(self, policy: str) -> str:
+        return str(self.cells.policy_title[self.cells.policy == policy].iloc[0])
+
+    def shifts(self, env: str) -> list[str]:
+        """The visual shifts of an environment's rollouts."""
+        shifts = self.cells[self.cells.env == env].visual_shift.dropna()
+        return [str(shift) for shift in dict.fromkeys(shifts) if shift not in ("", "none", 0)]
+
+    def task_metrics(self, env: str) -> list[str]:
+        """The metric columns that hold single tasks of an environment."""
+        of_env = self.records[self.records.env == env]
+        return [str(c) for c in self.records if str(c).startswith("metric/task/") and of_env[c].notna().any()]
 
     # ----------------------------------------------------------------------------------------------------------- scores
 
-    def episodes(self, place: Place, key: Key) -> pd.DataFrame:
-        return self._episodes.get((place.env, key, place.policy), self.records.iloc[:0])
+    def episodes(self, column: Column, row: RowId) -> pd.DataFrame:
+        return self._episodes.get((column, row), self.records.iloc[:0])
 
-    def groups(self, place: Place, key: Key, metric: str | None = None) -> list[np.ndarray]:
+    def groups(self, column: Column, row: RowId, metric: str | None = None) -> list[np.ndarray]:
         """The scores of each training seed."""
-        name = (place, key, metric or self.options.metric)
-        if name not in self._scores:
-            self._scores[name] = _by_seed(self.episodes(place, key), name[2])
-        return self._scores[name]
+        metric = metric or self.options.metric
+        return self._once(("groups", column, row, metric), lambda: _by_seed(self.episodes(column, row), metric))
 
-    def paired(self, place: Place, a: Key, b: Key) -> tuple[list[np.ndarray], list[np.ndarray]]:
+    def all_groups(self, column: Column) -> list[Groups]:
+        """The scores of every row that has some."""
+        return [groups for row in self.rows if (groups := self.groups(column, row))]
+
+    def paired(self, column: Column, a: RowId, b: RowId) -> tuple[list[np.ndarray], list[np.ndarray]]:
         """The scores of two rows on the episodes that both faced, in the same order."""
         on, metric = ["seed", "episode", "episode_seed"], self.options.metric
-        both = self.episodes(place, a)[[*on, metric]].merge(self.episodes(place, b)[[*on, metric]], on=on)
-        return _by_seed(both, f"{metric}_x"), _by_seed(both, f"{metric}_y")
 
-    def rng(self, *purpose: str) -> np.random.Generator:
+        def compute() -> tuple[list[np.ndarray], list[np.ndarray]]:
+            both = self.episodes(column, a)[[*on, metric]].merge(self.episodes(column, b)[[*on, metric]], on=on)
+            return _by_seed(both, f"{metric}_x"), _by_seed(both, f"{metric}_y")
+
+        return self._once(("paired", column, a, b, metric), compute)
+
+    # ------------------------------------------------------------------------------------------------------- statistics
+
+    def interval(self, column: Column, row: RowId) -> Interval | None:
+        """The score of a row; None where it has none."""
+        groups, bounds, options = self.groups(column, row), self.bounds(column.env), self.options
+        if not groups:
+            return None
+        return self._once(
+            ("interval", column, row, options.metric, options.statistic, bounds, *self._precision),
+            lambda: statistics.interval(
+                groups,
+                self._rng("interval", *column, *row),
+                statistic=STATISTICS[options.statistic],
+                bounds=bounds,
+                level=options.level,
+                draws=options.draws,
+            ),
+        )
+
+    def task_rate(self, column: Column, row: RowId, metric: str) -> Interval:
+        """The success rate of one task for a row that has scores."""
+        groups, level, draws = self.groups(column, row, metric), self.options.level, self.options.draws
+        return self._once(
+            ("task_rate", column, row, metric, *self._precision),
+            lambda: statistics.interval(groups, self._rng(metric), bounds=(0, 1), level=level, draws=draws),
+        )
+
+    def compare(self, column: Column, a: RowId, b: RowId) -> Comparison | None:
+        """Two rows on common episodes, or None where there are none."""
+
+        def compute() -> Comparison | None:
+            ours, theirs = self.paired(column, a, b)
+            if not ours:
+                return None
+            return statistics.compare(ours, theirs, bounds=self.bounds(column.env), level=self.options.level)
+
+        return self._once(("compare", column, a, b, self.options.metric, *self._precision), compute)
+
+    def improvement(self, column: Column, a: RowId, b: RowId) -> Interval:
+        """How often `a` does better than `b` on an episode that both faced."""
+
+        def compute() -> Interval:
+            ours, theirs = self.paired(column, a, b)
+            rng, options = self._rng("improvement", *column, *a, *b), self.options
+            return statistics.improvement(ours, theirs, rng, level=options.level, draws=options.draws)
+
+        return self._once(("improvement", column, a, b, self.options.metric, *self._precision), compute)
+
+    def ratio(self, column: Column, part: RowId, whole: RowId) -> Interval | None:
+        """The quotient of two rows on common episodes; None where there are none, or it is not a number."""
+
+        def compute() -> Interval | None:
+            a, b = self.paired(column, part, whole)
+            if not a:
+                return None
+            rng, options = self._rng("ratio", *column, *part), self.options
+            ratio = statistics.ratio(a, b, rng, bounds=self.bounds(column.env), level=options.level, draws=options.draws)
+            return ratio if np.isfinite(ratio.estimate) else None
+
+        return self._once(("ratio", column, part, whole, self.options.metric, *self._precision), compute)
+
+    def ranks(self, column: Column) -> dict[RowId, Interval]:
+        """The rank of each row that has scores, 1 for the highest mean."""
+
+        def compute() -> dict[RowId, Interval]:
+            groups = {str(row): self.groups(column, row) for row in self.rows if self.groups(column, row)}
+            rng, options = self._rng("ranks", *column), self.options
+            ranks = statistics.ranks([groups], rng, level=options.level, draws=options.draws)
+            return {RowId.parse(name): rank for name, rank in ranks.items()}
+
+        return self._once(("ranks", column, self.options.metric, *self._precision), compute)
+
+    @property
+    def _precision(self) -> tuple[float, int, int]:
+        return self.options.level, self.options.draws, self.options.seed
+
+    def _rng(self, *purpose: str) -> np.random.Generator:
         """The generator of one number: it does not depend on which other rows are shown."""
         return numpy_rng("report", self.options.seed, *purpose)
 
-    def interval(self, place: Place, key: Key, metric: str | None = None, bounds: statistics.Bounds | None = None) -> Interval:
-        return statistics.interval(
-            self.groups(place, key, metric),
-            self.rng("interval", *place, *key),
-            statistic=STATISTICS[self.options.statistic],
-            bounds=bounds or self.bounds(place.env),
-            level=self.options.level,
-            draws=self.options.draws,
-        )
+    def _once(self, name: Hashable, compute: Callable[[], T]) -> T:
+        if name not in self._statistics:
+            self._statistics[name] = compute()
+        return cast(T, self._statistics[name])
 
-    def compare(self, place: Place, a: Key, b: Key) -> Comparison | None:
-        """Two rows on common episodes, or None where there are none."""
-        ours, theirs = self.paired(place, a, b)
-        if not ours:
-            return None
-        return statistics.compare(ours, theirs, bounds=self.bounds(place.env), level=self.options.level)
 
-    # ---------------------------------------------------------------------------------------------- what must be said
+def retrained(cells: pd.DataFrame) -> pd.Series:
+    """The cells whose policy went on to train the encoder: what was probed and looked at before is not what acts."""
+    return cells.finetuned.eq(True)
 
-    def remarks(self, place: Place, key: Key) -> tuple[str, ...]:
-        """Footnotes of a cell: what is absent and how to fix it, what crashed, what collapsed."""
-        rows = self.cell_rows(place, key)
-        if rows.empty:
-            return (NOT_PLANNED,)
-        undone = rows[rows.status != "done"]
-        if len(undone) == len(rows):
-            return tuple(dict.fromkeys(_reason(row) for row in undone.itertuples()))
-        notes = [f"seed {row.seed} left out: {_reason(row)}" for row in undone.itertuples()]
-        episodes = self.episodes(place, key)
-        if crashed := int(episodes.crashed.sum()):
-            notes.append(f"{crashed} of {len(episodes)} episodes crashed and count as the lowest score")
-        notes += [
-            f"seed {row.seed} collapsed: effective rank {row.effective_rank:.1f} of {row.feature_dim:.0f}"
-            for row in rows[rows.collapsed.eq(True)].itertuples()
-        ]
-        return tuple(dict.fromkeys(notes))
 
-    def score(self, place: Place, key: Key, interval: Interval | None = None, *, strong: bool = False) -> Cell:
-        """The cell of a row: its interval (computed here unless it is known), or a dash."""
-        if not self.groups(place, key):
-            return self.dash(place, key)
-        found = interval or self.interval(place, key)
-        return shown(found.estimate, found.low, found.high, notes=self.remarks(place, key), strong=strong)
-
-    def dash(self, place: Place, key: Key) -> Cell:
-        """The cell of a row without scores."""
-        return Cell(DASH, notes=self.remarks(place, key) or (f"{self.options.metric} is not recorded here",))
-
-    def protocol(self, places: Sequence[Place], *, rates: bool = False) -> str:
-        """What a caption owes its reader: episodes, seeds, interval, checkpoint, demonstrations, preset. `rates`: all numbers
-        of the table are success rates, whatever the score is."""
-        sentences = [self._sample(env) for env in dict.fromkeys(place.env for place in places)]
-        rows = [(groups, self.bounds(place.env)) for place in places for groups in self._all_groups(place)]
-        what = "Mean" if self.options.statistic == "mean" else "Interquartile mean"
-        kind = "beta-binomial" if rates else self._kind_of_interval(rows)
-        sentences.append(f"{what} and {100 * self.options.level:g} % interval ({kind}).")
-        if rows and all(len(groups) == 1 for groups, _ in rows):
-            sentences.append("One training seed: the intervals cover episodes only.")
-        sentences.append(f"Checkpoint: {_listed(self.cells.checkpoint)}. Preset: {_listed(self.cells.preset)}.")
-        return " ".join([*sentences, *self._unusual(), *self._limits(places)])
-
-    def _unusual(self) -> list[str]:
-        """What changes the meaning of the numbers, where it was asked for. Older records have no column for it."""
-        goals = [goal for goal in dict.fromkeys(self.cells.get("goal", ())) if goal in GOALS]
-        fitted = (self.cells.get("starts", pd.Series(dtype=str)) == "demonstrations").any()
-        return [GOALS[goal] for goal in goals] + [FITTED] * bool(fitted)
-
-    def _kind_of_interval(self, rows: Sequence[tuple[Groups, statistics.Bounds]]) -> str:
-        exact = {self.options.statistic == "mean" and statistics.is_bounded(bounds) for _, bounds in rows}
-        names = ["beta-binomial"] * (True in exact) + ["bootstrap over seeds and episodes"] * (False in exact)
-        return ", ".join(names) or "none yet"
-
-    def _sample(self, env: str) -> str:
-        records, cells = self.records[self.records.env == env], self.cells[self.cells.env == env]
-        counts = records.groupby(["method", "variant", "policy", "seed"]).size()
-        seeds = records.groupby(["method", "variant", "policy"]).seed.nunique()
-        size = f"{_span(counts, 'episode')} x {_span(seeds, 'seed')}" if len(counts) else "no episodes yet"
-        metric = _listed(cells.metric) if self.options.metric == "score" else self.options.metric.removeprefix("metric/")
-        return f"{ENVS.get(env, env)}: {metric}, {size}, demonstrations: {_listed(cells.demonstrations)}."
-
-    def _limits(self, places: Sequence[Place]) -> list[str]:
-        """On presets that are too small to rank methods: what difference they could show at all."""
-        presets = [preset for preset in dict.fromkeys(self.cells.preset) if preset in BUDGET_LIMITED]
-        if not presets:
-            return []
-        several = len({place.policy for place in places}) > 1
-        reach = {place: self.resolution(place) for place in places}
-        where = {place: ENVS.get(place.env, place.env) + f" with {place.policy}" * several for place in places}
-        known = [f"{value:.2f} in {where[place]}" for place, value in reach.items() if value is not None]
-        size = f" Two rows have to differ by about {', '.join(known)} to be told apart with 80 % power." if known else ""
-        return [f"Budget-limited (preset {', '.join(presets)}): not a ranking of methods.{size}"]
-
-    def variances(self, place: Place) -> Components | None:
-        """Between seeds and between episodes, averaged over the rows of a column."""
-        rows = self._all_groups(place)
-        return components(rows) if any(len(group) > 1 for groups in rows for group in groups) else None
-
-    def resolution(self, place: Place) -> float | None:
-        """The smallest difference between two rows that this many seeds and episodes find in four of five cases.
-
-        None where no score varies, or a row has one seed: then nobody can tell.
-        """
-        variances = self.variances(place)
-        if variances is None:
-            return None
-        rows = self._all_groups(place)
-        seeds, episodes = min(map(len, rows)), min(len(group) for groups in rows for group in groups)
-        size = detectable(variances.of_difference(), seeds, episodes, level=self.options.level)
-        return size if 0 < size < float("inf") else None
-
-    def agreement(self, place: Place) -> str:
-        """Do training seeds rank the rows alike? Spearman's coefficient of their scores, averaged over pairs of seeds; empty
-        where fewer than five rows have two seeds in common. The ceiling would agree with itself for other reasons."""
-        rows = {key: self.episodes(place, key) for key in self.keys if self.kind(key) != "ceiling"}
-        scores = pd.DataFrame({key: frame.groupby("seed")[self.options.metric].mean() for key, frame in rows.items()})
-        scores = scores.T.dropna(thresh=2)  # a row of one seed has nothing to agree with
-        present = scores.notna().to_numpy().astype(int)
-        table = scores.corr("spearman", min_periods=statistics.MIN_ROWS).to_numpy()
-        chosen = np.triu(~np.isnan(table), 1)
-        pairs, rows_of_pairs = table[chosen], (present.T @ present)[chosen]
-        if not len(pairs):
-            return ""
-        number = f"{pairs.mean():.2f}" + (f" (mean of {len(pairs)} pairs)" if len(pairs) > 1 else "")
-        name = f"{ENVS.get(place.env, place.env)}, policy {place.policy}"
-        return f"{name}: rank correlation of the scores of two training seeds {number} over {_span(rows_of_pairs, 'row')}."
-
-    def _all_groups(self, place: Place) -> list[Groups]:
-        return [groups for key in self.keys if (groups := self.groups(place, key))]
+def _by_row(frame: pd.DataFrame, order: list[str]) -> dict[tuple[Column, RowId], pd.DataFrame]:
+    return {
+        (Column(str(env), str(policy)), RowId(str(method), str(variant))): part.sort_values(order)
+        for (env, method, variant, policy), part in frame.groupby(["env", "method", "variant", "policy"])
+    }
 
 
 def _by_seed(frame: pd.DataFrame, metric: str) -> list[np.ndarray]:
@@ -351,14 +266,7 @@ def _by_seed(frame: pd.DataFrame, metric: str) -> list[np.ndarray]:
     return [] if np.isnan(scores).all() else [scores[seeds == seed] for seed in np.unique(seeds)]
 
 
-def _reason(row: Any) -> str:
-    return f"{row.status}: {row.reason}" if isinstance(row.reason, str) and row.reason else str(row.status)
-
-
-def _listed(values: pd.Series) -> str:
-    return ", ".join(str(value) for value in dict.fromkeys(values.dropna())) or "unknown"
-
-
-def _span(counts: pd.Series | np.ndarray, noun: str) -> str:
-    few, many = int(counts.min()), int(counts.max())
-    return f"{few if few == many else f'{few} to {many}'} {noun}{'s' * (many != 1)}"
+def _chosen(kind: str, name: str | None, known: Sequence[str]) -> str:
+    if name is not None and name not in known:
+        raise UnknownName(f"{kind} in these results", name, known)
+    return name or known[0]

@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 
 from benchmark.contracts.data import Episode
-from benchmark.contracts.environment import EnvConfig, Environment
+from benchmark.contracts.environment import EnvConfig, Simulator
 from benchmark.core.seeds import seed as seed_of
-from benchmark.simulation.observations import Observations, SharedArray, checked_score
+from benchmark.simulation.observations import ObservationBuffer, SharedArray, checked_score
 from benchmark.simulation.shift import Shift
 from benchmark.simulation.workers import Failure, Pulse, SimulationError, Worker, answers, end, num_workers, reason, start
 
@@ -20,7 +20,7 @@ AHEAD = 2  # finished episodes that may wait for an earlier one, per worker: wha
 
 
 def demonstrate(
-    env_cls: type[Environment],
+    env_cls: type[Simulator],
     env_config: EnvConfig,
     seeds: Sequence[int],
     *,
@@ -48,9 +48,9 @@ class Recorder:
     def __init__(
         self,
         pulse: Pulse,
-        cls: type[Environment],
+        cls: type[Simulator],
         config: EnvConfig,
-        observations: Observations,
+        observations: ObservationBuffer,
         actions: SharedArray,
         shift: str,
     ):
@@ -96,7 +96,7 @@ class Recorder:
 class WorkerSlot:
     """A worker's place. The memory stays, the worker may be replaced."""
 
-    observations: Observations
+    observations: ObservationBuffer
     actions: SharedArray
     busy: int | None = None  # the number of the episode
 
@@ -106,7 +106,7 @@ class _Recording:
 
     def __init__(
         self,
-        cls: type[Environment],
+        cls: type[Simulator],
         config: EnvConfig,
         seeds: Sequence[int],
         workers: int | None,
@@ -119,7 +119,7 @@ class _Recording:
         self._inline = workers == 0
         self._slots = [
             WorkerSlot(
-                Observations(spec, config.resolution, spec.max_steps),
+                ObservationBuffer(spec, config.resolution, spec.max_steps),
                 SharedArray((spec.max_steps, spec.action_dim), np.float32),
             )
             for _ in range(num_workers(1 if self._inline else workers, len(seeds)))

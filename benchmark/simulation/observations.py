@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from benchmark.contracts.environment import Environment
+from benchmark.contracts.environment import Simulator
 from benchmark.contracts.specs import EnvSpec
 from benchmark.simulation.shift import Shift
 from benchmark.simulation.workers import CONTEXT
@@ -29,7 +29,7 @@ class SharedArray:
         return np.frombuffer(self._memory, self._dtype, math.prod(self._shape)).reshape(self._shape)
 
 
-class Observations:
+class ObservationBuffer:
     """One row per moment: of a slot in a rollout, of a time step in a demonstration."""
 
     def __init__(self, spec: EnvSpec, resolution: int, rows: int):
@@ -49,7 +49,7 @@ class Observations:
     def state(self) -> np.ndarray:
         return self._state.array
 
-    def put(self, row: int, env: Environment, render: bool, shift: Shift | None = None) -> None:
+    def put(self, row: int, env: Simulator, render: bool, shift: Shift | None = None) -> None:
         """Writes what `env` shows now, seen through `shift`; without `render`, the row's frames stay what they were."""
         for name, values, rows in (("proprio", env.proprio(), self.proprio), ("state", env.state(), self.state)):
             if values.shape != rows.shape[1:]:

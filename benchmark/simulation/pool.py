@@ -14,8 +14,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from benchmark.contracts.environment import EnvConfig, Environment
-from benchmark.simulation.observations import Observations, checked_score
+from benchmark.contracts.environment import EnvConfig, Simulator
+from benchmark.simulation.observations import ObservationBuffer, checked_score
 from benchmark.simulation.shift import Shift
 from benchmark.simulation.workers import Failure, Pulse, Worker, answers, end, num_workers, reason, start
 
@@ -47,10 +47,10 @@ class Simulators:
     def __init__(
         self,
         pulse: Pulse,
-        cls: type[Environment],
+        cls: type[Simulator],
         config: EnvConfig,
         slots: Sequence[int],
-        observations: Observations,
+        observations: ObservationBuffer,
         shift: str = "none",
     ):
         self._pulse, self._cls, self._config, self._observations, self._shift = pulse, cls, config, observations, shift
@@ -94,7 +94,7 @@ class Simulators:
         self._observations.put(slot, env, order.render, self._shifts[slot])
         return Reply()
 
-    def _build(self, slot: int) -> Environment:
+    def _build(self, slot: int) -> Simulator:
         self._pulse.beat(slot)
         return self._cls(self._config)
 
@@ -103,9 +103,9 @@ class Pool:
     """All slots of a rollout, spread over workers. Observations of each slot are in `observations`."""
 
     def __init__(
-        self, cls: type[Environment], config: EnvConfig, slots: int, workers: int | None, timeout: float, shift: str = "none"
+        self, cls: type[Simulator], config: EnvConfig, slots: int, workers: int | None, timeout: float, shift: str = "none"
     ):
-        self.observations = Observations(cls.spec(config), config.resolution, slots)
+        self.observations = ObservationBuffer(cls.spec(config), config.resolution, slots)
         self._cls, self._config, self._timeout, self._shift = cls, config, timeout, shift
         size = num_workers(workers, slots)
         self._inline = size == 0

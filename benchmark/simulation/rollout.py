@@ -12,14 +12,14 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from benchmark.contracts.environment import EnvConfig, Environment
+from benchmark.contracts.environment import EnvConfig, Simulator
 from benchmark.simulation.pool import Pool, Reply
 from benchmark.simulation.protocol import Controller, Outcome, Slots
 from benchmark.simulation.workers import SimulationError
 
 
 def rollout(
-    env_cls: type[Environment],
+    env_cls: type[Simulator],
     env_config: EnvConfig,
     seeds: Sequence[int],
     controller: Controller,
@@ -68,7 +68,7 @@ class _Rollout:
         controller: Controller,
         seeds: Sequence[int],
         slots: int,
-        env_cls: type[Environment],
+        env_cls: type[Simulator],
         env_config: EnvConfig,
         record: Collection[int],
         on_outcome: Callable[[Outcome], None] | None,

@@ -1,4 +1,4 @@
-"""What a goal-conditioned policy is told: in training, of each demonstration; in a rollout, by the seed of the episode.
+"""What a policy is told besides observations: in training, of each demonstration; in a rollout, by the seed of the episode.
 
 `last` and `future` are observations, told as their features. `task` is one-hot, for environments whose episodes ask for one
 task. `language` is an embedding that the demonstrations bring along as `info["language"]`.
@@ -6,18 +6,23 @@ task. `language` is an embedding that the demonstrations bring along as `info["l
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import torch
 from torch import Tensor
 
-from benchmark import registry
 from benchmark.contracts.encoder import Encoder
 from benchmark.contracts.specs import EnvSpec
 from benchmark.core.errors import BenchmarkError
 from benchmark.data.chunks import GOAL_WORDS
-from benchmark.data.episodes import Demos, open_demos
-from benchmark.simulation.agent import Agent, Goals, encode
-from benchmark.stages.context import Context
+from benchmark.data.episodes import Demos
+from benchmark.models.agent import Agent
+from benchmark.models.features import encode
+from benchmark.simulation.agent import Given
+from benchmark.stages.base import Context
+from benchmark.stages.load.demos import environment_of, load_demos
+from benchmark.stages.params.fit import Params as FitParams
 
 
 def training_goals(kind: str, demos: Demos, spec: EnvSpec) -> str | np.ndarray | None:
@@ -31,31 +36,51 @@ def training_goals(kind: str, demos: Demos, spec: EnvSpec) -> str | np.ndarray |
     return np.stack([_language(info, demos.spec.env) for info in demos.infos])
 
 
-def evaluation_goals(context: Context, encoder: Encoder, agent: Agent) -> Goals:
-    """Episode seed -> goal. What is shown comes from demonstrations of the same task that no training saw."""
-    params, fit = context.params, context.manifests["fit"]["params"]
-    cls = registry.envs().get(params["env"])
-    config = cls.Config(**params["env_config"])
-    spec, demos = cls.spec(config), open_demos(context.inputs["demos"])
-    _, held_out = demos.split(fit["split"]["held_out"])
-    tasks = [demos.infos[episode].get("task") for episode in held_out]
-    if fit["goal"] in GOAL_WORDS:
-        last = demos.ends[held_out] - 1
-        observations = torch.from_numpy(np.asarray((demos.states if encoder.reads == "state" else demos.frames)[last]))
-        shown = agent.features(encode(encoder, observations.to(params["device"]), params["features"]).float())
-    elif fit["goal"] == "language":
-        shown = torch.from_numpy(np.stack([_language(demos.infos[episode], cls.name) for episode in held_out]))
+def training_language(demos: Demos) -> np.ndarray:
+    """(episodes, L), for a policy that takes language by itself."""
+    return np.stack([_language(info, demos.spec.env) for info in demos.infos])
 
-    def goal(seed: int) -> Tensor:
+
+def evaluation_goals(context: Context[Any], kind: str, encoder: Encoder, agent: Agent) -> Given | None:
+    """The goal of an episode; observations are told as the features `kind`."""
+    goal = context.inputs["policy"].params(FitParams).goal
+    if goal == "none":
+        return None
+    demos = load_demos(context)
+    if goal in GOAL_WORDS:
+        rows = demos.ends[_held_out(context, demos)] - 1
+        observations = demos.observations(rows, encoder.reads, context.facts["device"])
+        features = encode(encoder, observations, kind).float()
+        return _of_a_held_out_demonstration(context, agent.observe(features, observations.proprio))
+    if goal == "language":
+        return evaluation_language(context)
+    cls, config = environment_of(context.inputs["demos"])
+    return lambda seed: torch.from_numpy(_one_hot(cls.task(config, seed), cls.spec(config), cls.name))
+
+
+def evaluation_language(context: Context[Any]) -> Given:
+    demos = load_demos(context)
+    return _of_a_held_out_demonstration(context, torch.from_numpy(training_language(demos)[_held_out(context, demos)]))
+
+
+def _held_out(context: Context[Any], demos: Demos) -> np.ndarray:
+    return demos.split(context.inputs["policy"].params(FitParams).held_out)[1]
+
+
+def _of_a_held_out_demonstration(context: Context[Any], rows: Tensor) -> Given:
+    """The row of a demonstration of the same task that no training saw."""
+    cls, config = environment_of(context.inputs["demos"])
+    demos = load_demos(context)
+    tasks = [demos.infos[episode].get("task") for episode in _held_out(context, demos)]
+
+    def given(seed: int) -> Tensor:
         task = cls.task(config, seed)
-        if fit["goal"] == "task":
-            return torch.from_numpy(_one_hot(task, spec, cls.name))
         fitting = [row for row, name in enumerate(tasks) if task in (None, name)]
         if not fitting:
             raise BenchmarkError(f"no held-out demonstration shows the goal of '{task}': record more, or raise split.held_out")
-        return shown[fitting[seed % len(fitting)]]
+        return rows[fitting[seed % len(fitting)]]
 
-    return goal
+    return given
 
 
 def _one_hot(task: str | None, spec: EnvSpec, env: str) -> np.ndarray:

@@ -10,28 +10,30 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from benchmark import registry
 from benchmark.contracts.encoder import Encoder
 from benchmark.core.seeds import evaluation_seed
 from benchmark.data.chunks import ChunkSampler
-from benchmark.data.episodes import Demos, open_demos
-from benchmark.simulation.agent import Agent, encode
+from benchmark.data.episodes import Demos
+from benchmark.models.agent import Agent
+from benchmark.models.features import encode
 from benchmark.simulation.protocol import Outcome
-from benchmark.stages.context import Context
-from benchmark.stages.goals import training_goals
+from benchmark.stages.base import Context
+from benchmark.stages.goals import training_goals, training_language
+from benchmark.stages.load.demos import environment_of, load_demos
+from benchmark.stages.params.fit import Params as FitParams
+from benchmark.stages.params.rollout import Params
 
 BATCH = 256
 METRIC = "action_r2"
 
 
-def open_loop(context: Context, encoder: Encoder, agent: Agent) -> list[Outcome]:
+def open_loop(context: Context[Params], encoder: Encoder, agent: Agent) -> list[Outcome]:
     """One outcome per demonstration that no training saw."""
-    params = context.params
-    demos = open_demos(context.inputs["demos"])
-    _, held_out = demos.split(context.manifests["fit"]["params"]["split"]["held_out"])
+    demos = load_demos(context)
+    _, held_out = demos.split(context.inputs["policy"].params(FitParams).held_out)
     outcomes = []
     for number, episode in enumerate(held_out):
-        seed = evaluation_seed(params["env"], params["seed"], number)
+        seed = evaluation_seed(demos.spec.env, context.params.seed, number)
         predicted, recorded = predict(context, encoder, agent, demos, episode, seed)
         outcomes.append(Outcome(number, seed, len(recorded), agreement(predicted, recorded)))
         context.task.update(number + 1, len(held_out))
@@ -39,33 +41,43 @@ def open_loop(context: Context, encoder: Encoder, agent: Agent) -> list[Outcome]
 
 
 def predict(
-    context: Context, encoder: Encoder, agent: Agent, demos: Demos, episode: int, seed: int
+    context: Context[Params], encoder: Encoder, agent: Agent, demos: Demos, episode: int, seed: int
 ) -> tuple[np.ndarray, np.ndarray]:
     """The next action at every step, predicted and recorded, both normalised: no dimension counts more than another."""
-    device = context.params["device"]
+    device = context.facts["device"]
     rows = slice(demos.starts[episode], demos.ends[episode])
-    raw = demos.states[rows] if encoder.reads == "state" else demos.frames[rows]
-    blocks = [torch.from_numpy(np.array(raw[at : at + BATCH])).to(device) for at in range(0, len(raw), BATCH)]
-    features = torch.cat([encode(encoder, block, context.params["features"]).float() for block in blocks])
+    parts = [slice(at, min(at + BATCH, rows.stop)) for at in range(rows.start, rows.stop, BATCH)]
+    blocks = [demos.observations(part, encoder.reads, device) for part in parts]
+    features = torch.cat([encode(encoder, block, context.params.features).float() for block in blocks])
     actions = agent.actions(torch.from_numpy(demos.actions[rows]).to(device))
-    table = agent.features(features), actions, np.array([0]), np.array([len(actions)]), np.array([0])
-    samples = ChunkSampler(*table, agent.policy.config, goals=_goal(context, demos, episode), device=device).all()
+    proprio = torch.from_numpy(demos.proprio[rows]).to(device)
+    table = agent.observe(features, proprio), actions, np.array([0]), np.array([len(actions)]), np.array([0])
+    samples = ChunkSampler(
+        *table,
+        agent.policy.config,
+        goals=_goal(context, demos, episode),
+        device=device,
+        proprio=agent.separate(proprio),
+        language=training_language(demos)[[episode]] if "language" in agent.policy.inputs else None,
+    ).all()
 
     def act(at: int) -> Tensor:
         part = slice(at, at + BATCH)
         rngs = [torch.Generator().manual_seed(seed + step) for step in range(len(actions))[part]]
-        return agent.policy.act(samples.features[part], None if samples.goal is None else samples.goal[part], rngs)[:, 0]
+        given = {name: value[part] for name, value in agent.policy.given(samples).items()}
+        return agent.policy.act(samples.features[part], None if samples.goal is None else samples.goal[part], rngs, **given)[
+            :, 0
+        ]
 
     with torch.no_grad():
         predicted = torch.cat([act(at) for at in range(0, len(actions), BATCH)])
     return predicted.float().cpu().numpy(), actions.cpu().numpy()
 
 
-def _goal(context: Context, demos: Demos, episode: int) -> str | np.ndarray | None:
+def _goal(context: Context[Params], demos: Demos, episode: int) -> str | np.ndarray | None:
     """That of the demonstration itself; where it is an observation, its last one."""
-    env = registry.envs().get(context.params["env"])
-    spec = env.spec(env.Config(**context.params["env_config"]))
-    goals = training_goals(context.manifests["fit"]["params"]["goal"], demos, spec)
+    cls, config = environment_of(context.inputs["demos"])
+    goals = training_goals(context.inputs["policy"].params(FitParams).goal, demos, cls.spec(config))
     return goals[[episode]] if isinstance(goals, np.ndarray) else goals and "last"
 
 

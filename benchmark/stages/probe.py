@@ -11,9 +11,10 @@ from typing import Any
 
 import numpy as np
 
-from benchmark import registry
-from benchmark.data.episodes import Demos, open_demos
-from benchmark.stages.context import Context
+from benchmark.data.episodes import Demos
+from benchmark.stages.base import Context
+from benchmark.stages.load.demos import environment_of, load_demos, load_features
+from benchmark.stages.params.probe import Params, Summary
 
 RIDGE = 1e-3  # relative to the mean variance of the features
 QUERIES = 2000  # held-out frames used as nearest-neighbour queries at most
@@ -23,17 +24,15 @@ COLLAPSED_RANK = 2.0
 COLLAPSED_SPREAD = 1e-2
 
 
-def run(context: Context) -> dict[str, Any]:
-    demos = open_demos(context.inputs["demos"])
-    features = np.load(context.inputs["embed"] / "features.npy", mmap_mode="r", allow_pickle=False)
-    train, held_out = (demos.steps_of(e) for e in demos.split(context.params["split"]["held_out"]))
+def run(context: Context[Params]) -> Summary:
+    demos, features = load_demos(context), load_features(context)
+    train, held_out = (demos.steps_of(e) for e in demos.split(context.params.held_out))
     x, x_test = features[train].astype(np.float64), features[held_out].astype(np.float64)
     y, y_test = _targets(demos, train), _targets(demos, held_out)
-    names = target_names(context, demos)
     varies = y.std(axis=0) > VARIES
     context.task.update(1, 3)
     scaled, scaled_test = standardised(x, x_test)
-    groups = np.array([name.split("/")[0] for name in names])[varies]
+    groups = np.array([name.split("/")[0] for name in target_names(context, demos)])[varies]
     scores = linear_r2(scaled, y[:, varies], scaled_test, y_test[:, varies])  # none where nothing varies
     context.task.update(2, 3)
     spectrum = singular_values(x)
@@ -41,21 +40,20 @@ def run(context: Context) -> dict[str, Any]:
     by_group: dict[str, list[float]] = defaultdict(list)
     for group, score in zip(groups, scores, strict=True):
         by_group[group].append(float(score))
-    known = len(scores) > 0
-    return {
-        "linear_r2": float(np.mean(scores)) if known else None,
-        "linear_r2_by_group": {group: float(np.mean(values)) for group, values in by_group.items()},
-        "nearest_error": nearest_error(scaled, y[:, varies], scaled_test, y_test[:, varies]) if known else None,
+    probed = len(scores) > 0
+    return Summary(
+        linear_r2=float(np.mean(scores)) if probed else None,
+        linear_r2_by_group={group: float(np.mean(values)) for group, values in by_group.items()},
+        nearest_error=nearest_error(scaled, y[:, varies], scaled_test, y_test[:, varies]) if probed else None,
         **health(x, spectrum),
-    }
+    )
 
 
-def target_names(context: Context, demos: Demos) -> tuple[str, ...]:
+def target_names(context: Context[Params], demos: Demos) -> tuple[str, ...]:
     if not demos.spec.state_dim:
         return ("proprio",) * demos.spec.proprio_dim
-    params = context.manifests["demos"]["params"]
-    cls = registry.envs().get(params["env"])
-    return cls.spec(cls.Config(**params["config"])).state_names
+    cls, config = environment_of(context.inputs["demos"])
+    return cls.spec(config).state_names
 
 
 def standardised(x: np.ndarray, x_test: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -94,18 +92,31 @@ def singular_values(x: np.ndarray) -> np.ndarray:
 
 
 def health(x: np.ndarray, spectrum: np.ndarray) -> dict[str, Any]:
-    """Signs of collapse. Effective rank: exponential of the entropy of the singular values (Roy and Vetterli, 2007)."""
+    """Signs of collapse. Effective rank: exponential of the entropy of the singular values (Roy and Vetterli, 2007).
+
+    The rank is judged by itself, not relative to the dimension. RankMe (Garrido et al. 2023) compares settings of one method by
+    it; between methods, few moving parts need few directions. In our records the privileged state has 0.26 to 0.62 of its
+    dimension, and on Push-T (60 000 frames) the best linear probes (vicreg, simsiam: 0.55 to 0.62) come with 0.28 to 0.33 of
+    128, those of untrained networks (0.46 to 0.50) with 0.61 to 0.69, and of DINO, whose loss never left its trivial value,
+    with 0.77 to 0.84: a threshold that reached mae's 0.39 of 48 would flag the features from which most can be read.
+    """
     share = spectrum / max(spectrum.sum(), 1e-12)
     entropy = -(share * np.log(np.maximum(share, 1e-12))).sum()
     rank = float(np.exp(entropy))
     norm = np.linalg.norm(x, axis=1, keepdims=True)
     spread = float(np.sqrt((spectrum**2).sum()) / max(float(norm.mean()), 1e-12))
     unit = x / np.maximum(norm, 1e-12)
+    reason = None
+    if x.shape[1] > COLLAPSED_RANK and spread < COLLAPSED_SPREAD:
+        reason = f"spread of features relative to their norm {spread:.2g} < {COLLAPSED_SPREAD:g}"
+    elif x.shape[1] > COLLAPSED_RANK and rank < COLLAPSED_RANK:
+        reason = f"effective rank {rank:.2g} < {COLLAPSED_RANK:g}"
     return {
         "effective_rank": rank,
         "feature_std": float(unit.std(0).mean() * np.sqrt(x.shape[1])),
         "relative_spread": spread,
-        "collapsed": bool(x.shape[1] > COLLAPSED_RANK and (rank < COLLAPSED_RANK or spread < COLLAPSED_SPREAD)),
+        "collapsed": reason is not None,
+        "collapse_reason": reason,
     }
 
 

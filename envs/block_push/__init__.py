@@ -13,8 +13,8 @@ from importlib.util import find_spec
 
 import numpy as np
 
-from benchmark.contracts.environment import EnvConfig, Environment, Expert
-from benchmark.contracts.specs import EnvSpec
+from benchmark.contracts.environment import EnvConfig, Expert, Simulator
+from benchmark.contracts.specs import ActionSpec, EnvSpec
 from benchmark.core.seeds import numpy_rng
 from envs.block_push.layout import ACTION_UNIT, BLOCKS, TARGETS, draw_layout
 from envs.block_push.score import Tally
@@ -22,8 +22,9 @@ from envs.block_push.score import Tally
 LARGEST_ACTION = 0.1 / ACTION_UNIT  # IBC bounds displacements by 10 cm; its oracle stays below 3.5 cm
 
 
-class BlockPush(Environment):
+class BlockPush(Simulator):
     name = "block_push"
+    title = "Block Pushing"
     presets = {
         "smoke": {"resolution": 64, "episodes": 3},
         "quick": {"resolution": 96, "episodes": 64},
@@ -43,8 +44,16 @@ class BlockPush(Environment):
     def spec(cls, config: EnvConfig) -> EnvSpec:
         return EnvSpec(
             views=("front", "side"),
-            action_low=(-LARGEST_ACTION,) * 2,
-            action_high=(LARGEST_ACTION,) * 2,
+            action=ActionSpec(
+                low=(-LARGEST_ACTION,) * 2,
+                high=(LARGEST_ACTION,) * 2,
+                names=("x", "y"),
+                representation="delta",
+                of="commanded position of the effector",
+                frame="world",
+                units=f"{ACTION_UNIT} m",
+                gripper="none",
+            ),
             proprio_dim=4,
             state_names=(
                 *("effector/x", "effector/y", "command/x", "command/y"),

@@ -7,9 +7,9 @@ from collections.abc import Callable, Collection, Sequence
 import numpy as np
 
 from benchmark.contracts.environment import Expert
-from envs.kitchen import COUNTED, too_late
 from envs.kitchen.arm import JOINTS, Arm
 from envs.kitchen.skills import Actions, Skills
+from envs.kitchen.tasks import COUNTED, HUMAN_PLANS, TASKS, too_late
 
 PACE = (0.7, 1.0)
 NOISE = (0.04, 0.1)  # standard deviation on the arm's actions, drawn once per episode
@@ -44,9 +44,19 @@ class KitchenExpert(Expert):
                     yield from self._skills.home()
 
 
-def four_of(tasks: Sequence[str], rng: np.random.Generator) -> list[str]:
+def draw_plan(plans: str, rng: np.random.Generator) -> list[str]:
+    return human_plan(rng) if plans == "human" else any_four(rng)
+
+
+def human_plan(rng: np.random.Generator) -> list[str]:
+    """One of the human plans, all equally likely; the hinge last where its open door would be in the way."""
+    plan = HUMAN_PLANS[rng.integers(len(HUMAN_PLANS))].split(", ")
+    return sorted(plan, key="hinge cabinet".__eq__) if too_late(plan) else plan
+
+
+def any_four(rng: np.random.Generator) -> list[str]:
     """Four distinct tasks in a random order that can be carried out."""
     while True:
-        order = [str(task) for task in rng.permutation(tasks)[:COUNTED]]
+        order = [str(task) for task in rng.permutation(TASKS)[:COUNTED]]
         if not too_late(order):
             return order

@@ -21,8 +21,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from benchmark.contracts.data import Episode
-from benchmark.contracts.environment import EnvConfig, Environment, Expert
-from benchmark.contracts.specs import EnvSpec, require
+from benchmark.contracts.environment import EnvConfig, Expert, Simulator
+from benchmark.contracts.specs import ActionSpec, EnvSpec, require
 from benchmark.core.errors import Unavailable
 from benchmark.core.seeds import numpy_rng
 from benchmark.simulation.drawing import gl_missing
@@ -90,8 +90,9 @@ class LiberoGoalConfig(EnvConfig):
         return self.tasks or self.demonstrated
 
 
-class LiberoGoal(Environment):
+class LiberoGoal(Simulator):
     name = "libero_goal"
+    title = "LIBERO Goal"
     Config = LiberoGoalConfig
     presets = {
         "smoke": {"resolution": 64, "episodes": 3, "tasks": ("turn_on_the_stove",)},
@@ -117,8 +118,16 @@ class LiberoGoal(Environment):
     def spec(cls, config: LiberoGoalConfig) -> EnvSpec:
         return EnvSpec(
             views=("agentview", "wrist"),
-            action_low=(-1.0,) * 7,
-            action_high=(1.0,) * 7,
+            action=ActionSpec(
+                low=(-1.0,) * 7,
+                high=(1.0,) * 7,
+                names=("x", "y", "z", "turn/x", "turn/y", "turn/z", "gripper"),
+                representation="delta",
+                of="pose of the hand",
+                frame="world",
+                units="5 cm, turns 0.5 rad",  # robosuite 1.4, OSC_POSE
+                gripper="-1 opens, 1 closes",
+            ),
             proprio_dim=12,
             state_names=STATE_NAMES,
             hz=20.0,

@@ -14,13 +14,13 @@ from pathlib import Path
 import numpy as np
 
 from benchmark.contracts.data import Episode
-from benchmark.contracts.environment import Environment
+from benchmark.contracts.environment import Simulator
 from benchmark.core.errors import BenchmarkError
 from benchmark.datasets.hdf5 import Trajectory, opened, trajectories
 from envs.libero_goal.simulator import FIXTURES, Table
 
 
-def demonstrations(env: Environment, table: Table, paths: dict[str, Path]) -> Iterator[Episode]:
+def demonstrations(env: Simulator, table: Table, paths: dict[str, Path]) -> Iterator[Episode]:
     """Closes the environment, whose table is `table`, when all are drawn or no more are wanted."""
     try:
         names = {task: trajectories(path) for task, path in paths.items()}
@@ -36,7 +36,7 @@ def demonstrations(env: Environment, table: Table, paths: dict[str, Path]) -> It
         env.close()
 
 
-def _episode(env: Environment, table: Table, task: str, demo: Trajectory) -> Episode:
+def _episode(env: Simulator, table: Table, task: str, demo: Trajectory) -> Episode:
     where = demo.where
     actions, states = demo.read("actions").astype(np.float32), demo.read("states")
     joints, fixtures = scene(demo.group.attrs["model_file"])

@@ -18,8 +18,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from benchmark.contracts.data import Episode
-from benchmark.contracts.environment import EnvConfig, Environment, Expert
-from benchmark.contracts.specs import EnvSpec
+from benchmark.contracts.environment import EnvConfig, Expert, Simulator
+from benchmark.contracts.specs import ActionSpec, EnvSpec
 from benchmark.core.errors import Unavailable
 from benchmark.core.seeds import numpy_rng
 from envs.pusht.geometry import STATE_NAMES, TABLE
@@ -38,8 +38,9 @@ class PushTConfig(EnvConfig):
     human_path: str = ""  # folder of the human demonstrations; empty: where the environment variable says
 
 
-class PushT(Environment):
+class PushT(Simulator):
     name = "pusht"
+    title = "Push-T"
     Config = PushTConfig
     presets = {
         "smoke": {"resolution": 64, "episodes": 3},
@@ -61,8 +62,16 @@ class PushT(Environment):
     def spec(cls, config: PushTConfig) -> EnvSpec:
         return EnvSpec(
             views=("top",),
-            action_low=(0.0, 0.0),
-            action_high=(float(TABLE), float(TABLE)),
+            action=ActionSpec(
+                low=(0.0, 0.0),
+                high=(float(TABLE), float(TABLE)),
+                names=("x", "y"),
+                representation="absolute",
+                of="position of the disc",
+                frame="image, from the upper left corner",
+                units=f"pixels of {TABLE}",
+                gripper="none",
+            ),
             proprio_dim=2,
             state_names=STATE_NAMES,
             hz=10.0,

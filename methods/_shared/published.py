@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, ClassVar
 
 import timm
@@ -16,7 +18,7 @@ from benchmark.contracts.method import Method, MethodConfig
 from benchmark.contracts.specs import Presets, require
 from benchmark.models.encoders import IMAGENET_MEAN, IMAGENET_STD, ConvEncoder, ViTEncoder
 from benchmark.models.resnet import ResNet18
-from benchmark.models.weights import Weights, load, unavailable_reason
+from benchmark.models.weights import Weights, content, load, unavailable_reason
 
 
 @dataclass
@@ -68,12 +70,16 @@ class Frozen(Method):
         network: Any = cls.weights.network(config.size)
         preprocessing: dict[str, Any] = {"size": config.size, "mean": cls.mean, "std": cls.std}
         if isinstance(network, ResNet18):
-            return ConvEncoder(network, network.dim, **preprocessing)
+            return ConvEncoder(network, **preprocessing)
         return ViTEncoder(network, **preprocessing)
 
     @classmethod
     def unavailable_reason(cls, config: Any) -> str | None:
         return unavailable_reason(cls.weights)
+
+    @classmethod
+    def files(cls, config: Any) -> Mapping[str, Path | str]:
+        return {cls.weights.file: content(cls.weights)}
 
 
 def vit(architecture: str, size: int, **options: Any) -> nn.Module:

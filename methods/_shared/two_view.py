@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from lightly.models.modules.heads import BYOLPredictionHead, BYOLProjectionHead
@@ -24,11 +24,20 @@ SMOKE: dict[str, Any] = {"width": WIDTHS["smoke"], "hidden": 32, "out": 16, "bat
 QUICK: dict[str, Any] = {"width": WIDTHS["quick"], "hidden": 256, "out": 64, "batch_size": 64, "lr": 1e-3, "weight_decay": 1e-4}
 STANDARD: dict[str, Any] = {**QUICK, "width": WIDTHS["standard"], "hidden": 512, "out": 128}
 
+
+def paper(**recipe: Any) -> dict[str, dict[str, Any]]:
+    """A row's `paper` presets. Batches of the literature count images; ours count windows, and in environments with two cameras
+    a window has one image of each: half as many windows there, for every row alike."""
+    two_cameras = {"batch_size": recipe["batch_size"] // 2}
+    return {"paper": recipe, "paper/block_push": two_cameras, "paper/libero_goal": two_cameras}
+
+
 # DynaMo paper, Table 12: LARS, 512 frames, 0.2, 1.5e-6, 200 epochs. Whether 0.2 is still to be multiplied by batch / 256 is not
 # said; the code it names (lucidrains/byol-pytorch) does not, so neither do we. The momentum stays at 0.99 in that code. The 10
 # epochs of warm-up are BYOL's own.
-BYOL_PAPER: dict[str, Any] = {"optimizer": "lars", "lr": 0.2, "weight_decay": 1.5e-6, "batch_size": 512, "epochs": 200}
-BYOL_PAPER |= {"warmup": 0.05, "ema_schedule": "constant"}
+BYOL_PAPER = paper(
+    optimizer="lars", lr=0.2, weight_decay=1.5e-6, batch_size=512, epochs=200, warmup=0.05, ema_schedule="constant"
+)
 
 
 @dataclass
@@ -55,10 +64,11 @@ class TwoViewMethod(Method):
 
     Config = TwoViewConfig
     variants = {"no_augmentation": {"augment": False}}
+    zero_residuals: ClassVar[bool] = False  # the ResNet's blocks start as their shortcuts, where a row's official code has that
 
     @classmethod
     def build_encoder(cls, config: Any, data: DataSpec) -> Encoder:
-        return build_backbone(config.backbone, config.width, data.resolution)
+        return build_backbone(config.backbone, config.width, data.resolution, cls.zero_residuals)
 
     @classmethod
     def batch_spec(cls, config: Any) -> BatchSpec:

@@ -20,10 +20,16 @@ from benchmark import registry
 from benchmark.cli.main import main
 from benchmark.contracts.data import Windows
 from benchmark.contracts.method import Method
+from benchmark.data.episodes import open_demos
 from benchmark.models.encoders import build_backbone
-from benchmark.planning.graph import Request, make_plan
+from benchmark.planning.recipes import make_plan
+from benchmark.planning.request import Request
 from benchmark.results.export import load
+from benchmark.stages.base import Artifact
+from benchmark.stages.load.agent import load_acting
+from benchmark.stages.params.fit import Params as FitParams
 from benchmark.storage.artifacts import Store
+from benchmark.storage.manifests import Manifest, Ref
 
 ROOT = Path(__file__).parents[2]
 
@@ -281,20 +287,37 @@ def test_the_store_can_be_listed_shown_verified_and_cleaned(home: Path, capsys: 
     manifest = json.loads(capsys.readouterr().out)
     assert manifest["provenance"]["versions"]["torch"] == torch.__version__.split("+")[0]
     assert set(manifest["files"]) == {"encoder.safetensors"}
-    assert manifest["inputs"]["demos"] in {row["key"] for row in rows}
+    assert manifest["inputs"]["demos"].removeprefix("demos/") in {row["key"] for row in rows}
     store = Store(home)
     with store.building("fit", "stale") as building:
         (building.out / "x").write_text("x")
-        store.commit(
-            "fit",
-            "stale",
-            building,
-            {"label": "stale", "summary": {}, "params": {}, "inputs": {}, "finished": "", "wall_seconds": 0},
-        )
+        store.commit("fit", "stale", building, {})
     assert main(["results", "gc", "--yes", "--home", str(home)]) == 0
     assert "fit/stale" in capsys.readouterr().out
     assert not store.has("fit", "stale")
     assert store.has("pretrain", key)
+
+
+def test_cleaning_up_leaves_what_another_process_is_building(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    store = Store(home).prepare()
+    for key in ("running", "abandoned"):
+        with store.building("fit", key) as building:
+            (building.work / "checkpoint.json").write_text("{}")
+    with store.lock("fit", "running", lambda: None):
+        assert main(["results", "gc", "--yes", "--home", str(home)]) == 0
+    printed = capsys.readouterr().out
+    assert "fit-abandoned" in printed
+    assert "fit-running" not in printed
+    assert [path.name for path in (home / "building").iterdir()] == ["fit-running"]
+
+
+def test_a_store_of_an_earlier_version_is_refused_in_one_sentence(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    old = tmp_path / "demos" / ("0" * 20)
+    old.mkdir(parents=True)
+    (old / "manifest.json").write_text("{}")
+    for arguments in (["plan"], ["run", "--methods", "random"], ["results", "ls"]):
+        assert main([*arguments, "--home", str(tmp_path)]) == 2
+        assert "is of version 1 and this program makes version 2: choose another with --home" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("asked", ['{"methods": ["random"], "envs": ["gone"]}', '{"colour": "red"}', "[1]", "{"])
@@ -321,30 +344,46 @@ def test_films_play_what_was_recorded(home: Path) -> None:
     assert (home / "expert.mp4").stat().st_size > 500
 
 
-def test_a_tuned_encoder_starts_from_its_pretraining_and_leaves_it(home: Path) -> None:
-    """`dynamo:tuned` shares the pretraining of `dynamo`; its encoder differs afterwards, and is the one that acts."""
-    assert run(home, "--methods", "dynamo,dynamo:tuned", "--policies", "mlp", "fit.tuned_batch=4") == 0
+def test_a_finetuned_encoder_starts_from_its_pretraining_leaves_it_and_acts(home: Path) -> None:
+    """`dynamo:finetuned` shares the pretraining of `dynamo`; its encoder differs afterwards, and is the one that acts."""
+    assert run(home, "--methods", "dynamo,dynamo:finetuned", "--policies", "mlp", "joint.batch=4") == 0
     (pretrained,) = home.glob("pretrain/*/encoder.safetensors")
     before = load_file(pretrained)
     fits = [load_file(path) for path in home.glob("fit/*/last.safetensors")]
-    (tuned,) = [weights for weights in fits if "encoder.trunk.conv1.weight" in weights]
+    (finetuned,) = [weights for weights in fits if "encoder.trunk.conv1.weight" in weights]
     assert len(fits) == 2
-    changed = {name for name, value in before.items() if not torch.equal(value, tuned[f"encoder.{name}"])}
+    changed = {name for name, value in before.items() if not torch.equal(value, finetuned[f"encoder.{name}"])}
     parameters = {name for name in before if "running" not in name and "num_batches" not in name}
     assert parameters <= changed, f"no gradient reached {parameters - changed}"
-    assert len(set(records(home).values())) == 2, "the tuned encoder must be the one that acts"
+    for manifest in (Manifest.parse(json.loads(path.read_text())) for path in home.glob("rollout/*/manifest.json")):
+        inputs = {name: Artifact.open(Store(home), Ref.parse(ref)) for name, ref in manifest.inputs.items()}
+        spec = open_demos(inputs["demos"].folder).spec
+        encoder, agent = load_acting(inputs["policy"], inputs["encoder"], spec, "last", "cpu")
+        joint = inputs["policy"].params(FitParams).joint is not None
+        expected = finetuned if joint else {f"encoder.{name}": value for name, value in before.items()}
+        assert (agent.encoder is encoder) == joint
+        assert all(torch.equal(value, expected[f"encoder.{name}"]) for name, value in encoder.state_dict().items())
+
+
+def test_parts_of_an_encoder_can_be_frozen_and_others_learn_at_rates_of_their_own(home: Path) -> None:
+    rates = "joint.rates=[trunk.layer4.*:0.5,trunk.layer3.*:0.1]"
+    assert run(home, "--methods", "random:finetuned", "--policies", "mlp", "joint.batch=4", rates) == 0
+    before = load_file(next(home.glob("pretrain/*/encoder.safetensors")))
+    after = load_file(next(home.glob("fit/*/last.safetensors")))
+    changed = {name for name, value in before.items() if not torch.equal(value, after[f"encoder.{name}"])}
+    assert changed == {name for name in before if name.startswith(("trunk.layer3", "trunk.layer4"))}
 
 
 def test_results_say_whose_encoder_the_policy_trained(home: Path, tmp_path: Path) -> None:
-    """Whatever the row is called: a method may be tuned by a setting."""
-    assert run(home, "--methods", "byol,random", "--policies", "mlp", "method.byol.tuned=true", "fit.tuned_batch=4") == 0
+    assert run(home, "--methods", "random:finetuned,end_to_end,random", "--policies", "mlp", "joint.batch=4") == 0
     assert main(["results", "export", str(tmp_path / "mine"), "--home", str(home)]) == 0
     cells = load(tmp_path / "mine").cells
-    assert dict(zip(cells.method, cells.tuned, strict=True)) == {"byol": True, "random": False}
+    rows = {(m, v): joint for m, v, joint in zip(cells.method, cells.variant, cells.finetuned, strict=True)}
+    assert rows == {("random", "finetuned"): True, ("end_to_end", ""): True, ("random", ""): False}
 
 
 def test_end_to_end_continues_where_it_was_interrupted(home: Path, tmp_path: Path) -> None:
-    arguments = ("--methods", "end_to_end", "--policies", "mlp", "fit.steps=30", "fit.tuned_batch=4", "fit.checkpoint_every=5")
+    arguments = ("--methods", "end_to_end", "--policies", "mlp", "fit.steps=30", "joint.batch=4", "fit.checkpoint_every=5")
     kill_when_there_is("building/fit-*/*/checkpoint.json", home, *arguments, "machine.threads=1")
     assert not list(home.glob("fit/*/manifest.json")), "it was killed too late to mean anything"
     assert run(home, *arguments) == 0
@@ -354,9 +393,9 @@ def test_end_to_end_continues_where_it_was_interrupted(home: Path, tmp_path: Pat
     assert records(home) == records(tmp_path / "whole")
 
 
-def test_knn_cannot_tune_an_encoder(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_knn_cannot_train_an_encoder(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(home, "--methods", "end_to_end,random", "--policies", "knn") == 0
-    assert "no gradient that an encoder could be tuned by" in capsys.readouterr().out
+    assert "no gradient that an encoder could be trained by" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(("goal", "width"), [("last", 4), ("future", 4), ("task", 2), ("language", 3)])
@@ -368,7 +407,7 @@ def test_goals_reach_every_head_and_are_the_same_every_time(home: Path, tmp_path
     assert records(home) == records(tmp_path / "again")
     summaries = [json.loads(path.read_text())["summary"] for path in home.glob("fit/*/manifest.json")]
     assert {s["goal_dim"] for s in summaries} == {width}
-    assert run(home, "--methods", "random,end_to_end", "--policies", "mlp", *few, "fit.tuned_batch=4") == 0
+    assert run(home, "--methods", "random,end_to_end", "--policies", "mlp", *few, "joint.batch=4") == 0
 
 
 def test_a_goal_that_the_demonstrations_do_not_have_is_refused(home: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -5,14 +5,18 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import pytest
 
 from benchmark import registry
 from benchmark.conformance import check, promises_of
+from benchmark.contracts.environment import Dataset, Simulator
+from benchmark.contracts.policy import Policy
+from benchmark.contracts.presets import component_config
 from benchmark.core.errors import BenchmarkError, UnknownName
-from benchmark.planning.config.compose import component_config
 from tests.toy import Toy
 
 COMPONENTS = [r.get(name) for r in (registry.methods(), registry.policies(), registry.envs()) for name in r.names()]
@@ -21,7 +25,8 @@ CASES = [(cls, promise) for cls in [*COMPONENTS, Toy] for promise in promises_of
 
 @pytest.mark.parametrize(("cls", "promise"), CASES, ids=[f"{c.name}-{p.__name__}" for c, p in CASES])  # type: ignore[attr-defined]
 def test_promise(cls: Any, promise: Callable[[type], None]) -> None:
-    if reason := getattr(cls, "missing", lambda _: None)(component_config(cls, "smoke", "kitchen")):
+    config = component_config(cls, "smoke", cls.name if issubclass(cls, Simulator) else "kitchen")
+    if not issubclass(cls, Dataset | Policy) and (reason := cls.unavailable_reason(config)):
         pytest.skip(reason)
     promise(cls)
 
@@ -55,3 +60,70 @@ def test_names_get_suggestions_and_clashes_are_refused() -> None:
         registry.envs().add(Impostor)
     with pytest.raises(BenchmarkError, match="not a subclass of Environment"):
         registry.envs().add(int)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("key", "module", "message"),
+    [
+        ("paper/kitchn", "methods.mine", "did you mean kitchen"),
+        ("papr/kitchen", "methods.mine", "did you mean paper"),
+        ("papr", "methods.mine", "did you mean paper"),
+        ("paper/roboworld", "methods.mine", "Known: block_push"),
+        ("paper/kitchn", "someones_package.mine", "did you mean kitchen"),
+        ("paper/roboworld", "someones_package.mine", None),  # of a third package, which is not installed here
+        ("paper/kitchen", "methods.mine", None),
+    ],
+)
+def test_a_misspelt_preset_is_not_ignored(key: str, module: str, message: str | None) -> None:
+    for base in (registry.methods().get("byol"), registry.policies().get("mlp"), Toy):
+        mine = type("Mine", (base,), {"name": "mine", "presets": {key: {}}, "__module__": module})
+        (presets,) = (promise for promise in promises_of(mine) if promise.__name__.endswith("presets"))
+        if message is None:
+            presets(mine)
+        else:
+            with pytest.raises(UnknownName, match=rf"mine.presets\['{key}'\].*{message}"):
+                presets(mine)
+
+
+def test_a_policy_is_given_what_its_inputs_name() -> None:
+    class Reads(registry.policies().get("mlp")):  # type: ignore[misc]
+        name = "reads"
+        inputs = ("features", "proprio", "language")
+
+        def act(self, features: Any, goal: Any, rngs: Any, *, proprio: Any = None, language: Any = None) -> Any:
+            assert proprio.shape == (len(features), self.config.history, self.spec.proprio_dim)
+            assert language.shape == (len(features), self.spec.language_dim)
+            return super().act(features, goal, rngs)
+
+    class Misspelt(Reads):
+        name = "misspelt"
+        inputs = ("features", "propio")
+
+    assert [result.error for result in check(Reads) if result.error] == []
+    assert "did you mean proprio" in str([result.error for result in check(Misspelt)])
+
+
+def test_a_data_set_that_breaks_its_word_is_told() -> None:
+    """Its second demonstration leaves the bounds; its third reading differs from the first."""
+    recording: Any = registry.envs().get("recording")
+
+    class Loose(recording):
+        name = "loose"
+
+        @classmethod
+        def import_demonstrations(cls, config: Any) -> Any:
+            for number, episode in enumerate(super().import_demonstrations(config)):
+                episode.actions[0] += 100 * (number == 1)
+                yield episode
+
+    class Drawn(recording):
+        name = "drawn"
+
+        @classmethod
+        def import_demonstrations(cls, config: Any) -> Any:
+            for episode in super().import_demonstrations(config):
+                yield replace(episode, frames=np.random.permutation(episode.frames))  # noqa: NPY002
+
+    assert [result.error for result in check(recording)] == [None] * len(promises_of(recording))
+    assert "demonstration 1 leaves the action bounds" in str([result.error for result in check(Loose)])
+    assert "a global generator moved" in str([result.error for result in check(Drawn)])

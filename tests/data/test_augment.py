@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import fields
+from itertools import permutations
 
 import pytest
 import torch
@@ -132,3 +133,16 @@ def test_byols_two_views_differ_in_blur_and_solarisation():
 def test_blur_kernel_is_that_of_the_literature_at_its_resolution():
     assert kernel_size(224) == 23
     assert kernel_size(96) == 9
+
+
+@pytest.mark.parametrize("recipe", [ALL, *byol(), Recipe(0.2), Recipe(jitter=(0.0, 0.0, 0.0, 0.3), jitter_p=1.0)])
+def test_the_path_that_no_device_waits_for_computes_the_same(recipe: Recipe) -> None:
+    """In every order of the colour operations, with samples that are chosen for each and samples that are not."""
+    frames = torch.randint(256, (32, 2, 3, 20, 20), generator=rng()).to(torch.uint8)
+    drawn = recipe._draw(len(frames), 20, 20, rng(1))
+    for order in permutations(range(4)):
+        keys = torch.empty(4)
+        keys[list(order)] = torch.arange(4.0)
+        torch.testing.assert_close(
+            recipe._apply_masked(frames, drawn, keys), recipe._apply(frames, drawn, list(order)), atol=2e-5, rtol=0
+        )

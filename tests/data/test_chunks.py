@@ -117,3 +117,26 @@ def test_memory_mapped_arrays_are_accepted(tmp_path):
 def test_no_episodes_is_an_error():
     with pytest.raises(BenchmarkError, match="no episodes"):
         ChunkSampler(*demonstrations([3]), np.array([], int), PolicyConfig())
+
+
+def test_proprioception_comes_with_the_features_and_language_with_the_episode():
+    """Three episodes of 4, 3 and 5 steps, of which the last two are taken."""
+    config = PolicyConfig(history=3, stride=2)
+    starts, ends, rows = np.array([0, 4, 7]), np.array([4, 7, 12]), np.arange(12.0)
+    sampler = ChunkSampler(
+        rows[:, None],
+        np.zeros((12, 1)),
+        starts,
+        ends,
+        np.array([1, 2]),
+        config,
+        proprio=10 * rows[:, None],
+        language=starts[:, None],
+    )
+    batch = sampler.batch_at(3)
+    torch.testing.assert_close(batch.proprio, 10 * batch.features)
+    assert batch.language[:, 0].tolist() == [4 if row < 7 else 7 for row in batch.features[:, -1, 0]]
+    assert set(batch.language[:, 0].tolist()) == {4, 7}
+    without = ChunkSampler(rows[:, None], np.zeros((12, 1)), starts, ends, np.array([1]), config).all()
+    assert without.proprio is None
+    assert without.language is None

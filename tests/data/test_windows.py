@@ -9,6 +9,7 @@ import torch
 from benchmark.contracts.data import DataSpec, Episode
 from benchmark.contracts.method import BatchSpec
 from benchmark.core.errors import BenchmarkError
+from benchmark.data import windows
 from benchmark.data.episodes import Demos, DemosWriter, open_demos
 from benchmark.data.windows import WindowSampler
 
@@ -100,3 +101,29 @@ def test_bad_episodes_are_refused(tmp_path: Path, change: dict[str, np.ndarray],
 def test_an_empty_data_set_is_refused(tmp_path: Path) -> None:
     with pytest.raises(BenchmarkError, match="no episodes"):
         DemosWriter(tmp_path, DataSpec("fake", ("a",), 16, 2, 1, 3, 10.0)).finish()
+
+
+@pytest.mark.parametrize(("window", "stride"), [(1, 1), (3, 2)])
+def test_frames_on_the_device_give_the_same_bits_as_frames_in_the_memory_map(demos: Demos, window: int, stride: int) -> None:
+    host, resident = (
+        WindowSampler(demos, np.arange(1, 3), BatchSpec(window, stride), 2, seed=5, resident=resident)
+        for resident in (False, True)
+    )
+    for step in range(3 * host.steps_per_epoch):
+        a, b = host.batch_at(step), resident.batch_at(step)
+        for name, tensor in vars(a).items():
+            other = getattr(b, name)
+            assert torch.equal(tensor, other), name
+            assert (tensor.dtype, tensor.stride()) == (other.dtype, other.stride()), name
+
+
+def test_the_table_is_uploaded_whole_in_blocks(demos: Demos, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(windows, "UPLOAD", 5 * demos.frames[:1].nbytes)
+    assert np.array_equal(windows.upload(demos.frames, "cpu").numpy(), demos.frames)
+
+
+def test_frames_live_on_a_gpu_where_they_take_at_most_half_of_what_is_free(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda device: (100, 1000))
+    assert windows.fits(50, "cuda")
+    assert not windows.fits(51, "cuda")
+    assert not windows.fits(1, "cpu")

@@ -21,6 +21,7 @@ from benchmark.core.progress import Task
 from benchmark.data.episodes import Demos, DemosWriter, open_demos
 from benchmark.datasets.folder import Folder
 from benchmark.datasets.recordings import find, import_recording, verify
+from benchmark.stages.demos import data_spec
 from benchmark.storage.artifacts import Store
 from envs.recording import Recording, RecordingConfig
 from tests.datasets import builders
@@ -56,7 +57,7 @@ def test_a_recording_is_held_as_demonstrations_are(store: Store, source: Built) 
     assert list(demos.lengths) == list(LENGTHS)
     np.testing.assert_array_equal(demos.frames, np.concatenate(source.frames))
     np.testing.assert_array_equal(demos.actions, np.concatenate(source.actions))
-    manifest = store.manifest("recordings", "mine")
+    manifest = store.raw_manifest("recordings", "mine")
     assert manifest["request"]["description"]["actions"]["representation"] == "delta"
     assert len(manifest["request"]["files"]) == 1 + 3 + 2 * sum(LENGTHS)
     assert not list((store.root / "building").iterdir())
@@ -66,7 +67,7 @@ def test_resolution_number_and_meaning_can_be_given(store: Store, source: Built)
     stated = {"hz": 20.0, "representation": "absolute", "gripper": None, "units": "inches"}
     demos = take(store, source.path, side=24, episodes=2, stated=stated)
     assert (len(demos), demos.spec.resolution, demos.spec.hz) == (2, 24, 20.0)
-    meaning = store.manifest("recordings", "mine")["request"]["description"]["actions"]
+    meaning = store.raw_manifest("recordings", "mine")["request"]["description"]["actions"]
     assert meaning == {"representation": "absolute", "gripper": "1 closes", "units": "inches"}
 
 
@@ -105,7 +106,7 @@ def test_an_import_goes_on_after_the_last_episode(
     whole = Store(store.root / "other")
     whole.prepare()
     take(whole, source.path)
-    digests = [s.manifest("recordings", "mine")["files"] for s in (store, whole)]
+    digests = [s.raw_manifest("recordings", "mine")["files"] for s in (store, whole)]
     assert digests[0] == digests[1]
 
 
@@ -281,7 +282,7 @@ def test_a_round_trip_through_lerobot(store: Store, tmp_path: Path, source: Buil
     assert error.mean() <= CODEC_MEAN
     assert error.max() <= CODEC_MAX
     assert (after.spec.views, after.spec.hz) == (before.spec.views, before.spec.hz)
-    meanings = [store.manifest("recordings", name)["request"]["description"]["actions"] for name in ("mine", "back")]
+    meanings = [store.raw_manifest("recordings", name)["request"]["description"]["actions"] for name in ("mine", "back")]
     assert meanings[0] == meanings[1]
     capsys.readouterr()
     assert main(["data", "export", "mine", "--to", "lerobot", str(target), *home]) == 2
@@ -330,8 +331,27 @@ def test_the_environment_yields_the_recording(store: Store, source: Built, monke
     np.testing.assert_array_equal(np.concatenate([e.frames for e in episodes]), demos.frames)
     by_path = RecordingConfig(path=str(store.folder("recordings", "mine")), episodes=2, resolution=16)
     assert len(list(Recording.import_demonstrations(by_path))) == 2
-    with pytest.raises(BenchmarkError, match="has no simulator"):
-        Recording(config).reset(0)
+
+
+def test_what_its_actions_mean_reaches_the_spec_and_the_demonstrations(
+    store: Store, source: Built, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    take(store, source.path, stated={"representation": "delta", "units": "5 cm", "gripper": "1 closes"})
+    monkeypatch.setenv("BENCHMARK_HOME", str(store.root))
+    action = Recording.spec(RecordingConfig(name="mine")).action
+    assert (action.representation, action.units, action.gripper, action.frame) == ("delta", "5 cm", "1 closes", "unknown")
+    assert data_spec(Recording, RecordingConfig(name="mine")).action == action
+
+
+def test_a_spec_written_before_actions_were_described_opens(store: Store, source: Built) -> None:
+    take(store, source.path)
+    path = store.folder("recordings", "mine") / "episodes.json"
+    text = json.loads(path.read_text())
+    del text["spec"]["action"]
+    path.write_text(json.dumps(text))
+    demos = open_demos(path.parent)
+    assert demos.spec.action is None
+    assert demos.spec.action_dim == 3
 
 
 def test_its_demonstrations_are_made_like_any_others(

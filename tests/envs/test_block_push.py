@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
-from benchmark import conformance, registry
 from benchmark.contracts.environment import EnvConfig
 from envs.block_push import BlockPush
 from envs.block_push.layout import ACTION_UNIT, BLOCKS, TARGETS, Layout, draw_layout
@@ -36,11 +35,6 @@ def play(env, seed):
 
 
 # ------------------------------------------------------------------------------------------------------- the environment
-
-
-def test_keeps_the_promises_of_an_environment():
-    assert registry.envs().get("block_push") is BlockPush
-    assert [result for result in conformance.check(BlockPush) if result.error] == []
 
 
 def test_the_seed_decides_the_layout_alone(env):

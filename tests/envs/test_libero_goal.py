@@ -16,10 +16,10 @@ import numpy as np
 import pytest
 
 from benchmark import registry
+from benchmark.contracts.presets import PRESETS, component_config
 from benchmark.core.errors import BenchmarkError, Unavailable
 from benchmark.core.seeds import evaluation_seed, seed
-from benchmark.planning.config.compose import component_config, compose_config
-from benchmark.planning.config.schema import PRESETS
+from benchmark.planning.config.compose import compose_config
 from envs.libero_goal import RECORDINGS_VARIABLE, SCRIPTED, TASKS, LiberoGoal, LiberoGoalConfig, assets
 from envs.libero_goal.bowl import PROFILE, SEGMENTS, bowl
 

@@ -6,9 +6,9 @@ import pytest
 import torch
 from torch import nn
 
+from benchmark.contracts.presets import component_config
 from benchmark.core.seeds import torch_rng
-from benchmark.planning.config.compose import component_config
-from benchmark.training.loop import make_optimizer
+from benchmark.training.optimizers import make_optimizer
 from methods.byol import BYOL
 
 

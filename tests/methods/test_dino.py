@@ -76,6 +76,31 @@ def test_scores_are_cosines():
     torch.testing.assert_close(head(torch.zeros(1, 6) + 1), hidden @ directions.T)
 
 
+def test_prototypes_start_and_turn_as_in_the_official_head():
+    """github.com/facebookresearch/dino, vision_transformer.py: a linear layer under weight norm, the gains frozen at 1."""
+    head = Prototypes(6, 8, 256, 400)
+    norms = head.prototypes.detach().norm(dim=1)
+    assert norms.mean() == pytest.approx(3**-0.5, abs=0.01)  # uniform on +-1/sqrt(256)
+    official = torch.nn.utils.parametrizations.weight_norm(torch.nn.Linear(256, 400, bias=False))
+    gains, directions = official.parametrizations.weight.original0, official.parametrizations.weight.original1
+    with torch.no_grad():
+        gains.fill_(1)
+        directions.copy_(head.prototypes)
+    gains.requires_grad_(False)
+    x = torch.randn(5, 6, generator=torch_rng("x"))
+    for step in range(2):
+        bottleneck = torch.nn.functional.normalize(head.layers(x), dim=-1)
+        target = torch.arange(5) + step
+        for scores, weight in ((official(bottleneck), directions), (head(x), head.prototypes)):
+            optimizer = torch.optim.SGD([weight], lr=10.0)
+            optimizer.zero_grad()
+            torch.nn.functional.cross_entropy(scores / 0.1, target).backward(retain_graph=True)
+            optimizer.step()
+        torch.testing.assert_close(head.prototypes, directions)
+    turned = torch.nn.functional.cosine_similarity(head.prototypes[:5], official.weight[:5])
+    torch.testing.assert_close(turned, torch.ones(5))
+
+
 def test_it_learns(data, make_batch):
     curve = descend(build(DINO, data), make_batch(1, size=8), 5)
     assert curve[-1]["loss"] < curve[0]["loss"]

@@ -8,10 +8,11 @@ import pytest
 import torch
 
 from benchmark.contracts.data import Windows
+from benchmark.contracts.presets import component_config
 from benchmark.core.errors import BenchmarkError
 from benchmark.core.seeds import torch_rng
-from benchmark.planning.config.compose import component_config
-from benchmark.training.loop import make_optimizer
+from benchmark.planning.variants import with_variant
+from benchmark.training.optimizers import make_optimizer
 from methods.dynamo import Config, DynaMo
 
 TINY = Config(
@@ -97,6 +98,20 @@ def test_loss_is_the_published_one(variant, build, make_batch):
     assert loss.dtype == torch.float64
     assert loss.item() == pytest.approx(expected.item(), rel=1e-6)
     assert sum(v.item() for k, v in logs.items() if k != "spread") == pytest.approx(loss.item(), rel=1e-12)
+
+
+@pytest.mark.parametrize("preset", ["smoke", "quick", "standard", "paper"])
+def test_both_published_weightings_of_the_covariance_have_a_name_in_every_preset(preset, build, make_batch):
+    """0.04 / d times the sum over pairs of dimensions in the paper's equation 1, 0.04 times their mean in the release."""
+    config = replace(component_config(DynaMo, preset, "kitchen"), width=4)
+    batch, pairs = make_batch(config.context), 32 * 31
+    for variant, factor in {"equation_covariance": 1 / 32, "release_covariance": 1 / pairs, "as_released": 1 / pairs}.items():
+        method = build(with_variant(DynaMo, config, variant))
+        method.epoch.fill_(1)
+        x = method.encoder(batch.frames.flatten(0, 2)).double()
+        squared = (x - x.mean(0)).T @ (x - x.mean(0)) / (len(x) - 1)
+        expected = 0.04 * factor * (squared.square().sum() - squared.diagonal().square().sum())
+        assert method.loss(batch, torch_rng("test"))[1]["covariance"].item() == pytest.approx(expected.item(), rel=1e-4)
 
 
 @pytest.mark.parametrize("variant", VARIANTS)

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torchvision.models import resnet18
 
-from benchmark.planning.config.compose import component_config
+from benchmark.contracts.presets import component_config
 from methods.random import Random, RandomViT
 from methods.state import State
 

@@ -1,5 +1,6 @@
 """Published encoders: files in the official layouts, of random networks, give the features of an independent construction."""
 
+import math
 from dataclasses import replace
 from functools import partial
 from itertools import count
@@ -15,6 +16,7 @@ from torchvision.transforms.v2 import functional as tv
 
 import methods.frozen
 from benchmark import registry
+from benchmark.cli.weights import by_name
 from benchmark.conformance.methods import PROMISES
 from benchmark.core.errors import BenchmarkError, Corrupt, Unavailable
 from benchmark.models import weights
@@ -80,7 +82,7 @@ def test_every_row_is_registered_and_says_where_it_comes_from():
     assert found == set(ROWS)
     for cls in ROWS:
         assert registry.methods().get(cls.name) is cls
-        assert weights.known()[cls.weights.name] is cls.weights
+        assert by_name()[cls.weights.name] is cls.weights
         assert not cls.learns
         assert cls.source == cls.weights.source
         assert cls.weights.licence
@@ -247,15 +249,28 @@ def timm_features(name, tensors, x, **options):
     return network.forward_features(x)
 
 
+def cubic_weights(given: int, wanted: int, step: float) -> torch.Tensor:
+    """(wanted, given): cubic convolution with a = -0.75 at points `step` apart, the border repeated (Keys 1981). The official
+    code asks for a scale of (wanted + 0.1) / given, which is a step of given / (wanted + 0.1)."""
+    weights = torch.zeros(wanted, given, dtype=torch.float64)
+    for i in range(wanted):
+        at = (i + 0.5) * step - 0.5
+        for j in range(math.floor(at) - 1, math.floor(at) + 3):
+            x = abs(at - j)
+            near = 1.25 * x**3 - 2.25 * x**2 + 1
+            weights[i, min(max(j, 0), given - 1)] += near if x <= 1 else -0.75 * (x**3 - 5 * x**2 + 8 * x - 4)
+    return weights
+
+
 def test_dinov2_has_patches_of_14_and_resized_positions(data, frames):
     """The file holds 37 x 37 positions and a mask token; 224 pixels are 16 x 16 patches."""
     tensors = random_vit("vit_small_patch14_dinov2")
     assert tensors["pos_embed"].shape == (1, 1370, 384)
     publish(DINOv2, {**tensors, "mask_token": torch.zeros(1, 384)})
     positions = tensors["pos_embed"]
-    grid = positions[:, 1:].unflatten(1, (37, 37)).permute(0, 3, 1, 2)
-    grid = F.interpolate(grid, (16, 16), mode="bicubic", antialias=True).flatten(2).transpose(1, 2)
-    tensors["pos_embed"] = torch.cat([positions[:, :1], grid], 1)
+    along = cubic_weights(37, 16, 37 / 16.1)
+    grid = torch.einsum("ia,jb,abd->ijd", along, along, positions[0, 1:].unflatten(0, (37, 37)).double())
+    tensors["pos_embed"] = torch.cat([positions[:, :1], grid.flatten(0, 1)[None].float()], 1)
     expected = by_hand(tensors, normalised(frames, *NORM_OF_IMAGENET), heads=6)
     assert_features(build(DINOv2, data), frames, expected[:, 1:], expected[:, 0])
 

@@ -98,7 +98,7 @@ def test_it_learns(method, make_batch):
 
 
 def test_a_resnet_is_refused(data):
-    with pytest.raises(BenchmarkError, match="mae masks patches"):
+    with pytest.raises(BenchmarkError, match="unknown backbone 'resnet18'"):
         build(MAE, data, backbone="resnet18")
 
 

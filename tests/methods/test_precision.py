@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from benchmark import registry
-from benchmark.planning.config.compose import component_config
+from benchmark.contracts.presets import component_config
 from tests.learning import build, loss_of
 
 LEARNING = [name for name in registry.methods().names() if registry.methods().get(name).learns]

@@ -6,9 +6,9 @@ import pytest
 import torch
 from torch import nn
 
+from benchmark.contracts.presets import component_config
 from benchmark.core.seeds import torch_rng
 from benchmark.models.imagenet import RESNET18_IMAGENET
-from benchmark.planning.config.compose import component_config
 from methods.rpt import RPT, Heads, MaskedSequence, RPTSensorimotor, SequenceConfig, draw_masks
 from tests.learning import build, descend, loss_of, unreached
 

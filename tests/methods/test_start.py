@@ -6,24 +6,28 @@ import pytest
 import torch
 
 from benchmark import registry
+from benchmark.contracts.presets import component_config
 from benchmark.core.errors import BenchmarkError
-from benchmark.planning.config.compose import component_config, method_variants, variant_config
-from benchmark.planning.graph import Request, make_plan
+from benchmark.launch.availability import unavailable_cells, unavailable_stages
 from benchmark.planning.keys import modules_behind
+from benchmark.planning.recipes import make_plan
+from benchmark.planning.request import Request
+from benchmark.planning.variants import variants_of, with_variant
+from benchmark.stages.params.pretrain import Budget
 from benchmark.stages.pretrain import steps_of
 from tests.learning import build
 
 STARTERS = [
     name
     for name in registry.methods().names()
-    if "imagenet_init" in method_variants(cls := registry.methods().get(name), cls.Config())
+    if "imagenet_init" in variants_of(cls := registry.methods().get(name), cls.Config())
 ]
 
 
 @pytest.mark.parametrize("name", STARTERS)
 def test_imagenet_init_starts_from_the_published_network_and_so_do_targets(name, data, published):
     cls = registry.methods().get(name)
-    config = variant_config(cls, component_config(cls, "smoke", "fake"), "imagenet_init")
+    config = with_variant(cls, component_config(cls, "smoke", "fake"), "imagenet_init")
     method = build(cls, data, **vars(config))
     copies = [module.weight for path, module in method.named_modules() if path.endswith("trunk.conv1")]
     assert copies
@@ -39,10 +43,10 @@ def test_rows_that_can_start_from_imagenet():
 def test_without_the_file_the_row_says_how_to_get_it(monkeypatch, tmp_path):
     monkeypatch.setenv("BENCHMARK_WEIGHTS", str(tmp_path))
     names = ["dynamo", "dynamo:imagenet_init", "end_to_end:imagenet_init"]
-    plain, started, end_to_end = make_plan(Request(methods=names)).cells
-    assert plain.missing is None
-    assert "weights fetch imagenet" in started.missing
-    assert "weights fetch imagenet" in end_to_end.missing
+    plan = make_plan(Request(methods=names))
+    reasons = {cell.row: reason for cell, reason in unavailable_cells(plan, unavailable_stages(plan)).items()}
+    assert set(reasons) == set(names[1:])
+    assert all("weights fetch imagenet" in reason for reason in reasons.values())
 
 
 def test_weights_do_not_enter_the_keys_of_demonstrations():
@@ -55,7 +59,7 @@ def test_published_learning_rate_of_fine_tuning():
     """DynaMo paper, Table 11: 1e-5 where Table 9 has 1e-4."""
     cls = registry.methods().get("dynamo")
     config = component_config(cls, "paper", "kitchen")
-    assert variant_config(cls, config, "imagenet_init").lr == pytest.approx(config.lr / 10)
+    assert with_variant(cls, config, "imagenet_init").lr == pytest.approx(config.lr / 10)
 
 
 def test_imagenet_fits_no_other_network():
@@ -72,7 +76,7 @@ def test_equal_steps_does_not_count_what_a_step_reads():
             self.frames_per_step = frames_per_step
 
     def steps(frames_per_step, **fields):
-        budget = {"frames": 6400, "steps": None, "epochs": None}
+        budget = Budget(frames=6400)
         return steps_of(budget, Sampler(frames_per_step), registry.methods().get("byol").Config(**fields))
 
     assert [steps(n) for n in (64, 128)] == [100, 50]

@@ -41,6 +41,21 @@ def test_resnet_starts_like_torchvisions():
             assert tensor.std() == pytest.approx(expected.std().item(), rel=0.05)
 
 
+def test_blocks_can_start_as_their_shortcuts_like_torchvisions():
+    """`zero_init_residual`: the same tensors are zero, and a block passes on what its shortcut says."""
+    encoder = build_backbone("resnet18", 64, 64, zero_residuals=True).eval()
+
+    def zero_gains(network):
+        return {name for name, tensor in network.named_parameters() if name.endswith("weight") and not tensor.any()}
+
+    zero = zero_gains(resnet18(zero_init_residual=True))
+    assert zero_gains(encoder.trunk) == zero
+    assert len(zero) == 8
+    x = torch.rand(2, 64, 8, 8)
+    assert torch.equal(encoder.trunk.layer1(x), x)
+    assert not torch.equal(build_backbone("resnet18", 64, 64).eval().trunk.layer1(x), x)
+
+
 @pytest.mark.parametrize(("name", "width", "dim"), [("resnet18", 64, 512), ("resnet18", 16, 128), ("vit_tiny", 64, 192)])
 def test_dimensions(name, width, dim, frames):
     encoder = build_backbone(name, width, 64).eval()

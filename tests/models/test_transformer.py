@@ -34,10 +34,17 @@ def test_which_positions_see_which(causal):
         assert seen.tolist() == [s <= t or not causal for s in range(5)]
 
 
-def test_output_equals_the_equations_in_float64():
+GELU = {
+    "none": lambda x: x * (1 + torch.erf(x / 2**0.5)) / 2,
+    "tanh": lambda x: x * (1 + torch.tanh((2 / torch.pi) ** 0.5 * (x + 0.044715 * x**3))) / 2,
+}
+
+
+@pytest.mark.parametrize("gelu", GELU)
+def test_output_equals_the_equations_in_float64(gelu):
     """Attention spelt out with loops over heads, LayerNorm and GELU from their definitions."""
     torch.manual_seed(0)
-    model = Transformer(3, 4, **SMALL).double()
+    model = Transformer(3, 4, gelu=gelu, **SMALL).double()
     for p in model.parameters():
         torch.nn.init.normal_(p, std=0.5)
     x = torch.rand(2, 4, 3, dtype=torch.float64)
@@ -59,7 +66,7 @@ def test_output_equals_the_equations_in_float64():
             heads.append(scores.softmax(-1) @ v[..., h])
         y = y + linear(torch.cat(heads, -1), block.project)
         hidden = linear(norm(y, block.mlp_norm), block.expand)
-        y = y + linear(hidden * (1 + torch.erf(hidden / 2**0.5)) / 2, block.contract)
+        y = y + linear(GELU[gelu](hidden), block.contract)
     torch.testing.assert_close(model(x), linear(norm(y, model.norm), model.head), rtol=1e-9, atol=1e-9)
 
 

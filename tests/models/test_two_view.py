@@ -6,8 +6,10 @@ from typing import Any
 import pytest
 import torch
 
+from benchmark import registry
 from benchmark.conformance.methods import fake_demos
 from benchmark.contracts.data import DataSpec, Windows
+from benchmark.contracts.presets import component_config
 from benchmark.core.errors import BenchmarkError
 from benchmark.core.seeds import torch_rng
 from benchmark.data.windows import WindowSampler
@@ -70,6 +72,39 @@ def test_the_momentum_rises_along_a_cosine():
         method.encoder.trunk.conv1.weight += 1
     method.after_step(5, 10)  # half-way: half of 0.1
     torch.testing.assert_close(method.target.target[0].trunk.conv1.weight, before + 0.05)
+
+
+ROWS = [name for name in registry.methods().names() if issubclass(registry.methods().get(name), TwoViewMethod)]
+
+
+@pytest.mark.parametrize("name", ROWS)
+def test_a_step_of_the_paper_preset_sees_as_many_images_whatever_the_cameras(name):
+    """Tables 12 and 9 count images; at the same learning rate, twice as many would be another recipe."""
+    cls, envs = registry.methods().get(name), registry.envs()
+    images = {}
+    for env in ("kitchen", "pusht", "block_push", "libero_goal"):
+        cameras = len(envs.get(env).spec(component_config(envs.get(env), "paper", env)).views)
+        images[env] = component_config(cls, "paper", env).batch_size * cameras
+    assert set(images.values()) == {{"moco_v3": 1024, "lejepa": 256, "lejepa_t": 256}.get(name, 512)}, images
+
+
+@pytest.mark.parametrize("name", ROWS)
+def test_residual_gains_start_at_zero_where_the_official_code_has_that(name):
+    """facebookresearch/moco-v3, simsiam and vicreg pass zero_init_residual=True; byol-pytorch, dino and lejepa do not."""
+    cls = registry.methods().get(name)
+    encoder = cls.build_encoder(cls.Config(width=4), DATA)
+    expected = name.split("_")[0] in ("moco", "simsiam", "vicreg")
+    assert bool(encoder.trunk.layer3[1].bn2.weight.any()) != expected
+
+
+@pytest.mark.parametrize("preset", ["quick", "standard"])
+def test_small_presets_give_every_row_the_same_batch(preset):
+    configs = {
+        component_config(registry.methods().get(name), preset, env).batch_size
+        for name in ROWS
+        for env in ("pusht", "block_push")
+    }
+    assert configs == {64}
 
 
 @pytest.mark.parametrize("wrong", [{"offset": -1}, {"crop": 0.0}, {"ema": 1.5}, {"ema_schedule": "linear"}])

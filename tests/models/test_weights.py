@@ -15,11 +15,8 @@ from safetensors.torch import save_file
 from timm.models.vision_transformer import VisionTransformer
 from torch.nn import functional as F
 
-from benchmark import registry
-from benchmark.contracts.method import Method
-from benchmark.core.errors import BenchmarkError, Corrupt, Unavailable, UnknownName
+from benchmark.core.errors import BenchmarkError, Corrupt, Unavailable
 from benchmark.models import weights
-from benchmark.models.encoders import build_backbone
 
 
 def tiny(size):
@@ -43,13 +40,8 @@ TINY = weights.Weights(
 def room(tmp_path, monkeypatch):
     monkeypatch.setenv("BENCHMARK_WEIGHTS", str(tmp_path / "weights"))
     monkeypatch.setenv("no_proxy", "127.0.0.1")
-    declare(monkeypatch, TINY)
     weights.path_of(TINY).parent.mkdir(parents=True)
     return weights.path_of(TINY)
-
-
-def declare(monkeypatch, *entries):
-    monkeypatch.setattr(weights, "known", lambda: {entry.name: entry for entry in entries})
 
 
 def published(seed=0, size=224):
@@ -81,37 +73,10 @@ def test_what_is_missing_comes_with_the_command_and_the_place(room):
     reason = weights.unavailable_reason(TINY)
     assert "python -m benchmark weights fetch tiny" in reason
     assert f"put tiny.pth into {room.parent}" in reason
-    assert weights.list_weights()[0]["status"] == "missing"
     with pytest.raises(Unavailable, match="weights fetch tiny"):
         weights.load(TINY, tiny(224))
     torch.save(published()[1], room)
     assert weights.unavailable_reason(TINY) is None
-    assert weights.list_weights()[0]["status"] == "here"
-
-
-def test_a_method_makes_its_weights_known_by_naming_them(monkeypatch):
-    monkeypatch.undo()
-
-    class Row(Method):
-        name = "row_of_a_test"
-        weights = TINY
-
-        @classmethod
-        def build_encoder(cls, config, data):
-            return build_backbone("vit_tiny", 8, 64)
-
-    registry.methods().add(Row)
-    try:
-        assert weights.known()["tiny"] is TINY
-        assert "imagenet" in weights.known()
-    finally:
-        registry.methods().remove("row_of_a_test")
-
-
-def test_unknown_names_get_a_suggestion():
-    for function in (weights.fetch, weights.verify):
-        with pytest.raises(UnknownName, match="did you mean tiny"):
-            function("tinny")
 
 
 # ----------------------------------------------------------------------------------------------------------------- reading
@@ -125,7 +90,7 @@ def test_the_network_gets_the_published_tensors(room, legacy):
     weights.load(TINY, other)
     images = torch.rand(2, 3, 224, 224)
     assert torch.equal(other(images), network(images))
-    assert "no checksum is known" in weights.verify("tiny")
+    assert "no checksum is known" in weights.verify(TINY)
 
 
 def test_safetensors(room):
@@ -258,15 +223,15 @@ def test_a_file_of_something_else_than_named_tensors_is_refused(room):
         weights.load(TINY, tiny(224))
 
 
-def test_the_published_checksum_must_match_whole_or_in_its_beginning(room, monkeypatch):
+def test_the_published_checksum_must_match_whole_or_in_its_beginning(room):
     torch.save(published()[1], room)
     data = room.read_bytes()
     for checksum in (f"sha256:{hashlib.sha256(data).hexdigest()}", f"md5:{hashlib.md5(data).hexdigest()[:6]}"):
-        declare(monkeypatch, replace(TINY, checksum=checksum))
-        assert weights.verify("tiny").startswith(checksum.partition(":")[0])
+        entry = replace(TINY, checksum=checksum)
+        assert weights.verify(entry).startswith(checksum.partition(":")[0])
     torch.save(published(seed=1)[1], room)
     with pytest.raises(Corrupt, match="not the published file"):
-        weights.verify("tiny")
+        weights.verify(entry)
 
 
 # ---------------------------------------------------------------------------------------------------------------- fetching
@@ -301,8 +266,8 @@ def server():
 
 
 @pytest.fixture
-def offer(server, room, monkeypatch):
-    """Publish the file at some paths of the server, announcing more bytes than are sent if asked to."""
+def offer(server, room):
+    """Publish the file at some paths of the server, announcing more bytes than are sent if told to: (its entry, its bytes)."""
 
     def publish(*paths, data=None, announced=None, checksum=True):
         good = file_bytes(published()[1], room)
@@ -310,8 +275,7 @@ def offer(server, room, monkeypatch):
         for path in paths:
             server.pages.setdefault(path, (200, data, announced or len(data)))
         digest = f"sha256:{hashlib.sha256(good).hexdigest()}" if checksum else ""
-        declare(monkeypatch, replace(TINY, urls=tuple(server.url + path for path in paths), checksum=digest))
-        return good
+        return replace(TINY, urls=tuple(server.url + path for path in paths), checksum=digest), good
 
     return publish
 
@@ -321,22 +285,22 @@ def lying(room):
 
 
 def test_a_fetched_file_is_whole_and_verified_and_not_fetched_again(room, server, offer):
-    good = offer("/tiny.pth")
+    entry, good = offer("/tiny.pth")
     seen = []
-    assert weights.fetch("tiny", lambda done, total: seen.append((done, total))) == room
+    assert weights.fetch(entry, lambda done, total: seen.append((done, total))) == room
     assert room.read_bytes() == good
     assert lying(room) == ["tiny.pth"]
     assert seen[-1] == (len(good), len(good))
     assert seen == sorted(seen)
-    weights.fetch("tiny")
+    weights.fetch(entry)
     assert server.asked == ["/tiny.pth"]
-    assert weights.verify("tiny").startswith("sha256")
+    assert weights.verify(entry).startswith("sha256")
 
 
 def test_the_second_place_is_asked_when_the_first_has_moved(room, server, offer):
     server.pages["/old"] = (404, b"gone", 4)
-    good = offer("/old", "/new")
-    weights.fetch("tiny")
+    entry, good = offer("/old", "/new")
+    weights.fetch(entry)
     assert server.asked == ["/old", "/new"]
     assert room.read_bytes() == good
 
@@ -352,55 +316,55 @@ def test_the_second_place_is_asked_when_the_first_has_moved(room, server, offer)
 )
 @pytest.mark.parametrize("here", [None, b"an older, broken file"])
 def test_what_should_not_have_arrived_leaves_everything_as_it_was(room, offer, served, reason, here):
-    offer("/tiny.pth", **served)
+    entry, _ = offer("/tiny.pth", **served)
     if here:
         room.write_bytes(here)
     with pytest.raises(BenchmarkError, match=reason):
-        weights.fetch("tiny")
+        weights.fetch(entry)
     assert lying(room) == (["tiny.pth"] if here else [])
     assert not here or room.read_bytes() == here
 
 
 def test_a_connection_cut_mid_way_is_not_taken_for_the_end(room, server, offer):
     """The published file itself, but the last bytes never come."""
-    good = offer("/tiny.pth", checksum=False)
+    entry, good = offer("/tiny.pth", checksum=False)
     server.pages["/tiny.pth"] = (200, good[:-500], len(good))
     with pytest.raises(BenchmarkError, match="broke off"):
-        weights.fetch("tiny")
+        weights.fetch(entry)
     assert lying(room) == []
 
 
 def test_an_error_in_the_middle_leaves_nothing_behind(room, offer):
-    offer("/tiny.pth")
+    entry, _ = offer("/tiny.pth")
 
     def interrupt(done, total):
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        weights.fetch("tiny", interrupt)
+        weights.fetch(entry, interrupt)
     assert lying(room) == []
 
 
 def test_a_broken_file_is_replaced(room, offer):
-    good = offer("/tiny.pth")
+    entry, good = offer("/tiny.pth")
     room.write_bytes(b"broken")
-    weights.fetch("tiny")
+    weights.fetch(entry)
     assert room.read_bytes() == good
 
 
 def test_a_moved_file_is_named_with_its_answer(offer, server):
-    offer("/tiny.pth")
+    entry, _ = offer("/tiny.pth")
     server.pages.clear()
     with pytest.raises(BenchmarkError, match=r"/tiny.pth answers 404"):
-        weights.fetch("tiny")
+        weights.fetch(entry)
 
 
-def test_without_a_network_it_says_so_and_where_to_put_the_file(room, monkeypatch):
+def test_without_a_network_it_says_so_and_where_to_put_the_file(room):
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         url = f"http://127.0.0.1:{free.getsockname()[1]}/tiny.pth"
-    declare(monkeypatch, replace(TINY, urls=(url,)))
+    entry = replace(TINY, urls=(url,))
     with pytest.raises(BenchmarkError, match="cannot be reached") as error:
-        weights.fetch("tiny")
+        weights.fetch(entry)
     assert url in str(error.value)
     assert f"Without a network, download tiny.pth from {url} elsewhere, put it at {room}" in str(error.value)

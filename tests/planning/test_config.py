@@ -9,9 +9,11 @@ from benchmark import registry
 from benchmark.contracts.data import DataSpec
 from benchmark.contracts.encoder import Encoder
 from benchmark.contracts.method import Method, MethodConfig
+from benchmark.contracts.presets import component_config
 from benchmark.contracts.specs import require
 from benchmark.core.errors import BenchmarkError, UnknownName
-from benchmark.planning.config.compose import component_config, compose_config, variant_config
+from benchmark.planning.config.compose import compose_config
+from benchmark.planning.variants import with_variant
 
 
 @dataclass
@@ -101,11 +103,11 @@ def test_unknown_names_get_suggestions() -> None:
     with pytest.raises(UnknownName, match="did you mean quick"):
         compose(preset="quik")
     with pytest.raises(UnknownName, match="did you mean no_forward"):
-        variant_config(Dummy, DummyConfig(), "no_foward")
+        with_variant(Dummy, DummyConfig(), "no_foward")
 
 
 def test_a_variant_is_the_config_with_its_switch() -> None:
-    assert variant_config(Dummy, DummyConfig(latent_dim=3), "no_forward") == DummyConfig(latent_dim=3, forward=False)
+    assert with_variant(Dummy, DummyConfig(latent_dim=3), "no_forward") == DummyConfig(latent_dim=3, forward=False)
 
 
 def test_a_wrong_preset_is_named() -> None:

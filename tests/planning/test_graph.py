@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -10,8 +9,11 @@ from typing import Any
 import pytest
 
 from benchmark.core.errors import BenchmarkError
+from benchmark.core.typed import to_json
 from benchmark.planning.estimates import estimate
-from benchmark.planning.graph import Plan, Request, make_plan
+from benchmark.planning.graph import Plan
+from benchmark.planning.recipes import make_plan
+from benchmark.planning.request import Request
 from benchmark.storage.artifacts import Store
 
 
@@ -43,20 +45,31 @@ def test_every_key_answers_to_what_it_depends_on():
         ("pretrain.frames=640", {"demos"}),
         ("embed.features=patch", {"demos", "pretrain"}),
         ("fit.steps=3", {"demos", "pretrain", "embed", "probe"}),
+        ("split.held_out_from_policies=0.3", {"demos", "pretrain", "embed", "probe"}),
         ("rollout.episodes=3", {"demos", "pretrain", "embed", "probe", "fit"}),
         ("machine.workers=1", set(base)),
     ):
         assert {kind for kind, key in keys(override).items() if key == base[kind]} == kept, override
 
 
-def test_a_tuned_encoder_starts_from_the_pretraining_of_the_plain_row():
-    plan = make_plan(Request(methods=["byol", "byol:tuned"], policies=["mlp"]))
+@pytest.mark.parametrize(("preset", "encoders", "policies"), [("quick", 0.1, 0.1), ("paper", 0.05, 0.1)])
+def test_what_policies_do_not_see_may_differ_from_what_encoders_do_not_see(preset, encoders, policies):
+    """train_fraction is 0.95 and 0.9 in the configs of github.com/jeffacce/dynamo_ssl."""
+    params = {
+        stage.kind: stage.params for stage in make_plan(Request(["byol"], ["kitchen"], ["mlp"], preset=preset)).stages.values()
+    }
+    assert params["pretrain"].learning.held_out == params["probe"].held_out == encoders
+    assert params["fit"].held_out == policies
+
+
+def test_a_finetuned_encoder_starts_from_the_pretraining_of_the_plain_row():
+    plan = make_plan(Request(methods=["byol", "byol:finetuned"], policies=["mlp"]))
     assert kinds(plan) == {"demos": 1, "pretrain": 1, "embed": 1, "probe": 1, "fit": 2, "rollout": 2}
 
 
 def test_what_cannot_run_is_a_cell_with_a_reason():
     cells = make_plan(Request(methods=["tcn_mv", "end_to_end"], policies=["knn", "mlp"])).cells
-    reasons = {(cell.method, cell.policy): cell.missing for cell in cells}
+    reasons = {(cell.id.method, cell.id.policy): cell.refused for cell in cells}
     assert reasons["tcn_mv", "mlp"] == "needs 2 views, kitchen has 1"
     assert "no gradient" in (reasons["end_to_end", "knn"] or "")
     assert reasons["end_to_end", "mlp"] is None
@@ -70,7 +83,7 @@ def test_hyphens_are_as_good_as_underscores():
 
 
 def test_the_default_head_is_that_of_the_paper():
-    assert {cell.policy for cell in make_plan(Request(methods=["random"])).cells} == {"vqbet"}
+    assert {cell.id.policy for cell in make_plan(Request(methods=["random"])).cells} == {"vqbet"}
 
 
 @pytest.mark.parametrize("request_", [Request(methods=["dynmo"]), Request(policies=["mpl"]), Request(envs=["kitchn"])])
@@ -84,15 +97,24 @@ def test_seeds_must_be_positive():
         make_plan(Request(seeds=-1))
 
 
+def test_rows_of_equal_settings_share_everything():
+    """The name of a variant is not part of any key: `dynamo:simsiam` is what `dynamo` does by default."""
+    plan = make_plan(Request(methods=["dynamo", "dynamo:simsiam"], policies=["mlp"]))
+    assert len(plan.cells) == 2
+    assert plan.cells[0].stages == plan.cells[1].stages
+
+
 @pytest.mark.parametrize(
-    "change", [{"method": "of_yesterday"}, {"config": {"no_such_field": 1}}, {"budget": {}}], ids=["method", "field", "budget"]
+    "change",
+    [{"method": "of_yesterday"}, {"config": {"no_such_field": 1}}, {"learning": {}}],
+    ids=["method", "field", "budget"],
 )
 def test_a_store_of_another_version_still_lets_the_plan_say_how_long(tmp_path: Path, change: dict[str, Any]):
     stages = make_plan(Request(methods=["byol"])).stages
     pretrain = next(stage for stage in stages.values() if stage.kind == "pretrain")
     store = Store(tmp_path).prepare()
-    folder = store.folder("pretrain", "0" * 20)
-    folder.mkdir(parents=True)
-    manifest = {"params": {**pretrain.params, **change}, "inputs": {}, "summary": {}, "wall_seconds": 1.0}
-    (folder / "manifest.json").write_text(json.dumps(manifest))
+    with store.building("pretrain", "0" * 20) as building:
+        params = {**to_json(pretrain.params), **change}
+        facts = {"label": "", "inputs": {}, "code": "", "libraries": {}, "summary": {}, "machine": {}, "provenance": {}}
+        store.commit("pretrain", "0" * 20, building, {**facts, "params": params, "wall_seconds": 1.0, "finished": ""})
     assert set(estimate(stages, store)) == set(stages)

@@ -9,9 +9,8 @@ import torch
 
 from benchmark import registry
 from benchmark.contracts.data import Chunks
+from benchmark.contracts.presets import PRESETS, component_config
 from benchmark.contracts.specs import PolicySpec
-from benchmark.planning.config.compose import component_config
-from benchmark.planning.config.schema import PRESETS
 
 SPEC = PolicySpec(feature_dim=6, action_dim=2)
 GOALS = PolicySpec(feature_dim=6, action_dim=2, goal_dim=3)
@@ -138,6 +137,17 @@ def test_goals_change_what_is_done(name):
         learn(policy, batch, 100)
     act = [policy.act(batch.features[:8], batch.goal[order], [rng(i) for i in range(8)]) for order in (range(8), range(8, 16))]
     assert not torch.allclose(*act)
+
+
+def test_bet_drops_a_tenth_as_published():
+    """notmahi/bet, models/latent_generators/mingpt.py: embeddings, attention and residual branches, at 0.1 each."""
+    cls = registry.policies().get("bet")
+    torch.manual_seed(0)
+    policy = cls(component_config(cls, "paper", "kitchen"), SPEC)
+    rates = {module.p for module in policy.modules() if isinstance(module, torch.nn.Dropout)}
+    assert rates == {0.1}
+    x = torch.ones(1, policy.config.history, SPEC.feature_dim)
+    assert not torch.equal(policy.trunk(x), policy.trunk(x))
 
 
 @pytest.mark.parametrize("env", ENVS)

@@ -4,8 +4,8 @@ import pytest
 import torch
 
 from benchmark.contracts.data import Chunks
+from benchmark.contracts.presets import component_config
 from benchmark.contracts.specs import PolicySpec
-from benchmark.planning.config.compose import component_config
 from policies.vqbet import Tokenizer, VQBeT, VQBeTConfig
 
 SMALL = {"layers": 1, "heads": 2, "width": 16, "hidden": 32, "latent": 16, "tokenizer_epochs": 40, "tokenizer_batch": 128}
@@ -27,6 +27,12 @@ def rng(seed: int = 0) -> torch.Generator:
 def test_parameter_counts_are_those_of_the_release(env, feature_dim, action_dim, goal_dim, millions):
     policy = VQBeT(component_config(VQBeT, "paper", env), PolicySpec(feature_dim, action_dim, goal_dim))
     assert round(sum(p.numel() for p in policy.parameters()) / 1e6, 2) == millions
+
+
+def test_its_gelu_is_that_of_the_release():
+    """minGPT's, by tanh (github.com/jeffacce/dynamo_ssl, gpt.py): 5e-4 from the exact one where they differ most."""
+    policy = VQBeT(VQBeTConfig(**SMALL), PolicySpec(6, 2))
+    assert {block.gelu for block in policy.trunk.blocks} == {"tanh"}
 
 
 def clustered(n: int = 600, chunk: int = 4) -> torch.Tensor:
@@ -69,6 +75,30 @@ def test_codebooks_follow_their_members_by_moving_average():
     codebook, count, total = torch.tensor([[0.0], [9.0]]), torch.ones(2), torch.tensor([[0.0], [9.0]])
     tokenizer._move(codebook, count, total, torch.tensor([[1.0], [2.0], [3.0]]), torch.zeros(3, dtype=torch.long))
     torch.testing.assert_close(codebook, torch.tensor([[0.2 * 6 / (0.8 + 0.2 * 3)], [9.0]]))
+
+
+def test_the_tokenizer_learns_from_the_gradient_of_the_release():
+    """A chain of vector quantisers in float64, each with a straight-through estimator of its own and a commitment to its input;
+    the next one sees what the codes left over (github.com/jeffacce/dynamo_ssl, residual_vq.py)."""
+    torch.manual_seed(0)
+    tokenizer = Tokenizer(VQBeTConfig(**SMALL), 8).double()
+    torch.nn.init.normal_(tokenizer.codebooks)
+    books, chunks = tokenizer.codebooks.clone(), clustered(32).double()
+    weights = [p for p in tokenizer.parameters() if p.requires_grad]
+    latent, expected, quantised = tokenizer.encoder(chunks), 0.0, 0.0
+    residual = latent
+    for book in books:
+        code = book[((residual[:, None] - book[None]) ** 2).sum(-1).argmin(1)]
+        expected = expected + 5 * ((residual - code) ** 2).mean()
+        through = residual + (code - residual).detach()
+        quantised, residual = quantised + through, residual - through.detach()
+    expected = expected + (tokenizer.decoder(quantised) - chunks).abs().mean()
+    wanted = torch.autograd.grad(expected, weights)
+    averages = [(torch.ones(16).double(), book.clone()) for book in books]
+    loss = tokenizer._loss(chunks, averages)
+    assert loss.item() == pytest.approx(expected.item(), rel=1e-9)
+    for one, two in zip(torch.autograd.grad(loss, weights), wanted, strict=True):
+        torch.testing.assert_close(one, two, rtol=1e-8, atol=1e-12)
 
 
 def fitted(**changes) -> tuple[VQBeT, Chunks]:
@@ -127,4 +157,5 @@ def test_offsets_of_sampled_codes_average_the_modes(as_released):
         optimizer.step()
     with torch.no_grad():
         distance = policy.act(batch.features, None, [rng(i) for i in range(256)]).mean((1, 2)).abs()
-    assert (distance < 0.5).float().mean() > 0.9 if as_released else (distance > 0.8).float().mean() > 0.9
+    kept = (distance > 0.8).float().mean()
+    assert (distance.median() < 0.5 and kept == 0) if as_released else kept > 0.9  # four seeds: 0.16 to 0.22, 0 and 1

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from benchmark.cli.main import main
 from benchmark.core.errors import BenchmarkError
 from benchmark.report import figures
-from benchmark.report.budgets import budgets
-from benchmark.results.bundle import CURVES, SPECTRA, Results
+from benchmark.report.inputs import TableInputs
+from benchmark.report.table import Table
+from benchmark.report.tables import build
+from benchmark.results.bundle import Results
 from benchmark.results.export import export
-from benchmark.results.view import Options
+from benchmark.results.options import Options
+from benchmark.results.view import ResultsView
 from tests.fake_results import make
 
 FAST = Options(draws=200)
@@ -22,11 +27,15 @@ def after(frames: int, seeds: int = 2):
     trained = cells.gradient_steps > 0
     cells.loc[trained, "frames_seen"] = frames
     cells["probe_linear"] = (cells.frames_seen / 1e6).where(trained, 0.4) + 0.02 * cells.seed
-    return records, cells
+    return Results(records, cells)
+
+
+def budgets(parts: list[Results]) -> Table:
+    return build("budgets", TableInputs(FAST, [ResultsView(part) for part in parts]))
 
 
 def test_each_budget_has_a_column_in_rising_order():
-    table = budgets([after(60_000), after(15_000, seeds=1)], FAST)
+    table = budgets([after(60_000), after(15_000, seeds=1)])
     assert [column.heading for column in table.columns] == ["Probe R², 15k", "Probe R², 60k", "Score, 15k", "Score, 60k"]
     assert table.column("probe/15000")["byol"].text == "0.01"  # 0.015
     assert table.column("probe/60000")["byol"].value == pytest.approx(0.07)
@@ -38,29 +47,28 @@ def test_each_budget_has_a_column_in_rising_order():
 
 
 def test_a_collapsed_row_says_so_after_each_budget():
-    records, cells = after(60_000)
-    cells.loc[(cells.method == "byol") & (cells.seed == 1), "collapsed"] = True
-    table = budgets([after(15_000), (records, cells)], FAST)
+    large = after(60_000)
+    large.cells.loc[(large.cells.method == "byol") & (large.cells.seed == 1), "collapsed"] = True
+    table = budgets([after(15_000), large])
     assert table.column("score/60000")["byol"].notes[0].startswith("seed 1 collapsed")
     assert table.column("score/15000")["byol"].notes == ()
 
 
 def test_budgets_that_do_not_differ_and_single_ones_are_refused():
     with pytest.raises(BenchmarkError, match="once for each"):
-        budgets([after(60_000)], FAST)
+        budgets([after(60_000)])
     with pytest.raises(BenchmarkError, match="60k frames each"):
-        budgets([after(60_000), after(60_000)], FAST)
-    records, cells = after(60_000)
+        budgets([after(60_000), after(60_000)])
     uneven = after(60_000)
-    uneven[1].loc[uneven[1].method == "byol", "frames_seen"] = 30_000
+    uneven.cells.loc[uneven.cells.method == "byol", "frames_seen"] = 30_000
     with pytest.raises(BenchmarkError, match="30k to 60k frames"):
-        budgets([after(15_000), uneven], FAST)
+        budgets([after(15_000), uneven])
     with pytest.raises(BenchmarkError, match="nothing was pretrained"):
-        budgets([after(15_000), (records, cells[cells.method == "random"])], FAST)
+        budgets([after(15_000), replace(uneven, cells=uneven.cells[uneven.cells.method == "random"])])
 
 
 def test_the_figure_has_a_panel_per_trained_row_and_the_floor_in_each():
-    figure = figures.over_budgets([after(60_000), after(15_000)], FAST)
+    figure = figures.over_budgets([ResultsView(after(frames), FAST) for frames in (60_000, 15_000)])
     shown = {axes.get_title(): axes for axes in figure.axes if axes.axison}
     assert set(shown) == {"byol", "dynamo", "dynamo:no_forward"}
     for axes in shown.values():
@@ -74,10 +82,8 @@ def test_the_figure_has_a_panel_per_trained_row_and_the_floor_in_each():
 def test_the_table_is_made_from_exported_records(tmp_path, capsys):
     flags = []
     for frames in (60_000, 15_000):
-        records, cells = after(frames)
-        provenance = {"cells": [], "stages": {}, "provenance": [], "request": {}}
         folder = tmp_path / str(frames)
-        export(Results(records, cells, records.reindex(columns=CURVES), records.reindex(columns=SPECTRA), provenance), folder)
+        export(after(frames), folder)
         flags += ["--records", str(folder)]
     assert main(["table", "budgets", "--format", "md", *flags]) == 0
     assert "| Probe R², 15k | Probe R², 60k |" in capsys.readouterr().out

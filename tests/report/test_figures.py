@@ -8,11 +8,10 @@ import pytest
 from matplotlib.container import BarContainer
 
 from benchmark.core.errors import BenchmarkError, UnknownName
-from benchmark.report import figures
-from benchmark.results.view import Options
-from tests.fake_results import make
+from benchmark.report import drawing, figures
+from tests.fake_results import make, view_of
 
-FAST = Options(draws=200)
+FAST = {"draws": 200}
 
 
 def curves():
@@ -37,21 +36,21 @@ def legend(figure):
 def test_scatter_has_a_point_per_row_and_the_correlation():
     records, cells = make()
     cells["probe_linear"] = cells.method.map({"state": 0.9, "byol": 0.5, "dynamo": 0.6, "random": 0.4})
-    figure = figures.probe_scatter(records, cells, FAST)
+    figure = figures.probe_scatter(view_of(records, cells, **FAST))
     assert legend(figure) == ["state", "byol", "dynamo", "dynamo:no_forward", "random"]
     assert "Spearman" in figure.get_suptitle()
     assert "4 rows, ceiling left out" in figure.get_suptitle()
-    same = figures.probe_scatter(records, cells.assign(probe_linear=0.5), FAST)
+    same = figures.probe_scatter(view_of(records, cells.assign(probe_linear=0.5), **FAST))
     assert "Spearman undefined" in same.get_suptitle()
     with pytest.raises(UnknownName):
-        figures.probe_scatter(records, cells, FAST, probe="probe_cubic")
+        figures.probe_scatter(view_of(records, cells, **FAST), probe="probe_cubic")
     with pytest.raises(BenchmarkError, match="has both a score"):
-        figures.probe_scatter(records, cells.assign(probe_linear=np.nan), FAST)
+        figures.probe_scatter(view_of(records, cells.assign(probe_linear=np.nan), **FAST))
 
 
 def test_bars_are_the_rates_of_each_task():
     records, cells = make()
-    figure = figures.task_bars(records, cells, FAST)
+    figure = figures.task_bars(view_of(records, cells, **FAST))
     of_state = records[records.method == "state"]
     for axes, task in zip(figure.axes, ("kettle", "slide cabinet"), strict=True):
         (bars,) = [c for c in axes.containers if isinstance(c, BarContainer)]
@@ -60,7 +59,7 @@ def test_bars_are_the_rates_of_each_task():
         assert bars[0].get_width() == pytest.approx(of_state[f"metric/task/{task}"].mean())
     assert next(text.get_text() for text in figure.axes[0].get_yticklabels()) == "state"
     with pytest.raises(BenchmarkError, match="no results with single tasks"):
-        figures.task_bars(records.iloc[:0], cells, FAST)
+        figures.task_bars(view_of(records.iloc[:0], cells, **FAST))
 
 
 def test_curves_show_seeds_and_their_mean_each_row_on_its_own_scale():
@@ -91,19 +90,19 @@ def test_spectrum_is_a_share_of_variance():
 
 
 @pytest.mark.parametrize("kind", ["svg", "png"])
-def test_the_same_frames_give_the_same_bytes(kind):
-    first, second = (figures.encoded(figures.task_bars(*make(), FAST), kind) for _ in range(2))
+def test_the_same_results_give_the_same_bytes(kind):
+    first, second = (drawing.encoded(figures.task_bars(view_of(*make(), **FAST)), kind) for _ in range(2))
     assert first == second
     assert len(first) > 5000
     with pytest.raises(UnknownName, match="figure format"):
-        figures.encoded(figures.spectrum(spectra()), "gif")
+        drawing.encoded(figures.spectrum(spectra()), "gif")
 
 
 def test_scores_stand_with_their_intervals():
     records, cells = make()
-    drawn = figures.scores(records, cells, FAST).axes[0]
+    drawn = figures.scores(view_of(records, cells, **FAST)).axes[0]
     assert [text.get_text() for text in drawn.get_yticklabels()] == ["state", "byol", "dynamo", "dynamo:no_forward", "random"]
     assert drawn.lines[0].get_xdata() == pytest.approx([records[records.method == "state"].score.mean()])
     assert drawn.get_xlim() == (0, 4)
     with pytest.raises(BenchmarkError, match="has a score"):
-        figures.scores(records.iloc[:0], cells, FAST)
+        figures.scores(view_of(records.iloc[:0], cells, **FAST))

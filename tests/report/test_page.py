@@ -19,11 +19,12 @@ import pytest
 from benchmark.core.errors import BenchmarkError, UnknownName
 from benchmark.report import gallery
 from benchmark.report.page import HEADINGS, page
-from benchmark.report.tables import build
 from benchmark.report.videos import Video
-from benchmark.results.bundle import CURVES, SPECTRA, Results
+from benchmark.results import statistics
+from benchmark.results.bundle import Results
 from benchmark.results.export import load
-from tests.fake_results import make
+from benchmark.results.view import ResultsView
+from tests.fake_results import make, table_of
 from tests.report.browser import BROWSER, DRIVER, browser
 
 ROOT = Path(__file__).parents[2]
@@ -35,7 +36,7 @@ PLACES = [("kitchen", "mlp"), ("pusht", "mlp"), ("pusht", "knn")]
 ONE = {"methods": ["byol", "random"], "envs": ["kitchen"], "policies": ["mlp"]}
 
 
-def made_up() -> Results:
+def fake_results() -> Results:
     envs, policies = ("kitchen", "pusht"), ("mlp", "knn")
     records, cells = (
         frame[~((frame.env == "kitchen") & (frame.policy == "knn"))] for frame in make(envs, policies, seeds=2, episodes=6)
@@ -64,17 +65,17 @@ def made_up() -> Results:
 
 @pytest.fixture(scope="module")
 def results() -> Results:
-    return made_up()
+    return fake_results()
 
 
 @pytest.fixture(scope="module")
 def drawn(results: Results) -> tuple[list[gallery.Drawing], list[str]]:
-    return gallery.gallery(results)
+    return gallery.gallery(ResultsView(results))
 
 
 @pytest.fixture(scope="module")
 def text(results: Results, drawn: tuple[list[gallery.Drawing], list[str]]) -> str:
-    return page(results, drawn=drawn)
+    return page(ResultsView(results), drawn=drawn)
 
 
 class Parsed(HTMLParser):
@@ -115,7 +116,7 @@ def test_every_row_is_there_with_the_numbers_of_the_table(results: Results, text
     assert {(row["data-env"], row["data-policy"]) for row in rows} == set(PLACES)
     assert len(rows) == 6 * len(PLACES)
     for env, policy in PLACES:
-        table = build("main", results.records, results.cells, policy=policy)
+        table = table_of("main", results.records, results.cells, policy=policy)
         for label, cell in table.column(f"{env}/{policy}").items():
             start = text.index(f'data-method="{label}" data-env="{env}" data-policy="{policy}"')
             row = text[start : text.index("</tbody>", start)]
@@ -168,7 +169,7 @@ def test_names_cannot_break_out(results: Results) -> None:
     few = results.only(methods=["byol", "random"], envs=["pusht"], policies=["knn"])
     hostile = Results(*(renamed(f) for f in (few.records, few.cells, few.curves, few.spectra)), results.provenance)
     video = Video(HOSTILE, HOSTILE, HOSTILE, "video.mp4", 4, b"video")
-    parsed = Parsed(page(hostile, [video]))
+    parsed = Parsed(page(ResultsView(hostile), [video]))
     assert len(parsed.of("script")) == 1
     assert all(image["src"].startswith("data:image/svg+xml;base64,") for image in parsed.of("img"))
     assert any(row["data-method"] == HOSTILE for row in parsed.results())
@@ -176,7 +177,7 @@ def test_names_cannot_break_out(results: Results) -> None:
 
 
 def test_the_same_results_give_the_same_page(results: Results) -> None:
-    assert page(made_up().only(**ONE)) == page(results.only(**ONE))
+    assert page(ResultsView(fake_results().only(**ONE))) == page(ResultsView(results.only(**ONE)))
 
 
 def test_figures_have_words_and_absent_ones_a_reason(results: Results, text: str, drawn: Any) -> None:
@@ -186,8 +187,8 @@ def test_figures_have_words_and_absent_ones_a_reason(results: Results, text: str
     assert len(images) == len(drawn[0])
     assert all(len(image["alt"]) > 20 for image in images)
     few = results.only(**ONE)
-    bare = Results(few.records, few.cells, pd.DataFrame(columns=CURVES), pd.DataFrame(columns=SPECTRA), few.provenance)
-    shown = page(bare)
+    bare = Results(few.records, few.cells, provenance=few.provenance)
+    shown = page(ResultsView(bare))
     assert "figure-scores-kitchen-mlp" in shown
     assert "figure-curves-kitchen" not in shown
     assert "there is no curve to draw" in shown
@@ -195,9 +196,9 @@ def test_figures_have_words_and_absent_ones_a_reason(results: Results, text: str
 
 def test_the_spectrum_of_an_encoder_that_its_policy_trained_is_not_drawn(results: Results) -> None:
     few = results.only(**{**ONE, "methods": ["byol", "dynamo"]})
-    tuned = replace(few, cells=few.cells.assign(tuned=few.cells.method == "byol"))
+    tuned = replace(few, cells=few.cells.assign(finetuned=few.cells.method == "byol"))
     for shown, names in ((few, ["byol", "dynamo"]), (tuned, ["dynamo"])):
-        (drawing,) = [one for one in gallery.gallery(shown)[0] if one.name.startswith("spectrum")]
+        (drawing,) = [one for one in gallery.gallery(ResultsView(shown))[0] if one.name.startswith("spectrum")]
         assert [text.get_text() for text in drawing.figure.axes[0].get_legend().get_texts()] == names
 
 
@@ -208,10 +209,10 @@ def test_figures_are_files_too(tmp_path: Path, drawn: Any) -> None:
     assert all(path.stat().st_size > 1000 for path in paths)
 
 
-def test_films_are_inside_or_named(results: Results) -> None:
+def test_videos_are_inside_or_named(results: Results) -> None:
     small = Video("kitchen", "mlp", "byol: episode 0, score 4", "a.mp4", 5, b"movie")
     large = Video("kitchen", "mlp", "byol: episode 1, score 0", "b.mp4", 9_000_000, b"")
-    parsed = Parsed(page(results.only(**ONE), [small, large], ([], [])))
+    parsed = Parsed(page(ResultsView(results.only(**ONE)), [small, large], ([], [])))
     assert [video["src"] for video in parsed.of("video")] == ["data:video/mp4;base64," + base64.b64encode(b"movie").decode()]
     assert any("b.mp4 has 9.0 MB" in word for word in parsed.words)
 
@@ -220,16 +221,38 @@ def test_nothing_run_yet_is_still_a_page(results: Results) -> None:
     cells = results.cells.assign(status="pending", reason="not run yet")
     empty = {**results.provenance, "cells": [], "stages": {}, "provenance": []}
     bare = Results(results.records.iloc[:0], cells, results.curves.iloc[:0], results.spectra.iloc[:0], empty)
-    parsed = Parsed(page(bare))
+    parsed = Parsed(page(ResultsView(bare)))
     assert len(parsed.results()) == 18
     assert "Nothing to draw yet." in parsed.words
     assert "pending: not run yet" in parsed.words
 
 
+def test_no_statistic_of_a_page_is_computed_twice(results: Results, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Tables and figures share one view: no bootstrap runs again with the same scores, random numbers and bounds."""
+    plain, bootstraps = statistics.replicates, []
+
+    def counted(groups: Any, rng: Any, **options: Any) -> Any:
+        scores = tuple(group.tobytes() for group in groups)
+        bootstraps.append((scores, str(rng.bit_generator.state), str(sorted(options.items(), key=lambda item: item[0]))))
+        return plain(groups, rng, **options)
+
+    monkeypatch.setattr(statistics, "replicates", counted)
+    view = ResultsView(results.only(envs=["pusht"]))
+    gallery.gallery(view)
+    page(view, drawn=([], []))
+    assert bootstraps, "ranks draw"
+    assert len(set(bootstraps)) == len(bootstraps)
+    page(view, drawn=([], []))
+    assert len(set(bootstraps)) == len(bootstraps), "a second page of the same view computes nothing"
+
+
 def test_committed_records_give_a_page() -> None:
-    for folder in sorted(path.parent for path in (ROOT / "results" / "measured").glob("*/provenance.json")):
-        found = load(folder)
-        assert len(Parsed(page(found)).results()) == len(found.cells.drop_duplicates(["env", "method", "variant", "policy"]))
+    """Figures of one only: each takes a quarter of a second to encode."""
+    views = [ResultsView(load(path.parent)) for path in (ROOT / "results" / "measured").glob("*/provenance.json")]
+    smallest = min(views, key=lambda view: (len(view.columns), len(view.records)))
+    for view in views:
+        content = Parsed(page(view, drawn=None if view is smallest else ([], [])))
+        assert len(content.results()) == len(view.cells.drop_duplicates(["env", "method", "variant", "policy"]))
 
 
 def test_only_what_is_named_is_shown(results: Results) -> None:

@@ -1,4 +1,4 @@
-"""What features keep, beside scores: against the numbers that went in."""
+"""What features keep, and scores: against the numbers that went in."""
 
 from __future__ import annotations
 
@@ -9,14 +9,21 @@ import pytest
 
 from benchmark.cli.main import main
 from benchmark.core.errors import BenchmarkError
-from benchmark.report.probes import probes
-from benchmark.results.bundle import CURVES, SPECTRA, Results
+from benchmark.report.inputs import TableInputs
+from benchmark.report.table import Table
+from benchmark.report.tables import build
+from benchmark.results.bundle import Results
 from benchmark.results.export import export
-from benchmark.results.gather import IDENTITY
-from benchmark.results.view import Options
+from benchmark.results.options import Options
+from benchmark.results.view import ResultsView
+from benchmark.storage.columns import IDENTITY
 from tests.fake_results import make
 
 DRAWS = Options(draws=200)
+
+
+def probes(results: Results) -> Table:
+    return build("probes", TableInputs(DRAWS, [ResultsView(results)]))
 
 
 @pytest.fixture
@@ -34,11 +41,11 @@ def results() -> Results:
         stages[key] = {"summary": {"linear_r2_by_group": {"disc": disc + row["seed"] / 100, "block": 1 - disc}}}
         known.append({**{name: row[name] for name in IDENTITY}, "stages": {"probe": key}})
     provenance = {"cells": known, "stages": stages, "request": {}, "provenance": []}
-    return Results(records, cells, pd.DataFrame(columns=CURVES), pd.DataFrame(columns=SPECTRA), provenance)
+    return Results(records, cells, provenance=provenance)
 
 
 def test_each_part_of_the_state_has_a_column_with_the_mean_over_seeds(results: Results) -> None:
-    table = probes(results, DRAWS)
+    table = probes(results)
     assert [column.heading for column in table.columns] == ["disc", "block", "Franka Kitchen /4"]
     cell = table.column("probe/disc")["byol"]
     share = results.records[results.records.method == "byol"].score.mean() / 4
@@ -46,7 +53,7 @@ def test_each_part_of_the_state_has_a_column_with_the_mean_over_seeds(results: R
 
 
 def test_each_part_says_whether_it_goes_with_the_score(results: Results) -> None:
-    table = probes(results, DRAWS)
+    table = probes(results)
     assert table.remarks == (
         "disc: rank correlation of R² and score 1.00 [1.00, 1.00] over 5 rows.",  # the ceiling does not count
         "block: rank correlation of R² and score -1.00 [-1.00, -1.00] over 5 rows.",
@@ -57,7 +64,7 @@ def test_a_part_that_some_rows_lack_is_a_dash_there(results: Results) -> None:
     for key, stage in results.provenance["stages"].items():
         if key.startswith("byol"):
             del stage["summary"]["linear_r2_by_group"]["block"]
-    table = probes(results, DRAWS)
+    table = probes(results)
     assert table.column("probe/block")["byol"].text == "—"
     assert [remark.partition(":")[0] for remark in table.remarks] == ["disc"], "four rows say nothing of the block"
 
@@ -65,7 +72,7 @@ def test_a_part_that_some_rows_lack_is_a_dash_there(results: Results) -> None:
 def test_records_that_say_nothing_of_parts_are_an_error(results: Results) -> None:
     for provenance in ({**results.provenance, "cells": []}, {**results.provenance, "stages": {}}):
         with pytest.raises(BenchmarkError, match="no parts of a state were probed for mlp in kitchen"):
-            probes(replace(results, provenance=provenance), DRAWS)
+            probes(replace(results, provenance=provenance))
 
 
 def test_the_command_prints_it(results: Results, tmp_path, capsys) -> None:

@@ -14,20 +14,29 @@ from rich.console import Console
 from rich.text import Text
 
 from benchmark.core.errors import UnknownName
+from benchmark.report.published import published_table
 from benchmark.report.render import latex_escape, render, to_rich
-from benchmark.report.table import DASH, Cell, Column, Row, Table, shown
-from benchmark.results.published import published_table
+from benchmark.report.table import DASH, Table, TableCell, TableColumn, TableRow, estimate_cell
 
 TABLE = Table(
     name="main",
     caption="Scores of 10 episodes; 95 % interval.",
     stub="Method",
-    columns=(Column("kitchen/mlp", "Kitchen /4"), Column("frames", "Frames seen"), Column("status", "Status", "left")),
+    columns=(
+        TableColumn("kitchen/mlp", "Kitchen /4"),
+        TableColumn("frames", "Frames seen"),
+        TableColumn("status", "Status", "left"),
+    ),
     rows=(
-        Row("state", (shown(3.1, 2.5, 3.75), Cell("0", 0.0), Cell("agrees")), "ceiling"),
-        Row("dynamo:no_forward", (shown(1.5, 1, 2, notes=("2 of 9 crashed",), strong=True), Cell("40k", 4e4), Cell(DASH))),
-        Row("r3m", (Cell(DASH, notes=("missing: run x --y",)), Cell(DASH), Cell(DASH, notes=("2 of 9 crashed",)))),
-        Row("random", (shown(1, 1, float("inf")), Cell("0", 0.0), Cell("a|b*<c>")), "floor"),
+        TableRow("state", (estimate_cell(3.1, 2.5, 3.75), TableCell("0", 0.0), TableCell("agrees")), "ceiling"),
+        TableRow(
+            "dynamo:no_forward",
+            (estimate_cell(1.5, 1, 2, notes=("2 of 9 crashed",), strong=True), TableCell("40k", 4e4), TableCell(DASH)),
+        ),
+        TableRow(
+            "r3m", (TableCell(DASH, notes=("missing: run x --y",)), TableCell(DASH), TableCell(DASH, notes=("2 of 9 crashed",)))
+        ),
+        TableRow("random", (estimate_cell(1, 1, float("inf")), TableCell("0", 0.0), TableCell("a|b*<c>")), "floor"),
     ),
     remarks=("Bold or *: best.",),
 )
@@ -142,7 +151,7 @@ def test_html_nests_escapes_and_links_its_notes():
     assert page.bodies == ["ceiling", "row", "floor"]
     assert page.cells[0] == {"class": "right", "data-value": "3.1", "data-low": "2.5", "data-high": "3.75"}
     assert "a|b*<c>" in page.text
-    hostile = Table("x", "<script>alert(1)</script>", "&", (Column('"', "<b>"),), (Row("<i>", (Cell("<u>"),)),))
+    hostile = Table("x", "<script>alert(1)</script>", "&", (TableColumn('"', "<b>"),), (TableRow("<i>", (TableCell("<u>"),)),))
     assert not {"<script", "<i>", "<u>", "<b>"} & set(render(hostile, "html").replace("<script>", "<script").split())
     assert "<script>alert(1)</script>" in Page(render(hostile, "html")).text
 
@@ -163,7 +172,7 @@ def test_unknown_style_and_ragged_rows_are_refused():
     with pytest.raises(UnknownName, match="did you mean latex"):
         render(TABLE, "latx")
     with pytest.raises(ValueError, match="short"):
-        Table("x", "", "", (Column("a", "a"),), (Row("short", ()),))
+        Table("x", "", "", (TableColumn("a", "a"),), (TableRow("short", ()),))
 
 
 def test_latex_escapes_every_special_character():
@@ -178,9 +187,9 @@ def test_latex_escapes_every_special_character():
 @pytest.mark.skipif(shutil.which("pdflatex") is None, reason="no TeX on this machine")
 def test_latex_compiles(tmp_path):
     hostile = "\\ & % $ # _ { } ~ ^ < > | \" ' ` -- — – ± × · ≥ ≤ ≈ ∞ → − µ ² … ☃ é [x] *"
-    cells = (Cell("[1, 2]", notes=(hostile,)), Cell(hostile, strong=True))
-    rows = (Row("[a]", cells), Row("*b", cells, "floor"), Row(hostile, cells, "total", (hostile,)))
-    columns = (Column("a", "[h]"), Column("b", hostile, "left"))
+    cells = (TableCell("[1, 2]", notes=(hostile,)), TableCell(hostile, strong=True))
+    rows = (TableRow("[a]", cells), TableRow("*b", cells, "floor"), TableRow(hostile, cells, "total", (hostile,)))
+    columns = (TableColumn("a", "[h]"), TableColumn("b", hostile, "left"))
     tables = [
         TABLE,
         Table("hard", hostile, "[Method]", columns, rows, (hostile,)),

@@ -12,9 +12,12 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from benchmark import registry
 from benchmark.core.errors import UnknownName
+from benchmark.report.published import published_table
 from benchmark.report.render import render
 from benchmark.results import published
+from benchmark.results.options import Column, RowId
 from methods.dynamo import DynaMo
 
 TABLE_1 = """
@@ -47,11 +50,11 @@ def digits(table, style):
 
 @pytest.mark.parametrize("style", ["text", "md", "csv"])
 def test_table_1_is_printed_digit_for_digit(style):
-    assert digits(published.published_table("main"), style) == [line.split() for line in TABLE_1.strip().splitlines()]
+    assert digits(published_table("main"), style) == [line.split() for line in TABLE_1.strip().splitlines()]
 
 
 def test_columns_name_environments_and_ranges():
-    headings = [column.heading for column in published.published_table("main").columns]
+    headings = [column.heading for column in published_table("main").columns]
     assert headings == ["Franka Kitchen /4", "Block Pushing /2", "Push-T /1", "LIBERO Goal /1"]
 
 
@@ -59,14 +62,14 @@ def test_every_table_is_complete_and_cited():
     shapes = {"main": (13, 4), "real": (8, 4), "real-pretrained": (3, 3), "policies": (12, 4)}
     shapes |= {"finetune": (3, 4), "ablations": (6, 4), "actions": (2, 4)}
     for name, (rows, columns) in shapes.items():
-        table = published.published_table(name)
+        table = published_table(name)
         assert (len(table.rows), len(table.columns)) == (rows, columns), name
         assert "arXiv:2409.12192" in table.caption
     frames = pd.concat([published.load(number) for number in range(1, 8)])
     assert not frame_has_blanks(frames.drop(columns="value"))
     assert frames.groupby("table").citation.nunique().eq(1).all()
     with pytest.raises(UnknownName, match="did you mean main"):
-        published.published_table("mian")
+        published_table("mian")
 
 
 def frame_has_blanks(frame):
@@ -102,12 +105,12 @@ def test_totals_of_real_trials():
 
 
 def test_tables_agree_with_one_another():
-    for env in published.ENVS.values():
+    for env in published.labels(1, "column").values():
         one, five = published.lookup(1, "dynamo", env), published.lookup(5, "DynaMo, random init", env)
         assert one is not None
         assert five is not None
         assert one.text == five.text
-    for method in published.labels(4):
+    for method in published.rows(4):
         assert published.lookup(4, method, "VQ-BeT").text == published.lookup(1, method, "Push-T").text
 
 
@@ -119,17 +122,49 @@ def test_names_of_the_harness_meet_names_of_the_paper(name, label):
     assert published.lookup(1, "no-such-method", "Push-T") is None
 
 
-def test_named_rows_exist_in_their_tables():
-    assert set(published.ABLATIONS.values()) == set(published.labels(6))
-    assert set(published.ACTIONS.values()) == set(published.labels(7))
-    assert set(published.ABLATIONS) | set(published.ACTIONS) <= set(DynaMo.variants)
-    assert set(published.FINETUNE.values()) == set(published.labels(5))
-    assert list(published.ENVS.values()) == list(dict.fromkeys(published.load(1).column))
-    assert list(published.POLICIES.values()) == list(dict.fromkeys(published.load(4).column))
+def test_labels_are_those_of_the_tables():
+    for table in (1, 4, 5, 6, 7):
+        assert set(published.labels(table, "column").values()) == set(published.load(table).column), table
+    for table in (5, 6, 7):
+        assert set(published.labels(table, "row").values()) == set(published.rows(table)), table
+        assert published.fixed(table, "method") == published.main_method() == DynaMo.name
+    variants = {RowId.parse(name) for table in (6, 7) for name in published.labels(table, "row")}
+    assert {row.method for row in variants} == {DynaMo.name}
+    assert {row.variant for row in variants} <= set(DynaMo.variants)
+
+
+def test_labels_name_components_that_exist():
+    kinds = {"column": registry.envs(), "policy": registry.policies(), "env": registry.envs(), "method": registry.methods()}
+    for line in published.load("labels").itertuples():
+        if line.axis == "row":
+            assert RowId.parse(line.name).method in registry.methods().names()
+        else:
+            components = registry.policies() if (line.table, line.axis) == ("4", "column") else kinds[line.axis]
+            assert line.name in components.names()
+
+
+def test_titles_of_components_are_those_of_the_paper():
+    for name, label in published.labels(1, "column").items():
+        assert registry.envs().get(name).title == label
+    for name, label in published.labels(4, "column").items():
+        assert registry.policies().get(name).title == label
+
+
+def test_one_method_is_the_floor():
+    """A subclass of it is not, unless it says so."""
+    assert [name for name in registry.methods().names() if registry.methods().get(name).floor] == ["random"]
+
+
+def test_a_column_stands_for_what_the_paper_held_fixed():
+    pusht, kitchen = Column("pusht", "knn"), Column("kitchen", "knn")
+    assert published.paper_column(4, pusht).label == "kNN (LWR)"
+    assert published.paper_column(4, kitchen).label == "", "Table 4 is about Push-T"
+    assert published.paper_column(4, kitchen).entry("dynamo") is None
+    assert published.paper_column(1, kitchen).label == "Franka Kitchen"
 
 
 def test_an_installed_package_has_the_published_numbers(tmp_path):
-    root, copy = Path(__file__).parents[2], tmp_path / "copy"  # setuptools leaves a build folder beside what it builds
+    root, copy = Path(__file__).parents[2], tmp_path / "copy"  # setuptools leaves a build folder next to what it builds
     shutil.copytree(root, copy, symlinks=True, ignore=shutil.ignore_patterns(".*", "runs", "build", "tests", "*.egg-info"))
     wheel = [sys.executable, "-m", "pip", "wheel", copy, "--no-deps", "--no-build-isolation", "--quiet", "-w", tmp_path]
     subprocess.run(wheel, check=True)

@@ -13,17 +13,21 @@ import pandas as pd
 import pytest
 
 from benchmark import registry
+from benchmark.cli.images import visualizations
 from benchmark.cli.main import main, parse
+from benchmark.core.progress import Reporter
 from benchmark.data.episodes import open_demos
-from benchmark.planning.graph import Request, make_plan
+from benchmark.launch.execute import Executor
+from benchmark.planning.recipes import make_plan
+from benchmark.planning.request import Request
 from benchmark.report.images import Images, images
 from benchmark.report.reproduce import command
 from benchmark.report.videos import videos
 from benchmark.results.bundle import POINTS, Results, gather, merged
 from benchmark.results.export import export, load
-from benchmark.results.gather import IDENTITY
-from benchmark.results.view import Key, Place
+from benchmark.results.options import Column, RowId
 from benchmark.storage.artifacts import Store
+from benchmark.storage.columns import CELL_COLUMNS, IDENTITY, RECORD_COLUMNS
 from tests.toy import Toy
 
 REQUEST = Request(["random", "state", "byol"], ["toy"], ["mlp"], 1, "smoke", ["machine.threads=1", "method.byol.batch_size=4"])
@@ -42,8 +46,13 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 @pytest.fixture(scope="module")
 def found(home: Path) -> Results:
-    found = gather(make_plan(REQUEST), Store(home), REQUEST)
-    return replace(found, images=images(Store(home), found.provenance))
+    return gather(make_plan(REQUEST), Store(home), REQUEST)
+
+
+@pytest.fixture(scope="module")
+def sheets(home: Path, found: Results) -> dict[str, Images]:
+    executor = Executor(Store(home).prepare(), Reporter(quiet=True))
+    return {sheet.name: sheet for sheet in images(visualizations(make_plan(REQUEST), executor))}
 
 
 def test_everything_behind_a_number_is_gathered(home: Path, found: Results) -> None:
@@ -52,34 +61,37 @@ def test_everything_behind_a_number_is_gathered(home: Path, found: Results) -> N
     assert len(found.curves) <= POINTS
     assert found.spectra.groupby("method").value.apply(lambda values: values.is_monotonic_decreasing).all()
     plan = make_plan(REQUEST)
-    assert {c["method"]: c["stages"] for c in found.provenance["cells"]} == {c.method: c.stages for c in plan.cells}
+    assert {c["method"]: c["stages"] for c in found.provenance["cells"]} == {c.id.method: c.stages for c in plan.cells}
     assert set(found.provenance["stages"]) == set(plan.stages)
     for key, manifest in found.provenance["stages"].items():
-        whole = Store(home).manifest(manifest["kind"], key)
+        whole = Store(home).manifest(manifest["kind"], key).to_json()
         assert {**manifest, "provenance": found.provenance["provenance"][manifest["provenance"]]} == whole
     assert len(found.provenance["provenance"]) == 1
 
 
-def pictures_of(found: Results, name: str) -> Images:
-    (one,) = [images for images in found.images if images.name == name]
-    return one
+def test_cells_have_the_columns_of_the_list(found: Results) -> None:
+    assert set(found.cells) == set(CELL_COLUMNS)
+    assert {name for name in found.records if not name.startswith("metric/")} == set(RECORD_COLUMNS)
+    assert set(found.cells.method[found.cells.floor]) == {"random"}
+    assert set(found.cells.env_title) == {"toy"}, "without a title it is the name"
+    assert set(found.cells.policy_title) == {"MLP (chunking)"}
 
 
-def test_every_encoder_that_sees_gets_its_maps(found: Results) -> None:
-    queries = pictures_of(found, "neighbours").queries
+def test_every_encoder_that_sees_gets_its_maps(sheets: dict[str, Images]) -> None:
+    queries = sheets["neighbours"].queries
     for name in ("saliency", "maps"):
-        shown = pictures_of(found, name)
+        shown = sheets[name]
         assert set(shown.answers) == {"random", "byol"}, "state has no images to look at"
         assert np.array_equal(shown.queries, queries)
         assert all(len(frames) == len(queries) and frames.dtype == np.uint8 for frames in shown.answers.values())
         assert all(frames.std() > 10 for frames in shown.answers.values()), "there is something to see"
 
 
-def test_matches_are_training_frames(home: Path, found: Results) -> None:
-    matches = pictures_of(found, "neighbours")
+def test_matches_are_training_frames(home: Path, found: Results, sheets: dict[str, Images]) -> None:
+    matches = sheets["neighbours"]
     store, stages = Store(home), found.provenance["cells"][0]["stages"]
     demos = open_demos(store.folder("demos", stages["demos"]))
-    train, held_out = demos.split(store.manifest("probe", stages["probe"])["params"]["split"]["held_out"])
+    train, held_out = demos.split(store.manifest("probe", stages["probe"]).params["held_out"])
     known = {demos.frames[step, 0].tobytes() for step in demos.steps_of(train)}
     assert set(matches.answers) == {"random", "state", "byol"}
     assert all(frame.tobytes() in known for frames in matches.answers.values() for frame in frames)
@@ -87,10 +99,10 @@ def test_matches_are_training_frames(home: Path, found: Results) -> None:
     assert all(frame.tobytes() in asked for frame in matches.queries)
 
 
-def test_the_nearest_training_frame_is_found(home: Path, found: Results) -> None:
+def test_the_nearest_training_frame_is_found(home: Path, found: Results, sheets: dict[str, Images]) -> None:
     """The features of `state` are the state: what is nearest can be said without them."""
     demos = open_demos(Store(home).folder("demos", found.provenance["cells"][0]["stages"]["demos"]))
-    matches = pictures_of(found, "neighbours")
+    matches = sheets["neighbours"]
     train, held_out = (demos.steps_of(episodes) for episodes in demos.split(0.1))
     spread = demos.states[train].std(0)
     for query, answer in zip(matches.queries, matches.answers["state"], strict=True):
@@ -165,13 +177,12 @@ def test_the_command_of_a_row_makes_its_stages(toy: type) -> None:
     plan = make_plan(request)
     provenance = {"seeds": 2, "preset": "smoke", "overrides": request.overrides}
     for cell in plan.cells[::3]:
-        typed = command(provenance, Place(cell.env, cell.policy), Key(cell.method, cell.variant))
+        typed = command(provenance, Column(cell.id.env, cell.id.policy), RowId(cell.id.method, cell.id.variant))
         options = parse(shlex.split(typed)[3:])
         again = make_plan(
             Request(options.methods, options.envs, options.policies, options.seeds, options.preset, options.overrides)
         )
-        wanted = {name: getattr(cell, name) for name in IDENTITY}
-        assert [c.stages for c in again.cells if {n: getattr(c, n) for n in IDENTITY} == wanted] == [cell.stages]
+        assert [c.stages for c in again.cells if c.id == cell.id] == [cell.stages]
 
 
 def run_toy(home: Path, *flags: str) -> None:

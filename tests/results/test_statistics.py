@@ -88,6 +88,21 @@ def test_holm_on_a_worked_example():
     assert s.holm([0.6, 0.7]).max() == 1
 
 
+@pytest.mark.parametrize(
+    "groups",
+    [[np.repeat([0.0, 1.0], [12, 8])], [np.arange(20.0)], [np.arange(9.0) + shift for shift in (0, 20, 60, 120)]],
+    ids=["rate", "episodes", "seeds"],
+)
+def test_the_level_is_the_readers(groups):
+    """A higher level gives a wider interval, by as much as the quantiles of the normal or of Student's distribution."""
+    bounds = (0, 1) if groups[0].max() == 1 else s.UNBOUNDED
+    half, most = (s.interval(groups, np.random.default_rng(0), bounds=bounds, level=level, draws=8000) for level in (0.5, 0.9))
+    freedom = len(groups) - 1 if len(groups) > 1 else len(groups[0]) - 1
+    quantiles = stats.norm if bounds == (0, 1) else stats.t(freedom)
+    expected = quantiles.ppf(0.95) / quantiles.ppf(0.75)
+    assert (most.high - most.low) / (half.high - half.low) == pytest.approx(expected, rel=0.15)
+
+
 # ---------------------------------------------------------------------------------------------------------- simulation
 
 

@@ -11,8 +11,8 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from benchmark.contracts.environment import EnvConfig, Environment, Expert
-from benchmark.contracts.specs import EnvSpec
+from benchmark.contracts.environment import EnvConfig, Expert, Simulator
+from benchmark.contracts.specs import ActionSpec, EnvSpec
 from benchmark.core.seeds import numpy_rng
 
 MAX_STEPS = 12
@@ -26,7 +26,7 @@ class FakeConfig(EnvConfig):
     pause: float = 0.0  # seconds a step takes
 
 
-class Fake(Environment):
+class Fake(Simulator):
     """A chaotic map of two numbers: any difference in seed, action or order of steps shows within a few steps."""
 
     name: ClassVar[str] = "fake"
@@ -42,8 +42,7 @@ class Fake(Environment):
     def spec(cls, config: Any) -> EnvSpec:
         return EnvSpec(
             views=("left", "right"),
-            action_low=(-1.0, -0.5, -1.0),
-            action_high=(1.0, 0.5, 1.0),
+            action=ActionSpec((-1.0, -0.5, -1.0), (1.0, 0.5, 1.0)),
             proprio_dim=1,
             state_names=("x/0", "x/1", "step"),
             hz=10.0,

@@ -10,11 +10,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
+from benchmark.contracts.data import Observations
 from benchmark.contracts.encoder import Encoder, as_float
 from benchmark.contracts.policy import Policy, PolicyConfig
 from benchmark.contracts.specs import PolicySpec
 from benchmark.data.chunks import ChunkSampler
-from benchmark.simulation.agent import Agent, AgentController, encode
+from benchmark.models.agent import Agent
+from benchmark.models.features import encode
+from benchmark.simulation.agent import AgentController
 from benchmark.simulation.protocol import Slots
 
 VIEWS, SIDE, DIM, ACTIONS, STATE = 2, 4, 3, 2, 5
@@ -208,7 +211,7 @@ def test_ensembling_is_the_mean_of_overlapping_predictions_by_hand():
 def test_rollouts_see_what_training_saw():
     config = PolicyConfig(history=3, stride=2, chunk=2, execute=1)
     agent, episode = make_agent(config), Recorded.make(3, 9)
-    features = encode(Eyes(), torch.from_numpy(episode.frames))
+    features = encode(Eyes(), Observations(torch.from_numpy(episode.frames)))
     sampler = ChunkSampler(
         agent.features(features), torch.zeros(9, ACTIONS), np.array([0]), np.array([9]), np.array([0]), config
     )
@@ -224,12 +227,12 @@ def test_rollouts_see_what_training_saw():
 def test_encode_puts_views_side_by_side():
     frames = torch.from_numpy(Recorded.make(0, 6).frames)
     encoder = Eyes()
-    together = encode(encoder, frames)
+    together = encode(encoder, Observations(frames))
     assert together.shape == (6, VIEWS * DIM)
     alone = encoder.pooled(frames[2, 1].permute(2, 0, 1)[None])[0]
     torch.testing.assert_close(together[2, DIM:], alone)
     assert not together.requires_grad
-    patches = encode(encoder, frames, "patch")
+    patches = encode(encoder, Observations(frames), "patch")
     assert patches.shape == (6, VIEWS * 4 * 2)
     torch.testing.assert_close(patches[3, 8:], encoder.patch(frames[3, 1].permute(2, 0, 1)[None]).flatten())
 
@@ -237,7 +240,7 @@ def test_encode_puts_views_side_by_side():
 def test_the_seed_of_an_episode_chooses_its_goal():
     frames = Recorded.make(0, 2).frames
     agent = make_agent(PolicyConfig(), goal_dim=VIEWS * DIM)
-    goals = encode(Eyes(), torch.from_numpy(frames))
+    goals = encode(Eyes(), Observations(torch.from_numpy(frames)))
     controller = AgentController(Eyes(), agent, slots=1, goals=lambda seed: agent.features(goals)[seed % 2])
     flag = np.array([True])
     slots = Slots(flag, np.array([0]), frames[:1], flag, np.zeros((1, 0), np.float32), np.zeros((1, 0), np.float32))
@@ -248,7 +251,7 @@ def test_the_seed_of_an_episode_chooses_its_goal():
 
     for seed in (4, 5):
         goal, noise = agent.features(goals)[seed % 2][None], torch.Generator().manual_seed(seed)
-        np.testing.assert_allclose(act(seed), agent.act(goals[:1, None], goal, [noise])[:, 0], rtol=1e-5)
+        np.testing.assert_allclose(act(seed), agent.act(goals[:1, None], Observations(goal=goal), [noise])[:, 0], rtol=1e-5)
     with pytest.raises(ValueError, match="goal"):
         AgentController(Eyes(), agent, slots=1)
     with pytest.raises(ValueError, match="goal"):
@@ -268,7 +271,7 @@ def test_the_state_dict_restores_the_agent():
     fresh = Agent(Dice(PolicyConfig(history=2), agent.policy.spec))
     fresh.load_state_dict(agent.state_dict())
     x = torch.randn(4, 2, VIEWS * DIM)
-    one, two = (a.eval().act(x, None, [torch.Generator().manual_seed(i) for i in range(4)]) for a in (agent, fresh))
+    one, two = (a.eval().act(x, Observations(), [torch.Generator().manual_seed(i) for i in range(4)]) for a in (agent, fresh))
     assert torch.equal(one, two)
 
 

@@ -14,6 +14,7 @@ import pytest
 from benchmark import registry
 from benchmark.cli.main import main
 from benchmark.contracts.data import Episode
+from benchmark.contracts.environment import Dataset
 from benchmark.stages.open_loop import agreement
 from tests.toy import Toy, ToyConfig
 
@@ -23,18 +24,16 @@ class RecordedConfig(ToyConfig):
     mirrored: bool = False  # the second task is to do the opposite
 
 
-class Recorded(Toy):
+class Recorded(Dataset):
     """Recordings in which the action is a smooth function of the state, and of the task if they are mirrored."""
 
     name = "recorded_toy"
     Config = RecordedConfig
-    simulated = False
-    sources = ("recorded",)
     presets = {"smoke": {"resolution": 32, "episodes": 10, "demonstrations": "recorded"}}
 
     @classmethod
     def spec(cls, config: Any) -> Any:
-        return replace(super().spec(config), metric="action_r2", tasks=("towards", "away"))
+        return replace(Toy.spec(config), metric="action_r2", tasks=("towards", "away"))
 
     @classmethod
     def import_demonstrations(cls, config: Any) -> Iterator[Episode]:
@@ -46,9 +45,6 @@ class Recorded(Toy):
             frames = rng.integers(0, 256, (40, 1, 32, 32, 3), dtype=np.uint8)  # which say nothing
             info = {"task": task, "language": [float(task == "away"), 0.5]}
             yield Episode(frames, sign * (states[:, :2] - states[:, 2:]), states, states[:, :2], info)
-
-    def reset(self, seed: int) -> None:
-        raise AssertionError("there is nothing to simulate")
 
 
 @pytest.fixture
@@ -79,6 +75,13 @@ def test_a_recording_is_scored_without_a_simulator(env: str, tmp_path: Path, cap
     assert scores["knn", "state"] > 0.7
     assert scores["knn", "random"] < 0.2, "frames that say nothing predict nothing"
     assert "state" in capsys.readouterr().out
+
+
+def test_only_held_out_demonstrations_are_scored(env: str, tmp_path: Path):
+    arguments = ["--envs", env, "--preset", "smoke", "--quiet", "machine.threads=1", "--methods", "state", "--policies", "knn"]
+    assert main(["run", "--home", str(tmp_path), *arguments, "split.held_out=0.3"]) == 0
+    (records,) = tmp_path.glob("rollout/*/records.jsonl")
+    assert len(records.read_text().splitlines()) == 3, "of 10"
 
 
 @pytest.mark.parametrize("goal", ["task", "language"])

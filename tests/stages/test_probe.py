@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import pytest
 
@@ -50,7 +52,25 @@ def test_the_effective_rank_counts_equal_directions() -> None:
     assert not result["collapsed"]
 
 
-@pytest.mark.parametrize("how", ["one direction", "a constant"])
-def test_a_collapse_is_seen(how: str) -> None:
-    x = RNG.normal(size=(500, 1)) * np.ones((1, 16)) if how == "one direction" else 5 + 1e-4 * RNG.normal(size=(500, 16))
-    assert health(x, singular_values(x))["collapsed"]
+@pytest.mark.parametrize(
+    ("how", "reason"),
+    [
+        ("one direction", "effective rank 1 < 2"),
+        ("a constant", r"spread of features relative to their norm [12]\S*e-05 < 0.01"),
+        ("both", r"spread of features relative to their norm [12]\S*e-05 < 0.01"),
+    ],
+)
+def test_a_collapse_is_seen_with_its_reason(how: str, reason: str) -> None:
+    noise = RNG.normal(size=(500, 16 if how == "a constant" else 1)) * np.ones((1, 16))
+    x = noise if how == "one direction" else 5 + 1e-4 * noise
+    result = health(x, singular_values(x))
+    assert result["collapsed"]
+    assert re.fullmatch(reason, result["collapse_reason"])
+
+
+def test_a_low_share_of_the_dimension_is_no_collapse() -> None:
+    """A scene with few moving parts needs few directions."""
+    x = RNG.normal(size=(2000, 3)) @ np.linalg.qr(RNG.normal(size=(64, 64)))[0][:3]
+    result = health(x, singular_values(x))
+    assert result["effective_rank"] == pytest.approx(3, rel=0.05)
+    assert (result["collapsed"], result["collapse_reason"]) == (False, None)

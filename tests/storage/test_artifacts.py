@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from benchmark.core.errors import BenchmarkError, Corrupt
-from benchmark.storage.artifacts import Store, key_of
+from benchmark.storage.artifacts import Store
+from benchmark.storage.files import key_of
 
 
 def put(store: Store, key: str, text: str = "hello") -> None:
@@ -36,6 +37,14 @@ def test_work_survives_an_interruption_and_out_does_not(store: Store) -> None:
     with store.building("fit", "a") as building:
         assert not list(building.out.iterdir())
         assert (building.work / "checkpoint").read_text() == "step 7"
+
+
+def test_a_folder_without_a_manifest_is_no_artifact(store: Store) -> None:
+    """The manifest is written last: what has none is a copy somebody interrupted."""
+    store.folder("fit", "a").mkdir(parents=True)
+    (store.folder("fit", "a") / "data.txt").write_text("half")
+    assert not store.has("fit", "a")
+    assert store.keys("fit") == []
 
 
 @pytest.mark.parametrize("damage", ["flip", "truncate", "remove", "manifest"])

@@ -15,7 +15,9 @@ from benchmark.contracts.method import MethodConfig
 from benchmark.contracts.training import ParameterGroup
 from benchmark.core.errors import Diverged
 from benchmark.core.progress import Task
-from benchmark.training.loop import Trained, make_optimizer, schedule, set_learning_rates, train
+from benchmark.training.checkpoints import Checkpoint, Trained
+from benchmark.training.loop import train
+from benchmark.training.optimizers import make_optimizer, schedule, set_learning_rates
 
 
 @dataclass
@@ -114,6 +116,24 @@ def test_groups_keep_their_own_rate_and_schedule() -> None:
     assert decayed == {True}
 
 
+@pytest.mark.parametrize("weight_decay", [0.0, 0.1])
+def test_lars_scales_the_steps_of_matrices_with_or_without_decay(weight_decay: float) -> None:
+    """You et al. 2017, equation 6, with a trust of 0.001; biases and norms take plain steps without decay (BYOL, appendix)."""
+    model, config = Model(), MethodConfig(optimizer="lars", lr=0.5, weight_decay=weight_decay)
+    optimizer = make_optimizer(model.groups(), config)
+    model.loss(batch_at(0), torch.Generator().manual_seed(0))[0].backward()
+    expected = {}
+    for name, parameter in model.named_parameters():
+        p, g = parameter.detach().double(), parameter.grad.double()
+        step = g
+        if p.ndim > 1:
+            step = 0.001 * p.norm() / (g.norm() + weight_decay * p.norm()) * (g + weight_decay * p)
+        expected[name] = (p - 0.5 * step).float()
+    optimizer.step()
+    for name, parameter in model.named_parameters():
+        torch.testing.assert_close(parameter.detach(), expected[name], rtol=1e-5, atol=1e-8)
+
+
 def test_groups_are_clipped_separately(tmp_path: Path) -> None:
     """With a huge gradient in one group the other keeps its own: plain SGD moves each by exactly lr x limit."""
     model = Model()
@@ -143,3 +163,88 @@ def test_the_schedule_warms_up_from_above_zero_and_ends_at_zero() -> None:
     assert values[8] == pytest.approx(0)
     assert all(a >= b for a, b in pairwise(values[2:]))
     assert schedule("constant", 0.0, 5, 8) == 1.0
+
+
+def test_each_step_is_taken_once_with_its_number_and_its_own_noise(tmp_path: Path) -> None:
+    class Witness(Model):
+        def __init__(self) -> None:
+            super().__init__()
+            self.after: list[tuple[int, int, float]] = []
+            self.noise: list[float] = []
+
+        def loss(self, batch: Batch, rng: torch.Generator) -> tuple[Tensor, dict[str, Tensor]]:
+            self.noise += [float(torch.rand(1)), float(torch.rand(1, generator=rng))]
+            return super().loss(batch, rng)
+
+        def after_step(self, step: int, steps: int) -> None:
+            self.after.append((step, steps, self.net[0].bias[0].item()))
+
+    model, _ = run(tmp_path, MethodConfig(), model=Witness())
+    assert isinstance(model, Witness)
+    assert [(step, steps) for step, steps, _ in model.after] == [(step, 20) for step in range(20)]
+    assert len({weight for *_, weight in model.after}) == 20, "after the optimiser moved the weights, each time"
+    assert len(set(model.noise[::2])) == len(set(model.noise[1::2])) == 20, "the global generator and that of the step"
+
+
+def test_a_resumed_run_takes_up_at_the_next_step(tmp_path: Path) -> None:
+    taken: list[int] = []
+
+    class Counting(Model):
+        def after_step(self, step: int, steps: int) -> None:
+            taken.append(step)
+
+    run(tmp_path, MethodConfig(), stop=8, model=Counting())
+    run(tmp_path, MethodConfig(), model=Counting())
+    assert taken == list(range(20))
+
+
+def test_validation_happens_in_evaluation_mode(tmp_path: Path) -> None:
+    model, modes = Model(), []
+
+    def validate(curves: list[dict[str, float]]) -> dict[str, float]:
+        modes.append(model.training)
+        return {}
+
+    train(
+        model,
+        batch_at,
+        MethodConfig(),
+        steps=4,
+        seed=0,
+        device="cpu",
+        precision="fp32",
+        checkpoints=tmp_path,
+        checkpoint_every=2,
+        task=Task(),
+        validate=validate,
+    )
+    assert modes == [False, False]
+
+
+def test_the_learning_rate_of_each_step_is_the_schedules(tmp_path: Path) -> None:
+    config = MethodConfig(lr=0.3, warmup=0.2, schedule="cosine")
+    _, trained = run(tmp_path, config)
+    assert trained is not None
+    rates = [row["lr"] for row in trained.curves if "lr" in row]
+    warm = [0.3 * (step + 1) / 4 for step in range(4)]
+    cosine = [0.15 * (1 + math.cos(math.pi * step / 16)) for step in range(16)]
+    assert rates == pytest.approx(warm + cosine)
+
+
+def test_a_checkpoint_gives_the_optimiser_its_state_in_the_layout_of_the_parameters(tmp_path: Path) -> None:
+    """Files know contiguous tensors only; fused kernels refuse moments that lie otherwise in memory than their parameter."""
+    module = nn.Conv2d(3, 4, 3).to(memory_format=torch.channels_last)
+    config = MethodConfig()
+
+    def optimizer() -> torch.optim.Optimizer:
+        return make_optimizer([ParameterGroup("all", list(module.parameters()))], config)
+
+    first = optimizer()
+    module(torch.rand(2, 3, 5, 5)).sum().backward()
+    first.step()
+    Checkpoint(tmp_path, module, first).save(1, Trained(0.0))
+    second = optimizer()
+    Checkpoint(tmp_path, module, second).load()
+    for state, parameter in ((second.state[p], p) for p in module.parameters()):
+        assert state["exp_avg"].stride() == parameter.stride()
+        assert torch.equal(state["exp_avg"], first.state[parameter]["exp_avg"])

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 from copy import copy
-from dataclasses import asdict, field, fields, is_dataclass, make_dataclass, replace
+from dataclasses import field, fields, is_dataclass, make_dataclass
 from functools import partial
 from typing import Any
 
@@ -20,21 +20,11 @@ from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from benchmark import registry
+from benchmark.contracts.presets import PRESETS, component_config
 from benchmark.core.errors import BenchmarkError, UnknownName, suggest
-from benchmark.planning.config.schema import PRESETS, Config, Schema
+from benchmark.planning.config.schema import Config, Schema
 
-TUNED = "tuned"  # the variant of every row whose encoder goes on learning with the policy
-FINE_TUNING_LR = 0.1  # of that from scratch: 1e-5 for 1e-4 in the DynaMo paper, Tables 9 and 11
 BUDGETS = {"pretrain": ("frames", "steps", "epochs"), "fit": ("steps", "epochs")}
-
-
-def component_config(cls: Any, preset: str, env: str) -> Any:
-    """A component's Config under a preset, for an environment."""
-    values = {**cls.presets.get(preset, {}), **cls.presets.get(f"{preset}/{env}", {})}
-    unknown = sorted(set(values) - {f.name for f in fields(cls.Config)})
-    if unknown:
-        raise BenchmarkError(f"preset '{preset}' of {cls.name} sets unknown fields: {', '.join(unknown)}")
-    return cls.Config(**values)
 
 
 def compose_config(
@@ -69,31 +59,6 @@ def compose_config(
     for group, nodes in groups.items():
         values[group] = {name: getattr(getattr(plain, group), name) for name in nodes}
     return Config(**values)
-
-
-def variant_config(cls: Any, config: Any, variant: str) -> Any:
-    """A method's Config with a named variant applied on top."""
-    if not variant:
-        return config
-    known = method_variants(cls, config)
-    if variant not in known:
-        raise UnknownName(f"variant of {cls.name}", variant, known)
-    return replace(config, **known[variant])
-
-
-def method_variants(cls: Any, config: Any) -> dict[str, dict[str, Any]]:
-    """A method's own ablations, and what every row of its kind can be asked for."""
-    shared: dict[str, dict[str, Any]] = {} if cls.privileged or config.tuned else {TUNED: {"tuned": True}}
-    if cls.learns:
-        shared["equal_steps"] = {"equal_steps": True}
-        if config.backbone == "resnet18":
-            shared["imagenet_init"] = {"init": "imagenet", "width": 64, "lr": config.lr * FINE_TUNING_LR}
-    return {name: dict(values) for name, values in {**shared, **cls.variants}.items()}
-
-
-def as_params(config: Any) -> dict[str, Any]:
-    """A config as JSON values, for keys and manifests."""
-    return OmegaConf.to_container(OmegaConf.create(asdict(config)), resolve=True)  # type: ignore[return-value]
 
 
 def _dataclass(name: str, values: dict[str, Any], base: type = object) -> Any:

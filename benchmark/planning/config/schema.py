@@ -8,18 +8,21 @@ from typing import Any
 from omegaconf import MISSING
 
 from benchmark.contracts.specs import require
+from benchmark.core.errors import BenchmarkError
 
 GOALS = ("none", "last", "future", "task", "language")
 SHIFTS = ("none", "mild", "medium", "strong")
-PRESETS = ("smoke", "quick", "standard", "paper")
 
 
 @dataclass
 class SplitConfig:
     held_out: float = 0.1  # fraction of demonstrations that no training sees; probes and validation use them
+    held_out_from_policies: float | None = None  # the same for policies, where it is another; the smaller set is in the larger
 
     def __post_init__(self) -> None:
         require(0 < self.held_out < 1, f"split.held_out must lie between 0 and 1, not {self.held_out}")
+        theirs = self.held_out_from_policies
+        require(theirs is None or 0 < theirs < 1, f"split.held_out_from_policies must lie between 0 and 1, not {theirs}")
 
 
 @dataclass
@@ -56,10 +59,7 @@ class PretrainConfig:
 
 @dataclass
 class EmbedConfig:
-    features: str = "pooled"  # pooled | patch
-
-    def __post_init__(self) -> None:
-        require(self.features in ("pooled", "patch"), f"embed.features '{self.features}' is none of pooled, patch")
+    features: str = "pooled"  # any that the encoder has: pooled, patch, layer3 or block6; several joined by '+'
 
 
 @dataclass
@@ -69,14 +69,43 @@ class FitConfig:
     steps: int | None = None
     epochs: float | None = None  # none of the two: the policy's own epochs
     checkpoint_every: int = 500
-    tuned_batch: int = 64  # samples per step where the encoder learns with the policy: each costs a pass through it
+    proprio: bool = False  # the policy is given proprioception besides features
     goal: str = "none"  # none | last or future observation of the demonstration | task | language
 
     def __post_init__(self) -> None:
         require(self.goal in GOALS, f"fit.goal '{self.goal}' is none of {', '.join(GOALS)}")
-        require(self.tuned_batch >= 1, f"fit.tuned_batch must be at least 1, not {self.tuned_batch}")
         require(self.steps is None or self.epochs is None, "fit.steps and fit.epochs both set the budget; give one")
         require((self.steps or 1) > 0 and (self.epochs or 1) > 0, "the policy budget must be positive")
+
+
+@dataclass
+class JointConfig:
+    """Rows whose encoder goes on learning with the policy: `NAME:finetuned`, and methods that learn in no other way."""
+
+    # PATTERN:RATE, as in [trunk.layer4.*:0.5,*:0]: learning rates of the encoder's parameters by name, as fractions of the
+    # policy's; 0 or no match: frozen. The first match counts. Empty: all of it, at the row's rate (0.1 after a pretraining,
+    # 1 from scratch).
+    rates: list[str] = field(default_factory=list)
+    batch: int = 64  # samples per step: each costs a pass through the encoder
+
+    def __post_init__(self) -> None:
+        require(self.batch >= 1, f"joint.batch must be at least 1, not {self.batch}")
+        rates = [rate for _, rate in self.pairs]
+        require(all(rate >= 0 for rate in rates), "joint.rates must not be negative")
+        require(not rates or any(rates), "joint.rates trains nothing: take the row without :finetuned")
+
+    @property
+    def pairs(self) -> tuple[tuple[str, float], ...]:
+        """(pattern, rate), in order."""
+        return tuple(_pattern_and_rate(text) for text in self.rates)
+
+
+def _pattern_and_rate(text: str) -> tuple[str, float]:
+    pattern, _, rate = text.rpartition(":")
+    try:
+        return pattern or "*", float(rate)
+    except ValueError as error:
+        raise BenchmarkError(f"joint.rates: '{text}' is not PATTERN:RATE, e.g. [trunk.layer4.*:0.5,*:0]") from error
 
 
 @dataclass
@@ -99,7 +128,7 @@ class RolloutConfig:
 
 @dataclass
 class MachineConfig:
-    """Where it runs. Only `device` can change a number, and is part of every key it touches."""
+    """Where it runs. `device` is resolved by the machine that executes a stage, and recorded in the manifest."""
 
     device: str = "auto"  # auto | cpu | cuda
     workers: int | None = None  # simulator processes; null: one per core
@@ -119,6 +148,7 @@ class Schema:
     pretrain: PretrainConfig = field(default_factory=PretrainConfig)
     embed: EmbedConfig = field(default_factory=EmbedConfig)
     fit: FitConfig = field(default_factory=FitConfig)
+    joint: JointConfig = field(default_factory=JointConfig)
     rollout: RolloutConfig = field(default_factory=RolloutConfig)
     machine: MachineConfig = field(default_factory=MachineConfig)
 

@@ -1,0 +1,80 @@
+"""What `list` and `doctor` say about everything that can be named. What cannot be imported is one row with the reason."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from benchmark import registry
+from benchmark.contracts.presets import PRESETS
+from benchmark.planning.config.compose import BUDGETS, compose_config
+from benchmark.planning.recipes import defaults
+from benchmark.planning.variants import variants_of
+from benchmark.registry import Registry
+
+Rows = list[dict[str, Any]]
+
+
+def methods() -> Rows:
+    def values(cls: Any) -> Sequence[Any]:
+        spec = cls.batch_spec(cls.Config())
+        eats = [f"{spec.window} frames" if spec.window > 1 else "frames"] if cls.learns else []
+        eats += [f"{spec.min_views} views"] * (spec.min_views > 1) + ["actions"] * spec.actions + ["proprio"] * spec.proprio
+        inputs = "state (privileged)" if cls.privileged else ", ".join(eats) or "nothing"
+        return inputs, cls.source, cls.unavailable_reason(cls.Config())
+
+    return _rows(registry.methods(), ("eats", "source"), values)
+
+
+def policies() -> Rows:
+    return _rows(registry.policies(), ("source",), lambda cls: (cls.source, None))
+
+
+def envs() -> Rows:
+    def values(cls: Any) -> Sequence[Any]:
+        spec = cls.spec(cls.Config())
+        metric = f"{spec.metric} {spec.metric_range[0]:g} to {spec.metric_range[1]:g}"
+        reason = cls.unavailable_reason(cls.Config())
+        return ", ".join(spec.views), spec.max_steps, metric, ", ".join(cls.sources), cls.source, reason
+
+    return _rows(registry.envs(), ("views", "steps", "metric", "demonstrations", "source"), values)
+
+
+def presets() -> Rows:
+    rows = []
+    for preset in PRESETS:
+        config = compose_config(defaults()["envs"][0], preset=preset)
+        budget = ", ".join(f"{v} {unit}" for unit in BUDGETS["pretrain"] if (v := getattr(config.pretrain, unit)))
+        rows.append({"name": preset, "pretrain": budget or "each method's epochs", "episodes": config.rollout.episodes})
+    return rows
+
+
+def ablations() -> Rows:
+    rows: Rows = []
+    for name in registry.methods().names():
+        if import_problem(registry.methods(), name):
+            continue  # which variants it has is unknown; `list methods` says why
+        cls = registry.methods().get(name)
+        for variant, values in variants_of(cls, cls.Config()).items():
+            sets = ", ".join(f"{k}={v:g}" if k == "lr" else f"{k}={v}" for k, v in values.items())
+            rows.append({"name": f"{name}:{variant}", "sets": sets})
+    return rows
+
+
+LISTS = {"methods": methods, "policies": policies, "envs": envs, "presets": presets, "ablations": ablations}
+
+
+def import_problem(kind: Registry[Any], name: str) -> str | None:
+    """Why the file of a component cannot be imported, in one line; None if it can."""
+    problem = kind.problem(name)
+    return " ".join(problem.split()) if problem else None
+
+
+def _rows(kind: Registry[Any], columns: Sequence[str], values: Callable[[Any], Sequence[Any]]) -> Rows:
+    """A row per name; `values` gives the columns and what is missing. A component that cannot be imported has only the last."""
+    rows = []
+    for name in kind.names():
+        problem = import_problem(kind, name)
+        row = (*[None] * len(columns), problem) if problem else values(kind.get(name))
+        rows.append(dict(zip(("name", *columns, "missing"), (name, *row), strict=True)))
+    return rows

@@ -1,0 +1,56 @@
+"""Flags that several verbs share."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from pathlib import Path
+
+TABLE_FORMATS = ("text", "md", "csv", "latex", "html", "json")  # report.render.STYLES, without importing it
+
+
+def add_home(parser: argparse.ArgumentParser) -> None:
+    default = Path(os.environ.get("BENCHMARK_HOME", "runs"))
+    text = "the store (default: BENCHMARK_HOME or runs/)"
+    parser.add_argument("--home", type=Path, default=default, metavar="DIR", help=text)
+    parser.add_argument("--quiet", action="store_true", help="no progress, only results")
+
+
+def add_format(parser: argparse.ArgumentParser, formats: tuple[str, ...] = ("text", "json")) -> None:
+    default = formats[0]
+    parser.add_argument("--format", choices=formats, default=default, help=f"{', '.join(formats)} (default: {default})")
+
+
+def add_matrix(parser: argparse.ArgumentParser, default_from_last: bool = False) -> None:
+    """The flags that name cells, and the store they are in."""
+    flags: list[tuple[str, object, object, str]] = [
+        ("methods", _names, ["all"], "all, or names: dynamo,byol,dynamo:no_forward,dynamo:all"),
+        ("envs", _names, ["default"], "all, or names"),
+        ("policies", _names, ["default"], "all, or names"),
+        ("seeds", int, 1, "how many"),
+        ("first-seed", int, 0, "the first of them, e.g. to leave others to another machine"),
+        ("preset", str, "quick", "smoke, quick, standard or paper"),
+    ]
+    for name, kind, default, text in flags:
+        origin = "the last run's" if default_from_last else ",".join(default) if isinstance(default, list) else default
+        value = None if default_from_last else default
+        parser.add_argument(f"--{name}", type=kind, default=value, help=f"{text} (default: {origin})")  # type: ignore[arg-type]
+    parser.add_argument("overrides", nargs="*", metavar="KEY=VALUE", help="e.g. pretrain.epochs=4 method.dynamo.latent_dim=32")
+    add_home(parser)
+
+
+def add_records(parser: argparse.ArgumentParser) -> None:
+    """What results to read: those of the last run, narrowed or replaced by the flags that name cells, or exported ones."""
+    text = "exported records instead of the store; several times: those of several runs together"
+    parser.add_argument("--records", type=Path, action="append", metavar="DIR", help=text)
+    add_matrix(parser, default_from_last=True)
+
+
+def add_column(parser: argparse.ArgumentParser) -> None:
+    """For what holds in one environment under one policy."""
+    parser.add_argument("--env", help="the environment of a table that shows one (default: the first)")
+    parser.add_argument("--policy", help="the policy of a table that shows one (default: the first)")
+
+
+def _names(text: str) -> list[str]:
+    return [part for part in text.split(",") if part]

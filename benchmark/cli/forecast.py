@@ -1,0 +1,41 @@
+"""What a plan will cost, and which of its rows cannot run here: for `plan`, and for `run` before it starts."""
+
+from __future__ import annotations
+
+import shutil
+
+from benchmark.core.errors import BenchmarkError
+from benchmark.core.progress import Reporter, duration, size
+from benchmark.launch.availability import unavailable_cells, unavailable_stages
+from benchmark.planning.estimates import Estimate, estimate
+from benchmark.planning.graph import Plan
+from benchmark.storage.artifacts import Store
+
+
+def announce(plan: Plan, store: Store, reporter: Reporter) -> None:
+    """Say what will happen, and stop here if the disk cannot hold it."""
+    estimates = estimate(plan.stages, store)
+    needed = total(estimates).bytes
+    free = shutil.disk_usage(store.root).free
+    for note in plan.notes:
+        reporter.warn(note)
+    for (method, env), reason in unavailable(plan).items():
+        reporter.warn(f"{method} on {env} cannot run here: {reason}")
+    reporter.say(f"{summary(plan, estimates)} ({size(free)} free)")
+    if needed > free:
+        raise BenchmarkError(f"the plan needs about {size(needed)} of disk and {store.root} has {size(free)} free")
+
+
+def unavailable(plan: Plan) -> dict[tuple[str, str], str]:
+    """Why rows cannot run here, once for all their seeds and policies."""
+    reasons = unavailable_cells(plan, unavailable_stages(plan))
+    return {(cell.method, cell.env): reason for cell, reason in reasons.items()}
+
+
+def total(estimates: dict[str, Estimate]) -> Estimate:
+    return Estimate(sum(e.seconds for e in estimates.values()), sum(e.bytes for e in estimates.values()))
+
+
+def summary(plan: Plan, estimates: dict[str, Estimate]) -> str:
+    costs, todo = total(estimates), f"{len(estimates)} of {len(plan.stages)} stages to do"
+    return f"{len(plan.cells)} cells, {todo}: about {duration(costs.seconds)}, {size(costs.bytes)} of disk"

@@ -1,0 +1,45 @@
+"""Show what would run: cells, stages they share, what is cached, time and disk."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from dataclasses import asdict
+
+from benchmark.cli import flags
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    flags.add_matrix(parser)
+    flags.add_format(parser)
+
+
+def run(options: argparse.Namespace) -> int:
+    from benchmark.cli import forecast
+    from benchmark.cli.selection import request
+    from benchmark.core.progress import duration
+    from benchmark.planning.estimates import estimate
+    from benchmark.planning.recipes import make_plan
+    from benchmark.storage.artifacts import KINDS, Store
+
+    plan = make_plan(request(options))
+    store = Store(options.home)
+    estimates = estimate(plan.stages, store)
+    stages = [{**stage.to_json(), "cached": store.has(stage.kind, key)} for key, stage in plan.stages.items()]
+    if options.format == "json":
+        print(json.dumps({**plan.to_json(), "stages": stages, "estimate": asdict(forecast.total(estimates))}, indent=1))
+        return 0
+    for kind in KINDS:
+        of_kind = [stage for stage in stages if stage["kind"] == kind]
+        if of_kind:
+            print(f"{kind}: {len(of_kind)} ({sum(stage['cached'] for stage in of_kind)} cached)")
+        for stage in of_kind:
+            users = sum(stage["key"] in cell.stages.values() for cell in plan.cells)
+            cost = "cached" if stage["cached"] else f"about {duration(estimates[stage['key']].seconds)}"
+            print(f"  {stage['key'][:10]}  {stage['label']:<56} {cost}, feeds {users} cell{'s' * (users != 1)}")
+    for note in plan.notes:
+        print(note)
+    for (method, env), reason in forecast.unavailable(plan).items():
+        print(f"missing: {method} on {env}: {reason}")
+    print(forecast.summary(plan, estimates))
+    return 0

@@ -1,0 +1,48 @@
+"""Write a report page: one HTML file with sortable results, figures, videos and where each number comes from.
+
+It needs no network and no server. Videos are those of `run --videos`.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from benchmark.cli import flags
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--output", type=Path, default=Path("report.html"), metavar="FILE", help="default: report.html")
+    parser.add_argument("--figures", type=Path, metavar="DIR", help="write each figure as svg and png as well")
+    flags.add_records(parser)
+
+
+def run(options: argparse.Namespace) -> int:
+    from benchmark.cli import selection
+    from benchmark.cli.images import visualizations
+    from benchmark.core.progress import Reporter, size
+    from benchmark.launch.base import execution_of
+    from benchmark.launch.execute import Executor
+    from benchmark.report.gallery import gallery, save
+    from benchmark.report.images import images
+    from benchmark.report.page import page
+    from benchmark.report.videos import videos
+    from benchmark.results.view import ResultsView
+    from benchmark.storage.artifacts import Store
+    from benchmark.storage.files import write_text
+
+    view, sheets, recorded = ResultsView(selection.results(options)), [], []
+    if not options.records:  # records hold numbers; images and videos are in the store
+        store = Store(options.home).prepare()
+        plan = selection.plan_of_last(options, store)
+        executor = Executor(store, Reporter(options.quiet), execution_of(next(iter(plan.configs.values()))))
+        sheets = images(visualizations(plan, executor))
+        recorded = videos(options.home / "videos", view.results.provenance)
+    figures = gallery(view, sheets)
+    text = page(view, recorded, figures)
+    options.output.parent.mkdir(parents=True, exist_ok=True)
+    write_text(options.output, text)
+    print(f"{options.output}: {size(len(text.encode()))}")
+    for path in save(figures[0], options.figures) if options.figures else []:
+        print(path)
+    return 0

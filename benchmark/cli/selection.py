@@ -1,0 +1,72 @@
+"""From the flags that name cells to a request, and to the results of those cells. Imported by verbs when they run."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from dataclasses import replace
+
+from benchmark.core.errors import BenchmarkError
+from benchmark.planning.graph import Plan
+from benchmark.planning.history import last
+from benchmark.planning.recipes import make_plan
+from benchmark.planning.request import Request
+from benchmark.results.bundle import Results, gather, merged
+from benchmark.results.export import load
+from benchmark.results.gather import collect
+from benchmark.storage.artifacts import Store
+
+
+def request(options: argparse.Namespace, before: Request | None = None) -> Request:
+    """The matrix that the flags name; flags not given come from the one `before`."""
+    base = before or Request()
+    names = ("methods", "envs", "policies", "seeds", "preset", "first_seed")
+    given = {name: value for name in names if (value := getattr(options, name)) is not None}
+    if "seeds" in given:
+        given.setdefault("first_seed", 0)  # `--seeds 3` is the same three seeds, whichever were chosen before
+    return replace(base, **given, **({"overrides": options.overrides} if options.overrides else {}))
+
+
+def plan_of_last(options: argparse.Namespace, store: Store) -> Plan:
+    return make_plan(request(options, last(store)))
+
+
+def scores(options: argparse.Namespace) -> Results:
+    """Records and cells of those that are named, from `--records` or the store."""
+    if options.records:
+        return _exported(options)
+    store = Store(options.home).prepare()
+    return Results(*collect(plan_of_last(options, store), store))
+
+
+def results(options: argparse.Namespace) -> Results:
+    """The same with curves, spectra and provenance."""
+    if options.records:
+        return _exported(options)
+    store = Store(options.home).prepare()
+    wanted = request(options, last(store))
+    return gather(make_plan(wanted), store, wanted)
+
+
+def each_run(options: argparse.Namespace) -> list[Results]:
+    """The exported results of each `--records`, apart."""
+    return [_narrow(load(folder), options) for folder in options.records or ()]
+
+
+def _exported(options: argparse.Namespace) -> Results:
+    parts = {str(folder): load(folder) for folder in options.records}
+    return _narrow(merged(parts) if len(parts) > 1 else parts[str(options.records[0])], options)
+
+
+def _narrow(results: Results, options: argparse.Namespace) -> Results:
+    if options.overrides:
+        raise BenchmarkError(f"{options.overrides[0]}: records were made with their own settings; --records takes none")
+    return results.only(options.methods, options.envs, options.policies, _seeds(options), options.preset)
+
+
+def _seeds(options: argparse.Namespace) -> range | None:
+    """The training seeds that flags name among recorded ones."""
+    if options.seeds is None and options.first_seed is None:
+        return None
+    first = options.first_seed or 0
+    return range(first, sys.maxsize if options.seeds is None else first + options.seeds)

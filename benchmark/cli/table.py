@@ -1,0 +1,105 @@
+"""Print a table, computed from per-episode records.
+
+Flags that name cells default to those of the last run. `--source published` prints the numbers of the DynaMo paper,
+`both` puts them side by side with a status.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from benchmark.cli import flags
+from benchmark.core.errors import BenchmarkError
+
+TABLES = Path(__file__).parent.parent / "report" / "tables"
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from benchmark.planning.graph import Plan
+    from benchmark.report.inputs import TableInputs
+
+NEED_NO_RESULTS = ("real", "experts")
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    names = sorted(path.stem for path in TABLES.glob("[a-z]*.py"))  # one file each; importing none of them
+    parser.add_argument("name", choices=names, help="which table")
+    parser.add_argument("--source", choices=("ours", "published", "both"), default="ours", help="whose numbers (default: ours)")
+    flags.add_column(parser)
+    parser.add_argument("--method", help="whose ablations, fine-tuning or true-action variants (default: the paper's)")
+    parser.add_argument("--reference", help="what `compare` compares with (default: the floor)")
+    parser.add_argument("--statistic", choices=("mean", "iqm"), help="mean (default) or interquartile mean")
+    parser.add_argument("--metric", help="another column of the records, e.g. metric/tasks_raw")
+    parser.add_argument("--holm", action="store_true", help="correct the p-values of `compare` for their number")
+    parser.add_argument("--trials", type=Path, metavar="CSV", help="real trials (method, task, successes, trials) for `real`")
+    flags.add_format(parser, flags.TABLE_FORMATS)
+    flags.add_records(parser)
+
+
+def run(options: argparse.Namespace) -> int:
+    from benchmark.report.render import render
+    from benchmark.report.tables import build
+
+    table = build(options.name, _inputs(options))
+    print(render(table, options.format, terminal=sys.stdout.isatty()))
+    return 0
+
+
+def _inputs(options: argparse.Namespace) -> TableInputs:
+    """What the named table is made of."""
+    from benchmark.cli import selection
+    from benchmark.report.inputs import TableInputs
+    from benchmark.results.options import Options
+    from benchmark.results.view import ResultsView
+    from benchmark.storage.artifacts import Store
+
+    choices = Options(**_choices(options))
+    if options.name in NEED_NO_RESULTS or choices.source == "published":
+        return TableInputs(choices, trials=_trials(options.trials) if options.trials else None)
+    if options.name == "hyperparameters":
+        plan = selection.plan_of_last(options, Store(options.home))
+        return TableInputs(choices, settings=_settings(plan), preset=plan.preset)
+    if options.name == "budgets":
+        parts = selection.each_run(options)
+    else:
+        parts = [selection.results(options) if options.name == "probes" else selection.scores(options)]
+    return TableInputs(choices, [ResultsView(part) for part in parts])
+
+
+def _trials(path: Path) -> pd.DataFrame:
+    """A file that a person wrote: what is wrong with it is said with its name."""
+    import pandas as pd
+
+    from benchmark.datasets.files import reading
+    from benchmark.report.inputs import TableInputs
+    from benchmark.report.tables import build
+
+    with reading(path):
+        trials = pd.read_csv(path)
+    try:
+        build("real", TableInputs(trials=trials))
+    except BenchmarkError as error:
+        raise BenchmarkError(f"{path}: {error}") from error
+    return trials
+
+
+def _settings(plan: Plan) -> dict[str, dict[str, Any]]:
+    """Column -> setting -> value, for the table of hyperparameters."""
+    from benchmark.core.typed import to_json
+
+    columns: dict[str, dict[str, Any]] = {}
+    for env, config in plan.configs.items():
+        where = f" ({env})" if len(plan.configs) > 1 else ""
+        for group in (config.method, config.policy):
+            columns |= {f"{name}{where}": to_json(values) for name, values in group.items()}
+    return columns
+
+
+def _choices(options: argparse.Namespace) -> dict[str, Any]:
+    """The choices of a table that were made."""
+    names = ("source", "env", "policy", "method", "reference", "statistic", "metric", "holm")
+    return {name: value for name in names if (value := getattr(options, name)) is not None}

@@ -1,0 +1,41 @@
+"""What cannot run on this machine, and the command that fixes it. Asked where a stage runs, never part of its identity."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from benchmark import registry
+from benchmark.core.typed import from_json
+from benchmark.models import weights
+from benchmark.models.imagenet import RESNET18_IMAGENET
+from benchmark.planning.graph import CellId, Plan, RunCell, Stage
+from benchmark.stages.params import demos, pretrain
+
+
+def unavailable_reason(stage: Stage) -> str | None:
+    """None if the stage can run here, as far as one can tell without running it."""
+    match stage.params:
+        case demos.Params(env=name, config=values):
+            env = registry.envs().get(name)
+            return env.unavailable_reason(from_json(env.Config, values))
+        case pretrain.Params(method=name, config=values):
+            method = registry.methods().get(name)
+            config = from_json(method.Config, values)
+            if config.init == "imagenet" and (reason := weights.unavailable_reason(RESNET18_IMAGENET)):
+                return reason
+            return method.unavailable_reason(config)
+    return None
+
+
+def unavailable_stages(plan: Plan) -> dict[str, str]:
+    """Key of each stage that cannot run here -> why."""
+    return {key: reason for key, stage in plan.stages.items() if (reason := unavailable_reason(stage))}
+
+
+def unavailable_cells(plan: Plan, stages: Mapping[str, str]) -> dict[CellId, str]:
+    """The cells that these unavailable stages leave out, and those that are refused on any machine, with the reason."""
+    return {cell.id: reason for cell in plan.cells if (reason := _reason(cell, stages))}
+
+
+def _reason(cell: RunCell, stages: Mapping[str, str]) -> str | None:
+    return cell.refused or next((stages[key] for key in cell.stages.values() if key in stages), None)

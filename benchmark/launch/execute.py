@@ -1,0 +1,111 @@
+"""Executes one stage: opens what it builds on, runs it under its lock, and publishes what it leaves. Any process can."""
+
+from __future__ import annotations
+
+import time
+import traceback
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+
+from benchmark.core.errors import BenchmarkError, Corrupt, Unavailable
+from benchmark.core.progress import Reporter, duration
+from benchmark.core.provenance import component_provenance, provenance
+from benchmark.core.typed import to_json
+from benchmark.launch.availability import unavailable_reason
+from benchmark.planning.graph import Stage
+from benchmark.stages import module_of
+from benchmark.stages.base import Artifact, Context, Execution
+from benchmark.storage.artifacts import StageFailure, Store
+from benchmark.storage.manifests import Manifest, Ref
+
+
+class StageFailed(Exception):
+    """A stage could not be built; the reason has been reported and stored."""
+
+
+class Busy(Exception):
+    """Another process is building a stage."""
+
+    def __init__(self, stage: Stage):
+        super().__init__(stage.label)
+        self.stage = stage
+
+
+@dataclass
+class Executor:
+    store: Store
+    reporter: Reporter
+    execution: Execution = field(default_factory=Execution)
+
+    def stored(self, ref: Ref) -> Path | None:
+        """The verified folder of an artifact, or None; a corrupt one is moved out of the way."""
+        if not self.store.has(ref.kind, ref.key):
+            return None
+        try:
+            return self.store.open(ref.kind, ref.key)
+        except Corrupt as error:
+            moved = self.store.quarantine(ref.kind, ref.key)
+            self.reporter.warn(f"corrupt artifact: {error}. Moved to {moved}; building it again")
+            return None
+
+    def execute(self, stage: Stage, *, patient: bool = True) -> Path:
+        """The folder of a stage's artifact, built if it is not there; what it builds on has to be. Where another process is
+        building it, wait, or raise Busy if not `patient`."""
+
+        def taken() -> None:
+            if not patient:
+                raise Busy(stage)
+            self.reporter.say(f"{stage.label}: another run is building it; waiting")
+
+        with self.store.lock(stage.kind, stage.key, taken):
+            if (folder := self.stored(stage.ref)) is not None:
+                return folder
+            try:
+                self._build(stage)
+            except Exception as error:
+                self._report(stage, error)
+                raise StageFailed(stage.label) from error
+        return self.store.open(stage.kind, stage.key)
+
+    def artifacts(self, inputs: Mapping[str, Ref]) -> dict[str, Artifact]:
+        """Verified; one that is corrupt or absent is named, with the command that makes it."""
+        for ref in inputs.values():
+            if self.stored(ref) is None:
+                raise BenchmarkError(f"{ref} is not in {self.store.root}: `python -m benchmark worker {ref.key}` makes it")
+        return {name: Artifact.open(self.store, ref) for name, ref in inputs.items()}
+
+    def _build(self, stage: Stage) -> None:
+        if reason := unavailable_reason(stage):
+            raise Unavailable(reason)
+        inputs = self.artifacts(stage.inputs)
+        start = time.monotonic()
+        with self.store.building(stage.kind, stage.key) as building, self.reporter.task(stage.label) as task:
+            context = Context(stage.params, inputs, building.out, building.work, task, self.execution)
+            summary = module_of(stage.kind).run(context)
+            seconds = time.monotonic() - start
+            manifest = Manifest(
+                kind=stage.kind,
+                key=stage.key,
+                label=stage.label,
+                params=to_json(stage.params),
+                inputs={name: str(ref) for name, ref in stage.inputs.items()},
+                code=stage.code.digest,
+                libraries=stage.code.libraries,
+                summary=to_json(summary),
+                machine={**context.facts, "components": component_provenance(stage.components)},
+                provenance=provenance(),
+                wall_seconds=round(seconds, 3),
+                finished=datetime.now(UTC).isoformat(timespec="seconds"),
+            )
+            self.store.commit(stage.kind, stage.key, building, manifest.to_json())
+        self.store.note_failure(stage.key, None)
+        self.reporter.say(f"  {stage.label}: {duration(seconds)}", "dim")
+
+    def _report(self, stage: Stage, error: Exception) -> None:
+        reason = str(error) if isinstance(error, BenchmarkError) else f"{type(error).__name__}: {error}"
+        self.store.note_failure(stage.key, StageFailure(reason, isinstance(error, Unavailable)))
+        self.reporter.say(f"{stage.label} failed: {reason}", "red")
+        if not isinstance(error, BenchmarkError):
+            self.reporter.say("".join(traceback.format_exception(error)).rstrip(), "dim")

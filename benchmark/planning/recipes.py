@@ -1,0 +1,235 @@
+"""From a request to a plan: which stages a cell is made of, and what each is told.
+
+standard   demos -> pretrain -> embed -> probe
+                                embed -> fit -> rollout          the encoder is frozen
+joint      the same, but the fit starts from the encoder and goes on training it with the policy
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import cache
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+from omegaconf import OmegaConf
+
+from benchmark import registry
+from benchmark.contracts.environment import Environment, Simulator, data_spec
+from benchmark.contracts.method import Method
+from benchmark.contracts.policy import Policy
+from benchmark.core.typed import to_json
+from benchmark.models.features import why_no_features
+from benchmark.models.imagenet import RESNET18_IMAGENET
+from benchmark.models.weights import content
+from benchmark.planning.config.compose import compose_config
+from benchmark.planning.config.schema import Config
+from benchmark.planning.graph import CellId, Plan, RunCell, Stage, make_stage
+from benchmark.planning.request import DEFAULT, Request
+from benchmark.planning.variants import FINETUNED, expand_methods, with_variant
+from benchmark.stages.params import demos, embed, fit, pretrain, probe, rollout, video, visualize
+from benchmark.storage.files import checksum
+from benchmark.storage.manifests import Ref
+
+# What stages call the artifacts of a cell -> the kind of stage that makes them
+INPUTS = {"demos": "demos", "features": "embed", "encoder": "pretrain", "policy": "fit", "rollout": "rollout"}
+
+
+def make_plan(request: Request) -> Plan:
+    """Validate everything a user can get wrong, then lay out the stages. Nothing runs, and no network or simulator is built."""
+    methods = expand_methods(request.methods)
+    plan = Plan(request.preset, [], {}, {})
+    envs = _whole(_expand("envs", request.envs, registry.envs()), registry.envs(), plan)
+    policies = _whole(_expand("policies", request.policies, registry.policies()), registry.policies(), plan)
+    broken = {method: problem for method, _ in methods if (problem := registry.methods().problem(method))}
+    for env in envs:
+        plan.configs[env] = compose_config(
+            env,
+            preset=request.preset,
+            methods=dict.fromkeys(m for m, _ in methods if m not in broken),
+            policies=policies,
+            envs=envs,
+            overrides=request.overrides,
+        )
+    for env, config in plan.configs.items():
+        recipe = Recipe(env, config)
+        for method, variant in methods:
+            for policy in policies:
+                for seed in request.training_seeds:
+                    cell = CellId(env, method, variant, policy, seed)
+                    stages, refused = ([], broken[method]) if method in broken else recipe.stages(cell)
+                    plan.stages.update({stage.key: stage for stage in stages})
+                    plan.cells.append(RunCell(cell, {stage.kind: stage.key for stage in stages}, refused))
+    return plan
+
+
+def demos_stage(env: str, config: Config) -> Stage:
+    """The demonstrations of an environment: also what `data make` builds."""
+    params = demos.Params(env, to_json(config.env[env]), config.shift.train)
+    return make_stage("demos", f"demonstrations · {env}", params, {}, registry.envs().get(env))
+
+
+def visualize_stages(plan: Plan) -> dict[CellId, Stage]:
+    """What a report shows of each row's first encoder. One that its policy went on to train is not what acts: left out."""
+    rows: dict[tuple[str, str], tuple[CellId, Stage]] = {}
+    for cell in plan.cells:
+        if cell.refused or plan.stages[cell.stages["fit"]].params.joint:
+            continue
+        inputs = {
+            name: plan.stages[cell.stages[kind]].ref
+            for name, kind in INPUTS.items()
+            if name in ("demos", "features", "encoder")
+        }
+        params = visualize.Params(plan.configs[cell.id.env].split.held_out)
+        stage = make_stage("visualize", f"visualize · {cell.id.row} · {cell.id.env}", params, inputs)
+        rows.setdefault((cell.id.env, cell.id.row), (cell.id, stage))
+    return dict(rows.values())
+
+
+def video_stage(plan: Plan, cell: RunCell, episodes: int) -> Stage:
+    """The first episodes of a cell, played again."""
+    inputs = _inputs(plan, cell, "demos", "encoder", "policy", "rollout")
+    return make_stage("video", f"video · {cell.label}", video.Params(episodes), inputs)
+
+
+def _inputs(plan: Plan, cell: RunCell, *names: str) -> dict[str, Ref]:
+    return {name: plan.stages[cell.stages[INPUTS[name]]].ref for name in names}
+
+
+class Recipe:
+    """Lays out the stages of the cells of one environment."""
+
+    def __init__(self, env: str, config: Config):
+        self.config = config
+        self.env: type[Environment] = registry.envs().get(env)
+        self.env_config = config.env[env]
+        self.demos = demos_stage(env, config)
+
+    def stages(self, cell: CellId) -> tuple[list[Stage], str | None]:
+        """The stages of a cell, or why there is no such cell."""
+        method, policy = registry.methods().get(cell.method), registry.policies().get(cell.policy)
+        config = with_variant(method, self.config.method[cell.method], cell.variant)
+        joint = method.joint or cell.variant == FINETUNED
+        if reason := self._refused(method, config, policy, joint):
+            return [], reason
+        pretrained = self._pretrain(cell, method, config)
+        embedded = self._embed(pretrained)
+        probed = self._probe(embedded)
+        fitted = self._fit(cell, policy, pretrained, embedded, self._joint(method, config) if joint else None)
+        return [self.demos, pretrained, embedded, probed, fitted, self._rollout(cell, pretrained, fitted)], None
+
+    def _refused(self, method: type[Method], config: Any, policy: type[Policy], joint: bool) -> str | None:
+        spec, needed = self.env.spec(self.env_config), method.batch_spec(config).min_views
+        if len(spec.views) < needed:
+            return f"needs {needed} views, {self.env.name} has {len(spec.views)}"
+        if reason := why_no_features(method, config, data_spec(self.env, self.env_config), self.config.embed.features):
+            return reason
+        if method.privileged and not spec.state_dim:
+            return f"{self.env.name} has no state"
+        if self.config.shift.evaluation != "none" and not issubclass(self.env, Simulator):
+            return "shift.evaluation needs a simulator; shift.train shifts the recordings"
+        if joint and not policy.learns:
+            return f"{policy.name} has no gradient that an encoder could be trained by"
+        return None
+
+    def _pretrain(self, cell: CellId, method: type[Method], config: Any) -> Stage:
+        settings, learning = self.config.pretrain, None
+        if method.learns:
+            budget = pretrain.Budget(settings.frames, settings.steps, settings.epochs)
+            learning = pretrain.Learning(budget, self.config.split.held_out, self.config.machine.device, settings.precision)
+        seed = cell.seed if method.seeded else 0
+        params = pretrain.Params(cell.method, to_json(config), seed, learning, content_of(method, config))
+        row = cell.method if cell.variant == FINETUNED else cell.row  # which starts from the encoder of the plain row
+        label = f"{row} · {cell.env}" + (f" · seed {cell.seed}" if method.seeded else "")
+        return make_stage("pretrain", f"pretrain · {label}", params, {"demos": self.demos.ref}, method)
+
+    def _embed(self, pretrained: Stage) -> Stage:
+        params = embed.Params(self.config.embed.features, self.config.machine.device)
+        inputs = {"demos": self.demos.ref, "encoder": pretrained.ref}
+        return make_stage("embed", pretrained.label.replace("pretrain", "embed", 1), params, inputs)
+
+    def _probe(self, embedded: Stage) -> Stage:
+        params = probe.Params(self.config.split.held_out)
+        inputs = {"demos": self.demos.ref, "features": embedded.ref}
+        return make_stage("probe", embedded.label.replace("embed", "probe", 1), params, inputs)
+
+    def _joint(self, method: type[Method], config: Any) -> fit.Joint:
+        rates = self.config.joint.pairs or (("*", method.joint_rate(config)),)
+        return fit.Joint(rates, self.config.joint.batch, self.config.pretrain.precision, self.config.embed.features)
+
+    def _fit(self, cell: CellId, policy: type[Policy], pretrained: Stage, embedded: Stage, joint: fit.Joint | None) -> Stage:
+        config = self.config
+        params = fit.Params(
+            policy=cell.policy,
+            config=to_json(config.policy[cell.policy]),
+            budget=fit.Budget(config.fit.steps, config.fit.epochs, config.fit.checkpoint_every),
+            goal=config.fit.goal,
+            held_out=config.split.held_out_from_policies or config.split.held_out,
+            seed=cell.seed,
+            device=config.machine.device,
+            proprio=config.fit.proprio,
+            joint=joint,
+        )
+        inputs = {"demos": self.demos.ref, "features": embedded.ref}
+        if joint:
+            inputs["encoder"] = pretrained.ref
+        return make_stage("fit", f"fit {cell.policy} · {cell.row} · {cell.env} · seed {cell.seed}", params, inputs, policy)
+
+    def _rollout(self, cell: CellId, pretrained: Stage, fitted: Stage) -> Stage:
+        settings = self.config.rollout
+        params = rollout.Params(
+            seed=cell.seed,
+            episodes=settings.episodes,
+            slots=settings.slots,
+            starts=settings.starts,
+            checkpoint=settings.checkpoint,
+            shift=self.config.shift.evaluation,
+            features=self.config.embed.features,
+            device=self.config.machine.device,
+        )
+        inputs = {"demos": self.demos.ref, "encoder": pretrained.ref, "policy": fitted.ref}
+        label = f"rollouts {cell.policy} · {cell.row} · {cell.env} · seed {cell.seed}"
+        return make_stage("rollout", label, params, inputs)
+
+
+def content_of(method: type[Method], config: Any) -> dict[str, str]:
+    """The checksum of every file that a method reads. One that is not here is said to be: its row cannot run here either."""
+    names: dict[str, Path | str] = dict(method.files(config))
+    if config.init == "imagenet":
+        names[RESNET18_IMAGENET.file] = content(RESNET18_IMAGENET)
+    return {name: file if isinstance(file, str) else _sha256(file) for name, file in names.items()}
+
+
+def _sha256(path: Path) -> str:
+    if not path.is_file():
+        return "absent"
+    facts = path.stat()
+    return _sha256_of(path, facts.st_size, facts.st_mtime_ns)
+
+
+@cache
+def _sha256_of(path: Path, size: int, modified: int) -> str:
+    return f"sha256:{checksum(path)}"
+
+
+def _whole(names: Sequence[str], components: registry.Registry[Any], plan: Plan) -> list[str]:
+    """Without those whose file is broken; the plan says so. One that is named by itself has been an error by now."""
+    plan.notes += [f"left out: {problem}" for name in names if (problem := components.problem(name))]
+    return [name for name in names if components.problem(name) is None]
+
+
+def _expand(what: str, names: Sequence[str], components: registry.Registry[Any]) -> list[str]:
+    chosen: list[str] = []
+    for name in names:
+        if name == DEFAULT:
+            chosen += defaults()[what]
+        else:
+            chosen += components.names() if name == "all" else [components.get(name).name]
+    return list(dict.fromkeys(chosen))
+
+
+@cache
+def defaults() -> Mapping[str, list[str]]:
+    """What `default` means for environments and policies."""
+    return OmegaConf.to_container(OmegaConf.create(files("benchmark.planning.config").joinpath("defaults.yaml").read_text()))  # type: ignore[return-value]

@@ -1,0 +1,31 @@
+"""What the user asks for, in names."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from benchmark.core.errors import BenchmarkError
+
+DEFAULT = "default"  # a name that stands for what the configuration says (config/defaults.yaml)
+
+
+@dataclass(frozen=True)
+class Request:
+    methods: Sequence[str] = ("all",)  # "dynamo", "dynamo:no_forward", "dynamo:all" or "all"
+    envs: Sequence[str] = (DEFAULT,)
+    policies: Sequence[str] = (DEFAULT,)
+    seeds: int = 1
+    preset: str = "quick"
+    overrides: Sequence[str] = ()
+    first_seed: int = 0
+
+    def __post_init__(self) -> None:
+        if self.seeds < 1:
+            raise BenchmarkError(f"--seeds must be at least 1, not {self.seeds}")
+        if self.first_seed < 0:
+            raise BenchmarkError(f"--first-seed must not be negative, not {self.first_seed}")
+
+    @property
+    def training_seeds(self) -> range:
+        return range(self.first_seed, self.first_seed + self.seeds)

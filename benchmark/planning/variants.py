@@ -1,0 +1,50 @@
+"""What stands after the colon: a method's own ablations, and what every row of its kind can be asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+from benchmark import registry
+from benchmark.core.errors import UnknownName
+
+FINETUNED = "finetuned"  # the encoder of the plain row goes on learning with the policy: another recipe, not another config
+IMAGENET_LR = 0.1  # of that from scratch: 1e-5 for 1e-4 in the DynaMo paper, Tables 9 and 11
+
+
+def variants_of(cls: Any, config: Any) -> dict[str, dict[str, Any]]:
+    """Variant -> what it changes in the method's config."""
+    shared: dict[str, dict[str, Any]] = {} if cls.privileged or cls.joint else {FINETUNED: {}}
+    if cls.learns:
+        shared["equal_steps"] = {"equal_steps": True}
+        if config.backbone == "resnet18":
+            shared["imagenet_init"] = {"init": "imagenet", "width": 64, "lr": config.lr * IMAGENET_LR}
+    return {name: dict(values) for name, values in {**shared, **cls.variants}.items()}
+
+
+def with_variant(cls: Any, config: Any, variant: str) -> Any:
+    """A method's config with a named variant applied on top."""
+    if not variant:
+        return config
+    variants = variants_of(cls, config)
+    if variant not in variants:
+        raise UnknownName(f"variant of {cls.name}", variant, variants)
+    return replace(config, **variants[variant])
+
+
+def expand_methods(names: Sequence[str]) -> list[tuple[str, str]]:
+    """(method, variant) pairs in the order of the request, without repetitions."""
+    pairs: list[tuple[str, str]] = []
+    for name in names:
+        method, _, variant = name.replace("-", "_").partition(":")
+        if method == "all" and not variant:
+            pairs += [(name, "") for name in registry.methods().names()]
+            continue
+        cls = registry.methods().get(method)
+        if variant == "all":
+            pairs += [(cls.name, ""), *((cls.name, v) for v in variants_of(cls, cls.Config()))]
+        else:
+            with_variant(cls, cls.Config(), variant)
+            pairs.append((cls.name, variant))
+    return list(dict.fromkeys(pairs))

@@ -1,0 +1,158 @@
+"""The sentences around numbers: what a caption owes its reader, and the footnotes of a cell."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+
+from benchmark.results import quality, statistics
+from benchmark.results.options import Column
+from benchmark.results.power import POWER
+from benchmark.results.published import Entry
+from benchmark.results.quality import Absent, Condition, Span
+from benchmark.results.versus_paper import Differences, Order
+from benchmark.results.view import ResultsView
+
+BUDGET_LIMITED = ("smoke", "quick")  # presets too small to rank methods
+GOALS = {
+    "last": "Conditioned on the last observation of a held-out demonstration.",
+    "future": "Trained with hindsight goals, conditioned on the last observation of a held-out demonstration.",
+    "task": "Conditioned on the task of the episode.",
+    "language": "Conditioned on a language embedding of the episode's task.",
+}
+FITTED = "Episodes start as the training demonstrations did: a test of fitting, not of generalising."
+NOT_PLANNED = "not part of this run"
+BEST = "Bold or *: the highest score and those not distinguishable from it in a paired comparison on common episodes."
+
+
+def heading(view: ResultsView, env: str) -> str:
+    """`Franka Kitchen /4`, with the visual shift where there is one."""
+    low, high = view.bounds(env)
+    top = f" /{high:g}" if np.isfinite(high) and low == 0 else ""
+    shifts = view.shifts(env)
+    return f"{view.env_title(env)}{top}{', shift ' + ' and '.join(shifts) if shifts else ''}"
+
+
+def remarks(state: Condition) -> tuple[str, ...]:
+    """Footnotes of a cell: what is absent and how to fix it, what crashed, what collapsed."""
+    if not state.planned:
+        return (NOT_PLANNED,)
+    if len(state.absent) == state.planned:
+        return tuple(dict.fromkeys(map(_reason, state.absent)))
+    notes = [f"seed {absent.seed} left out: {_reason(absent)}" for absent in state.absent]
+    if state.crashed:
+        notes.append(f"{state.crashed} of {state.episodes} episodes crashed and count as the lowest score")
+    notes += [f"seed {one.seed} collapsed: {one.reason}" for one in state.collapsed]
+    notes += [f"seed {one.seed} learned nothing: {one.reason}" for one in state.not_learned]
+    return tuple(dict.fromkeys(notes))
+
+
+def _reason(absent: Absent) -> str:
+    return f"{absent.status}: {absent.reason}" if absent.reason else absent.status
+
+
+def protocol(view: ResultsView, columns: Sequence[Column], *, rates: bool = False) -> str:
+    """Episodes, seeds, interval, checkpoint, demonstrations, preset. `rates`: all numbers of the table are success rates,
+    whatever the score is."""
+    sentences = [_sample(view, env) for env in dict.fromkeys(column.env for column in columns)]
+    rows = [(groups, view.bounds(column.env)) for column in columns for groups in view.all_groups(column)]
+    what = "Mean" if view.options.statistic == "mean" else "Interquartile mean"
+    kind = "beta-binomial" if rates else _kind_of_interval(view, rows)
+    sentences.append(f"{what} and {100 * view.options.level:g} % interval ({kind}).")
+    if rows and all(len(groups) == 1 for groups, _ in rows):
+        sentences.append("One training seed: the intervals cover episodes only, and nothing is said about methods.")
+    sentences.append(f"Checkpoint: {_listed(view, 'checkpoint')}. Preset: {_listed(view, 'preset')}.")
+    return " ".join([*sentences, *_unusual(view), *_limits(view, columns)])
+
+
+def _listed(view: ResultsView, column: str) -> str:
+    return ", ".join(quality.distinct(view.cells[column])) or "unknown"
+
+
+def _sample(view: ResultsView, env: str) -> str:
+    sample = quality.sample(view, env)
+    size = "no episodes yet"
+    if sample.episodes and sample.seeds:
+        size = f"{_span(sample.episodes, 'episode')} x {_span(sample.seeds, 'seed')}"
+    metric = ", ".join(sample.metrics) if view.options.metric == "score" else view.options.metric.removeprefix("metric/")
+    demonstrations = ", ".join(sample.demonstrations)
+    return f"{view.env_title(env)}: {metric or 'unknown'}, {size}, demonstrations: {demonstrations or 'unknown'}."
+
+
+def _span(span: Span, noun: str) -> str:
+    return f"{span.low if span.low == span.high else f'{span.low} to {span.high}'} {noun}{'s' * (span.high != 1)}"
+
+
+def _kind_of_interval(view: ResultsView, rows: Sequence[tuple[statistics.Groups, statistics.Bounds]]) -> str:
+    exact = {view.options.statistic == "mean" and statistics.is_bounded(bounds) for _, bounds in rows}
+    names = ["beta-binomial"] * (True in exact) + ["bootstrap over seeds and episodes with Student's quantiles"] * (
+        False in exact
+    )
+    return ", ".join(names) or "none yet"
+
+
+def _unusual(view: ResultsView) -> list[str]:
+    """What changes the meaning of the numbers, where it was chosen. Older records have no column for it."""
+    goals = [goal for goal in dict.fromkeys(view.cells.get("goal", ())) if goal in GOALS]
+    fitted = (view.cells.get("starts", pd.Series(dtype=str)) == "demonstrations").any()
+    return [GOALS[goal] for goal in goals] + [FITTED] * bool(fitted)
+
+
+def _limits(view: ResultsView, columns: Sequence[Column]) -> list[str]:
+    """On presets that are too small to rank methods: what difference they could show at all."""
+    presets = [preset for preset in dict.fromkeys(view.cells.preset) if preset in BUDGET_LIMITED]
+    if not presets:
+        return []
+    several = len({column.policy for column in columns}) > 1
+    sizes = []
+    for column in dict.fromkeys(columns):
+        size = quality.resolution(view, column)
+        if size is not None:
+            sizes.append(f"{size:.2f} in {view.env_title(column.env)}" + f" with {column.policy}" * several)
+    limits = f" Minimum detectable difference {', '.join(sizes)} ({100 * POWER:g} % power)." if sizes else ""
+    return [f"Budget-limited (preset {', '.join(presets)}): not a ranking of methods.{limits}"]
+
+
+def agreement(view: ResultsView, column: Column) -> str:
+    """Whether training seeds rank the rows alike; empty where that cannot be said."""
+    result = quality.agreement(view, column)
+    if result is None:
+        return ""
+    number = f"{result.correlation:.2f}" + (f" (mean of {result.pairs} pairs)" if result.pairs > 1 else "")
+    name = f"{view.env_title(column.env)}, policy {column.policy}"
+    return f"{name}: rank correlation of the scores of two training seeds {number} over {_span(result.rows, 'row')}."
+
+
+# -------------------------------------------------------------------------------------------------- the published numbers
+
+
+def not_comparable(why: Differences) -> str:
+    """What keeps our number from being held against the published one."""
+    reasons = []
+    if why.policy:
+        reasons.append("other policy ({}, published {})".format(*why.policy))
+    if why.demonstrations:
+        ours, theirs = why.demonstrations
+        reasons.append(f"other demonstrations ({', '.join(ours)}; published {theirs})")
+    if why.presets:
+        reasons.append(f"other budget (preset {', '.join(why.presets)})")
+    if why.shifted:
+        reasons.append("visual shift")
+    if why.other_metric:
+        reasons.append("other metric or statistic")
+    return f"not comparable: {'; '.join(reasons)}"
+
+
+def error_unknown(entry: Entry) -> str:
+    return f"published score: {entry.selection_rule}; its own error is not known"
+
+
+def order(title: str, result: Order) -> str:
+    """Whether ours rank the methods of a column as the paper does."""
+    if result.correlation is None:
+        return f"{title}: fewer than three rows in common with the published column."
+    r = result.correlation
+    between = f"{r.estimate:.2f} [{r.low:.2f}, {r.high:.2f}]"
+    return f"{title}: rank correlation with the published column {between} over {result.rows} methods."

@@ -1,0 +1,18 @@
+"""Of features."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Params:
+    features: str
+    device: str
+
+
+@dataclass(frozen=True)
+class Summary:
+    dim: int
+    encoder_gflops: float
+    encoder_ms: float

@@ -1,0 +1,26 @@
+"""Of rollouts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Params:
+    seed: int
+    episodes: int
+    slots: int
+    starts: str
+    checkpoint: str
+    shift: str
+    features: str
+    device: str
+
+
+@dataclass(frozen=True)
+class Summary:
+    episodes: int
+    crashed: int
+    mean_score: float
+    simulator: dict[str, str] | None = None
+    policy_ms: float | None = None

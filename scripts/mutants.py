@@ -1,0 +1,754 @@
+#!/usr/bin/env python3
+"""Are the tests awake? Puts one fault at a time into a copy of the code and runs the one test that has to fail.
+
+    python scripts/mutants.py                     all faults; exit 1 unless every one is caught
+    python scripts/mutants.py --only held         those whose name or file contains a word
+    python scripts/mutants.py --list              what there is
+    python scripts/mutants.py --jobs 2            so many at once
+
+First all named tests run without a fault: a test that fails anyway catches nothing. `tests/test_mutants.py` keeps the list true
+to the code; who changes a line that stands here changes it here, too.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import os
+import shutil
+import signal
+import sys
+import tempfile
+import time
+import traceback
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+COPIED = ("benchmark", "methods", "policies", "envs", "tests", "pyproject.toml")
+OTHERS = ("torch", "torchvision", "timm", "lightly.models", "hydra", "pandas", "scipy.stats", "matplotlib.pyplot", "pytest")
+TIMEOUT = 300.0  # seconds after which tests count as hanging, which is not how a fault is caught
+SURVIVED, CAUGHT, NOT_FOUND, HANGS = 0, 1, 100, 101  # exit codes; the first two are those of pytest
+WORDS = {SURVIVED: "SURVIVED", CAUGHT: "caught", NOT_FOUND: "fragment not found", HANGS: "hangs"}
+
+
+@dataclass(frozen=True)
+class Fault:
+    """`before`, which occurs once in `file`, becomes `after`; then `test` (of pytest, below tests/) has to fail."""
+
+    name: str
+    file: str
+    before: str
+    after: str
+    test: str
+
+
+KEYS = "planning/test_code_on_keys.py"
+GRAPH = "planning/test_graph.py"
+ACCOUNTS = "stages/test_accounts.py"
+HELD_OUT = "stages/test_held_out.py"
+ROLLOUTS = "simulation/test_rollout.py"
+AGENT = "simulation/test_agent.py"
+STATISTICS = "results/test_statistics.py"
+TABLES = "report/test_tables.py"
+LOOP = "training/test_loop.py"
+CHUNKS = "data/test_chunks.py"
+WINDOWS = "data/test_windows.py"
+NORMALIZE = "data/test_normalize.py"
+HEADS = "policies/test_heads.py"
+PARTS = "policies/test_policy_parts.py"
+MASKS = "policies/test_masks.py"
+STORE = "storage/test_artifacts.py"
+
+FAULTS = (
+    # ------------------------------------------------------------------------------------------------------------- keys
+    Fault(
+        "keys: code is hashed by its name",
+        "benchmark/planning/keys.py",
+        "{name}:{digest}\\n",
+        "{name}\\n",
+        f"{KEYS}::test_code_behind_a_method_changes_its_stages_and_nobody_elses[method]",
+    ),
+    Fault(
+        "keys: imports are not followed",
+        "benchmark/planning/keys.py",
+        "        todo += source.imports\n",
+        "",
+        f"{KEYS}::test_code_behind_a_method_changes_its_stages_and_nobody_elses[loss]",
+    ),
+    Fault(
+        "keys: comments count",
+        "benchmark/planning/keys.py",
+        "hashlib.sha256(_canonical(tree).encode())",
+        "hashlib.sha256(data)",
+        f"{KEYS}::test_a_comment_changes_nothing",
+    ),
+    Fault(
+        "keys: pretraining without the method's code",
+        "benchmark/planning/recipes.py",
+        'params, {"demos": self.demos.ref}, method)',
+        'params, {"demos": self.demos.ref})',
+        f"{KEYS}::test_code_behind_a_method_changes_its_stages_and_nobody_elses[method]",
+    ),
+    Fault(
+        "keys: demonstrations without the environment's code",
+        "benchmark/planning/recipes.py",
+        "params, {}, registry.envs().get(env))",
+        "params, {})",
+        f"{KEYS}::test_code_of_an_environment_changes_everything",
+    ),
+    Fault(
+        "keys: fits without the policy's code",
+        "benchmark/planning/recipes.py",
+        'seed {cell.seed}", params, inputs, policy)',
+        'seed {cell.seed}", params, inputs)',
+        f"{KEYS}::test_code_of_a_policy_changes_its_fits_and_rollouts",
+    ),
+    Fault(
+        "keys: inputs are ignored",
+        "benchmark/planning/keys.py",
+        '"inputs": dict(inputs),',
+        '"inputs": {},',
+        f"{GRAPH}::test_every_key_answers_to_what_it_depends_on",
+    ),
+    Fault(
+        "keys: settings are ignored",
+        "benchmark/planning/keys.py",
+        '"params": dict(params),',
+        '"params": {},',
+        f"{GRAPH}::test_every_key_answers_to_what_it_depends_on",
+    ),
+    Fault(
+        "keys: a variant has the settings of the full method",
+        "benchmark/planning/recipes.py",
+        "with_variant(method, self.config.method[cell.method], cell.variant)",
+        'with_variant(method, self.config.method[cell.method], "")',
+        f"{ACCOUNTS}::test_a_variant_trains_with_its_own_settings",
+    ),
+    # ------------------------------------------------------------------------------------------------------------ seeds
+    Fault(
+        "seeds: evaluation draws from the range of training",
+        "benchmark/core/seeds.py",
+        'seed("evaluation of tables", *path) | EVALUATION_BIT',
+        'seed("evaluation of tables", *path)',
+        "core/test_seeds.py::test_training_and_evaluation_can_never_meet",
+    ),
+    Fault(
+        "seeds: the simulator's depends on the slot",
+        "benchmark/simulation/rollout.py",
+        "seeds = {slot: self._seeds[running.episode]",
+        "seeds = {slot: self._seeds[slot]",
+        f"{ROLLOUTS}::test_records_are_those_of_one_simulator_whatever_the_number_of_workers",
+    ),
+    Fault(
+        "seeds: the controller's depends on the slot",
+        "benchmark/simulation/rollout.py",
+        "self._controller.begin(slot, self._seeds[running.episode])",
+        "self._controller.begin(slot, self._seeds[slot])",
+        f"{ROLLOUTS}::test_slots_run_their_own_episodes_in_order_whatever_crashes",
+    ),
+    Fault(
+        "seeds: chunks come in one order for all",
+        "benchmark/data/chunks.py",
+        'torch_rng("chunks", self.seed, epoch)',
+        'torch_rng("chunks", epoch)',
+        f"{CHUNKS}::test_seeds_and_epochs_shuffle_differently",
+    ),
+    Fault(
+        "seeds: windows come in one order for all",
+        "benchmark/data/windows.py",
+        'numpy_rng("windows", self.seed, epoch)',
+        'numpy_rng("windows", epoch)',
+        f"{WINDOWS}::test_batches_are_a_function_of_seed_and_step",
+    ),
+    Fault(
+        "seeds: each row draws normal noise from another's generator",
+        "policies/_shared/parts.py",
+        "torch.randn(shape, generator=r, device=r.device) for r in rngs]",
+        "torch.randn(shape, generator=r, device=r.device) for r in rngs[::-1]]",
+        f"{PARTS}::test_a_row_of_noise_belongs_to_its_generator",
+    ),
+    Fault(
+        "seeds: each row draws uniform noise from another's generator",
+        "policies/_shared/parts.py",
+        "torch.rand(shape, generator=r, device=r.device) for r in rngs]",
+        "torch.rand(shape, generator=r, device=r.device) for r in rngs[::-1]]",
+        f"{HEADS}::test_act_depends_on_the_row_and_its_generator_only[vqbet]",
+    ),
+    Fault(
+        "seeds: rows that do not plan use up their noise",
+        "benchmark/simulation/agent.py",
+        "[rng if row else self._unused for rng, row",
+        "[rng for rng, row",
+        f"{AGENT}::test_an_episode_does_not_depend_on_slot_neighbours_or_history",
+    ),
+    Fault(
+        "seeds: encoders start alike under all",
+        "benchmark/stages/pretrain.py",
+        'seed("initialise", params.seed)',
+        'seed("initialise")',
+        f"{ACCOUNTS}::test_training_seeds_start_from_different_weights",
+    ),
+    Fault(
+        "seeds: policies start alike under all",
+        "benchmark/stages/fit.py",
+        'seed("initialise policy", params.seed)',
+        'seed("initialise policy")',
+        f"{ACCOUNTS}::test_training_seeds_start_from_different_weights",
+    ),
+    Fault(
+        "seeds: all steps draw the same noise",
+        "benchmark/training/loop.py",
+        'seed_of("step", seed, step)',
+        'seed_of("step", seed)',
+        f"{LOOP}::test_each_step_is_taken_once_with_its_number_and_its_own_noise",
+    ),
+    # ----------------------------------------------------------------------------------------------------------- splits
+    Fault(
+        "splits: pretraining on held-out demonstrations",
+        "benchmark/stages/pretrain.py",
+        "episodes, _ = demos.split(learning.held_out)",
+        "episodes = range(len(demos))",
+        f"{HELD_OUT}::test_what_is_trained_does_not_depend_on_held_out_demonstrations",
+    ),
+    Fault(
+        "splits: policies train on held-out demonstrations",
+        "benchmark/stages/fit.py",
+        "training, validation = sampler(episodes), sampler(held_out)",
+        "training, validation = sampler(np.arange(len(demos))), sampler(held_out)",
+        f"{HELD_OUT}::test_a_bank_of_neighbours_holds_training_demonstrations_only",
+    ),
+    Fault(
+        "splits: validation on training demonstrations",
+        "benchmark/stages/fit.py",
+        "training, validation = sampler(episodes), sampler(held_out)",
+        "training, validation = sampler(episodes), sampler(episodes)",
+        f"{HELD_OUT}::test_what_is_trained_does_not_depend_on_held_out_demonstrations",
+    ),
+    Fault(
+        "splits: normalisers of all rows",
+        "benchmark/stages/fit.py",
+        "rows = torch.from_numpy(demos.steps_of(episodes))",
+        "rows = torch.arange(len(actions))",
+        f"{HELD_OUT}::test_what_is_trained_does_not_depend_on_held_out_demonstrations",
+    ),
+    Fault(
+        "splits: the linear probe is fitted on held-out rows",
+        "benchmark/stages/probe.py",
+        "linear_r2(scaled, y[:, varies],",
+        "linear_r2(scaled_test, y_test[:, varies],",
+        f"{HELD_OUT}::test_probes_are_fitted_on_training_and_scored_on_held_out_demonstrations",
+    ),
+    Fault(
+        "splits: nearest neighbours among held-out rows",
+        "benchmark/stages/probe.py",
+        "nearest_error(scaled, y[:, varies],",
+        "nearest_error(scaled_test, y_test[:, varies],",
+        f"{HELD_OUT}::test_probes_are_fitted_on_training_and_scored_on_held_out_demonstrations",
+    ),
+    Fault(
+        "splits: recordings are scored on training demonstrations",
+        "benchmark/stages/open_loop.py",
+        "_, held_out = demos.split(",
+        "held_out, _ = demos.split(",
+        "stages/test_open_loop.py::test_only_held_out_demonstrations_are_scored",
+    ),
+    # ---------------------------------------------------------------------------------------------------------- budgets
+    Fault(
+        "budgets: frames seen omit fitting",
+        "benchmark/results/gather.py",
+        "pretrained.frames_seen + fitted.frames_seen",
+        "pretrained.frames_seen",
+        f"{ACCOUNTS}::test_frames_that_a_finetuned_encoder_sees_with_its_policy_count",
+    ),
+    Fault(
+        "budgets: the history of a finetuned encoder is not counted",
+        "benchmark/stages/fit.py",
+        "training.batch_size * agent.policy.config.history * views",
+        "training.batch_size * views",
+        f"{ACCOUNTS}::test_frames_that_a_finetuned_encoder_sees_with_its_policy_count",
+    ),
+    Fault(
+        "budgets: frames buy steps as if a sample were one frame",
+        "benchmark/stages/pretrain.py",
+        "else sampler.frames_per_step))",
+        "else sampler.batch_size))",
+        f"{ACCOUNTS}::test_a_budget_buys_the_steps_that_its_unit_says",
+    ),
+    Fault(
+        "budgets: equal_steps is ignored",
+        "benchmark/stages/pretrain.py",
+        "(EQUAL_STEP if config.equal_steps else sampler.frames_per_step)",
+        "sampler.frames_per_step",
+        f"{ACCOUNTS}::test_equal_steps_cost_64_frames_each_whatever_is_read",
+    ),
+    Fault(
+        "budgets: FLOPs of all views are those of an image",
+        "benchmark/stages/embed.py",
+        "counter.get_total_flops() / views / 1e9",
+        "counter.get_total_flops() / 1e9",
+        f"{ACCOUNTS}::test_frames_steps_and_flops_are_counted_right",
+    ),
+    Fault(
+        "budgets: one gradient step less is reported",
+        "benchmark/stages/pretrain.py",
+        "gradient_steps=steps,",
+        "gradient_steps=steps - 1,",
+        f"{ACCOUNTS}::test_frames_steps_and_flops_are_counted_right",
+    ),
+    Fault(
+        "budgets: one gradient step more is taken",
+        "benchmark/training/loop.py",
+        "while step < steps:",
+        "while step <= steps:",
+        f"{LOOP}::test_each_step_is_taken_once_with_its_number_and_its_own_noise",
+    ),
+    Fault(
+        "budgets: cameras are not counted as frames",
+        "benchmark/data/windows.py",
+        "self.spec.window * len(self.demos.spec.views)",
+        "self.spec.window",
+        f"{ACCOUNTS}::test_frames_steps_and_flops_are_counted_right",
+    ),
+    # -------------------------------------------------------------------------------------------------------- selection
+    Fault(
+        "selection: the highest validation loss is kept",
+        "benchmark/stages/fit.py",
+        'loss < row.get("validation_loss", np.inf)',
+        'loss > row.get("validation_loss", -np.inf)',
+        f"{ACCOUNTS}::test_the_checkpoint_that_acts_is_the_one_that_was_chosen[validation-20]",
+    ),
+    Fault(
+        "selection: the last checkpoint acts, whatever was chosen",
+        "benchmark/stages/load/agent.py",
+        "file_of(checkpoint if learns else LAST)",
+        "file_of(LAST)",
+        f"{ACCOUNTS}::test_the_checkpoint_that_acts_is_the_one_that_was_chosen[validation-20]",
+    ),
+    Fault(
+        "selection: validation trains on, with dropout",
+        "benchmark/training/loop.py",
+        "                module.eval()\n",
+        "",
+        f"{LOOP}::test_validation_happens_in_evaluation_mode",
+    ),
+    Fault(
+        "selection: crashed episodes are dropped",
+        "benchmark/stages/rollout.py",
+        "        for outcome in outcomes\n    ]",
+        "        for outcome in outcomes\n        if outcome.score\n    ]",
+        "cli/test_run.py::test_a_simulator_that_dies_costs_one_episode_and_is_counted",
+    ),
+    Fault(
+        "selection: a crashed episode scores the highest value",
+        "benchmark/stages/rollout.py",
+        "spec.metric_range[0]",
+        "spec.metric_range[1]",
+        "cli/test_run.py::test_a_simulator_that_dies_costs_one_episode_and_is_counted",
+    ),
+    Fault(
+        "selection: slots take whatever episode is next",
+        "benchmark/simulation/rollout.py",
+        "[iter(episodes_of(slot, slots, len(seeds))) for slot in range(slots)]",
+        "[iter(range(len(seeds)))] * slots",
+        f"{ROLLOUTS}::test_slots_run_their_own_episodes_in_order_whatever_crashes",
+    ),
+    # ------------------------------------------------------------------------------------------------------- statistics
+    Fault(
+        "statistics: comparisons are not paired",
+        "benchmark/results/statistics.py",
+        "np.asarray(a, float) - np.asarray(b, float)",
+        "np.asarray(a, float) - np.mean(b)",
+        f"{STATISTICS}::test_pairing_cancels_what_episodes_do_to_both",
+    ),
+    Fault(
+        "statistics: episodes pair by number alone",
+        "benchmark/results/view.py",
+        'on, metric = ["seed", "episode", "episode_seed"],',
+        'on, metric = ["seed", "episode"],',
+        "report/test_other_tables.py::test_pairs_are_the_same_episode_seed_or_none",
+    ),
+    Fault(
+        "statistics: seeds are pooled as episodes",
+        "benchmark/results/view.py",
+        "[scores[seeds == seed] for seed in np.unique(seeds)]",
+        "[scores]",
+        "results/test_view.py::test_numbers_are_those_of_the_statistics",
+    ),
+    Fault(
+        "statistics: the spread between seeds is ignored",
+        "benchmark/results/statistics.py",
+        "    values = _padded(groups)\n    seeds, scores =",
+        "    values = _padded([np.concatenate(groups)])\n    seeds, scores =",
+        f"{STATISTICS}::test_seeds_that_differ_give_the_t_interval_of_their_means",
+    ),
+    Fault(
+        "statistics: Holm's correction is that of no comparison",
+        "benchmark/results/statistics.py",
+        "np.arange(len(order), 0, -1)",
+        "1",
+        f"{STATISTICS}::test_holm_on_a_worked_example",
+    ),
+    Fault(
+        "statistics: Holm's correction is not applied",
+        "benchmark/report/tables/compare.py",
+        "statistics.holm(p) if options.holm else p",
+        "p",
+        "report/test_other_tables.py::test_compare_pairs_episodes_and_corrects_when_asked",
+    ),
+    Fault(
+        "statistics: bold includes the ceiling",
+        "benchmark/results/quality.py",
+        'if view.kind(row) != "ceiling" and view.groups(column, row)]',
+        "if view.groups(column, row)]",
+        f"{TABLES}::test_bold_is_the_best_row_and_what_is_not_distinguishable_from_it",
+    ),
+    Fault(
+        "statistics: the level of a bootstrap is ignored",
+        "benchmark/results/statistics.py",
+        "[(1 - level) / 2, (1 + level) / 2]",
+        "[(1 - LEVEL) / 2, (1 + LEVEL) / 2]",
+        f"{STATISTICS}::test_the_level_is_the_readers",
+    ),
+    Fault(
+        "statistics: the level of a rate is ignored",
+        "benchmark/results/statistics.py",
+        "z = stats.norm.ppf((1 + level) / 2)",
+        "z = stats.norm.ppf((1 + LEVEL) / 2)",
+        f"{STATISTICS}::test_the_level_is_the_readers",
+    ),
+    Fault(
+        "statistics: p-values are one-sided",
+        "benchmark/results/statistics.py",
+        "2 * float(special.stdtr(freedom, -abs(estimate) / error))",
+        "float(special.stdtr(freedom, -abs(estimate) / error))",
+        f"{STATISTICS}::test_a_comparison_is_the_less_sure_of_two_t_tests",
+    ),
+    # ---------------------------------------------------------------------------------------------------- normalisation
+    Fault(
+        "normalisation: its inverse shifts before it scales",
+        "benchmark/data/normalize.py",
+        "return y * self.scale + self.shift",
+        "return (y + self.shift) * self.scale",
+        f"{NORMALIZE}::test_round_trip",
+    ),
+    Fault(
+        "normalisation: actions leave in the policy's units",
+        "benchmark/models/agent.py",
+        "return self.actions.inverse(self.policy.act(observed, given.goal, rngs, **more))",
+        "return self.policy.act(observed, given.goal, rngs, **more)",
+        f"{AGENT}::test_actions_equal_a_slow_reference",
+    ),
+    Fault(
+        "normalisation: features are raw in rollouts",
+        "benchmark/models/agent.py",
+        "observed = self.observe(features, given.proprio)",
+        "observed = features",
+        f"{AGENT}::test_rollouts_see_what_training_saw",
+    ),
+    Fault(
+        "normalisation: features are raw in training",
+        "benchmark/stages/fit.py",
+        "*(agent.observe(features, proprio), agent.actions(actions)",
+        "*(features, agent.actions(actions)",
+        f"{ACCOUNTS}::test_a_policy_learns_from_normalised_features_and_actions[tally]",
+    ),
+    Fault(
+        "normalisation: actions are raw in training",
+        "benchmark/stages/fit.py",
+        "*(agent.observe(features, proprio), agent.actions(actions)",
+        "*(agent.observe(features, proprio), actions",
+        f"{ACCOUNTS}::test_a_policy_learns_from_normalised_features_and_actions[tally]",
+    ),
+    Fault(
+        "normalisation: features are raw in joint training",
+        "benchmark/training/joint.py",
+        "return self.agent.observe(features.float(), self._proprio[rows])",
+        "return features.float()",
+        f"{ACCOUNTS}::test_a_policy_learns_from_normalised_features_and_actions[tally:finetuned]",
+    ),
+    # ------------------------------------------------------------------------------------------------------------ masks
+    Fault(
+        "masks: the mean counts padding",
+        "policies/_shared/parts.py",
+        "(values * valid[..., None]).sum() / (valid.sum() * values.shape[-1])",
+        "values.mean()",
+        f"{PARTS}::test_masked_mean_equals_the_mean_of_what_is_valid",
+    ),
+    *(
+        Fault(
+            f"masks: {name} learns from padding",
+            f"policies/{name}.py",
+            before,
+            before.replace("batch.valid", "torch.ones_like(batch.valid)"),
+            test,
+        )
+        for name, before, test in (
+            ("mlp", "(predicted - batch.actions) ** 2, batch.valid)", f"{HEADS}::test_padded_actions_do_not_count[mlp]"),
+            (
+                "act",
+                "(predicted - batch.actions).abs() * batch.valid[..., None]",
+                f"{HEADS}::test_padded_actions_do_not_count[act]",
+            ),
+            ("diffusion", "(predicted - noise) ** 2, batch.valid)", f"{HEADS}::test_padded_actions_do_not_count[diffusion]"),
+            ("flow", "(actions - noise)) ** 2, batch.valid)", f"{HEADS}::test_padded_actions_do_not_count[flow]"),
+            (
+                "bet",
+                "- batch.actions) ** 2, batch.valid)",
+                f"{MASKS}::test_offsets_learn_from_actions_that_exist_and_from_no_others[1-bet]",
+            ),
+            (
+                "vqbet",
+                "- batch.actions).abs(), batch.valid)",
+                f"{MASKS}::test_offsets_learn_from_actions_that_exist_and_from_no_others[1-vqbet]",
+            ),
+        )
+    ),
+    Fault(
+        "masks: the style of act attends to padding",
+        "policies/act.py",
+        "layer(x, self.style_positions, padding)",
+        "layer(x, self.style_positions)",
+        f"{HEADS}::test_padded_actions_do_not_count[act]",
+    ),
+    Fault(
+        "masks: one padded action counts as valid",
+        "benchmark/data/chunks.py",
+        "valid=ahead <= last,",
+        "valid=ahead <= last + 1,",
+        f"{CHUNKS}::test_gather_equals_a_loop",
+    ),
+    Fault(
+        "masks: chunks start one step late",
+        "benchmark/data/chunks.py",
+        "first), row + self._ahead",
+        "first), row + self._ahead + 1",
+        f"{CHUNKS}::test_gather_equals_a_loop",
+    ),
+    Fault(
+        "masks: histories reach into the episode before",
+        "benchmark/data/chunks.py",
+        "torch.maximum(row - self._past, first)",
+        "(row - self._past).clamp(min=0)",
+        f"{CHUNKS}::test_gather_equals_a_loop",
+    ),
+    Fault(
+        "masks: windows cross into the next episode",
+        "benchmark/data/windows.py",
+        "np.arange(demos.starts[e], demos.ends[e] - span + 1)",
+        "np.arange(demos.starts[e], min(demos.ends[e], demos.ends[-1] - span + 1))",
+        f"{WINDOWS}::test_every_window_comes_once_an_epoch_and_none_crosses_an_episode",
+    ),
+    # ---------------------------------------------------------------------------------------------------------- storage
+    Fault(
+        "storage: checksums are not compared",
+        "benchmark/storage/artifacts.py",
+        'if checksum(path) != entry["sha256"]:',
+        "if False:",
+        f"{STORE}::test_a_damaged_artifact_is_named[flip]",
+    ),
+    Fault(
+        "storage: artifacts are built where they are read",
+        "benchmark/storage/artifacts.py",
+        'out, work = base / "out", base / "work"',
+        'out, work = self.folder(kind, key), base / "work"',
+        f"{ACCOUNTS}::test_nothing_is_published_before_it_is_whole",
+    ),
+    Fault(
+        "storage: a folder without a manifest is an artifact",
+        "benchmark/storage/artifacts.py",
+        "return (self.folder(kind, key) / MANIFEST).is_file()",
+        "return self.folder(kind, key).is_dir()",
+        f"{STORE}::test_a_folder_without_a_manifest_is_no_artifact",
+    ),
+    Fault(
+        "storage: an interrupted attempt leaves files to the next",
+        "benchmark/storage/artifacts.py",
+        "        shutil.rmtree(out, ignore_errors=True)\n        out.mkdir(parents=True)",
+        "        out.mkdir(parents=True, exist_ok=True)",
+        f"{STORE}::test_work_survives_an_interruption_and_out_does_not",
+    ),
+    # --------------------------------------------------------------------------------------------------------- training
+    Fault(
+        "training: there is no warm-up",
+        "benchmark/training/optimizers.py",
+        "if step < warm:",
+        "if False:",
+        f"{LOOP}::test_the_schedule_warms_up_from_above_zero_and_ends_at_zero",
+    ),
+    Fault(
+        "training: the schedule is computed and not used",
+        "benchmark/training/loop.py",
+        "        rate = set_learning_rates(optimizer, groups, config, step, steps)\n",
+        "        rate = config.lr\n",
+        f"{LOOP}::test_the_learning_rate_of_each_step_is_the_schedules",
+    ),
+    Fault(
+        "training: after_step is not called",
+        "benchmark/training/loop.py",
+        "        trainable.after_step(step, steps)\n",
+        "",
+        f"{LOOP}::test_each_step_is_taken_once_with_its_number_and_its_own_noise",
+    ),
+    Fault(
+        "training: after_step is not called in joint training",
+        "benchmark/training/joint.py",
+        "self.agent.policy.after_step(step, steps)",
+        "pass",
+        f"{ACCOUNTS}::test_frames_that_a_finetuned_encoder_sees_with_its_policy_count",
+    ),
+    Fault(
+        "training: the momentum of a target is inverted",
+        "benchmark/models/ema.py",
+        "update_momentum(online, self.target, momentum)",
+        "update_momentum(online, self.target, 1 - momentum)",
+        "models/test_ema.py::test_update_is_the_published_average",
+    ),
+    Fault(
+        "training: gradients are not clipped",
+        "benchmark/training/accelerator.py",
+        "limit if limit is not None else math.inf",
+        "math.inf",
+        f"{LOOP}::test_groups_are_clipped_separately",
+    ),
+    Fault(
+        "training: a resumed run repeats a step",
+        "benchmark/training/checkpoints.py",
+        'return state["step"], Trained(',
+        'return state["step"] - 1, Trained(',
+        f"{LOOP}::test_a_resumed_run_takes_up_at_the_next_step",
+    ),
+    Fault(
+        "training: a resumed run forgets the optimiser",
+        "benchmark/training/checkpoints.py",
+        'load_state_dict({"state": restored,',
+        'load_state_dict({"state": {},',
+        f"{LOOP}::test_an_interrupted_run_ends_bit_for_bit_like_an_uninterrupted_one[11-adamw]",
+    ),
+    Fault(
+        "training: biases and norms are decayed",
+        "benchmark/training/optimizers.py",
+        "weight_decay = config.weight_decay if decay else 0.0",
+        "weight_decay = config.weight_decay",
+        f"{LOOP}::test_groups_keep_their_own_rate_and_schedule",
+    ),
+)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--list", action="store_true", help="print the faults and their tests")
+    parser.add_argument("--only", default="", metavar="WORD", help="faults whose name or file contains this")
+    parser.add_argument("--jobs", type=int, default=2, metavar="N", help="faults tried at once (default: 2)")
+    options = parser.parse_args(arguments)
+    faults = [fault for fault in FAULTS if options.only in fault.name or options.only in fault.file]
+    width = max((len(fault.name) for fault in faults), default=0)
+    if options.list or not faults:
+        for fault in faults:
+            print(f"{fault.name:{width}}  {fault.test}")
+        return 0 if faults else 2
+    with tempfile.TemporaryDirectory(prefix="mutants-") as name:
+        return _try(faults, Path(name), options.jobs, width)
+
+
+def _try(faults: Sequence[Fault], folder: Path, jobs: int, width: int) -> int:
+    prepare()
+    named = sorted({fault.test for fault in faults})
+    halves = [named[part::jobs] for part in range(min(jobs, len(named)))]
+    for part, code in apart([partial(without_fault, half, folder) for half in halves], folder, jobs):
+        if code != 0:
+            print(f"{(folder / f'{part}.txt').read_text()[-4000:]}\nfails without any fault")
+            return 1
+    codes = []
+    for number, code in apart([partial(attempt, fault, folder) for fault in faults], folder, jobs):
+        codes.append(code)
+        print(f"{WORDS.get(code, f'error {code}'):18}  {faults[number].name:{width}}  {faults[number].test}", flush=True)
+    print(f"{codes.count(CAUGHT)} of {len(faults)} caught")
+    return 0 if set(codes) == {CAUGHT} else 1
+
+
+def attempt(fault: Fault, folder: Path) -> int:
+    """The exit code of the named test on a copy with the fault."""
+    copy = copied(folder)
+    path = copy / fault.file
+    text = path.read_text() if path.is_file() else ""
+    if text.count(fault.before) != 1:
+        return NOT_FOUND
+    path.write_text(text.replace(fault.before, fault.after))
+    return run_tests(copy, [fault.test])
+
+
+def without_fault(tests: Sequence[str], folder: Path) -> int:
+    return run_tests(copied(folder), tests)
+
+
+def prepare() -> None:
+    """Import once what is not under test: seven of the eight seconds that a short test takes. Each attempt is a fork."""
+    os.environ |= {"OMP_NUM_THREADS": "1", "PYTHONDONTWRITEBYTECODE": "1"}
+    for name in OTHERS:
+        importlib.import_module(name)
+
+
+def copied(folder: Path) -> Path:
+    """A copy of the code and its tests, without compiled files: Python tells a changed source by whole seconds only."""
+    copy = Path(tempfile.mkdtemp(dir=folder))
+    for name in COPIED:
+        if (ROOT / name).is_dir():
+            shutil.copytree(ROOT / name, copy / name, ignore=shutil.ignore_patterns("__pycache__"))
+        else:
+            shutil.copy(ROOT / name, copy)
+    return copy
+
+
+def run_tests(copy: Path, tests: Sequence[str]) -> int:
+    """In this process, which therefore has to be one of its own: it imports the code of the copy."""
+    pytest = importlib.import_module("pytest")
+    os.chdir(copy)
+    os.environ["PYTHONPATH"] = str(copy)
+    sys.path.insert(0, str(copy))
+    sys.dont_write_bytecode = True
+    return int(pytest.main(["-x", "-q", "-p", "no:cacheprovider", *(f"tests/{test}" for test in tests)]))
+
+
+def apart(calls: Sequence[Callable[[], int]], folder: Path, jobs: int) -> Iterator[tuple[int, int]]:
+    """Each call in a fork, so many at once: its number and its exit code as it ends. What it prints goes to `<number>.txt`."""
+    running: dict[int, tuple[int, float]] = {}  # process -> number, deadline
+    waiting = list(enumerate(calls))[::-1]
+    while waiting or running:
+        while waiting and len(running) < jobs:
+            number, call = waiting.pop()
+            if (process := os.fork()) == 0:
+                _child(call, folder / f"{number}.txt")
+            running[process] = (number, time.monotonic() + TIMEOUT)
+        time.sleep(0.05)
+        for process, (number, deadline) in list(running.items()):
+            ended, status = os.waitpid(process, os.WNOHANG)
+            late = not ended and time.monotonic() > deadline
+            if late:
+                os.killpg(process, signal.SIGKILL)
+                os.waitpid(process, 0)
+            if ended or late:
+                del running[process]
+                yield number, HANGS if late else os.waitstatus_to_exitcode(status)
+
+
+def _child(call: Callable[[], int], log: Path) -> None:
+    code = 70
+    try:
+        os.setsid()
+        with log.open("w") as file:
+            os.dup2(file.fileno(), 1)
+            os.dup2(file.fileno(), 2)
+        code = call()
+    except BaseException:
+        traceback.print_exc()
+    finally:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,59 @@
+"""Which cells the flags name, alone and after an earlier run; what a plan announces."""
+
+from __future__ import annotations
+
+import shutil
+from collections import namedtuple
+from pathlib import Path
+
+import pytest
+
+from benchmark.cli import forecast
+from benchmark.cli.main import main, parse
+from benchmark.cli.selection import request
+from benchmark.core.errors import BenchmarkError
+from benchmark.core.progress import Reporter
+from benchmark.planning.recipes import make_plan
+from benchmark.planning.request import Request
+from benchmark.storage.artifacts import Store
+from tests.cli.test_run import Absent, _bomb  # noqa: F401 - a method that says how to get its weights
+
+BEFORE = Request(["dynamo"], ["toy"], ["knn"], 2, "smoke", ["pretrain.steps=3"], first_seed=4)
+
+
+def test_a_matrix_has_defaults() -> None:
+    assert request(parse(["run"])) == Request(["all"], ["default"], ["default"])
+    command = "plan --methods a,b --envs c --policies d --seeds 2 --first-seed 5 --preset paper k=1"
+    assert request(parse(command.split())) == Request(["a", "b"], ["c"], ["d"], 2, "paper", ["k=1"], first_seed=5)
+
+
+def test_what_is_not_given_is_as_in_the_run_before() -> None:
+    assert request(parse(["table", "main"]), BEFORE) == BEFORE
+    changed = request(parse(["table", "main", "--methods", "byol", "k=1"]), BEFORE)
+    assert changed == Request(["byol"], ["toy"], ["knn"], 2, "smoke", ["k=1"], first_seed=4)
+
+
+def test_a_number_of_seeds_starts_at_the_first() -> None:
+    assert request(parse(["table", "main", "--seeds", "3"]), BEFORE).first_seed == 0
+    assert request(parse(["table", "main", "--seeds", "3", "--first-seed", "1"]), BEFORE).first_seed == 1
+
+
+def test_records_take_no_settings(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = next((Path(__file__).parents[2] / "results" / "measured").glob("*/records.csv")).parent
+    assert main(["table", "main", "--records", str(folder), "pretrain.steps=3", "--home", str(tmp_path)]) == 2
+    assert "--records takes none" in capsys.readouterr().err
+
+
+@pytest.mark.usefixtures("_bomb")
+def test_what_cannot_run_and_what_does_not_fit_is_said_before_any_work(
+    toy: type, store: Store, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    plan = make_plan(Request([Absent.name, "random"], ["toy"], ["mlp", "knn"], 2, "smoke"))
+    assert forecast.unavailable(plan) == {("absent", "toy"): Absent.unavailable_reason(None)}
+    forecast.announce(plan, store, Reporter())
+    said = " ".join(capsys.readouterr().err.split())
+    assert said.count("absent on toy cannot run here: weights not here") == 1
+    assert "8 cells" in said
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: namedtuple("usage", "total used free")(10, 9, 1))
+    with pytest.raises(BenchmarkError, match=r"of disk and .* has 1 B free"):
+        forecast.announce(plan, store, Reporter(quiet=True))

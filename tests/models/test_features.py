@@ -1,0 +1,143 @@
+"""Named feature maps of encoders, and what is made of them for policies."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import timm
+import torch
+from torch import Tensor
+from torchvision.models import resnet18
+from torchvision.models.feature_extraction import create_feature_extractor
+
+from benchmark import registry
+from benchmark.contracts.data import DataSpec, Observations
+from benchmark.contracts.encoder import Encoder
+from benchmark.core.errors import UnknownName
+from benchmark.models.encoders import ConvEncoder, ViTEncoder, build_backbone
+from benchmark.models.features import encode, features_of, why_no_features
+from benchmark.models.resnet import ResNet18
+
+STAGES = ("layer1", "layer2", "layer3", "layer4")
+
+
+def images(n: int = 2, side: int = 64) -> Tensor:
+    return torch.randint(0, 256, (n, 3, side, side), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+
+
+def test_the_maps_of_a_resnet_are_torchvisions() -> None:
+    torch.manual_seed(0)
+    reference = resnet18().eval()
+    encoder = ConvEncoder(ResNet18()).eval()
+    encoder.trunk.load_state_dict(reference.state_dict(), strict=False)
+    expected = create_feature_extractor(reference, list(STAGES))(encoder.prepare(images()))
+    with torch.no_grad():
+        maps = encoder.features(images(), STAGES)
+    assert list(maps) == list(STAGES)
+    for name in STAGES:
+        torch.testing.assert_close(maps[name], expected[name], rtol=1e-4, atol=1e-4)
+    assert encoder.feature_shapes(64) == {
+        **{"pooled": (512,), "patch": (4, 512)},
+        **{"layer1": (64, 16, 16), "layer2": (128, 8, 8), "layer3": (256, 4, 4), "layer4": (512, 2, 2)},
+    }
+
+
+@pytest.mark.parametrize("architecture", ["vit_tiny_patch16_224", "vit_small_patch16_dinov3"])
+def test_the_maps_of_a_vision_transformer_are_what_leaves_its_blocks(architecture: str) -> None:
+    """Caught by a hook on the block, without class and register tokens, put back where the patches were."""
+    torch.manual_seed(0)
+    vit: Any = timm.create_model(architecture, num_classes=0, img_size=64)
+    encoder = ViTEncoder(vit, size=64).eval()
+    caught: dict[int, Tensor] = {}
+    for index in (2, 5):
+        vit.blocks[index].register_forward_hook(lambda _, __, output, index=index: caught.update({index: output}))
+    with torch.no_grad():
+        one = encoder.features(images(), ("block6", "block3", "pooled", "patch"))
+    assert list(one) == ["block6", "block3", "pooled", "patch"]
+    for index in (2, 5):
+        tokens = caught[index][:, vit.num_prefix_tokens :]
+        grid = one[f"block{index + 1}"]
+        assert grid.shape == (2, vit.embed_dim, 4, 4)
+        torch.testing.assert_close(grid[:, :, 1, 3], tokens[:, 1 * 4 + 3])
+    with torch.no_grad():
+        torch.testing.assert_close(one["pooled"], encoder.pooled(images()))
+        torch.testing.assert_close(one["patch"], encoder.patch(images()))
+
+
+@pytest.mark.parametrize("name", ["resnet18", "vit_tiny"])
+def test_every_named_feature_is_the_same_alone_and_together(name: str) -> None:
+    encoder = build_backbone(name, 8, 64).eval()
+    with torch.no_grad():
+        together = encoder.features(images(), encoder.feature_names)
+        shapes = encoder.feature_shapes(64)
+        for feature in encoder.feature_names:
+            alone = encoder.features(images(), (feature,))
+            torch.testing.assert_close(alone[feature], together[feature])
+            assert together[feature].shape[1:] == shapes[feature]
+        torch.testing.assert_close(together["pooled"], encoder.pooled(images()))
+        torch.testing.assert_close(together["patch"], encoder.patch(images()))
+
+
+class Plain(Encoder):
+    """As short as an encoder can be."""
+
+    dim = 3
+
+    def pooled(self, images: Tensor) -> Tensor:
+        return images.float().mean((2, 3))
+
+
+def test_an_encoder_of_one_method_has_its_map() -> None:
+    encoder = Plain().train()
+    assert encoder.feature_names == ("pooled",)
+    assert encoder.feature_shapes(16) == {"pooled": (3,)}
+    assert encoder.training, "looking at its shapes changes nothing"
+    assert torch.equal(encoder.features(images(), ("pooled",))["pooled"], encoder.pooled(images()))
+
+
+@pytest.mark.parametrize(("name", "meant"), [("poled", "mean pooled"), ("layer5", "mean layer"), ("", "Known:")])
+def test_an_unknown_feature_is_refused_with_the_nearest(name: str, meant: str) -> None:
+    encoder = build_backbone("resnet18", 8, 64)
+    with pytest.raises(UnknownName, match=f"unknown feature of ConvEncoder '{name}'.*{meant}"):
+        encode(encoder, Observations(images().permute(0, 2, 3, 1)[:, None]), name)
+
+
+def test_views_and_features_stand_side_by_side() -> None:
+    """By hand: each view by itself, each feature flattened, features in the order asked for."""
+    encoder = build_backbone("resnet18", 8, 64).eval()
+    frames = images(6).permute(0, 2, 3, 1).unflatten(0, (3, 2))
+    features = encode(encoder, Observations(frames), "layer3+pooled")
+    for n in range(3):
+        views = [encoder.features(frames[n, v].permute(2, 0, 1)[None], ("layer3", "pooled")) for v in range(2)]
+        by_hand = [view[name].flatten() for name in ("layer3", "pooled") for view in views]
+        torch.testing.assert_close(features[n], torch.cat(by_hand), rtol=1e-4, atol=1e-4)
+    assert not features.requires_grad
+    assert features_of(encoder, Observations(frames)).requires_grad
+
+
+def test_what_is_no_observation_gives_no_features() -> None:
+    frames = images(2).permute(0, 2, 3, 1)[:, None]
+    features = encode(Plain(), Observations(frames, valid=torch.tensor([True, False])))
+    assert features.isnan().all(1).tolist() == [False, True]
+    with pytest.raises(ValueError, match="reads frames, and the observations have none"):
+        encode(Plain(), Observations(state=torch.zeros(1, 2)))
+
+
+DATA = DataSpec("fake", ("front", "side"), 64, action_dim=3, proprio_dim=2, state_dim=5, hz=10.0)
+
+
+@pytest.mark.parametrize("name", registry.methods().names())
+def test_every_method_says_before_any_work_which_features_it_lacks(name: str) -> None:
+    method = registry.methods().get(name)
+    config = method.Config(**method.presets.get("smoke", {}))
+    known = method.build_encoder(config, DATA).feature_names
+    before = torch.get_rng_state()
+    assert why_no_features(method, config, DATA, "+".join(known)) is None
+    reason = why_no_features(method, config, DATA, "pooled+layer9")
+    assert torch.equal(torch.get_rng_state(), before), "nothing is drawn"
+    if method.privileged:
+        assert reason is None, "whatever the other rows look at, the state is one vector"
+    else:
+        assert reason is not None
+        assert "'layer9'" in reason

@@ -1,0 +1,84 @@
+"""One view for many tables: what it shares, and what it must not."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pandas as pd
+import pytest
+
+from benchmark.core.errors import UnknownName
+from benchmark.results import statistics
+from benchmark.results.options import Column, Options, RowId
+from tests.fake_results import make, view_of
+
+COLUMN, BYOL, DYNAMO = Column("kitchen", "mlp"), RowId("byol"), RowId("dynamo")
+
+
+@pytest.mark.parametrize(
+    "change", [{"level": 0.8}, {"draws": 500}, {"seed": 1}, {"statistic": "iqm"}, {"metric": "metric/squared"}], ids=str
+)
+def test_options_that_change_a_number_are_not_served_an_old_one(change):
+    records, cells = make()
+    records["metric/squared"] = records.score**2
+    view = view_of(records, cells, draws=200)
+    before = view.interval(COLUMN, BYOL), view.compare(COLUMN, BYOL, DYNAMO), view.ratio(COLUMN, BYOL, DYNAMO)
+    drawn = bool(change.keys() & {"draws", "seed"})  # an interval of a mean and a comparison of two draw nothing
+    options = replace(view.options, **change)
+    shared, fresh = view.with_options(options), view_of(records, cells, draws=200).with_options(options)
+    assert shared.interval(COLUMN, BYOL) == fresh.interval(COLUMN, BYOL)
+    assert (shared.interval(COLUMN, BYOL) == before[0]) == drawn
+    assert shared.compare(COLUMN, BYOL, DYNAMO) == fresh.compare(COLUMN, BYOL, DYNAMO)
+    assert shared.ratio(COLUMN, BYOL, DYNAMO) == fresh.ratio(COLUMN, BYOL, DYNAMO)
+    assert shared.ranks(COLUMN) == fresh.ranks(COLUMN)
+    assert shared.improvement(COLUMN, BYOL, DYNAMO) == fresh.improvement(COLUMN, BYOL, DYNAMO)
+    assert view.interval(COLUMN, BYOL) == before[0], "the options of a view stay its own"
+    if "statistic" not in change:
+        assert shared.ratio(COLUMN, BYOL, DYNAMO) != before[2]
+        assert (shared.compare(COLUMN, BYOL, DYNAMO) == before[1]) == drawn
+
+
+def test_choosing_another_column_computes_nothing_again(monkeypatch):
+    view = view_of(*make(("kitchen", "pusht")), draws=200)
+    before = view.interval(COLUMN, BYOL)
+    ratio = view.ratio(COLUMN, BYOL, DYNAMO)
+    monkeypatch.setattr(statistics, "replicates", None)
+    other = view.with_options(replace(view.options, env="pusht", holm=True, source="both"))
+    assert other.column == Column("pusht", "mlp")
+    assert other.interval(COLUMN, BYOL) == before
+    assert other.ratio(COLUMN, BYOL, DYNAMO) == ratio
+    with pytest.raises(TypeError):
+        other.ratio(COLUMN, DYNAMO, BYOL)
+
+
+def test_numbers_are_those_of_the_statistics():
+    records, cells = make()
+    view = view_of(records, cells, draws=200)
+    of = {row: records[(records.method == row.method) & (records.variant == "")] for row in (BYOL, DYNAMO)}
+    groups = {row: [part.score.to_numpy() for _, part in frame.groupby("seed")] for row, frame in of.items()}
+    expected = statistics.interval(groups[BYOL], view._rng("interval", *COLUMN, *BYOL), bounds=(0, 4), draws=200)
+    assert view.interval(COLUMN, BYOL) == expected
+    assert view.compare(COLUMN, BYOL, DYNAMO) == statistics.compare(*groups.values(), bounds=(0, 4))
+    assert view.interval(COLUMN, RowId("r3m")) is None
+    assert view.compare(COLUMN, BYOL, RowId("r3m")) is None
+    with pytest.raises(UnknownName):
+        view.with_options(Options(metric="metric/none"))
+
+
+def test_the_floor_is_what_cells_call_one():
+    records, cells = make()
+    assert view_of(records, cells).floor == RowId("random")
+    other = view_of(records, cells.assign(floor=cells.method == "byol"))
+    assert other.floor == other.rows[-1] == RowId("byol")
+    assert other.kind(RowId("random")) == "row"
+    assert view_of(records, cells.assign(floor=False)).floor is None
+
+
+def test_a_row_without_results_in_one_column_has_them_in_another():
+    records, cells = make(("kitchen", "pusht"))
+    gone = (records.env == "pusht") & (records.method == "byol")
+    view = view_of(records[~gone], cells, draws=200)
+    assert view.interval(Column("pusht", "mlp"), BYOL) is None
+    assert view.interval(COLUMN, BYOL) is not None
+    assert len(view.cell_rows(Column("pusht", "mlp"), BYOL)) == 3
+    pd.testing.assert_index_equal(view.cell_rows(Column("pusht", "knn"), BYOL).columns, view.cells.columns)
