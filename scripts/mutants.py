@@ -417,7 +417,7 @@ FAULTS = (
         "benchmark/results/statistics.py",
         "z = stats.norm.ppf((1 + level) / 2)",
         "z = stats.norm.ppf((1 + LEVEL) / 2)",
-        f"{STATISTICS}::test_the_level_is_the_readers",
+        f"{STATISTICS}::test_wilson_follows_the_level",
     ),
     Fault(
         "statistics: p-values are one-sided",

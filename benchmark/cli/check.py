@@ -20,7 +20,8 @@ def run(options: argparse.Namespace) -> int:
         "policy": registry.policies(),
         "environment": registry.envs(),
     }
-    components = [(kind, names.get(options.name)) for kind, names in kinds.items() if options.name in names.names()]
+    name = options.name.replace("-", "_")
+    components = [(kind, names.get(name)) for kind, names in kinds.items() if name in names.names()]
     if not components:
         raise UnknownName("component", options.name, [name for names in kinds.values() for name in names.names()])
     passed = True

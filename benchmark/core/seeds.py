@@ -1,6 +1,6 @@
 """One seed discipline: every random choice has a path of words and numbers, and the path alone decides it.
 
-A path names the purpose and what it is for, e.g. `seed("rollout", "kitchen", 0, 17)`. It never contains a batch size, a worker
+A path names the purpose and what it is for, e.g. `seed("validation", 0)`. It never contains a batch size, a worker
 number or a completion order, so none of them can change a result. Evaluation seeds carry a bit that no other seed carries:
 the two ranges are disjoint by construction, not by luck.
 """

@@ -47,7 +47,8 @@ class RowId(NamedTuple):
 
     @classmethod
     def parse(cls, text: str) -> RowId:
-        method, _, variant = text.partition(":")
+        """The row that a reader names; hyphens are underscores, as on the command line."""
+        method, _, variant = text.replace("-", "_").partition(":")
         return cls(method, variant)
 
     def __str__(self) -> str:

@@ -150,7 +150,7 @@ def best(view: ResultsView, column: Column, rows: Sequence[RowId]) -> set[RowId]
     gaps = {row: view.compare(column, top, row) for row in scored if row != top}
     if any(gap is not None and gap.abstains for gap in gaps.values()):
         return set()
-    above = {
+    beaten = {
         row for row, gap in gaps.items() if gap is None or (gap.significant(view.options.level) and gap.difference.low > 0)
     }
-    return {row for row in scored if row not in above}
+    return {row for row in scored if row not in beaten}

@@ -35,9 +35,9 @@ class ResultsView:
         cells = cells.reindex(columns=[*cells.columns, *(name for name in CELL_COLUMNS if name not in cells)])
         cells[MEASURED] = cells[MEASURED].apply(pd.to_numeric)
         cells[FEATURES] = cells[FEATURES].astype(float).mask(retrained(cells))
-        self.results, self.records, self.cells = results, records, cells
+        self.results, self.records, self.cells = results, _with_failures(records, cells), cells
         self._statistics: dict[Hashable, object] = {}
-        self._episodes = _by_row(records, ["seed", "episode"])
+        self._episodes = _by_row(self.records, ["seed", "episode"])
         self._cells = _by_row(cells, ["seed"])
         self._choose(options or Options())
 
@@ -51,6 +51,11 @@ class ResultsView:
         if options.metric not in self.records and not self.records.empty:
             metrics = [c for c in self.records if c == "score" or str(c).startswith("metric/")]
             raise UnknownName("metric", options.metric, metrics)
+        if unknown := _unknown_after_crash(self.records, options.metric):
+            raise BenchmarkError(
+                f"{unknown} crashed episodes have no {options.metric}, and its lowest value is not known. Show instead: "
+                f"--metric score"
+            )
         self.options = options
 
     # ------------------------------------------------------------------------------------------------- rows and columns
@@ -259,6 +264,35 @@ def _by_row(frame: pd.DataFrame, order: list[str]) -> dict[tuple[Column, RowId],
         (Column(str(env), str(policy)), RowId(str(method), str(variant))): part.sort_values(order)
         for (env, method, variant, policy), part in frame.groupby(["env", "method", "variant", "policy"])
     }
+
+
+def _with_failures(records: pd.DataFrame, cells: pd.DataFrame) -> pd.DataFrame:
+    """A crashed episode has failed in every task, and by the metric of its environment as well as in its score."""
+    crashed = _crashed(records)
+    if not crashed.any():
+        return records
+    records = records.copy()
+    for env, part in records.groupby("env"):
+        failed = part.index[crashed[part.index]]
+        tasks = [name for name in records if str(name).startswith("metric/task/") and part[name].notna().any()]
+        records.loc[failed, tasks] = 0.0
+        own = cells[cells.env == env].iloc[0]
+        if (name := f"metric/{own.metric}") in records:
+            records.loc[failed, name] = own.metric_low
+    return records
+
+
+def _unknown_after_crash(records: pd.DataFrame, metric: str) -> int:
+    if metric not in records:
+        return 0
+    recorded = records.groupby("env")[metric].transform("count") > 0
+    return int((_crashed(records) & recorded & records[metric].isna()).sum())
+
+
+def _crashed(records: pd.DataFrame) -> pd.Series:
+    if "crashed" not in records:
+        return pd.Series(False, index=records.index)
+    return records.crashed.eq(True)
 
 
 def _by_seed(frame: pd.DataFrame, metric: str) -> list[np.ndarray]:

@@ -45,6 +45,6 @@ class Outcome:
     episode: int
     seed: int
     steps: int
-    score: dict[str, float] | None  # None if the simulator crashed
+    score: dict[str, float] | None  # every metric; None if the episode broke off: see `error`
     error: str | None = None
     simulator: dict[str, str] | None = field(default=None, compare=False)  # its description, for the manifest

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from benchmark.contracts.encoder import Encoder
-from benchmark.core.seeds import evaluation_seed
+from benchmark.core.seeds import evaluation_seed, torch_rng
 from benchmark.data.chunks import ChunkSampler
 from benchmark.data.episodes import Demos
 from benchmark.models.agent import Agent
@@ -63,7 +63,7 @@ def predict(
 
     def act(at: int) -> Tensor:
         part = slice(at, at + BATCH)
-        rngs = [torch.Generator().manual_seed(seed + step) for step in range(len(actions))[part]]
+        rngs = [torch_rng("open loop", seed, step) for step in range(len(actions))[part]]
         given = {name: value[part] for name, value in agent.policy.given(samples).items()}
         return agent.policy.act(samples.features[part], None if samples.goal is None else samples.goal[part], rngs, **given)[
             :, 0

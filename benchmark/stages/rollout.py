@@ -1,6 +1,7 @@
 """Encoder + policy + simulator -> one record per evaluation episode.
 
-The episodes are fixed by environment and seed alone, so every method meets the same ones and differences can be paired.
+By default the episodes are fixed by environment and training seed; `starts=demonstrations` takes them from the demonstrations.
+Under one training seed every method meets the same ones, so differences can be paired.
 """
 
 from __future__ import annotations
@@ -99,7 +100,7 @@ def simulate(
 
 
 def episode_seeds(context: Context[Params]) -> list[int]:
-    """The episodes of a cell: those reserved for evaluation, or the ones that the policy was shown, again and again."""
+    """The episodes of a cell: those reserved for evaluation, or as many of those that the policy was shown."""
     params, demos = context.params, load_demos(context)
     if params.starts == "evaluation":
         return [evaluation_seed(demos.spec.env, params.seed, episode) for episode in range(params.episodes)]
@@ -109,7 +110,12 @@ def episode_seeds(context: Context[Params]) -> list[int]:
         raise BenchmarkError(
             "rollout.starts=demonstrations needs demonstrations of the scripted expert: recordings have no seed"
         )
-    return [seeds[episode % len(seeds)] for episode in range(params.episodes)]
+    if len(seeds) < params.episodes:
+        raise BenchmarkError(
+            f"{params.episodes} episodes on the starts of {len(seeds)} demonstrations would count some twice. Fix it with: "
+            f"rollout.episodes={len(seeds)}"
+        )
+    return seeds[: params.episodes]
 
 
 def records(context: Context[Params], outcomes: list[Outcome]) -> list[EpisodeRecord]:

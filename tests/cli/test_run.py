@@ -419,9 +419,13 @@ def test_a_goal_that_the_demonstrations_do_not_have_is_refused(home: Path, capsy
 
 
 def test_a_policy_can_be_sent_to_the_demonstrations_it_was_shown(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert run(home, "--methods", "state", "--policies", "knn", "rollout.starts=demonstrations", "rollout.episodes=4") == 0
+    assert run(home, "--methods", "state", "--policies", "knn", "rollout.starts=demonstrations", "rollout.episodes=3") == 0
     assert "a test of fitting" in capsys.readouterr().out
     (folder,) = home.glob("demos/*")
     shown = {info["seed"] for info in json.loads((folder / "episodes.json").read_text())["episodes"]}
     (rows,) = (text.splitlines() for text in records(home).values())
-    assert {json.loads(row)["episode_seed"] for row in rows} <= shown
+    seeds = [json.loads(row)["episode_seed"] for row in rows]
+    assert len(set(seeds)) == 3
+    assert set(seeds) <= shown
+    assert run(home, "--methods", "state", "--policies", "knn", "rollout.starts=demonstrations", "rollout.episodes=4") == 1
+    assert "would count some twice. Fix it with: rollout.episodes=3" in capsys.readouterr().out

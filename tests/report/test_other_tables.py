@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -15,6 +16,23 @@ from benchmark.results.options import Column, RowId
 from tests.fake_results import make, table_of, view_of
 
 QUICK = {"draws": 2000}
+
+
+def test_a_crashed_episode_failed_in_every_task_and_only_what_is_known_is_shown():
+    records, cells = make()
+    whole = table_of("tasks", records, cells, **QUICK)
+    records["metric/reward"] = 1.0
+    broken = records.index[(records.method == "byol") & (records.seed == 1)]
+    records.loc[broken, [c for c in records if c.startswith("metric/")]] = np.nan
+    records.loc[broken, "crashed"] = True
+    table = table_of("tasks", records, cells, **QUICK)
+    for name in ("metric/task/kettle", "metric/task/slide cabinet"):
+        assert table.column(name)["byol"].value == pytest.approx(
+            np.nan_to_num(records.loc[records.method == "byol", name]).mean()
+        )
+        assert table.column(name)["dynamo"].value == whole.column(name)["dynamo"].value
+    with pytest.raises(BenchmarkError, match="10 crashed episodes have no metric/reward"):
+        table_of("main", records, cells, metric="metric/reward", **QUICK)
 
 
 def test_tasks_show_success_rates():

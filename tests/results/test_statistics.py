@@ -41,6 +41,10 @@ def test_wilson_gives_the_values_of_newcombe_1998(successes, trials, low, high):
     assert (round(found.low, 4), round(found.high, 4)) == (low, high)
 
 
+def test_wilson_follows_the_level():
+    assert s.wilson(81, 263, 0.99).low < s.wilson(81, 263).low < s.wilson(81, 263, 0.5).low
+
+
 @given(st.integers(0, 60), st.integers(1, 60))
 def test_wilson_holds_its_estimate_and_mirrors(successes, trials):
     successes = min(successes, trials)

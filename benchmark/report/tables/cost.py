@@ -13,12 +13,12 @@ from benchmark.results.quality import condition
 
 COLUMNS: tuple[tuple[str, str, Callable[[float], str]], ...] = (
     ("frames_seen", "Frames seen", count),
-    ("gradient_steps", "Steps", count),
+    ("gradient_steps", "Pretraining steps", count),
     ("pretrain_params", "Trained parameters", count),
     ("encoder_params", "Encoder parameters", count),
     ("encoder_gflops", "Encoder GFLOPs/image", lambda v: f"{v:.2f}"),
     ("encoder_ms", "Encoder ms/image", lambda v: f"{v:.2f}"),
-    ("policy_ms", "Policy ms/step", lambda v: f"{v:.2f}"),
+    ("policy_ms", "Policy ms/plan", lambda v: f"{v:.2f}"),
     ("pretrain_seconds", "Pretraining", duration),
     ("wall_seconds", "Wall time per seed", duration),
     ("effective_rank", "Effective rank", lambda v: f"{v:.1f}"),
@@ -39,8 +39,8 @@ def table(inputs: TableInputs) -> Table:
         rows.append(TableRow(str(row), tuple(cells), view.kind(row), captions.remarks(condition(view, column, row))))
     caption = (
         f"Cost and features in {captions.heading(view, column.env)}, policy {column.policy}; means over seeds. Latency is per "
-        f"image and per step on the machine that ran it. Probes predict the simulator state of held-out demonstrations; "
-        f"features are those of frozen encoders. "
+        f"image (read, encode, write) and per plan of actions and slot, on the machine that ran it. Probes predict the "
+        f"simulator state of held-out demonstrations; features are those of frozen encoders. "
         f"Preset: {', '.join(dict.fromkeys(view.cells.preset))}."
     )
     return Table("cost", caption, "Method", tuple(TableColumn(key, title) for key, title, _ in COLUMNS), tuple(rows))
