@@ -21,6 +21,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from benchmark.core.errors import BenchmarkError, UnknownName
+from benchmark.core.names import plain
 
 if TYPE_CHECKING:  # torch comes with them
     from benchmark.contracts.environment import Environment
@@ -54,7 +55,7 @@ class Registry(Generic[T]):
 
     def get(self, name: str) -> type[T]:
         """The class of that name; hyphens are as good as underscores."""
-        origin, name = self._origin(name), _plain(name)
+        origin, name = self._origin(name), plain(name)
         if name not in self._classes:
             try:
                 cls = origin.load()
@@ -95,11 +96,11 @@ class Registry(Generic[T]):
 
     def _origin(self, name: str) -> Origin:
         listed = self._listed()
-        if (plain := _plain(name)) not in listed:
+        if (key := plain(name)) not in listed:
             raise self._unknown(name)
-        if len(listed[plain]) > 1:
-            raise self._clash(plain, listed[plain])
-        return listed[plain][0]
+        if len(listed[key]) > 1:
+            raise self._clash(key, listed[key])
+        return listed[key][0]
 
     def _unknown(self, name: str) -> UnknownName:
         """It may be the name in a file that cannot be read."""
@@ -129,7 +130,7 @@ class Registry(Generic[T]):
         if self._origins is None:
             origins: dict[str, list[Origin]] = {}
             for name, origin in [*self._in_files(), *self._in_plugins()]:
-                others = origins.setdefault(_plain(name), [])
+                others = origins.setdefault(plain(name), [])
                 if origin.where not in [other.where for other in others]:
                     others.append(origin)
             # a file that cannot be read stands under its own name, unless that is a component's
@@ -204,10 +205,6 @@ def _names_in_text(file: Path) -> dict[str, str | None]:
                     elif isinstance(value.value, str) and value.value:
                         names[node.name] = value.value
     return names
-
-
-def _plain(name: str) -> str:
-    return name.replace("-", "_")
 
 
 def _load(where: str) -> Any:

@@ -6,6 +6,7 @@ import argparse
 from typing import Any
 
 from benchmark.core.errors import UnknownName
+from benchmark.core.names import plain
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -20,7 +21,7 @@ def run(options: argparse.Namespace) -> int:
         "policy": registry.policies(),
         "environment": registry.envs(),
     }
-    name = options.name.replace("-", "_")
+    name = plain(options.name)
     components = [(kind, names.get(name)) for kind, names in kinds.items() if name in names.names()]
     if not components:
         raise UnknownName("component", options.name, [name for names in kinds.values() for name in names.names()])

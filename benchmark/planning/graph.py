@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from benchmark.core.names import row_label
 from benchmark.core.typed import to_json
 from benchmark.planning.config.schema import Config
 from benchmark.planning.keys import Code, code_behind, stage_key
@@ -74,10 +75,6 @@ def make_stage(kind: str, label: str, params: Any, inputs: Mapping[str, Ref], *c
     code = code_behind(f"benchmark.stages.{kind}", *modules)
     key = stage_key(kind, to_json(params), {name: str(ref) for name, ref in inputs.items()}, code)
     return Stage(kind, key, label, params, inputs, code, modules)
-
-
-def row_label(method: str, variant: str) -> str:
-    return f"{method}:{variant}" if variant else method
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ from typing import Any
 
 from benchmark import registry
 from benchmark.core.errors import UnknownName
+from benchmark.core.names import parse_row
 
 FINETUNED = "finetuned"  # the encoder of the plain row goes on learning with the policy: another recipe, not another config
 IMAGENET_LR = 0.1  # of that from scratch: 1e-5 for 1e-4 in the DynaMo paper, Tables 9 and 11
@@ -37,7 +38,7 @@ def expand_methods(names: Sequence[str]) -> list[tuple[str, str]]:
     """(method, variant) pairs in the order of the request, without repetitions."""
     pairs: list[tuple[str, str]] = []
     for name in names:
-        method, _, variant = name.replace("-", "_").partition(":")
+        method, variant = parse_row(name)
         if method == "all" and not variant:
             pairs += [(name, "") for name in registry.methods().names()]
             continue

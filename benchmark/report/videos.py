@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from benchmark.core.names import row_label
 from benchmark.data.video import video_name
-from benchmark.planning.graph import row_label
 
 LARGEST = 1_500_000  # bytes of a video that goes into the page
 TOTAL = 20_000_000  # bytes of all of them

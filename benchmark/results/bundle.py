@@ -10,10 +10,10 @@ import numpy as np
 import pandas as pd
 
 from benchmark.core.errors import BenchmarkError, UnknownName
-from benchmark.planning.graph import Plan, RunCell, row_label
+from benchmark.core.names import parse_row, plain, row_label
+from benchmark.planning.graph import Plan, RunCell
 from benchmark.planning.request import Request
 from benchmark.results.gather import collect
-from benchmark.results.options import RowId
 from benchmark.storage.artifacts import Store
 from benchmark.storage.columns import CURVES, ENCODER, IDENTITY, SPECTRA
 
@@ -120,7 +120,7 @@ def _joined_provenance(parts: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
 def _named(methods: Sequence[str], rows: Sequence[tuple[str, str]]) -> np.ndarray:
     found = np.zeros(len(rows), bool)
     for name in methods:
-        method, variant = RowId.parse(name)
+        method, variant = parse_row(name)
         here = np.array([method in ("all", m) and variant in ("all", v) for m, v in rows])
         if not here.any():
             raise UnknownName("method in these records", name, {row_label(m, v) for m, v in rows})
@@ -129,7 +129,7 @@ def _named(methods: Sequence[str], rows: Sequence[tuple[str, str]]) -> np.ndarra
 
 
 def _known(column: str, names: Sequence[str], present: Iterable[str]) -> Collection[str]:
-    known, names = set(present), [name.replace("-", "_") for name in names]
+    known, names = set(present), [plain(name) for name in names]
     for name in names:
         if name not in known | {"all"}:
             raise UnknownName(f"{column} in these records", name, known)

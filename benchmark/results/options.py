@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
 from benchmark.core.errors import BenchmarkError, UnknownName
+from benchmark.core.names import parse_row, row_label
 from benchmark.results import statistics
 
 STATISTICS = {"mean": statistics.mean, "iqm": statistics.iqm}
@@ -47,12 +48,10 @@ class RowId(NamedTuple):
 
     @classmethod
     def parse(cls, text: str) -> RowId:
-        """The row that a reader names; hyphens are underscores, as on the command line."""
-        method, _, variant = text.replace("-", "_").partition(":")
-        return cls(method, variant)
+        return cls(*parse_row(text))
 
     def __str__(self) -> str:
-        return f"{self.method}:{self.variant}" if self.variant else self.method
+        return row_label(*self)
 
 
 class Column(NamedTuple):

@@ -161,8 +161,7 @@ def interval(
     """The interval of one cell: beta-binomial for the mean of bounded scores, the bootstrap elsewhere."""
     estimate = float(statistic(_padded(groups).reshape(-1)))
     if statistic is mean and is_bounded(bounds):
-        low, high = _bounded(groups, bounds, level)
-        return Interval(estimate, min(low, estimate), max(high, estimate), _covers(groups))
+        return bounded(groups, bounds, level=level)
     drawn = replicates(groups, rng, statistic=statistic, bounds=bounds, draws=draws)
     return _percentiles(estimate, drawn, level, _covers(groups))
 
@@ -171,10 +170,12 @@ def is_bounded(bounds: Bounds) -> bool:
     return bool(np.isfinite(bounds[1] - bounds[0]))
 
 
-def _bounded(groups: Groups, bounds: Bounds, level: float) -> Bounds:
+def bounded(groups: Groups, bounds: Bounds = (0, 1), *, level: float = LEVEL) -> Interval:
+    """The beta-binomial interval of a mean; it draws no random numbers."""
     floor, reach = bounds[0], bounds[1] - bounds[0]
+    estimate = float(mean(_padded(groups).reshape(-1)))
     low, high = mean_bounds([np.clip((np.asarray(group, float) - floor) / reach, 0, 1) for group in groups], level)
-    return floor + reach * low, floor + reach * high
+    return Interval(estimate, min(floor + reach * low, estimate), max(floor + reach * high, estimate), _covers(groups))
 
 
 def wilson(successes: float, trials: float, level: float = LEVEL) -> Interval:
@@ -240,12 +241,9 @@ def _unvaried_gap(gaps: Groups, gap: float, reach: float, level: float) -> tuple
     return float(1 - tail ** (1 / trials)) * span, min(1.0, 2 * float((reach / span) ** trials))
 
 
-def improvement(
-    ours: Groups, theirs: Groups, rng: np.random.Generator, *, level: float = LEVEL, draws: int = DRAWS
-) -> Interval:
+def improvement(ours: Groups, theirs: Groups, *, level: float = LEVEL) -> Interval:
     """The probability of improvement (Agarwal et al. 2021) on paired episodes: how often ours does better; ties count half."""
-    wins = [(np.sign(gap) + 1) / 2 for gap in _gaps(ours, theirs)]
-    return interval(wins, rng, bounds=(0, 1), level=level, draws=draws)
+    return bounded([(np.sign(gap) + 1) / 2 for gap in _gaps(ours, theirs)], level=level)
 
 
 def _gaps(ours: Groups, theirs: Groups) -> list[np.ndarray]:

@@ -189,10 +189,10 @@ class ResultsView:
 
     def task_rate(self, column: Column, row: RowId, metric: str) -> Interval:
         """The success rate of one task for a row that has scores."""
-        groups, level, draws = self.groups(column, row, metric), self.options.level, self.options.draws
+        groups, level = self.groups(column, row, metric), self.options.level
         return self._once(
-            ("task_rate", column, row, metric, *self._precision),
-            lambda: statistics.interval(groups, self._rng(metric), bounds=(0, 1), level=level, draws=draws),
+            ("task_rate", column, row, metric, level),
+            lambda: statistics.bounded(groups, level=level),
         )
 
     def compare(self, column: Column, a: RowId, b: RowId) -> Comparison | None:
@@ -211,8 +211,7 @@ class ResultsView:
 
         def compute() -> Interval:
             ours, theirs = self.paired(column, a, b)
-            rng, options = self._rng("improvement", *column, *a, *b), self.options
-            return statistics.improvement(ours, theirs, rng, level=options.level, draws=options.draws)
+            return statistics.improvement(ours, theirs, level=self.options.level)
 
         return self._once(("improvement", column, a, b, self.options.metric, *self._precision), compute)
 
@@ -223,7 +222,7 @@ class ResultsView:
             a, b = self.paired(column, part, whole)
             if not a:
                 return None
-            rng, options = self._rng("ratio", *column, *part), self.options
+            rng, options = self._rng("ratio", *column, *part, *whole), self.options
             ratio = statistics.ratio(a, b, rng, bounds=self.bounds(column.env), level=options.level, draws=options.draws)
             return ratio if np.isfinite(ratio.estimate) else None
 
