@@ -43,6 +43,7 @@ class LeWMConfig(MethodConfig):
         require(self.sigreg_weight >= 0, f"sigreg_weight must not be negative, not {self.sigreg_weight}")
 
 
+# our choice, for minutes on a processor
 SMALL = {"frameskip": 1, "embedding": 64, "hidden": 256, "blocks": 2, "heads": 4, "head_width": 16, "dropout": 0.0}
 SMALL |= {"batch_size": 16, "lr": 1e-3, "weight_decay": 1e-4, "clip": 1.0, "slices": 256}
 

@@ -1,4 +1,4 @@
-"""MAE (He et al. 2022): rebuild the pixels of the three quarters of a image that the encoder never saw."""
+"""MAE (He et al. 2022): rebuild the pixels of the three quarters of an image that the encoder never saw."""
 
 from __future__ import annotations
 
@@ -42,6 +42,7 @@ class MAEConfig(MethodConfig):
         require(self.decoder_width % 4 == 0, "decoder_width must be a multiple of 4: sines and cosines of two axes")
 
 
+# our choice, for minutes on a processor
 SMALL = {"backbone": "vit_tiny", "decoder_blocks": 2, "decoder_heads": 4, "decoder_width": 64, "betas": (0.9, 0.95)}
 SMALL |= {"batch_size": 64, "lr": 1e-3, "weight_decay": 0.05}
 

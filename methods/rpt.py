@@ -111,6 +111,7 @@ class RPTConfig(SequenceConfig):
         require(self.target in ("simsiam", "ema"), f"target '{self.target}' is none of simsiam, ema")
 
 
+# our choice, for minutes on a processor
 SMALL = {"window": 8, "stride": 2, "model_width": 64, "blocks": 2, "batch_size": 8, "lr": 1e-3, "weight_decay": 1e-4}
 SMOKE = SMALL | {"window": 4, "stride": 1, "model_width": 16, "blocks": 1, "batch_size": 4, "width": WIDTHS["smoke"]}
 

@@ -1,4 +1,4 @@
-"""The privileged upper bound: what a policy does when it is told the state instead of shown a image."""
+"""The privileged upper bound: what a policy does when it is told the state instead of shown an image."""
 
 from __future__ import annotations
 

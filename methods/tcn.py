@@ -66,6 +66,7 @@ class MultiViewConfig(TCNConfig):
 # is trained should not see one sequence only, and as many passes over the frames as BYOL's 200 epochs (an epoch has a window
 # for every frame).
 PAPER = {"optimizer": "adam", "lr": 1e-4, "weight_decay": 1e-6, "batch_size": 4, "schedule": "constant", "warmup": 0.0}
+# our choice, for minutes on a processor
 SMALL = {"batch_size": 4, "lr": 1e-3, "weight_decay": 1e-4, "window": 16}
 
 

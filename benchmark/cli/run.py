@@ -22,7 +22,7 @@ def run(options: argparse.Namespace) -> int:
     from benchmark.cli.selection import request
     from benchmark.core.machine import set_threads
     from benchmark.core.progress import Reporter
-    from benchmark.launch.base import execution_of
+    from benchmark.launch.base import Launcher, execution_of
     from benchmark.launch.execute import Executor
     from benchmark.launch.local import LocalLauncher
     from benchmark.planning.history import remember
@@ -44,7 +44,8 @@ def run(options: argparse.Namespace) -> int:
     config = next(iter(plan.configs.values()))
     set_threads(config.machine.threads)
     executor = Executor(store, reporter, execution_of(config))
-    failed = LocalLauncher(executor).run(plan)
+    launcher: Launcher = LocalLauncher(executor)
+    failed = launcher.run(plan)
     if options.videos:
         from benchmark.launch.videos import record_cells
 

@@ -47,6 +47,16 @@ class Encoder(nn.Module, ABC):
             if name not in self.feature_names:
                 raise UnknownName(f"feature of {type(self).__name__}", name, self.feature_names)
 
+    @torch.no_grad()
+    def feature_shapes(self, resolution: int) -> dict[str, tuple[int, ...]]:
+        """Of every named feature of one image, by looking at one."""
+        training = self.training
+        device = next((tensor.device for tensor in (*self.parameters(), *self.buffers())), None)
+        shape = (1, self.dim) if self.reads == "state" else (1, 3, resolution, resolution)
+        features = self.eval().features(torch.zeros(shape, device=device), self.feature_names)
+        self.train(training)
+        return {name: tuple(tensor.shape[1:]) for name, tensor in features.items()}
+
     def start_from(self, weights: str) -> None:
         """Take over published weights before any training (`MethodConfig.init`)."""
         raise BenchmarkError(f"init={weights}: a {type(self).__name__} has no ResNet-18 trunk to fill")

@@ -65,6 +65,10 @@ class Method(nn.Module, ABC):
     (several optimisers). A fixed one sets `learns = False` and implements `build_encoder` only. The module is constructed on
     the CPU under a seeded global generator, then moved; everything random in `loss` must come from `rng` (dropout may use the
     global generator: it is seeded per step as well), so that a run can stop anywhere and go on bit-exactly.
+
+    On CUDA a step may be captured as a graph and replayed: numbers that `loss` computes in Python, and branches it takes there,
+    stay what they were in the captured step, so whatever changes from step to step must be a tensor. `after_step` runs outside
+    of the graph, in every step, and may be any Python, but what `loss` reads it must change in place (`copy_`, `fill_`, `mul_`).
     """
 
     name: ClassVar[str]

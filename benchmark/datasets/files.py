@@ -118,5 +118,5 @@ def load_tensor(path: Path) -> np.ndarray:
 
 def decode_picture(data: bytes, where: Path | str) -> np.ndarray:
     """A JPEG, PNG or WebP -> (H, W, 3) uint8."""
-    with reading(f"{where}: a image"), Image.open(io.BytesIO(data), formats=("JPEG", "PNG", "WEBP")) as image:
+    with reading(f"{where}: an image"), Image.open(io.BytesIO(data), formats=("JPEG", "PNG", "WEBP")) as image:
         return np.asarray(image.convert("RGB"))

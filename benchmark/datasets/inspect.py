@@ -20,7 +20,7 @@ from benchmark.datasets.recordings import KIND, find
 from benchmark.storage.artifacts import Store
 
 LOOKED_AT = 8  # episodes of a source that is not imported
-SIDE = 96  # of a image on the sheet, and of the frames of a source that is not imported
+SIDE = 96  # of an image on the sheet, and of the frames of a source that is not imported
 ROWS, COLUMNS = 6, 8  # episodes on the sheet, images of each
 GAP = 4
 

@@ -24,7 +24,7 @@ import numpy as np
 
 from benchmark.core.errors import Unavailable
 
-FACET = 8  # pixels of a image's width per facet of what is round: MuJoCo's own 28 (by 16) at 224 pixels, 12 (by 6) at 96
+FACET = 8  # pixels of an image's width per facet of what is round: MuJoCo's own 28 (by 16) at 224 pixels, 12 (by 6) at 96
 INSTALL = {"egl": "apt-get install libegl1 libgl1-mesa-dri", "osmesa": "apt-get install libosmesa6"}
 
 

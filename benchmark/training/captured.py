@@ -2,8 +2,8 @@
 
 At 96 pixels a step is bound by launches: the host needs ten times as long to name the kernels as the device to run them. What
 is captured is forward, backward, clipping and the optimiser. Batches are copied into buffers of the graph, learning rates are
-tensors, and moving averages stay outside, where they cost a handful of launches and may be any Python. A number or a branch in
-`loss` that is Python, not a tensor, stays what it was in the step that was captured.
+tensors, and moving averages stay outside, where they cost a handful of launches and may be any Python that writes in place. A
+number or a branch in `loss` that is Python, not a tensor, stays what it was in the step that was captured.
 
 Random numbers are those of a step without a graph. A replay reads seed and offset of every registered generator from the
 device, where PyTorch writes the generator's current ones just before ("CUDA Graph-safe RNG states" in
@@ -110,7 +110,8 @@ class CapturedStep:
 
 
 def _repair_generators(eager: EagerStep) -> None:
-    """After a failed capture generators believe that it still goes on and refuse to draw. Replace them, seeded as they were."""
+    """After a failed capture generators believe that it still goes on and refuse to draw. Replace them: the global one seeded as it
+    was, that of the steps to be seeded by the next."""
     default = torch.cuda.default_generators[torch.cuda.current_device()]
     fresh = torch.Generator(eager.device).manual_seed(default.initial_seed())
     default.graphsafe_set_state(fresh.graphsafe_get_state())

@@ -25,7 +25,6 @@ from benchmark.training.checkpoints import Checkpoint, Trained
 from benchmark.training.optimizers import make_optimizer, set_learning_rates, tensor_rates
 
 CURVE_POINTS = 200  # rows a learning curve has at most
-CAPTURED = "auto"  # auto: steps are CUDA graphs where the device and the module allow it | never
 
 
 def train(
@@ -41,9 +40,9 @@ def train(
     checkpoint_every: int,
     task: Task,
     validate: Callable[[list[dict[str, float]]], dict[str, float]] | None = None,
-    captured: str = CAPTURED,
+    capture: bool = True,
 ) -> Trained:
-    """Train in place. `validate(curves so far)` is called at each checkpoint; what it returns joins the curves."""
+    """Train in place, on CUDA by captured steps where the module allows it. `validate(curves so far)` is called at each checkpoint; what it returns joins the curves."""
     trainable: Trainable = module  # type: ignore[assignment]
     module.to(device).train()
     groups = trainable.groups()
@@ -54,7 +53,7 @@ def train(
     take_step: Step = eager
     if torch.device(device).type == "cuda":
         tensor_rates(optimizer, device)
-        if captured == "auto":
+        if capture:
             take_step = CapturedStep(eager)
     every = max(1, steps // CURVE_POINTS)
     start = time.monotonic() - trained.seconds

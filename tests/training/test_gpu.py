@@ -42,7 +42,7 @@ def on_cuda(batch):
     return type(batch)(**moved)
 
 
-def run(folder: Path, name: str, captured: str, steps: int = STEPS, stop: int | None = None) -> Trained | None:
+def run(folder: Path, name: str, capture: bool, steps: int = STEPS, stop: int | None = None) -> Trained | None:
     module, config, batch_at = learner(name)
     config.lr *= 0.01
     folder.mkdir(exist_ok=True)
@@ -64,7 +64,7 @@ def run(folder: Path, name: str, captured: str, steps: int = STEPS, stop: int | 
             checkpoints=folder,
             checkpoint_every=10,
             task=Task(),
-            captured=captured,
+            capture=capture,
         )
     except KeyboardInterrupt:
         return None
@@ -109,25 +109,25 @@ def test_seeding_between_replays_decides_what_is_drawn() -> None:
 def test_captured_and_eager_steps_have_the_same_losses(
     tmp_path: Path, name: str, caplog: pytest.LogCaptureFixture, record_property: Any
 ) -> None:
-    captured = losses(run(tmp_path / "a", name, "auto"))
+    captured = losses(run(tmp_path / "a", name, True))
     assert "without a CUDA graph" not in caplog.text
-    compare(captured, losses(run(tmp_path / "b", name, "never")), record_property)
+    compare(captured, losses(run(tmp_path / "b", name, False)), record_property)
 
 
 @pytest.mark.parametrize("name", EAGER)
 def test_what_waits_for_the_device_is_trained_all_the_same(
     tmp_path: Path, name: str, caplog: pytest.LogCaptureFixture, record_property: Any
 ) -> None:
-    captured = losses(run(tmp_path / "a", name, "auto"))
+    captured = losses(run(tmp_path / "a", name, True))
     assert "without a CUDA graph: it waits for the device" in caplog.text
-    compare(captured, losses(run(tmp_path / "b", name, "never")), record_property)
+    compare(captured, losses(run(tmp_path / "b", name, False)), record_property)
 
 
 @pytest.mark.parametrize("name", ["dynamo", "vqbet"])
 def test_an_interrupted_run_goes_on_as_if_nothing_had_happened(tmp_path: Path, name: str, record_property: Any) -> None:
-    whole = losses(run(tmp_path / "a", name, "auto"))
-    run(tmp_path / "b", name, "auto", stop=33)
-    compare(losses(run(tmp_path / "b", name, "auto")), whole, record_property)
+    whole = losses(run(tmp_path / "a", name, True))
+    run(tmp_path / "b", name, True, stop=33)
+    compare(losses(run(tmp_path / "b", name, True)), whole, record_property)
 
 
 @pytest.mark.parametrize("optimizer", ["adamw", "adam", "sgd", "lars"])
