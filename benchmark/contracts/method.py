@@ -68,7 +68,7 @@ class Method(nn.Module, ABC):
 
     On CUDA a step may be captured as a graph and replayed: numbers that `loss` computes in Python, and branches it takes there,
     stay what they were in the captured step, so whatever changes from step to step must be a tensor. `after_step` runs outside
-    of the graph, in every step, and may be any Python, but what `loss` reads it must change in place (`copy_`, `fill_`, `mul_`).
+    of the graph, in every step, and may be any Python, but what `loss` reads it must change in place (`copy_`, `mul_`).
     """
 
     name: ClassVar[str]

@@ -45,7 +45,8 @@ class Policy(nn.Module, ABC):
 
     A trained policy implements `loss` and `act`; one without training (`learns = False`) implements `prepare` and `act`.
     `prepare` sees all training samples once, before training: tokenizers, neighbour banks. What it fits must live in
-    parameters or buffers, because the state dict is what is stored. `loss` and `after_step` keep to what `Method` says of graphs.
+    parameters or buffers, because the state dict is what is stored. What `Method` says of graphs
+    holds for `loss` and `after_step` here.
     """
 
     name: ClassVar[str]

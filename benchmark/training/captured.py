@@ -110,8 +110,8 @@ class CapturedStep:
 
 
 def _repair_generators(eager: EagerStep) -> None:
-    """After a failed capture generators believe that it still goes on and refuse to draw. Replace them: the global one seeded as it
-    was, that of the steps to be seeded by the next."""
+    """After a failed capture generators believe that it still goes on and refuse to draw. Replace them: the global
+    one seeded as it was, that of the steps to be seeded by the next."""
     default = torch.cuda.default_generators[torch.cuda.current_device()]
     fresh = torch.Generator(eager.device).manual_seed(default.initial_seed())
     default.graphsafe_set_state(fresh.graphsafe_get_state())

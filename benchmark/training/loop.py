@@ -1,7 +1,8 @@
 """The one training loop. Encoders and policies differ in their losses, not in how they are trained.
 
 Everything random in a step is a function of (seed, step), and a checkpoint holds the weights, the optimiser and the step, so an
-interrupted run continues bit-exactly on a CPU. Between logged steps nothing waits for the device.
+interrupted run continues bit-exactly on a CPU. Between logged steps and checkpoints the loop never waits
+for the device.
 """
 
 from __future__ import annotations
@@ -42,7 +43,10 @@ def train(
     validate: Callable[[list[dict[str, float]]], dict[str, float]] | None = None,
     capture: bool = True,
 ) -> Trained:
-    """Train in place, on CUDA by captured steps where the module allows it. `validate(curves so far)` is called at each checkpoint; what it returns joins the curves."""
+    """Train in place, on CUDA by captured steps where the module allows it.
+
+    `validate(curves so far)` is called at each checkpoint; what it returns joins the curves.
+    """
     trainable: Trainable = module  # type: ignore[assignment]
     module.to(device).train()
     groups = trainable.groups()
