@@ -19,16 +19,16 @@ def announce(plan: Plan, store: Store, reporter: Reporter) -> None:
     free = shutil.disk_usage(store.root).free
     for note in plan.notes:
         reporter.warn(note)
-    for (method, env), reason in unavailable(plan).items():
+    for (method, env), reason in unavailable(plan, store).items():
         reporter.warn(f"{method} on {env} cannot run here: {reason}")
     reporter.say(f"{summary(plan, estimates)} ({size(free)} free)")
     if needed > free:
         raise BenchmarkError(f"the plan needs about {size(needed)} of disk and {store.root} has {size(free)} free")
 
 
-def unavailable(plan: Plan) -> dict[tuple[str, str], str]:
+def unavailable(plan: Plan, store: Store) -> dict[tuple[str, str], str]:
     """Why rows cannot run here, once for all their seeds and policies."""
-    reasons = unavailable_cells(plan, unavailable_stages(plan))
+    reasons = unavailable_cells(plan, unavailable_stages(plan, store), store)
     return {(cell.method, cell.env): reason for cell, reason in reasons.items()}
 
 

@@ -39,7 +39,7 @@ def run(options: argparse.Namespace) -> int:
             print(f"  {stage['key'][:10]}  {stage['label']:<56} {cost}, feeds {users} cell{'s' * (users != 1)}")
     for note in plan.notes:
         print(note)
-    for (method, env), reason in forecast.unavailable(plan).items():
+    for (method, env), reason in forecast.unavailable(plan, store).items():
         print(f"missing: {method} on {env}: {reason}")
     print(forecast.summary(plan, estimates))
     return 0

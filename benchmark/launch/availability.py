@@ -6,10 +6,12 @@ from collections.abc import Mapping
 
 from benchmark import registry
 from benchmark.core.typed import from_json
+from benchmark.launch.base import FINAL
 from benchmark.models import weights
 from benchmark.models.imagenet import RESNET18_IMAGENET
 from benchmark.planning.graph import CellId, Plan, RunCell, Stage
 from benchmark.stages.params import demos, pretrain
+from benchmark.storage.artifacts import Store
 
 
 def unavailable_reason(stage: Stage) -> str | None:
@@ -27,14 +29,21 @@ def unavailable_reason(stage: Stage) -> str | None:
     return None
 
 
-def unavailable_stages(plan: Plan) -> dict[str, str]:
-    """Key of each stage that cannot run here -> why."""
-    return {key: reason for key, stage in plan.stages.items() if (reason := unavailable_reason(stage))}
+def unavailable_stages(plan: Plan, store: Store) -> dict[str, str]:
+    """Key of each stage that cannot run here -> why. Asked only of what unfinished cells need; their demonstrations stand for
+    the simulator, which rollouts need even where the demonstrations are stored."""
+    unfinished = {key for cell in plan.cells if not _finished(cell, store) for key in cell.stages.values()}
+    wanted = [s for s in plan.stages.values() if s.key in unfinished and (s.kind == "demos" or not store.has(s.kind, s.key))]
+    return {stage.key: reason for stage in wanted if (reason := unavailable_reason(stage))}
 
 
-def unavailable_cells(plan: Plan, stages: Mapping[str, str]) -> dict[CellId, str]:
-    """The cells that these unavailable stages leave out, and those that are refused on any machine, with the reason."""
-    return {cell.id: reason for cell in plan.cells if (reason := _reason(cell, stages))}
+def _finished(cell: RunCell, store: Store) -> bool:
+    return all(kind in cell.stages and store.has(kind, cell.stages[kind]) for kind in FINAL)
+
+
+def unavailable_cells(plan: Plan, stages: Mapping[str, str], store: Store) -> dict[CellId, str]:
+    """The unfinished cells that these stages leave out, and those that are refused on any machine, with the reason."""
+    return {cell.id: reason for cell in plan.cells if not _finished(cell, store) and (reason := _reason(cell, stages))}
 
 
 def _reason(cell: RunCell, stages: Mapping[str, str]) -> str | None:

@@ -73,7 +73,8 @@ class Executor:
         """Verified; one that is corrupt or absent is named, with the command that makes it."""
         for ref in inputs.values():
             if self.stored(ref) is None:
-                raise BenchmarkError(f"{ref} is not in {self.store.root}: `python -m benchmark worker {ref.key}` makes it")
+                worker = f"python -m benchmark worker {ref.key} --home {self.store.root}"
+                raise BenchmarkError(f"{ref} is not in {self.store.root}: `{worker}` makes it")
         return {name: Artifact.open(self.store, ref) for name, ref in inputs.items()}
 
     def _build(self, stage: Stage) -> None:

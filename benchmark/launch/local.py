@@ -37,10 +37,10 @@ class LocalLauncher:
         for stage in plan.stages.values():
             if not self.executor.store.has(stage.kind, stage.key):
                 publish(self.executor.store, stage, self.executor.execution)
-        unavailable = unavailable_stages(plan)
+        unavailable = unavailable_stages(plan, self.executor.store)
         for key, reason in unavailable.items():
             self.executor.store.note_failure(key, StageFailure(reason, unavailable=True))
-        absent = unavailable_cells(plan, unavailable)
+        absent = unavailable_cells(plan, unavailable, self.executor.store)
         failed: list[RunCell] = []
         pending = runnable = [cell for cell in plan.cells if cell.id not in absent]
         finished = 0

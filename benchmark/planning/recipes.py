@@ -72,19 +72,17 @@ def demos_stage(env: str, config: Config) -> Stage:
 
 def visualize_stages(plan: Plan) -> dict[CellId, Stage]:
     """What a report shows of each row's first encoder. One that its policy went on to train is not what acts: left out."""
-    rows: dict[tuple[str, str], tuple[CellId, Stage]] = {}
+    rows: dict[tuple[str, str], RunCell] = {}
     for cell in plan.cells:
-        if cell.refused or plan.stages[cell.stages["fit"]].params.joint:
-            continue
-        inputs = {
-            name: plan.stages[cell.stages[kind]].ref
-            for name, kind in INPUTS.items()
-            if name in ("demos", "features", "encoder")
-        }
-        params = visualize.Params(plan.configs[cell.id.env].split.held_out)
-        stage = make_stage("visualize", f"visualize · {cell.id.row} · {cell.id.env}", params, inputs)
-        rows.setdefault((cell.id.env, cell.id.row), (cell.id, stage))
-    return dict(rows.values())
+        if not cell.refused and not plan.stages[cell.stages["fit"]].params.joint:
+            rows.setdefault((cell.id.env, cell.id.row), cell)
+    return {cell.id: _visualize(plan, cell) for cell in rows.values()}
+
+
+def _visualize(plan: Plan, cell: RunCell) -> Stage:
+    inputs = _inputs(plan, cell, "demos", "features", "encoder")
+    params = visualize.Params(plan.configs[cell.id.env].split.held_out)
+    return make_stage("visualize", f"visualize · {cell.id.row} · {cell.id.env}", params, inputs)
 
 
 def video_stage(plan: Plan, cell: RunCell, episodes: int) -> Stage:

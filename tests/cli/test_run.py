@@ -410,6 +410,21 @@ def test_goals_reach_every_head_and_are_the_same_every_time(home: Path, tmp_path
     assert run(home, "--methods", "random,end_to_end", "--policies", "mlp", *few, "joint.batch=4") == 0
 
 
+def test_what_is_stored_needs_no_simulator_and_the_rest_says_what_it_needs(
+    home: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    row = ("--methods", "state", "--policies", "knn")
+    assert run(home, *row) == 0
+    monkeypatch.setattr(registry.envs().get("toy"), "unavailable_reason", classmethod(lambda cls, config: "no simulator here"))
+    capsys.readouterr()
+    assert run(home, *row) == 0
+    said = capsys.readouterr()
+    assert "cannot run here" not in said.err
+    assert "no simulator here" not in said.out
+    run(home, *row, "--seeds", "2")
+    assert "seed 1 left out: missing: no simulator here" in " ".join(capsys.readouterr().out.split())
+
+
 def test_a_goal_that_the_demonstrations_do_not_have_is_refused(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(home, "--methods", "state", "--policies", "mlp", "fit.goal=laguage") == 2
     assert "is none of none, last, future, task, language" in capsys.readouterr().err

@@ -49,7 +49,7 @@ def test_what_cannot_run_and_what_does_not_fit_is_said_before_any_work(
     toy: type, store: Store, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     plan = make_plan(Request([Absent.name, "random"], ["toy"], ["mlp", "knn"], 2, "smoke"))
-    assert forecast.unavailable(plan) == {("absent", "toy"): Absent.unavailable_reason(None)}
+    assert forecast.unavailable(plan, store) == {("absent", "toy"): Absent.unavailable_reason(None)}
     forecast.announce(plan, store, Reporter())
     said = " ".join(capsys.readouterr().err.split())
     assert said.count("absent on toy cannot run here: weights not here") == 1

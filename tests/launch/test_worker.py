@@ -40,7 +40,7 @@ def test_stages_in_order_make_the_records_of_a_run(home: Path, tmp_path: Path, c
 
 def test_what_a_stage_builds_on_has_to_be_there(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["worker", keys()["embed"], "--home", str(home)]) == 1
-    assert f"`python -m benchmark worker {keys()['demos']}` makes it" in " ".join(capsys.readouterr().err.split())
+    assert f"`python -m benchmark worker {keys()['demos']} --home {home}` makes it" in " ".join(capsys.readouterr().err.split())
 
 
 def test_a_stage_that_nobody_planned_is_an_error(home: Path, capsys: pytest.CaptureFixture[str]) -> None:

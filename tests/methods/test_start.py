@@ -15,6 +15,7 @@ from benchmark.planning.request import Request
 from benchmark.planning.variants import variants_of, with_variant
 from benchmark.stages.params.pretrain import Budget
 from benchmark.stages.pretrain import steps_of
+from benchmark.storage.artifacts import Store
 from tests.learning import build
 
 STARTERS = [
@@ -43,8 +44,8 @@ def test_rows_that_can_start_from_imagenet():
 def test_without_the_file_the_row_says_how_to_get_it(monkeypatch, tmp_path):
     monkeypatch.setenv("BENCHMARK_WEIGHTS", str(tmp_path))
     names = ["dynamo", "dynamo:imagenet_init", "end_to_end:imagenet_init"]
-    plan = make_plan(Request(methods=names))
-    reasons = {cell.row: reason for cell, reason in unavailable_cells(plan, unavailable_stages(plan)).items()}
+    plan, store = make_plan(Request(methods=names)), Store(tmp_path / "runs").prepare()
+    reasons = {cell.row: reason for cell, reason in unavailable_cells(plan, unavailable_stages(plan, store), store).items()}
     assert set(reasons) == set(names[1:])
     assert all("weights fetch imagenet" in reason for reason in reasons.values())
 
