@@ -27,7 +27,7 @@ class Corrupt(BenchmarkError):
 
 
 class Diverged(BenchmarkError):
-    """Training produced a NaN or infinite loss; the cell stops, the sweep goes on."""
+    """A loss or a feature is NaN or infinite; the cell stops, the sweep goes on."""
 
 
 def suggest(name: str, known: Iterable[str]) -> str:

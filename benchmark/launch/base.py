@@ -1,6 +1,6 @@
 """The seam between a plan and whatever runs it.
 
-A launcher gets a graph of stages with the resources they ask for, brings every cell to its last stages, and says which cells it
+A launcher gets a graph of stages, brings every cell to its last stages, and says which cells it
 could not complete. What a stage is, is none of its business: `Executor.execute` runs one, in any process, given its description
 in the store (`publish`) and its key (`python -m benchmark worker KEY`).
 """

@@ -5,7 +5,7 @@
     <root>/quarantine/              artifacts that did not match their manifest
     <root>/locks/                   one lock per artifact (claims.py)
     <root>/plans/, last.json        what was requested of this store (planning/history.py)
-    <root>/stages/<key>.json        stages that any process can execute by key (launch/execute.py)
+    <root>/stages/<key>.json        stages that any process can execute by key (launch/base.py)
     <root>/failures/<key>.json      why a stage could not be built
 
 An artifact is built in a folder of its own and renamed into place, so it is there whole or not at all. It is verified against

@@ -45,7 +45,7 @@ class Manifest:
     code: str  # the hash of the code that computed it
     libraries: Mapping[str, str]  # the versions of the libraries that computed it
     summary: Mapping[str, Any]
-    machine: Mapping[str, Any]  # what was resolved where it ran: device, precision, threads
+    machine: Mapping[str, Any]  # what was resolved where it ran: device, precision, versions of components
     provenance: Mapping[str, Any]  # versions, commit, hardware
     wall_seconds: float
     finished: str

@@ -1,4 +1,4 @@
 """What each kind of stage is told (`Params`) and says of its artifact (`Summary`).
 
-One light file per kind: a plan needs no torch, and a key depends on the types of the stages it builds on, not on their code.
+One light file per kind: a key depends on the types of the stages it builds on, not on their code.
 """
