@@ -123,8 +123,8 @@ FAULTS = (
     Fault(
         "keys: a variant has the settings of the full method",
         "benchmark/planning/recipes.py",
-        "with_variant(method, self.config.method[cell.method], cell.variant)",
-        'with_variant(method, self.config.method[cell.method], "")',
+        "with_variant(method, self.config.method[cell.method], cell.variant, cell.env)",
+        'with_variant(method, self.config.method[cell.method], "", cell.env)',
         f"{ACCOUNTS}::test_a_variant_trains_with_its_own_settings",
     ),
     # ------------------------------------------------------------------------------------------------------------ seeds

@@ -107,7 +107,7 @@ class Recipe:
     def stages(self, cell: CellId) -> tuple[list[Stage], str | None]:
         """The stages of a cell, or why there is no such cell."""
         method, policy = registry.methods().get(cell.method), registry.policies().get(cell.policy)
-        config = with_variant(method, self.config.method[cell.method], cell.variant)
+        config = with_variant(method, self.config.method[cell.method], cell.variant, cell.env)
         joint = method.joint or cell.variant == FINETUNED
         if reason := self._refused(method, config, policy, joint):
             return [], reason
