@@ -43,14 +43,16 @@ class Agent(nn.Module):
 
     def fit_normalizers(
         self,
-        features: Tensor | np.ndarray,
+        features: Tensor | np.ndarray | None,
         actions: Tensor | np.ndarray,
         mode: str = "minmax",
         exclude: Sequence[int] = (),
         proprio: Tensor | np.ndarray | None = None,
     ) -> None:
-        """Statistics of the training rows. `mode` and `exclude` are about the actions; all else is always standardised."""
-        self.features.fit(features)
+        """Statistics of the training rows. `mode` and `exclude` are about the actions; all else is standardised, but for
+        features of which there are None: they stay as they are."""
+        if features is not None:
+            self.features.fit(features)
         self.actions.fit(actions, mode, exclude)
         if (proprio is None) != (self.proprio is None):
             raise ValueError("an agent with proprioception needs its training rows, and only such an agent does")

@@ -114,7 +114,7 @@ class Recipe:
         pretrained = self._pretrain(cell, method, config)
         embedded = self._embed(pretrained)
         probed = self._probe(embedded)
-        fitted = self._fit(cell, policy, pretrained, embedded, self._joint(method, config) if joint else None)
+        fitted = self._fit(cell, method, policy, pretrained, embedded, self._joint(method, config) if joint else None)
         return [self.demos, pretrained, embedded, probed, fitted, self._rollout(cell, pretrained, fitted)], None
 
     def _refused(self, method: type[Method], config: Any, policy: type[Policy], joint: bool) -> str | None:
@@ -156,7 +156,15 @@ class Recipe:
         rates = self.config.joint.pairs or (("*", method.joint_rate(config)),)
         return fit.Joint(rates, self.config.joint.batch, self.config.pretrain.precision, self.config.embed.features)
 
-    def _fit(self, cell: CellId, policy: type[Policy], pretrained: Stage, embedded: Stage, joint: fit.Joint | None) -> Stage:
+    def _fit(
+        self,
+        cell: CellId,
+        method: type[Method],
+        policy: type[Policy],
+        pretrained: Stage,
+        embedded: Stage,
+        joint: fit.Joint | None,
+    ) -> Stage:
         config = self.config
         params = fit.Params(
             policy=cell.policy,
@@ -168,6 +176,7 @@ class Recipe:
             device=config.machine.device,
             proprio=config.fit.proprio,
             joint=joint,
+            standardise=config.fit.standardise or method.privileged,
         )
         inputs = {"demos": self.demos.ref, "features": embedded.ref}
         if joint:

@@ -48,7 +48,9 @@ def run(context: Context[Params]) -> Summary:
     encoder = load_trainable_encoder(context.inputs["encoder"], demos.spec) if joint else None
     agent = build_agent(params, sizes, encoder)
     rows = torch.from_numpy(demos.steps_of(episodes))
-    agent.fit_normalizers(features[rows], actions[rows], proprio=None if proprio is None else proprio[rows])
+    agent.fit_normalizers(
+        features[rows] if params.standardise else None, actions[rows], proprio=None if proprio is None else proprio[rows]
+    )
     config = replace(agent.policy.config, batch_size=joint.batch) if joint else agent.policy.config
 
     def sampler(subset: np.ndarray) -> ChunkSampler:

@@ -71,6 +71,7 @@ class FitConfig:
     checkpoint_every: int = 500
     proprio: bool = False  # the policy is given proprioception besides features
     goal: str = "none"  # none | last or future observation of the demonstration | task | language
+    standardise: bool = True  # features, to mean 0 and variance 1; the release feeds them raw. The state always is
 
     def __post_init__(self) -> None:
         require(self.goal in GOALS, f"fit.goal '{self.goal}' is none of {', '.join(GOALS)}")
