@@ -19,6 +19,7 @@ from benchmark import registry
 from benchmark.contracts.environment import Environment, Simulator, data_spec
 from benchmark.contracts.method import Method
 from benchmark.contracts.policy import Policy
+from benchmark.contracts.specs import EnvSpec
 from benchmark.core.typed import to_json
 from benchmark.models.features import why_no_features
 from benchmark.models.imagenet import RESNET18_IMAGENET
@@ -127,8 +128,19 @@ class Recipe:
             return f"{self.env.name} has no state"
         if self.config.shift.evaluation != "none" and not issubclass(self.env, Simulator):
             return "shift.evaluation needs a simulator; shift.train shifts the recordings"
+        if reason := self._refused_environment(spec):
+            return reason
         if joint and not policy.learns:
             return f"{policy.name} has no gradient that an encoder could be trained by"
+        return None
+
+    def _refused_environment(self, spec: EnvSpec) -> str | None:
+        """Settings that name something this environment does not have."""
+        demonstrations, goal = self.env_config.demonstrations, self.config.fit.goal
+        if demonstrations not in self.env.sources:
+            return f"env.{self.env.name}.demonstrations={demonstrations}: there are {', '.join(self.env.sources)}"
+        if goal == "task" and not spec.tasks:
+            return f"fit.goal=task: {self.env.name} has no tasks"
         return None
 
     def _pretrain(self, cell: CellId, method: type[Method], config: Any) -> Stage:

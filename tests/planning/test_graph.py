@@ -75,6 +75,23 @@ def test_what_cannot_run_is_a_cell_with_a_reason():
     assert reasons["end_to_end", "mlp"] is None
 
 
+@pytest.mark.parametrize(
+    ("override", "reason"),
+    [
+        ("env.kitchen.demonstrations=humn", "env.kitchen.demonstrations=humn: there are scripted"),
+        ("embed.features=patch@", "patch@3"),
+    ],
+)
+def test_a_setting_that_an_environment_or_encoder_lacks_is_refused_before_any_work(override, reason):
+    (cell,) = make_plan(Request(methods=["random"], policies=["knn"], overrides=[override])).cells
+    assert reason in str(cell.refused)
+
+
+def test_a_goal_by_task_needs_tasks():
+    (cell,) = make_plan(Request(methods=["random"], envs=["pusht"], policies=["mlp"], overrides=["fit.goal=task"])).cells
+    assert cell.refused == "fit.goal=task: pusht has no tasks"
+
+
 def test_hyphens_are_as_good_as_underscores():
     assert (
         make_plan(Request(methods=["end-to-end", "byol:no-augmentation"])).to_json()

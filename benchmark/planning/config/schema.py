@@ -59,7 +59,8 @@ class PretrainConfig:
 
 @dataclass
 class EmbedConfig:
-    features: str = "pooled"  # any that the encoder has: pooled, patch, layer3 or block6; several joined by '+'
+    # Any that the encoder has: pooled, patch, layer3 or block6; patch@3: averaged to a 3 x 3 grid; several joined by '+'
+    features: str = "pooled"
 
 
 @dataclass
