@@ -127,6 +127,48 @@ FAULTS = (
         'with_variant(method, self.config.method[cell.method], "", cell.env)',
         f"{ACCOUNTS}::test_a_variant_trains_with_its_own_settings",
     ),
+    Fault(
+        "recipe: the state is fed as it is where features are",
+        "benchmark/planning/recipes.py",
+        "config.fit.standardise or method.privileged",
+        "config.fit.standardise",
+        f"{ACCOUNTS}::test_without_standardising_a_policy_is_fed_features_as_they_are_but_the_state_still_scaled",
+    ),
+    Fault(
+        "recipe: a variant is the same in every environment",
+        "benchmark/planning/variants.py",
+        'cls.variants.get(f"{name}/{env}", {})',
+        "{}",
+        "tests/methods/test_start.py::test_dynamo_starts_from_imagenet_as_the_paper_does_in_each_environment",
+    ),
+    Fault(
+        "paper: a budget under the paper's preset goes unnoticed",
+        "benchmark/planning/paper.py",
+        "if (own, amount) != (unit, published):",
+        "if own != unit:",
+        "tests/planning/test_paper.py::test_one_override_is_one_departure",
+    ),
+    Fault(
+        "paper: settings within a group go unnoticed",
+        "benchmark/planning/paper.py",
+        '("embed", ours.embed, paper.embed), ("split", ours.split, paper.split)',
+        '("split", ours.split, paper.split)',
+        "tests/planning/test_paper.py::test_one_override_is_one_departure",
+    ),
+    Fault(
+        "paper: a departure does not keep ours from being compared",
+        "benchmark/results/versus_paper.py",
+        "        recipe=recipe,\n",
+        "",
+        "tests/report/test_tables.py::test_status_where_numbers_can_be_compared",
+    ),
+    Fault(
+        "features: a grid is turned over",
+        "benchmark/models/features.py",
+        "feature.transpose(1, 2).unflatten(2, (places, places))",
+        "feature.transpose(1, 2).unflatten(2, (places, places)).transpose(2, 3)",
+        "tests/models/test_features.py::test_a_grid_is_the_mean_of_what_lies_in_each_cell",
+    ),
     # ------------------------------------------------------------------------------------------------------------ seeds
     Fault(
         "seeds: evaluation draws from the range of training",
