@@ -49,6 +49,7 @@ KEYS = "planning/test_code_on_keys.py"
 GRAPH = "planning/test_graph.py"
 ACCOUNTS = "stages/test_accounts.py"
 HELD_OUT = "stages/test_held_out.py"
+TOKENIZE = "stages/test_tokenize.py"
 ROLLOUTS = "simulation/test_rollout.py"
 AGENT = "simulation/test_agent.py"
 STATISTICS = "results/test_statistics.py"
@@ -105,6 +106,20 @@ FAULTS = (
         'seed {cell.seed}", params, inputs, policy)',
         'seed {cell.seed}", params, inputs)',
         f"{KEYS}::test_code_of_a_policy_changes_its_fits_and_rollouts",
+    ),
+    Fault(
+        "keys: tokenizers without the policy's code",
+        "benchmark/planning/recipes.py",
+        'label, params, {"demos": self.demos.ref}, policy)',
+        'label, params, {"demos": self.demos.ref})',
+        f"{KEYS}::test_code_of_a_tokenizer_changes_it_and_the_fits_of_all_encoders[tokenizer]",
+    ),
+    Fault(
+        "keys: tokenizers answer to all settings of their policy",
+        "benchmark/planning/recipes.py",
+        "to_json(policy.Tokenizer.settings(config.policy[cell.policy]))",
+        "to_json(config.policy[cell.policy])",
+        f"{GRAPH}::test_a_tokenizer_answers_to_actions_and_its_own_settings[policy.vqbet.lr=0.01-True]",
     ),
     Fault(
         "keys: inputs are ignored",
@@ -241,6 +256,20 @@ FAULTS = (
         f"{ACCOUNTS}::test_training_seeds_start_from_different_weights",
     ),
     Fault(
+        "seeds: tokenizers start alike under all",
+        "benchmark/stages/tokenize.py",
+        'seed("initialise tokenizer", params.seed)',
+        'seed("initialise tokenizer")',
+        f"{TOKENIZE}::test_a_fit_with_the_stage_is_the_one_that_prepares_in_place_to_the_bit[vqbet]",
+    ),
+    Fault(
+        "seeds: tokenizers draw alike under all",
+        "benchmark/stages/tokenize.py",
+        'torch_rng("tokenize", params.seed, device=device)',
+        'torch_rng("tokenize", device=device)',
+        f"{TOKENIZE}::test_a_fit_with_the_stage_is_the_one_that_prepares_in_place_to_the_bit[bet]",
+    ),
+    Fault(
         "seeds: all steps draw the same noise",
         "benchmark/training/loop.py",
         'seed_of("step", seed, step)',
@@ -253,6 +282,13 @@ FAULTS = (
         "benchmark/stages/pretrain.py",
         "episodes, _ = demos.split(learning.held_out)",
         "episodes = range(len(demos))",
+        f"{HELD_OUT}::test_what_is_trained_does_not_depend_on_held_out_demonstrations",
+    ),
+    Fault(
+        "splits: tokenizers are fitted to held-out demonstrations",
+        "benchmark/stages/tokenize.py",
+        "    episodes, _ = demos.split(params.held_out)",
+        "    episodes = sorted(sum(map(list, demos.split(params.held_out)), []))",
         f"{HELD_OUT}::test_what_is_trained_does_not_depend_on_held_out_demonstrations",
     ),
     Fault(
@@ -505,6 +541,13 @@ FAULTS = (
         f"{ACCOUNTS}::test_a_policy_learns_from_normalised_features_and_actions[tally]",
     ),
     Fault(
+        "normalisation: actions are raw in tokenizers",
+        "benchmark/stages/tokenize.py",
+        "unseen, normal(actions), demos",
+        "unseen, actions, demos",
+        f"{TOKENIZE}::test_a_fit_with_the_stage_is_the_one_that_prepares_in_place_to_the_bit[bet]",
+    ),
+    Fault(
         "normalisation: features are raw in joint training",
         "benchmark/training/joint.py",
         "return self.agent.observe(features.float(), self._proprio[rows])",
@@ -613,6 +656,13 @@ FAULTS = (
         f"{STORE}::test_work_survives_an_interruption_and_out_does_not",
     ),
     # --------------------------------------------------------------------------------------------------------- training
+    Fault(
+        "training: the fitted tokenizer is not taken over",
+        "benchmark/stages/load/tokenizer.py",
+        "policy.tokenizer.load_state_dict(load_file(artifact.folder / TOKENIZER))",
+        "load_file(artifact.folder / TOKENIZER)",
+        f"{TOKENIZE}::test_a_fit_with_the_stage_is_the_one_that_prepares_in_place_to_the_bit[bet]",
+    ),
     Fault(
         "training: there is no warm-up",
         "benchmark/training/optimizers.py",

@@ -16,6 +16,8 @@ from benchmark.contracts.policy import Policy
 from benchmark.contracts.specs import PolicySpec
 from benchmark.data.normalize import Normalizer
 
+ACTION_RANGE = "minmax"  # how actions are normalised: to [-1, 1]
+
 
 class Agent(nn.Module):
     """Raw features -> actions in the environment's units. Its state dict is all that a finished fit has to store.
@@ -45,7 +47,7 @@ class Agent(nn.Module):
         self,
         features: Tensor | np.ndarray | None,
         actions: Tensor | np.ndarray,
-        mode: str = "minmax",
+        mode: str = ACTION_RANGE,
         exclude: Sequence[int] = (),
         proprio: Tensor | np.ndarray | None = None,
     ) -> None:

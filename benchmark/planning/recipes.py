@@ -2,6 +2,7 @@
 
 standard   demos -> pretrain -> embed -> probe
                                 embed -> fit -> rollout          the encoder is frozen
+             demos -> tokenize -'                                where the policy makes something of actions alone
 joint      the same, but the fit starts from the encoder and goes on training it with the policy
 """
 
@@ -29,7 +30,7 @@ from benchmark.planning.config.schema import Config
 from benchmark.planning.graph import CellId, Plan, RunCell, Stage, make_stage
 from benchmark.planning.request import DEFAULT, Request
 from benchmark.planning.variants import FINETUNED, expand_methods, with_variant
-from benchmark.stages.params import demos, embed, fit, pretrain, probe, rollout, video, visualize
+from benchmark.stages.params import demos, embed, fit, pretrain, probe, rollout, tokenize, video, visualize
 from benchmark.storage.files import checksum
 from benchmark.storage.manifests import Ref
 
@@ -115,8 +116,11 @@ class Recipe:
         pretrained = self._pretrain(cell, method, config)
         embedded = self._embed(pretrained)
         probed = self._probe(embedded)
-        fitted = self._fit(cell, method, policy, pretrained, embedded, self._joint(method, config) if joint else None)
-        return [self.demos, pretrained, embedded, probed, fitted, self._rollout(cell, pretrained, fitted)], None
+        tokenized, trained = self._tokenize(cell, policy), self._joint(method, config) if joint else None
+        fitted = self._fit(cell, method, policy, pretrained, embedded, tokenized, trained)
+        rolled_out = self._rollout(cell, pretrained, fitted)
+        stages = (self.demos, pretrained, embedded, probed, tokenized, fitted, rolled_out)
+        return [stage for stage in stages if stage], None
 
     def _refused(self, method: type[Method], config: Any, policy: type[Policy], joint: bool) -> str | None:
         spec, needed = self.env.spec(self.env_config), method.batch_spec(config).min_views
@@ -168,6 +172,21 @@ class Recipe:
         rates = self.config.joint.pairs or (("*", method.joint_rate(config)),)
         return fit.Joint(rates, self.config.joint.batch, self.config.pretrain.precision, self.config.embed.features)
 
+    def _tokenize(self, cell: CellId, policy: type[Policy]) -> Stage | None:
+        """Of no encoder: whatever gives the features, actions are the same."""
+        if policy.Tokenizer is None:
+            return None
+        config = self.config
+        params = tokenize.Params(
+            policy=cell.policy,
+            config=to_json(policy.Tokenizer.settings(config.policy[cell.policy])),
+            held_out=config.split.held_out_from_policies or config.split.held_out,
+            seed=cell.seed,
+            device=config.machine.device,
+        )
+        label = f"tokenize {cell.policy} · {cell.env} · seed {cell.seed}"
+        return make_stage("tokenize", label, params, {"demos": self.demos.ref}, policy)
+
     def _fit(
         self,
         cell: CellId,
@@ -175,6 +194,7 @@ class Recipe:
         policy: type[Policy],
         pretrained: Stage,
         embedded: Stage,
+        tokenized: Stage | None,
         joint: fit.Joint | None,
     ) -> Stage:
         config = self.config
@@ -193,6 +213,8 @@ class Recipe:
         inputs = {"demos": self.demos.ref, "features": embedded.ref}
         if joint:
             inputs["encoder"] = pretrained.ref
+        if tokenized:
+            inputs["tokenizer"] = tokenized.ref
         return make_stage("fit", f"fit {cell.policy} · {cell.row} · {cell.env} · seed {cell.seed}", params, inputs, policy)
 
     def _rollout(self, cell: CellId, pretrained: Stage, fitted: Stage) -> Stage:

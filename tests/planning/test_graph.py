@@ -62,6 +62,39 @@ def test_what_policies_do_not_see_may_differ_from_what_encoders_do_not_see(prese
     assert params["fit"].held_out == policies
 
 
+def test_all_encoders_share_the_tokenizer_of_a_seed():
+    plan = make_plan(Request(["state", "random", "byol", "byol:finetuned"], ["kitchen"], ["vqbet", "bet", "mlp"], seeds=2))
+    inputs = {cell.id: plan.stages[cell.stages["fit"]].inputs for cell in plan.cells}
+    for policy in ("vqbet", "bet"):
+        assert len({(cell.seed, of["tokenizer"]) for cell, of in inputs.items() if cell.policy == policy}) == 2
+    assert kinds(plan)["tokenize"] == 4
+    assert all(("tokenizer" in of) == (cell.policy != "mlp") for cell, of in inputs.items())
+
+
+@pytest.mark.parametrize(
+    ("override", "same"),
+    [
+        ("policy.vqbet.codes=8", False),
+        ("policy.vqbet.chunk=4", False),
+        ("split.held_out_from_policies=0.3", False),
+        ("policy.vqbet.lr=0.01", True),
+        ("policy.vqbet.history=3", True),
+        ("fit.steps=3", True),
+        ("fit.goal=last", True),
+        ("fit.proprio=true", True),
+        ("embed.features=patch", True),
+    ],
+)
+def test_a_tokenizer_answers_to_actions_and_its_own_settings(override: str, same: bool):
+    keys = [
+        next(
+            stage.key for stage in make_plan(Request(["byol"], overrides=overrides)).stages.values() if stage.kind == "tokenize"
+        )
+        for overrides in ([], [override])
+    ]
+    assert (keys[0] == keys[1]) is same
+
+
 def test_a_finetuned_encoder_starts_from_the_pretraining_of_the_plain_row():
     plan = make_plan(Request(methods=["byol", "byol:finetuned"], policies=["mlp"]))
     assert kinds(plan) == {"demos": 1, "pretrain": 1, "embed": 1, "probe": 1, "fit": 2, "rollout": 2}
