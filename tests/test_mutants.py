@@ -45,7 +45,7 @@ def test_the_named_test_exists(test: str) -> None:
 
 
 def test_every_subject_has_faults_and_no_fault_comes_twice() -> None:
-    assert {fault.name.split(":")[0] for fault in mutants.FAULTS} == SUBJECTS
+    assert {fault.name.split(":")[0] for fault in mutants.FAULTS} >= SUBJECTS
     assert len({fault.name for fault in mutants.FAULTS}) == len({(f.file, f.before, f.after) for f in mutants.FAULTS})
     assert len({fault.name for fault in mutants.FAULTS}) == len(mutants.FAULTS) >= 25
 

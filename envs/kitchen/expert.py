@@ -13,6 +13,9 @@ from envs.kitchen.tasks import COUNTED, HUMAN_PLANS, TASKS, too_late
 
 PACE = (0.7, 1.0)
 NOISE = (0.04, 0.1)  # standard deviation on the arm's actions, drawn once per episode
+# Of it on each joint. Fingers that never tremble are never seen to come back either: a policy then lets a small error add up,
+# until they are closed before they arrive (kNN on the state, 16 episodes: 3.2 of 4 tasks without, 3.75 with).
+TREMBLE = np.array([1.0] * JOINTS + [0.5, 0.5])
 ATTEMPTS = 3
 
 
@@ -31,7 +34,7 @@ class KitchenExpert(Expert):
         action = next(self._actions, None)
         if action is None:
             return None
-        action[:JOINTS] += self._noise * self._rng.standard_normal(JOINTS)
+        action += self._noise * TREMBLE * self._rng.standard_normal(len(TREMBLE))
         return np.clip(action, -1, 1).astype(np.float32)
 
     def _perform(self) -> Actions:
