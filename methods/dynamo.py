@@ -147,6 +147,9 @@ class DynaMo(Method):
         "equation_covariance": PUBLISHED | {"covariance_normalization": "dim"},
         "release_covariance": PUBLISHED | {"covariance_normalization": "mean"},
         "as_released": PUBLISHED | {"as_released": True},
+        # From ImageNet weights the paper trains these two differently than from scratch (its Tables 10 and 11).
+        "imagenet_init/block_push": {"forward_dropout": 0.0},
+        "imagenet_init/libero_goal": {"target": "ema", "schedule": "cosine", "warmup": 0.125},
     }
 
     epoch: Tensor

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from benchmark.contracts.data import Chunks
-from benchmark.contracts.policy import Policy, PolicyConfig
+from benchmark.contracts.policy import ActionTokenizer, Policy, PolicyConfig, TokenizerConfig
 from benchmark.contracts.specs import PolicySpec, require
 from benchmark.models.transformer import Transformer
 from policies._shared.parts import (
@@ -33,11 +33,29 @@ GAMMA = 2.0
 
 
 @dataclass
-class BeTConfig(PolicyConfig):
+class BinsConfig(TokenizerConfig):
+    bins: int = 64
+
+
+class Bins(ActionTokenizer):
+    """The centres of whole chunks, flat, by k-means."""
+
+    Config = BinsConfig
+    centres: Tensor
+
+    def __init__(self, config: BinsConfig, action_dim: int):
+        super().__init__(config, action_dim)
+        self.register_buffer("centres", torch.zeros(config.bins, config.chunk * action_dim))
+
+    def fit(self, actions: Tensor, rng: torch.Generator) -> None:
+        self.centres.copy_(k_means(actions.flatten(1), self.config.bins, rng))
+
+
+@dataclass
+class BeTConfig(PolicyConfig, BinsConfig):
     layers: int = 6
     heads: int = 6
     width: int = 120
-    bins: int = 64
     offset_weight: float = 1000.0  # of the squared offset error
     temperature: float = 1.0  # of the bins at rollout
     dropout: float = 0.1  # of embeddings, attention and residual branches
@@ -57,6 +75,7 @@ QUICK = QUICK_HORIZON | SMALL | {"lr": 1e-3, "schedule": "cosine"}
 class BeT(Policy):
     name = "bet"
     Config = BeTConfig
+    Tokenizer = Bins
     source = "Behavior Transformers (Shafiullah et al. 2022); release configs"
     presets = {
         "smoke": SMOKE_HORIZON | {"layers": 1, "heads": 2, "width": 16, "bins": 8, "batch_size": 32, "lr": 1e-3},
@@ -70,7 +89,7 @@ class BeT(Policy):
         "paper/pusht": {"history": 5, "chunk": 5, "ensemble": True},
     }
 
-    centres: Tensor
+    tokenizer: Bins
 
     def __init__(self, config: BeTConfig, spec: PolicySpec):
         super().__init__(config, spec)
@@ -85,13 +104,10 @@ class BeT(Policy):
             dropout=config.dropout,
         )
         self.head = nn.Linear(config.width, config.bins * (1 + chunk))
-        self.register_buffer("centres", torch.zeros(config.bins, chunk))
-
-    def prepare(self, samples: Chunks, rng: torch.Generator) -> None:
-        self.centres.copy_(k_means(samples.actions.flatten(1), self.config.bins, rng))
+        self.tokenizer = Bins(config, spec.action_dim)
 
     def loss(self, batch: Chunks, rng: torch.Generator) -> tuple[Tensor, dict[str, Tensor]]:
-        target = nearest(batch.actions.flatten(1), self.centres)
+        target = nearest(batch.actions.flatten(1), self.tokenizer.centres)
         logits, offsets = self._heads(batch.features, batch.goal)
         focal = focal_loss(logits, target, GAMMA)
         offset = masked_mean((self._compose(target, offsets) - batch.actions) ** 2, batch.valid)
@@ -105,9 +121,9 @@ class BeT(Policy):
         """Bin logits (B, bins) and an offset for each (B, bins, chunk * A)."""
         bins = self.config.bins
         hidden = self.trunk(condition(features, goal))[:, -1]
-        logits, offsets = self.head(hidden).split([bins, bins * self.centres.shape[1]], dim=-1)
+        logits, offsets = self.head(hidden).split([bins, bins * self.tokenizer.centres.shape[1]], dim=-1)
         return logits, offsets.unflatten(1, (bins, -1))
 
     def _compose(self, bins: Tensor, offsets: Tensor) -> Tensor:
-        flat = self.centres[bins] + offsets[torch.arange(len(bins), device=bins.device), bins]
+        flat = self.tokenizer.centres[bins] + offsets[torch.arange(len(bins), device=bins.device), bins]
         return flat.unflatten(1, (self.config.chunk, self.spec.action_dim))

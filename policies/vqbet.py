@@ -5,7 +5,7 @@ for each code, an offset that is added to the decoded chunk. At rollout the code
 stay two ways. Sizes and constants after github.com/jeffacce/dynamo_ssl, with four differences that matter:
 
 - the tokenizer is fitted first, on all training chunks; the release zeroes the policy loss meanwhile, for a whole epoch;
-- its codes start from k-means of the encoded chunks instead of at random, so that none begins dead;
+- its codes start from k-means of the encoded chunks instead of at random, so that none begins dead (`_shared/residual_vq.py`);
 - offsets are trained on the demonstrated first code. The release samples that one too: it then has nothing to do with the
   demonstrated action wherever there are two, every offset learns to lead from its code to the middle, and the modes that the
   codes keep apart are averaged after all (`as_released` does so; the tests measure it). The second code stays sampled, because
@@ -26,8 +26,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor, nn
-from torch.nn import functional as F
+from torch import Tensor
 
 from benchmark.contracts.data import Chunks
 from benchmark.contracts.policy import Policy, PolicyConfig
@@ -39,24 +38,20 @@ from policies._shared.parts import (
     categorical,
     condition,
     focal_loss,
-    k_means,
     masked_mean,
     mlp,
-    nearest,
     rows_uniform,
     token_dim,
 )
+from policies._shared.residual_vq import ResidualVQ, ResidualVQConfig
 
 GPT_OUTPUTS = 256
-TOKENIZER_LR, TOKENIZER_DECAY = 1e-3, 1e-4
-COMMITMENT = 5.0  # beside an L1 reconstruction loss
-CODEBOOK_DECAY = 0.8
 CODE_WEIGHTS = (5.0, 0.5)  # of the first and second code in the loss
 GAMMA = 2.0
 
 
 @dataclass
-class VQBeTConfig(PolicyConfig):
+class VQBeTConfig(PolicyConfig, ResidualVQConfig):
     layers: int = 6
     heads: int = 6
     width: int = 120
@@ -64,12 +59,6 @@ class VQBeTConfig(PolicyConfig):
     offset_weight: float = 100.0  # of the L1 offset loss, for actions scaled to [-1, 1]
     temperature: float = 1.0  # of the codes at rollout
     as_released: bool = False  # sample the first code, too, when training offsets
-    codes: int = 16
-    groups: int = 2
-    latent: int = 512
-    tokenizer_hidden: int = 128
-    tokenizer_epochs: int = 300
-    tokenizer_batch: int = 2048
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -88,6 +77,7 @@ class VQBeT(Policy):
     name = "vqbet"
     title = "VQ-BeT"
     Config = VQBeTConfig
+    Tokenizer = ResidualVQ
     source = "VQ-BeT (Lee et al. 2024); DynaMo paper, Table 13 and release configs"
     presets = {
         "smoke": SMOKE_HORIZON
@@ -105,6 +95,8 @@ class VQBeT(Policy):
         "paper/libero_goal": {"batch_size": 64, "epochs": 50},
     }
 
+    tokenizer: ResidualVQ
+
     def __init__(self, config: VQBeTConfig, spec: PolicySpec):
         super().__init__(config, spec)
         self.trunk = Transformer(
@@ -119,10 +111,7 @@ class VQBeT(Policy):
         chunk, codes = config.chunk * spec.action_dim, config.groups * config.codes
         self.code_head = mlp(GPT_OUTPUTS, [config.hidden] * 2, codes)
         self.offset_head = mlp(GPT_OUTPUTS, [config.hidden] * 2, codes * chunk)
-        self.tokenizer = Tokenizer(config, chunk).requires_grad_(False)
-
-    def prepare(self, samples: Chunks, rng: torch.Generator) -> None:
-        self.tokenizer.fit(samples.actions.flatten(1), self.config.tokenizer_epochs, self.config.tokenizer_batch, rng)
+        self.tokenizer = ResidualVQ(config, spec.action_dim).requires_grad_(False)
 
     def loss(self, batch: Chunks, rng: torch.Generator) -> tuple[Tensor, dict[str, Tensor]]:
         target = self.tokenizer.encode(batch.actions.flatten(1))
@@ -156,83 +145,3 @@ class VQBeT(Policy):
         groups = torch.arange(self.config.groups, device=codes.device)
         chosen = offsets[rows, groups, codes].sum(1)
         return self.tokenizer.decode(codes).view_as(chosen) + chosen
-
-
-class Tokenizer(nn.Module):
-    """Residual VQ-VAE over flat action chunks. Codebooks are buffers that follow their members by moving average."""
-
-    codebooks: Tensor
-
-    def __init__(self, config: VQBeTConfig, chunk: int):
-        super().__init__()
-        hidden = [config.tokenizer_hidden] * 2
-        self.encoder, self.decoder = mlp(chunk, hidden, config.latent), mlp(config.latent, hidden, chunk)
-        self.register_buffer("codebooks", torch.zeros(config.groups, config.codes, config.latent))
-        for module in self.modules():
-            if isinstance(module, nn.Linear):
-                nn.init.orthogonal_(module.weight)
-                nn.init.zeros_(module.bias)
-
-    def encode(self, chunks: Tensor) -> Tensor:
-        """(N, chunk * A) -> (N, groups) codes."""
-        with torch.no_grad():
-            residual, codes = self.encoder(chunks), []
-            for codebook in self.codebooks:
-                codes.append(nearest(residual, codebook))
-                residual = residual - codebook[codes[-1]]
-        return torch.stack(codes, dim=1)
-
-    def decode(self, codes: Tensor) -> Tensor:
-        with torch.no_grad():
-            return self.decoder(sum(book[codes[:, g]] for g, book in enumerate(self.codebooks)))
-
-    @torch.enable_grad()
-    def fit(self, chunks: Tensor, epochs: int, batch_size: int, rng: torch.Generator) -> None:
-        """Train on the distinct chunks, once; afterwards nothing here changes."""
-        chunks = chunks.unique(dim=0)
-        self.requires_grad_(True)
-        optimizer = torch.optim.Adam(self.parameters(), lr=TOKENIZER_LR, weight_decay=TOKENIZER_DECAY)
-        averages = self._start_codebooks(chunks, rng)
-        for _ in range(epochs):
-            order = torch.randperm(len(chunks), generator=rng, device=chunks.device)
-            for rows in order.split(batch_size):
-                loss = self._loss(chunks[rows], averages)
-                optimizer.zero_grad(set_to_none=True)
-                loss.backward()
-                optimizer.step()
-        self.requires_grad_(False)
-
-    def _loss(self, chunks: Tensor, averages: list[tuple[Tensor, Tensor]]) -> Tensor:
-        """L1 reconstruction through the straight-through estimator plus commitment; moves the codebooks."""
-        latent = self.encoder(chunks)
-        residual, commitment = latent, latent.new_zeros(())
-        for codebook, (count, total) in zip(self.codebooks, averages, strict=True):
-            code = nearest(residual.detach(), codebook)
-            quantized = codebook[code]
-            commitment = commitment + F.mse_loss(residual, quantized)
-            self._move(codebook, count, total, residual.detach(), code)
-            residual = residual - quantized
-        # Forward: the sum of codes. Backward: the identity once per group, because each residual layer of the release lets the
-        # gradient through to the latent. With one identity for all groups the commitment would weigh twice what it does there.
-        straight = len(self.codebooks) * latent
-        reconstructed = self.decoder((latent - residual - straight).detach() + straight)
-        return (reconstructed - chunks).abs().mean() + COMMITMENT * commitment
-
-    @torch.no_grad()
-    def _start_codebooks(self, chunks: Tensor, rng: torch.Generator) -> list[tuple[Tensor, Tensor]]:
-        """k-means of the encoded chunks, then of what remains; with each code's size and sum."""
-        residual, averages = self.encoder(chunks), []
-        for codebook in self.codebooks:
-            codebook.copy_(k_means(residual, len(codebook), rng, iterations=10))
-            averages.append((torch.ones_like(codebook[:, 0]), codebook.clone()))
-            residual = residual - codebook[nearest(residual, codebook)]
-        return averages
-
-    @torch.no_grad()
-    def _move(self, codebook: Tensor, count: Tensor, total: Tensor, members: Tensor, code: Tensor) -> None:
-        """Codes follow the mean of their members; one that had none for long keeps its place."""
-        member = F.one_hot(code, len(codebook)).to(members)
-        count.lerp_(member.sum(0), 1 - CODEBOOK_DECAY)
-        total.lerp_(member.T @ members, 1 - CODEBOOK_DECAY)
-        alive = count[:, None] > 1e-3
-        codebook.copy_(torch.where(alive, total / count[:, None].clamp(min=1e-3), codebook))

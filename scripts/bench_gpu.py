@@ -177,7 +177,7 @@ class Bench:
         sampler = ChunkSampler(*table, config, device=self.device)
         torch.manual_seed(0)
         policy = cls(config, PolicySpec(512, 2)).to(self.device)
-        policy.prepare(sampler.all(), torch.Generator(self.device).manual_seed(0))
+        policy.tokenizer.fit(sampler.all().actions, torch.Generator(self.device).manual_seed(0))
         if precision == "tf32":
             torch.set_float32_matmul_precision("high")
         try:

@@ -49,6 +49,7 @@ KEYS = "planning/test_code_on_keys.py"
 GRAPH = "planning/test_graph.py"
 ACCOUNTS = "stages/test_accounts.py"
 HELD_OUT = "stages/test_held_out.py"
+TOKENIZE = "stages/test_tokenize.py"
 ROLLOUTS = "simulation/test_rollout.py"
 AGENT = "simulation/test_agent.py"
 STATISTICS = "results/test_statistics.py"
@@ -108,6 +109,20 @@ FAULTS = (
         f"{KEYS}::test_code_of_a_policy_changes_its_fits_and_rollouts",
     ),
     Fault(
+        "keys: tokenizers without the policy's code",
+        "benchmark/planning/recipes.py",
+        'label, params, {"demos": self.demos.ref}, policy)',
+        'label, params, {"demos": self.demos.ref})',
+        f"{KEYS}::test_code_of_a_tokenizer_changes_it_and_the_fits_of_all_encoders[tokenizer]",
+    ),
+    Fault(
+        "keys: tokenizers answer to all settings of their policy",
+        "benchmark/planning/recipes.py",
+        "to_json(policy.Tokenizer.settings(config.policy[cell.policy]))",
+        "to_json(config.policy[cell.policy])",
+        f"{GRAPH}::test_a_tokenizer_answers_to_actions_and_its_own_settings[policy.vqbet.lr=0.01-True]",
+    ),
+    Fault(
         "keys: inputs are ignored",
         "benchmark/planning/keys.py",
         '"inputs": dict(inputs),',
@@ -124,9 +139,51 @@ FAULTS = (
     Fault(
         "keys: a variant has the settings of the full method",
         "benchmark/planning/recipes.py",
-        "with_variant(method, self.config.method[cell.method], cell.variant)",
-        'with_variant(method, self.config.method[cell.method], "")',
+        "with_variant(method, self.config.method[cell.method], cell.variant, cell.env)",
+        'with_variant(method, self.config.method[cell.method], "", cell.env)',
         f"{ACCOUNTS}::test_a_variant_trains_with_its_own_settings",
+    ),
+    Fault(
+        "recipe: the state is fed as it is where features are",
+        "benchmark/planning/recipes.py",
+        "config.fit.standardise or method.privileged",
+        "config.fit.standardise",
+        f"{ACCOUNTS}::test_without_standardising_a_policy_is_fed_features_as_they_are_but_the_state_still_scaled",
+    ),
+    Fault(
+        "recipe: a variant is the same in every environment",
+        "benchmark/planning/variants.py",
+        'cls.variants.get(f"{name}/{env}", {})',
+        "{}",
+        "tests/methods/test_start.py::test_dynamo_starts_from_imagenet_as_the_paper_does_in_each_environment",
+    ),
+    Fault(
+        "paper: a budget under the paper's preset goes unnoticed",
+        "benchmark/planning/paper.py",
+        "if (own, amount) != (unit, published):",
+        "if own != unit:",
+        "tests/planning/test_paper.py::test_one_override_is_one_departure",
+    ),
+    Fault(
+        "paper: settings within a group go unnoticed",
+        "benchmark/planning/paper.py",
+        '("embed", ours.embed, paper.embed), ("split", ours.split, paper.split)',
+        '("split", ours.split, paper.split)',
+        "tests/planning/test_paper.py::test_one_override_is_one_departure",
+    ),
+    Fault(
+        "paper: a departure does not keep ours from being compared",
+        "benchmark/results/versus_paper.py",
+        "        recipe=recipe,\n",
+        "",
+        "tests/report/test_tables.py::test_status_where_numbers_can_be_compared",
+    ),
+    Fault(
+        "features: a grid is turned over",
+        "benchmark/models/features.py",
+        "feature.transpose(1, 2).unflatten(2, (places, places))",
+        "feature.transpose(1, 2).unflatten(2, (places, places)).transpose(2, 3)",
+        "tests/models/test_features.py::test_a_grid_is_the_mean_of_what_lies_in_each_cell",
     ),
     # ------------------------------------------------------------------------------------------------------------ seeds
     Fault(
@@ -200,6 +257,20 @@ FAULTS = (
         f"{ACCOUNTS}::test_training_seeds_start_from_different_weights",
     ),
     Fault(
+        "seeds: tokenizers start alike under all",
+        "benchmark/stages/tokenize.py",
+        'seed("initialise tokenizer", params.seed)',
+        'seed("initialise tokenizer")',
+        f"{TOKENIZE}::test_a_fit_with_the_stage_is_the_one_that_prepares_in_place_to_the_bit[vqbet]",
+    ),
+    Fault(
+        "seeds: tokenizers draw alike under all",
+        "benchmark/stages/tokenize.py",
+        'torch_rng("tokenize", params.seed, device=device)',
+        'torch_rng("tokenize", device=device)',
+        f"{TOKENIZE}::test_a_fit_with_the_stage_is_the_one_that_prepares_in_place_to_the_bit[bet]",
+    ),
+    Fault(
         "seeds: all steps draw the same noise",
         "benchmark/training/loop.py",
         'seed_of("step", seed, step)',
@@ -212,6 +283,13 @@ FAULTS = (
         "benchmark/stages/pretrain.py",
         "episodes, _ = demos.split(learning.held_out)",
         "episodes = range(len(demos))",
+        f"{HELD_OUT}::test_what_is_trained_does_not_depend_on_held_out_demonstrations",
+    ),
+    Fault(
+        "splits: tokenizers are fitted to held-out demonstrations",
+        "benchmark/stages/tokenize.py",
+        "    episodes, _ = demos.split(params.held_out)",
+        "    episodes = sorted(sum(map(list, demos.split(params.held_out)), []))",
         f"{HELD_OUT}::test_what_is_trained_does_not_depend_on_held_out_demonstrations",
     ),
     Fault(
@@ -548,6 +626,13 @@ FAULTS = (
         f"{ACCOUNTS}::test_a_policy_learns_from_normalised_features_and_actions[tally]",
     ),
     Fault(
+        "normalisation: actions are raw in tokenizers",
+        "benchmark/stages/tokenize.py",
+        "unseen, normal(actions), demos",
+        "unseen, actions, demos",
+        f"{TOKENIZE}::test_a_fit_with_the_stage_is_the_one_that_prepares_in_place_to_the_bit[bet]",
+    ),
+    Fault(
         "normalisation: features are raw in joint training",
         "benchmark/training/joint.py",
         "return self.agent.observe(features.float(), self._proprio[rows])",
@@ -656,6 +741,13 @@ FAULTS = (
         f"{STORE}::test_work_survives_an_interruption_and_out_does_not",
     ),
     # --------------------------------------------------------------------------------------------------------- training
+    Fault(
+        "training: the fitted tokenizer is not taken over",
+        "benchmark/stages/load/tokenizer.py",
+        "policy.tokenizer.load_state_dict(load_file(artifact.folder / TOKENIZER))",
+        "load_file(artifact.folder / TOKENIZER)",
+        f"{TOKENIZE}::test_a_fit_with_the_stage_is_the_one_that_prepares_in_place_to_the_bit[bet]",
+    ),
     Fault(
         "training: there is no warm-up",
         "benchmark/training/optimizers.py",

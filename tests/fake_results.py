@@ -93,6 +93,7 @@ def _recipe(env: str, method: str, preset: str, demonstrations: str) -> dict[str
         "checkpoint": "last",
         "demonstrations": demonstrations,
         "visual_shift": "",
+        "departures": "" if preset == "paper" else "pretrain.frames=15000 (paper: 40 epochs)",
     }
 
 

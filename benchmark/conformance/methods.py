@@ -69,8 +69,11 @@ def method_presets(cls: type[Method]) -> None:
     for preset in PRESETS:
         for env in registry.envs().names():
             config = component_config(cls, preset, env)
-            for variant in variants_of(cls, config):
-                with_variant(cls, config, variant)
+            for variant in variants_of(cls, config, env):
+                with_variant(cls, config, variant, env)
+    known = set(variants_of(cls, cls.Config()))
+    unknown = {name for name in cls.variants if "/" in name and name.partition("/")[0] not in known}
+    ensure(not unknown, f"{', '.join(sorted(unknown))}: there is no such variant")
 
 
 @_with_demos

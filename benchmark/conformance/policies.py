@@ -53,7 +53,10 @@ def _act(policy: Policy, batch: Chunks, rngs: list[torch.Generator]) -> torch.Te
 def _policy(cls: type[Policy], goal_dim: int = 0) -> Policy:
     torch.manual_seed(seed("conformance"))
     policy = cls(component_config(cls, "smoke", "fake"), _spec(cls, goal_dim))
-    policy.prepare(_chunks(policy), torch_rng("conformance", "prepare"))
+    samples = _chunks(policy)
+    if cls.Tokenizer:
+        policy.tokenizer.fit(samples.actions, torch_rng("conformance", "tokenize"))
+    policy.prepare(samples, torch_rng("conformance", "prepare"))
     return policy
 
 
@@ -99,6 +102,27 @@ def policy_round_trip(cls: type[Policy]) -> None:
     ensure(torch.equal(act(policy), act(other.eval())), "actions differ after loading")
 
 
+def policy_tokenizer(cls: type[Policy]) -> None:
+    """A tokenizer is made of its own settings and fitted with its generator alone; its policy takes it over and leaves it."""
+    made_of = cls.Tokenizer
+    if made_of is None:
+        return
+    policy = _policy(cls)
+    settings, actions = made_of.settings(policy.config), _chunks(policy).actions
+
+    def fitted() -> dict[str, torch.Tensor]:
+        torch.manual_seed(seed("conformance"))
+        tokenizer = made_of(settings, ACTIONS)
+        tokenizer.fit(actions, torch_rng("conformance", "tokenize"))
+        return tensors(tokenizer)
+
+    one, two = fitted(), fitted()
+    ensure(all(torch.equal(one[name], two[name]) for name in one), "two fits with the same generator differ")
+    policy.tokenizer.load_state_dict(one)
+    trained = {id(p) for group in policy.groups() for p in group.params}
+    ensure(not any(id(p) in trained for p in policy.tokenizer.parameters()), "the policy goes on training its tokenizer")
+
+
 def policy_learns(cls: type[Policy]) -> None:
     """The loss is finite, falls on a fixed batch, and its gradient reaches every tensor that is trained."""
     if not cls.learns:
@@ -121,4 +145,4 @@ def policy_learns(cls: type[Policy]) -> None:
     ensure(bool(np.isfinite(losses).all()) and losses[-1] < losses[0], f"loss went from {losses[0]:.4g} to {losses[-1]:.4g}")
 
 
-PROMISES = (policy_presets, policy_acts, policy_rows_are_independent, policy_round_trip, policy_learns)
+PROMISES = (policy_presets, policy_acts, policy_rows_are_independent, policy_round_trip, policy_tokenizer, policy_learns)

@@ -21,6 +21,7 @@ from benchmark.contracts.specs import EnvSpec, Presets, require
 class EnvConfig:
     """Fields every environment has."""
 
+    locations: ClassVar[tuple[str, ...]] = ()  # fields that say where something lies on this machine, and not what it is
     resolution: int = 96  # square frames
     demonstrations: str = "scripted"  # one of Environment.sources
     episodes: int = 64  # demonstrations to make or to take, the first so many
@@ -51,6 +52,8 @@ class Environment(ABC):
         tuple[str, ...]
     ]  # of demonstrations: "scripted", which a simulator's expert makes, and names of recorded ones
     source: ClassVar[str] = ""  # paper section or repository the environment comes from, for `list envs`
+    # Settings besides its own that its published protocol has, in every preset: {"fit.goal": "last"}. An override goes first.
+    protocol: ClassVar[Mapping[str, str]] = {}
 
     @classmethod
     @abstractmethod

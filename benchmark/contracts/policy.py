@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any, ClassVar
 
 import torch
@@ -36,6 +36,37 @@ class PolicyConfig(TrainingConfig):
         require(not self.ensemble or self.execute == 1, "ensemble plans at every step: it needs execute=1")
 
 
+@dataclass
+class TokenizerConfig:
+    """The settings that a tokenizer is made of, under the names that they have among those of its policy."""
+
+    chunk: int = 1
+
+
+class ActionTokenizer(nn.Module, ABC):
+    """What a policy makes of actions alone before it is trained, such as codes or clusters.
+
+    A stage of its own fits it, once for all encoders of an environment. Each training seed has its own, because a tokenizer is
+    part of what differs between two trainings, and the spread between seeds is what a table compares methods by.
+    """
+
+    Config: ClassVar[type[TokenizerConfig]] = TokenizerConfig  # no other setting of the policy can matter here
+
+    def __init__(self, config: Any, action_dim: int):
+        super().__init__()
+        self.config = config
+
+    @classmethod
+    def settings(cls, config: PolicyConfig) -> TokenizerConfig:
+        """Those of a policy's settings that it is made of."""
+        return cls.Config(**{field.name: getattr(config, field.name) for field in fields(cls.Config)})
+
+    @abstractmethod
+    def fit(self, actions: Tensor, rng: torch.Generator) -> None:
+        """`actions` (N, chunk, A), normalised, are those of all training samples. What it fits must live in parameters or
+        buffers, because the state dict is what is stored."""
+
+
 class Policy(nn.Module, ABC):
     """A history of features (and a goal) -> a chunk of actions.
 
@@ -44,9 +75,11 @@ class Policy(nn.Module, ABC):
     same, appended to the features of each observation.
 
     A trained policy implements `loss` and `act`; one without training (`learns = False`) implements `prepare` and `act`.
-    `prepare` sees all training samples once, before training: tokenizers, neighbour banks. What it fits must live in
-    parameters or buffers, because the state dict is what is stored. What `Method` says of graphs
-    holds for `loss` and `after_step` here.
+    `prepare` sees all training samples once, before training: a bank of neighbours. What it fits must live in parameters or
+    buffers, because the state dict is what is stored. What `Method` says of graphs holds for `loss` and `after_step` here.
+
+    A policy that makes something of actions alone names the class as its `Tokenizer` and keeps one, untrained, as
+    `self.tokenizer`. It is fitted when `prepare` is called.
     """
 
     name: ClassVar[str]
@@ -54,8 +87,10 @@ class Policy(nn.Module, ABC):
     Config: ClassVar[type[PolicyConfig]] = PolicyConfig
     presets: ClassVar[Presets] = {}
     learns: ClassVar[bool] = True
+    Tokenizer: ClassVar[type[ActionTokenizer] | None] = None
     inputs: ClassVar[tuple[str, ...]] = ("features",)  # and "proprio", "language", where it takes these by themselves
     source: ClassVar[str] = ""
+    tokenizer: ActionTokenizer  # where `Tokenizer` names its class
 
     def __init__(self, config: Any, spec: PolicySpec):
         super().__init__()

@@ -16,6 +16,8 @@ from benchmark.contracts.policy import Policy
 from benchmark.contracts.specs import PolicySpec
 from benchmark.data.normalize import Normalizer
 
+ACTION_RANGE = "minmax"  # how actions are normalised: to [-1, 1]
+
 
 class Agent(nn.Module):
     """Raw features -> actions in the environment's units. Its state dict is all that a finished fit has to store.
@@ -43,14 +45,16 @@ class Agent(nn.Module):
 
     def fit_normalizers(
         self,
-        features: Tensor | np.ndarray,
+        features: Tensor | np.ndarray | None,
         actions: Tensor | np.ndarray,
-        mode: str = "minmax",
+        mode: str = ACTION_RANGE,
         exclude: Sequence[int] = (),
         proprio: Tensor | np.ndarray | None = None,
     ) -> None:
-        """Statistics of the training rows. `mode` and `exclude` are about the actions; all else is always standardised."""
-        self.features.fit(features)
+        """Statistics of the training rows. `mode` and `exclude` are about the actions; all else is standardised, but for
+        features of which there are None: they stay as they are."""
+        if features is not None:
+            self.features.fit(features)
         self.actions.fit(actions, mode, exclude)
         if (proprio is None) != (self.proprio is None):
             raise ValueError("an agent with proprioception needs its training rows, and only such an agent does")

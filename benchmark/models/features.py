@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from benchmark.contracts.data import DataSpec, Observations
 from benchmark.contracts.encoder import Encoder
 from benchmark.contracts.method import Method
-from benchmark.core.errors import UnknownName
+from benchmark.core.errors import BenchmarkError
 
 
 @torch.no_grad()
@@ -22,9 +24,9 @@ def encode(encoder: Encoder, observations: Observations, kind: str = "pooled") -
 def features_of(encoder: Encoder, observations: Observations, kind: str = "pooled") -> Tensor:
     """(N, D) features of N observations on the encoder's device.
 
-    `kind` names a feature of the encoder, or several joined by '+', such as layer3+layer4. Maps and tokens are flattened; one
-    kind after the other, and in each one view after the other. An encoder that reads the state has nothing but that state.
-    Rows that are not valid become NaN: whoever uses one by mistake will notice.
+    `kind` names a feature of the encoder, or several joined by '+', such as layer3+layer4. `patch@3` is one averaged down to a
+    grid of 3 x 3. Maps and tokens are flattened; one kind after the other, and in each one view after the other. An encoder
+    that reads the state has nothing but that state. Rows that are not valid become NaN, which nobody overlooks.
     """
     raw = observations.state if encoder.reads == "state" else observations.frames
     if raw is None:
@@ -32,9 +34,10 @@ def features_of(encoder: Encoder, observations: Observations, kind: str = "poole
     if encoder.reads == "state":
         flat = encoder.pooled(raw)
     else:
-        names = kind.split("+")
-        features = encoder.features(raw.flatten(0, 1).permute(0, 3, 1, 2), names)  # channels last in memory, without a copy
-        flat = torch.cat([features[name].reshape(len(raw), -1) for name in names], dim=1)
+        wanted = _parsed(kind)
+        images = raw.flatten(0, 1).permute(0, 3, 1, 2)  # channels last in memory, without a copy
+        features = encoder.features(images, [name for name, _ in wanted])
+        flat = torch.cat([_on_grid(features[name], grid).reshape(len(raw), -1) for name, grid in wanted], dim=1)
     return flat if observations.valid is None else flat.masked_fill(~observations.valid[:, None], torch.nan)
 
 
@@ -46,7 +49,29 @@ def why_no_features(method: type[Method], config: Any, data: DataSpec, kind: str
         encoder = method.build_encoder(config, data)
     try:
         if encoder.reads == "frames":
-            encoder.check_features(kind.split("+"))
-    except UnknownName as error:
+            encoder.check_features([name for name, _ in _parsed(kind)])
+    except BenchmarkError as error:
         return str(error)
     return None
+
+
+def _parsed(kind: str) -> list[tuple[str, int | None]]:
+    """(feature, cells of the grid along a side, None: as it is), in order."""
+    parts = []
+    for text in kind.split("+"):
+        name, at, side = text.partition("@")
+        if at and (name == "pooled" or not side.isdecimal() or int(side) < 1):
+            raise BenchmarkError(f"embed.features: '{text}' is not FEATURE@N, e.g. patch@3, of a feature with places")
+        parts.append((name, int(side) if at else None))
+    return parts
+
+
+def _on_grid(feature: Tensor, side: int | None) -> Tensor:
+    """Tokens (N, places, D) or a map (N, D, h, w), averaged over the cells of a grid; in the layout it came in."""
+    if side is None:
+        return feature
+    if feature.ndim == 4:
+        return F.adaptive_avg_pool2d(feature, side)
+    places = math.isqrt(feature.shape[1])
+    square = feature.transpose(1, 2).unflatten(2, (places, places))
+    return F.adaptive_avg_pool2d(square, side).flatten(2).transpose(1, 2)

@@ -17,17 +17,18 @@ from benchmark.contracts.environment import EnvConfig, Environment
 from benchmark.core.errors import BenchmarkError
 from benchmark.core.typed import from_json
 from benchmark.planning.graph import Stage
-from benchmark.stages.params import demos, embed, fit, pretrain, probe, rollout, video, visualize
+from benchmark.stages.params import demos, embed, fit, pretrain, probe, rollout, tokenize, video, visualize
 from benchmark.storage.artifacts import KINDS, Store
 
 # Guesses until this store knows better, in seconds per unit of work on two cores: simulator steps with a rendered frame,
-# training frames, embedded frames, probes, policy samples, the same with an encoder that learns, evaluation steps,
-# encoders looked at, cells played again.
+# training frames, embedded frames, probes, frames with actions, policy samples, the same with an encoder that learns,
+# evaluation steps, encoders looked at, cells played again.
 DEFAULT_RATES = {
     "demos": 1 / 100,
     "pretrain": 1 / 600,
     "embed": 1 / 2000,
     "probe": 3.0,
+    "tokenize": 1 / 5000,
     "fit": 1 / 10000,
     "joint": 1 / 600,
     "rollout": 1 / 100,
@@ -39,6 +40,7 @@ PARAMS: dict[str, type] = {
     "pretrain": pretrain.Params,
     "embed": embed.Params,
     "probe": probe.Params,
+    "tokenize": tokenize.Params,
     "fit": fit.Params,
     "rollout": rollout.Params,
     "visualize": visualize.Params,
@@ -76,7 +78,7 @@ def estimate(stages: Mapping[str, Stage], store: Store) -> dict[str, Estimate]:
 def work(params: Any, size: Size) -> float:
     """The amount of work of a stage in the unit its rate is given in."""
     match params:
-        case demos.Params() | embed.Params():
+        case demos.Params() | embed.Params() | tokenize.Params():
             return size.frames
         case pretrain.Params(learning=pretrain.Learning(budget=budget)):
             cls = registry.methods().get(params.method)
@@ -132,7 +134,7 @@ def _rate_name(params: Any) -> str:
 
 
 def _component(params: Any) -> str:
-    names = {demos.Params: "env", pretrain.Params: "method", fit.Params: "policy"}
+    names = {demos.Params: "env", pretrain.Params: "method", tokenize.Params: "policy", fit.Params: "policy"}
     return str(getattr(params, names[type(params)])) if type(params) in names else ""
 
 

@@ -30,6 +30,7 @@ RESOURCES = {
     "pretrain": Resources(accelerator=True),
     "embed": Resources(accelerator=True),
     "probe": Resources(),
+    "tokenize": Resources(accelerator=True),
     "fit": Resources(accelerator=True),
     "rollout": Resources(accelerator=True, simulators=True),
     "visualize": Resources(),

@@ -2,6 +2,7 @@
 
 standard   demos -> pretrain -> embed -> probe
                                 embed -> fit -> rollout          the encoder is frozen
+             demos -> tokenize -'                                where the policy makes something of actions alone
 joint      the same, but the fit starts from the encoder and goes on training it with the policy
 """
 
@@ -19,6 +20,7 @@ from benchmark import registry
 from benchmark.contracts.environment import Environment, Simulator, data_spec
 from benchmark.contracts.method import Method
 from benchmark.contracts.policy import Policy
+from benchmark.contracts.specs import EnvSpec
 from benchmark.core.typed import to_json
 from benchmark.models.features import why_no_features
 from benchmark.models.imagenet import RESNET18_IMAGENET
@@ -28,7 +30,7 @@ from benchmark.planning.config.schema import Config
 from benchmark.planning.graph import CellId, Plan, RunCell, Stage, make_stage
 from benchmark.planning.request import DEFAULT, Request
 from benchmark.planning.variants import FINETUNED, expand_methods, with_variant
-from benchmark.stages.params import demos, embed, fit, pretrain, probe, rollout, video, visualize
+from benchmark.stages.params import demos, embed, fit, pretrain, probe, rollout, tokenize, video, visualize
 from benchmark.storage.files import checksum
 from benchmark.storage.manifests import Ref
 
@@ -107,15 +109,18 @@ class Recipe:
     def stages(self, cell: CellId) -> tuple[list[Stage], str | None]:
         """The stages of a cell, or why there is no such cell."""
         method, policy = registry.methods().get(cell.method), registry.policies().get(cell.policy)
-        config = with_variant(method, self.config.method[cell.method], cell.variant)
+        config = with_variant(method, self.config.method[cell.method], cell.variant, cell.env)
         joint = method.joint or cell.variant == FINETUNED
         if reason := self._refused(method, config, policy, joint):
             return [], reason
         pretrained = self._pretrain(cell, method, config)
         embedded = self._embed(pretrained)
         probed = self._probe(embedded)
-        fitted = self._fit(cell, policy, pretrained, embedded, self._joint(method, config) if joint else None)
-        return [self.demos, pretrained, embedded, probed, fitted, self._rollout(cell, pretrained, fitted)], None
+        tokenized, trained = self._tokenize(cell, policy), self._joint(method, config) if joint else None
+        fitted = self._fit(cell, method, policy, pretrained, embedded, tokenized, trained)
+        rolled_out = self._rollout(cell, pretrained, fitted)
+        stages = (self.demos, pretrained, embedded, probed, tokenized, fitted, rolled_out)
+        return [stage for stage in stages if stage], None
 
     def _refused(self, method: type[Method], config: Any, policy: type[Policy], joint: bool) -> str | None:
         spec, needed = self.env.spec(self.env_config), method.batch_spec(config).min_views
@@ -127,8 +132,19 @@ class Recipe:
             return f"{self.env.name} has no state"
         if self.config.shift.evaluation != "none" and not issubclass(self.env, Simulator):
             return "shift.evaluation needs a simulator; shift.train shifts the recordings"
+        if reason := self._refused_environment(spec):
+            return reason
         if joint and not policy.learns:
             return f"{policy.name} has no gradient that an encoder could be trained by"
+        return None
+
+    def _refused_environment(self, spec: EnvSpec) -> str | None:
+        """Settings that name something this environment does not have."""
+        demonstrations, goal = self.env_config.demonstrations, self.config.fit.goal
+        if demonstrations not in self.env.sources:
+            return f"env.{self.env.name}.demonstrations={demonstrations}: there are {', '.join(self.env.sources)}"
+        if goal == "task" and not spec.tasks:
+            return f"fit.goal=task: {self.env.name} has no tasks"
         return None
 
     def _pretrain(self, cell: CellId, method: type[Method], config: Any) -> Stage:
@@ -156,7 +172,31 @@ class Recipe:
         rates = self.config.joint.pairs or (("*", method.joint_rate(config)),)
         return fit.Joint(rates, self.config.joint.batch, self.config.pretrain.precision, self.config.embed.features)
 
-    def _fit(self, cell: CellId, policy: type[Policy], pretrained: Stage, embedded: Stage, joint: fit.Joint | None) -> Stage:
+    def _tokenize(self, cell: CellId, policy: type[Policy]) -> Stage | None:
+        """Of no encoder: whatever gives the features, actions are the same."""
+        if policy.Tokenizer is None:
+            return None
+        config = self.config
+        params = tokenize.Params(
+            policy=cell.policy,
+            config=to_json(policy.Tokenizer.settings(config.policy[cell.policy])),
+            held_out=config.split.held_out_from_policies or config.split.held_out,
+            seed=cell.seed,
+            device=config.machine.device,
+        )
+        label = f"tokenize {cell.policy} · {cell.env} · seed {cell.seed}"
+        return make_stage("tokenize", label, params, {"demos": self.demos.ref}, policy)
+
+    def _fit(
+        self,
+        cell: CellId,
+        method: type[Method],
+        policy: type[Policy],
+        pretrained: Stage,
+        embedded: Stage,
+        tokenized: Stage | None,
+        joint: fit.Joint | None,
+    ) -> Stage:
         config = self.config
         params = fit.Params(
             policy=cell.policy,
@@ -168,10 +208,13 @@ class Recipe:
             device=config.machine.device,
             proprio=config.fit.proprio,
             joint=joint,
+            standardise=config.fit.standardise or method.privileged,
         )
         inputs = {"demos": self.demos.ref, "features": embedded.ref}
         if joint:
             inputs["encoder"] = pretrained.ref
+        if tokenized:
+            inputs["tokenizer"] = tokenized.ref
         return make_stage("fit", f"fit {cell.policy} · {cell.row} · {cell.env} · seed {cell.seed}", params, inputs, policy)
 
     def _rollout(self, cell: CellId, pretrained: Stage, fitted: Stage) -> Stage:

@@ -14,21 +14,22 @@ FINETUNED = "finetuned"  # the encoder of the plain row goes on learning with th
 IMAGENET_LR = 0.1  # of that from scratch: 1e-5 for 1e-4 in the DynaMo paper, Tables 9 and 11
 
 
-def variants_of(cls: Any, config: Any) -> dict[str, dict[str, Any]]:
-    """Variant -> what it changes in the method's config."""
+def variants_of(cls: Any, config: Any, env: str = "") -> dict[str, dict[str, Any]]:
+    """Variant -> what it changes in the method's config. As with presets, `variant/env` adds what holds in one environment."""
     shared: dict[str, dict[str, Any]] = {} if cls.privileged or cls.joint else {FINETUNED: {}}
     if cls.learns:
         shared["equal_steps"] = {"equal_steps": True}
         if config.backbone == "resnet18":
             shared["imagenet_init"] = {"init": "imagenet", "width": 64, "lr": config.lr * IMAGENET_LR}
-    return {name: dict(values) for name, values in {**shared, **cls.variants}.items()}
+    named = {**shared, **{name: values for name, values in cls.variants.items() if "/" not in name}}
+    return {name: {**values, **cls.variants.get(f"{name}/{env}", {})} for name, values in named.items()}
 
 
-def with_variant(cls: Any, config: Any, variant: str) -> Any:
-    """A method's config with a named variant applied on top."""
+def with_variant(cls: Any, config: Any, variant: str, env: str) -> Any:
+    """A method's config with a named variant applied on top, in an environment."""
     if not variant:
         return config
-    variants = variants_of(cls, config)
+    variants = variants_of(cls, config, env)
     if variant not in variants:
         raise UnknownName(f"variant of {cls.name}", variant, variants)
     return replace(config, **variants[variant])
@@ -46,6 +47,6 @@ def expand_methods(names: Sequence[str]) -> list[tuple[str, str]]:
         if variant == "all":
             pairs += [(cls.name, ""), *((cls.name, v) for v in variants_of(cls, cls.Config()))]
         else:
-            with_variant(cls, cls.Config(), variant)
+            with_variant(cls, cls.Config(), variant, "")
             pairs.append((cls.name, variant))
     return list(dict.fromkeys(pairs))

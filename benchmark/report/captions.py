@@ -23,6 +23,7 @@ GOALS = {
     "language": "Conditioned on a language embedding of the episode's task.",
 }
 FITTED = "Episodes start as the training demonstrations did: a test of fitting, not of generalising."
+DEPARTURES = 4  # from the paper's recipe that a footnote names
 NOT_PLANNED = "not part of this run"
 BEST = "Bold or *: the highest score and those not distinguishable from it in a paired comparison on common episodes."
 
@@ -149,10 +150,9 @@ def not_comparable(why: Differences) -> str:
     if why.demonstrations:
         ours, theirs = why.demonstrations
         reasons.append(f"other demonstrations ({', '.join(ours)}; published {theirs})")
-    if why.presets:
-        reasons.append(f"other budget (preset {', '.join(why.presets)})")
-    if why.shifted:
-        reasons.append("visual shift")
+    reasons += why.recipe[:DEPARTURES]
+    if (more := len(why.recipe) - DEPARTURES) > 0:
+        reasons.append(f"{more} more settings")
     if why.other_metric:
         reasons.append("other metric or statistic")
     return f"not comparable: {'; '.join(reasons)}"

@@ -52,15 +52,15 @@ def rate_cell(successes: float, trials: float, level: float) -> TableCell:
 
 
 def versus_paper(
-    view: ResultsView, paper: PaperColumn, label: str, interval: Interval | None, scale: float = 1
+    view: ResultsView, paper: PaperColumn, row: RowId, interval: Interval | None, scale: float = 1, label: str = ""
 ) -> list[TableCell]:
-    """The published number and what to think of ours."""
-    entry = paper.entry(label)
+    """The published number, of the row that the paper calls `label`, and what to think of ours."""
+    entry = paper.entry(label or paper.row_label(row))
     if entry is None or entry.value is None:
         return [TableCell(DASH), TableCell(DASH)]
     if interval is None:
         status = TableCell(DASH)
-    elif why := differences(view, paper, entry):
+    elif why := differences(view, paper, row, entry):
         status = TableCell("not comparable", notes=(captions.not_comparable(why),))
     else:
         status = TableCell(agreement(interval, entry, scale), notes=(captions.error_unknown(entry),))

@@ -14,6 +14,7 @@ from benchmark import registry
 from benchmark.core.errors import Corrupt
 from benchmark.planning.config.schema import Config
 from benchmark.planning.graph import Plan, RunCell
+from benchmark.planning.paper import departures, paper_configs
 from benchmark.stages.params import demos, embed, fit, pretrain, probe, rollout
 from benchmark.storage.artifacts import Store
 from benchmark.storage.columns import RECORD_COLUMNS
@@ -27,8 +28,9 @@ def collect(plan: Plan, store: Store) -> tuple[pd.DataFrame, pd.DataFrame]:
     """(records, cells) of everything in the plan that exists."""
     records: list[dict[str, Any]] = []
     cells = []
+    papers = paper_configs(plan)
     for cell in plan.cells:
-        row = _cell(plan, cell, store)
+        row = _cell(plan, cell, store, papers[cell.id.env])
         if row["status"] == "done":
             episodes = read_records(store.open("rollout", cell.stages["rollout"]))
             records += [{**asdict(cell.id), **episode.to_row()} for episode in episodes]
@@ -36,7 +38,7 @@ def collect(plan: Plan, store: Store) -> tuple[pd.DataFrame, pd.DataFrame]:
     return pd.DataFrame(records) if records else pd.DataFrame(columns=RECORD_COLUMNS), pd.DataFrame(cells)
 
 
-def _cell(plan: Plan, cell: RunCell, store: Store) -> dict[str, Any]:
+def _cell(plan: Plan, cell: RunCell, store: Store, paper: Config) -> dict[str, Any]:
     config, env = plan.configs[cell.id.env], cell.id.env
     environment, policy = registry.envs().get(env), registry.policies().get(cell.id.policy)
     spec, methods = environment.spec(config.env[env]), registry.methods()
@@ -61,6 +63,7 @@ def _cell(plan: Plan, cell: RunCell, store: Store) -> dict[str, Any]:
         "starts": config.rollout.starts,
         "goal": config.fit.goal,
         "visual_shift": _shift(config),
+        "departures": "; ".join(departures(cell.id, config, paper)) if method else None,
     }
     return {**row, **_measured(cell, store)} if status == "done" else row
 

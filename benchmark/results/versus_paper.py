@@ -21,8 +21,7 @@ class Differences:
 
     policy: tuple[str, str] | None = None
     demonstrations: tuple[Sequence[str], str] | None = None
-    presets: Sequence[str] | None = None  # other than the paper's
-    shifted: bool = False
+    recipe: Sequence[str] = ()  # departures from the paper's, each as `setting=value (paper: value)`
     other_metric: bool = False
 
     def __bool__(self) -> bool:
@@ -44,17 +43,17 @@ def agreement(interval: Interval, entry: Entry, scale: float = 1) -> Literal["ag
     return "agrees" if low <= entry.value <= high else "above" if low > entry.value else "below"
 
 
-def differences(view: ResultsView, paper: PaperColumn, entry: Entry) -> Differences:
-    """Why ours cannot be held against the published number."""
-    env, policy = paper.column
-    rows = view.cells[(view.cells.env == env) & (view.cells.policy == policy)]
+def differences(view: ResultsView, paper: PaperColumn, row: RowId, entry: Entry) -> Differences:
+    """Why a row of ours cannot be held against the published number."""
+    policy = paper.column.policy
+    cells = view.cell_rows(paper.column, row)
     published_policy = published.fixed(paper.table, "policy") or policy
-    demonstrations, presets = list(dict.fromkeys(rows.demonstrations)), list(dict.fromkeys(rows.preset))
+    demonstrations = list(dict.fromkeys(cells.demonstrations))
+    recipe = tuple(dict.fromkeys(text for texts in cells.departures for text in texts.split("; ") if text))
     return Differences(
         policy=(policy, published_policy) if policy != published_policy else None,
         demonstrations=(demonstrations, entry.demonstrations) if demonstrations != [entry.demonstrations] else None,
-        presets=presets if presets != ["paper"] else None,
-        shifted=bool(view.shifts(env)),
+        recipe=recipe,
         other_metric=view.options.metric != "score" or view.options.statistic != "mean",
     )
 

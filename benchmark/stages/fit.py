@@ -2,7 +2,7 @@
 
 A frozen encoder is not even loaded: only its cached features are read, so it cannot change. One that is trained jointly starts
 from its pretraining and learns together with the policy, from frames; its own cached features serve what a policy prepares
-before.
+before. What depends on actions alone has been made by a stage that all encoders share.
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ from benchmark.stages.goals import training_goals, training_language
 from benchmark.stages.load.agent import build_agent, file_of
 from benchmark.stages.load.demos import environment_of, load_demos, load_features
 from benchmark.stages.load.encoder import load_trainable_encoder
+from benchmark.stages.load.tokenizer import load_tokenizer
 from benchmark.stages.params.fit import LAST, VALIDATION, Params, Summary
 from benchmark.training.joint import JointModel, with_observations
 from benchmark.training.loop import train
@@ -48,7 +49,9 @@ def run(context: Context[Params]) -> Summary:
     encoder = load_trainable_encoder(context.inputs["encoder"], demos.spec) if joint else None
     agent = build_agent(params, sizes, encoder)
     rows = torch.from_numpy(demos.steps_of(episodes))
-    agent.fit_normalizers(features[rows], actions[rows], proprio=None if proprio is None else proprio[rows])
+    agent.fit_normalizers(
+        features[rows] if params.standardise else None, actions[rows], proprio=None if proprio is None else proprio[rows]
+    )
     config = replace(agent.policy.config, batch_size=joint.batch) if joint else agent.policy.config
 
     def sampler(subset: np.ndarray) -> ChunkSampler:
@@ -62,6 +65,8 @@ def run(context: Context[Params]) -> Summary:
         )
 
     training, validation = sampler(episodes), sampler(held_out)
+    if agent.policy.Tokenizer:
+        load_tokenizer(context.inputs["tokenizer"], agent.policy)
     agent.to(device)
     agent.policy.prepare(training.all(), torch_rng("prepare", params.seed, device=device))
     summary = Summary(

@@ -38,6 +38,7 @@ _SETTING = (  # of what was planned, done or not
     Field("starts", "text"),
     Field("goal", "text"),
     Field("visual_shift", "text", ""),
+    Field("departures", "text", ""),  # from the paper's recipe, '; ' between them
 )
 _COST = (  # exist once a cell is done
     Field("demonstrator_score"),  # mean over the demonstrations

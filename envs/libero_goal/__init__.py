@@ -68,6 +68,7 @@ STATE_NAMES = (
 
 @dataclass
 class LiberoGoalConfig(EnvConfig):
+    locations = ("assets", "human_path")
     tasks: tuple[str, ...] = ()  # empty: all that there are demonstrations of
     assets: str = ""  # folder of LIBERO's assets; empty: where the environment variable says, else the package's own
     human_path: str = ""  # folder of the official demonstrations; empty: where the environment variable says
@@ -101,6 +102,7 @@ class LiberoGoal(Simulator):
         "paper": {"resolution": 224, "episodes": 500, "demonstrations": "human"},
     }
     sources = ("scripted", "human")
+    protocol = {"fit.goal": "last"}  # the release conditions on the last frame of a demonstration, in both views
     source = "DynaMo section 4.1 and Table 1; Liu et al. 2023, LIBERO"
 
     def __init__(self, config: LiberoGoalConfig):

@@ -35,6 +35,7 @@ RECORDINGS_URL = "https://diffusion-policy.cs.columbia.edu/data/training/pusht.z
 
 @dataclass
 class PushTConfig(EnvConfig):
+    locations = ("human_path",)
     human_path: str = ""  # folder of the human demonstrations; empty: where the environment variable says
 
 

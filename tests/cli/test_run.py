@@ -109,9 +109,10 @@ def kill_when_there_is(pattern: str, home: Path, *arguments: str) -> None:
     process.wait()
 
 
-@pytest.mark.parametrize("stage", ["demos", "pretrain", "fit", "rollout"])
+@pytest.mark.parametrize("stage", ["demos", "pretrain", "tokenize", "fit", "rollout"])
 def test_kill_9_and_the_same_command_end_with_identical_records(home: Path, tmp_path: Path, stage: str) -> None:
-    arguments = ("--methods", "byol", "--policies", "mlp", "machine.threads=1", "pretrain.steps=60", "fit.steps=200")
+    long = ("pretrain.steps=60", "fit.steps=200", "policy.vqbet.tokenizer_epochs=200")
+    arguments = ("--methods", "byol", "--policies", "vqbet", "machine.threads=1", *long)
     kill_when_there_is(f"building/{stage}-*/out", home, *arguments)
     assert not list(home.glob("rollout/*/manifest.json")), "it was killed too late to mean anything"
     assert run(home, *arguments) == 0
@@ -160,7 +161,7 @@ def test_what_another_run_is_building_is_left_for_last(home: Path) -> None:
     assert len(records(home)) == 2
 
 
-@pytest.mark.parametrize("kind", ["demos", "pretrain", "embed", "fit", "rollout"])
+@pytest.mark.parametrize("kind", ["demos", "pretrain", "embed", "tokenize", "fit", "rollout"])
 def test_a_corrupt_artifact_is_named_quarantined_and_rebuilt(home: Path, capsys: pytest.CaptureFixture[str], kind: str) -> None:
     arguments = ["run", "--envs", "toy", "--preset", "smoke", "--home", str(home), "--methods", "byol"]
     assert main(arguments) == 0
@@ -176,6 +177,8 @@ def test_a_corrupt_artifact_is_named_quarantined_and_rebuilt(home: Path, capsys:
         path.parent.rmdir()
     if kind == "embed":  # only a policy still to be fitted reads features
         assert main([*arguments, "--policies", "default,knn"]) == 0
+    elif kind == "tokenize":  # likewise, of any encoder
+        assert main([*arguments[:-1], "byol,random"]) == 0
     else:
         assert main(arguments) == 0
     error = capsys.readouterr().err
@@ -281,7 +284,7 @@ def test_the_store_can_be_listed_shown_verified_and_cleaned(home: Path, capsys: 
     capsys.readouterr()
     assert main(["results", "ls", "--home", str(home), "--format", "json"]) == 0
     rows = json.loads(capsys.readouterr().out)
-    assert {row["kind"] for row in rows} == {"demos", "pretrain", "embed", "probe", "fit", "rollout"}
+    assert {row["kind"] for row in rows} == {"demos", "pretrain", "embed", "probe", "tokenize", "fit", "rollout"}
     key = next(row["key"] for row in rows if row["kind"] == "pretrain")
     assert main(["results", "show", key[:8], "--home", str(home)]) == 0
     manifest = json.loads(capsys.readouterr().out)

@@ -106,7 +106,7 @@ def test_both_published_weightings_of_the_covariance_have_a_name_in_every_preset
     config = replace(component_config(DynaMo, preset, "kitchen"), width=4)
     batch, pairs = make_batch(config.context), 32 * 31
     for variant, factor in {"equation_covariance": 1 / 32, "release_covariance": 1 / pairs, "as_released": 1 / pairs}.items():
-        method = build(with_variant(DynaMo, config, variant))
+        method = build(with_variant(DynaMo, config, variant, ""))
         method.epoch.fill_(1)
         x = method.encoder(batch.frames.flatten(0, 2)).double()
         squared = (x - x.mean(0)).T @ (x - x.mean(0)) / (len(x) - 1)

@@ -28,7 +28,7 @@ STARTERS = [
 @pytest.mark.parametrize("name", STARTERS)
 def test_imagenet_init_starts_from_the_published_network_and_so_do_targets(name, data, published):
     cls = registry.methods().get(name)
-    config = with_variant(cls, component_config(cls, "smoke", "fake"), "imagenet_init")
+    config = with_variant(cls, component_config(cls, "smoke", "fake"), "imagenet_init", "")
     method = build(cls, data, **vars(config))
     copies = [module.weight for path, module in method.named_modules() if path.endswith("trunk.conv1")]
     assert copies
@@ -60,7 +60,21 @@ def test_published_learning_rate_of_fine_tuning():
     """DynaMo paper, Table 11: 1e-5 where Table 9 has 1e-4."""
     cls = registry.methods().get("dynamo")
     config = component_config(cls, "paper", "kitchen")
-    assert with_variant(cls, config, "imagenet_init").lr == pytest.approx(config.lr / 10)
+    assert with_variant(cls, config, "imagenet_init", "kitchen").lr == pytest.approx(config.lr / 10)
+
+
+def test_dynamo_starts_from_imagenet_as_the_paper_does_in_each_environment():
+    """Tables 10 and 11: a moving average in LIBERO, no dropout in Block Pushing, warm-up and cosine everywhere."""
+    cls = registry.methods().get("dynamo")
+
+    def started(env):
+        return with_variant(cls, component_config(cls, "paper", env), "imagenet_init", env)
+
+    assert (started("libero_goal").target, started("block_push").target, started("kitchen").target) == ("ema", "ema", "simsiam")
+    assert {started(env).forward_dropout for env in ("kitchen", "block_push", "pusht", "libero_goal")} == {0.0}
+    warmed = ("kitchen", "block_push", "libero_goal")
+    assert {(started(env).schedule, started(env).warmup) for env in warmed} == {("cosine", 0.125)}
+    assert {started(env).context for env in ("kitchen", "pusht")} == {2, 5}
 
 
 def test_imagenet_fits_no_other_network():

@@ -14,7 +14,7 @@ from torchvision.models.feature_extraction import create_feature_extractor
 from benchmark import registry
 from benchmark.contracts.data import DataSpec, Observations
 from benchmark.contracts.encoder import Encoder
-from benchmark.core.errors import UnknownName
+from benchmark.core.errors import BenchmarkError, UnknownName
 from benchmark.models.encoders import ConvEncoder, ViTEncoder, build_backbone
 from benchmark.models.features import encode, features_of, why_no_features
 from benchmark.models.resnet import ResNet18
@@ -141,3 +141,30 @@ def test_every_method_says_before_any_work_which_features_it_lacks(name: str) ->
     else:
         assert reason is not None
         assert "'layer9'" in reason
+
+
+@pytest.mark.parametrize("feature", ["patch", "layer3"])
+def test_a_grid_is_the_mean_of_what_lies_in_each_cell(feature: str) -> None:
+    """Two by two of a four by four map, by hand; places stay where they were."""
+    encoder = build_backbone("resnet18", 8, 128).eval()
+    frames = images(3, 128).permute(0, 2, 3, 1)[:, None]
+    whole = encode(encoder, Observations(frames=frames), feature)
+    pooled = encode(encoder, Observations(frames=frames), f"{feature}@2")
+    if feature == "patch":
+        square = whole.view(3, 4, 4, 64)
+        expected = square.reshape(3, 2, 2, 2, 2, 64).mean((2, 4)).reshape(3, -1)
+    else:
+        square = whole.view(3, 32, 8, 8)
+        expected = square.reshape(3, 32, 2, 4, 2, 4).mean((3, 5)).reshape(3, -1)
+    torch.testing.assert_close(pooled, expected)
+    torch.testing.assert_close(encode(encoder, Observations(frames=frames), f"{feature}@2+pooled")[:, :-64], expected)
+
+
+@pytest.mark.parametrize("kind", ["patch@", "patch@0", "patch@x", "pooled@2", "patch@2@2"])
+def test_what_is_no_grid_is_refused_before_any_work(kind: str) -> None:
+    method = registry.methods().get("random")
+    data = DataSpec("toy", ("top",), 64, 2, 2, 2, 10.0)
+    assert "patch@3" in str(why_no_features(method, method.Config(), data, kind))
+    assert why_no_features(method, method.Config(), data, "patch@3") is None
+    with pytest.raises(BenchmarkError, match="patch@3"):
+        encode(build_backbone("resnet18", 8, 64), Observations(frames=images().permute(0, 2, 3, 1)[:, None]), kind)

@@ -21,6 +21,8 @@ CHANGES = {  # a line of code behind what the name says
     "method": ("methods/byol.py", '    name = "byol"\n', '    name = "byol"\n    colour = "red"\n'),
     "loss": ("benchmark/models/losses.py", "    return 1 - F.cosine", "    return 2 - F.cosine"),
     "policy": ("policies/mlp.py", '    name = "mlp"\n', '    name = "mlp"\n    colour = "red"\n'),
+    "tokenizer": ("policies/_shared/residual_vq.py", "COMMITMENT = 5.0", "COMMITMENT = 4.0"),
+    "stage": ("benchmark/stages/tokenize.py", "cpu().contiguous()", "cpu()"),
     "environment": ("envs/pusht/__init__.py", '    name = "pusht"\n', '    name = "pusht"\n    colour = "red"\n'),
     "comment": ("methods/byol.py", '    name = "byol"\n', '    # of the paper\n    name = "byol"\n'),
 }
@@ -37,7 +39,7 @@ import benchmark.planning.graph
 def plan():
     out = io.StringIO()
     with contextlib.redirect_stdout(out):
-        arguments = ["--methods", "byol,random", "--envs", "pusht", "--policies", "mlp,knn", "--preset", "smoke"]
+        arguments = ["--methods", "byol,random", "--envs", "pusht", "--policies", "mlp,knn,vqbet", "--preset", "smoke"]
         assert cli.main(["plan", *arguments, "--home", "runs", "--format", "json"]) == 0
     cells = json.loads(out.getvalue())["cells"]
     return {f"{c['method']} {c['policy']} {kind}": key for c in cells for kind, key in c["stages"].items()}
@@ -97,15 +99,22 @@ AFTER_DEMOS = "pretrain embed probe fit rollout"
 
 @pytest.mark.parametrize("change", ["method", "loss"])
 def test_code_behind_a_method_changes_its_stages_and_nobody_elses(changed: dict[str, set[str]], change: str) -> None:
-    assert changed[change] == stages("byol", "mlp knn", AFTER_DEMOS)
+    assert changed[change] == stages("byol", "mlp knn vqbet", AFTER_DEMOS)
 
 
 def test_code_of_a_policy_changes_its_fits_and_rollouts(changed: dict[str, set[str]]) -> None:
     assert changed["policy"] == stages("byol random", "mlp", "fit rollout")
 
 
+@pytest.mark.parametrize("change", ["tokenizer", "stage"])
+def test_code_of_a_tokenizer_changes_it_and_the_fits_of_all_encoders(changed: dict[str, set[str]], change: str) -> None:
+    assert changed[change] == stages("byol random", "vqbet", "tokenize fit rollout")
+
+
 def test_code_of_an_environment_changes_everything(changed: dict[str, set[str]]) -> None:
-    assert changed["environment"] == stages("byol random", "mlp knn", f"demos {AFTER_DEMOS}")
+    assert changed["environment"] == stages("byol random", "mlp knn vqbet", f"demos {AFTER_DEMOS}") | stages(
+        "byol random", "vqbet", "tokenize"
+    )
 
 
 def test_a_comment_changes_nothing(changed: dict[str, set[str]]) -> None:

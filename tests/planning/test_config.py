@@ -103,11 +103,11 @@ def test_unknown_names_get_suggestions() -> None:
     with pytest.raises(UnknownName, match="did you mean quick"):
         compose(preset="quik")
     with pytest.raises(UnknownName, match="did you mean no_forward"):
-        with_variant(Dummy, DummyConfig(), "no_foward")
+        with_variant(Dummy, DummyConfig(), "no_foward", "")
 
 
 def test_a_variant_is_the_config_with_its_switch() -> None:
-    assert with_variant(Dummy, DummyConfig(latent_dim=3), "no_forward") == DummyConfig(latent_dim=3, forward=False)
+    assert with_variant(Dummy, DummyConfig(latent_dim=3), "no_forward", "") == DummyConfig(latent_dim=3, forward=False)
 
 
 def test_a_wrong_preset_is_named() -> None:

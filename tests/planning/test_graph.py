@@ -62,6 +62,39 @@ def test_what_policies_do_not_see_may_differ_from_what_encoders_do_not_see(prese
     assert params["fit"].held_out == policies
 
 
+def test_all_encoders_share_the_tokenizer_of_a_seed():
+    plan = make_plan(Request(["state", "random", "byol", "byol:finetuned"], ["kitchen"], ["vqbet", "bet", "mlp"], seeds=2))
+    inputs = {cell.id: plan.stages[cell.stages["fit"]].inputs for cell in plan.cells}
+    for policy in ("vqbet", "bet"):
+        assert len({(cell.seed, of["tokenizer"]) for cell, of in inputs.items() if cell.policy == policy}) == 2
+    assert kinds(plan)["tokenize"] == 4
+    assert all(("tokenizer" in of) == (cell.policy != "mlp") for cell, of in inputs.items())
+
+
+@pytest.mark.parametrize(
+    ("override", "same"),
+    [
+        ("policy.vqbet.codes=8", False),
+        ("policy.vqbet.chunk=4", False),
+        ("split.held_out_from_policies=0.3", False),
+        ("policy.vqbet.lr=0.01", True),
+        ("policy.vqbet.history=3", True),
+        ("fit.steps=3", True),
+        ("fit.goal=last", True),
+        ("fit.proprio=true", True),
+        ("embed.features=patch", True),
+    ],
+)
+def test_a_tokenizer_answers_to_actions_and_its_own_settings(override: str, same: bool):
+    keys = [
+        next(
+            stage.key for stage in make_plan(Request(["byol"], overrides=overrides)).stages.values() if stage.kind == "tokenize"
+        )
+        for overrides in ([], [override])
+    ]
+    assert (keys[0] == keys[1]) is same
+
+
 def test_a_finetuned_encoder_starts_from_the_pretraining_of_the_plain_row():
     plan = make_plan(Request(methods=["byol", "byol:finetuned"], policies=["mlp"]))
     assert kinds(plan) == {"demos": 1, "pretrain": 1, "embed": 1, "probe": 1, "fit": 2, "rollout": 2}
@@ -73,6 +106,23 @@ def test_what_cannot_run_is_a_cell_with_a_reason():
     assert reasons["tcn_mv", "mlp"] == "needs 2 views, kitchen has 1"
     assert "no gradient" in (reasons["end_to_end", "knn"] or "")
     assert reasons["end_to_end", "mlp"] is None
+
+
+@pytest.mark.parametrize(
+    ("override", "reason"),
+    [
+        ("env.kitchen.demonstrations=humn", "env.kitchen.demonstrations=humn: there are scripted"),
+        ("embed.features=patch@", "patch@3"),
+    ],
+)
+def test_a_setting_that_an_environment_or_encoder_lacks_is_refused_before_any_work(override, reason):
+    (cell,) = make_plan(Request(methods=["random"], policies=["knn"], overrides=[override])).cells
+    assert reason in str(cell.refused)
+
+
+def test_a_goal_by_task_needs_tasks():
+    (cell,) = make_plan(Request(methods=["random"], envs=["pusht"], policies=["mlp"], overrides=["fit.goal=task"])).cells
+    assert cell.refused == "fit.goal=task: pusht has no tasks"
 
 
 def test_hyphens_are_as_good_as_underscores():

@@ -11,6 +11,7 @@ from benchmark import registry
 from benchmark.contracts.data import Chunks
 from benchmark.contracts.presets import PRESETS, component_config
 from benchmark.contracts.specs import PolicySpec
+from tests.policies.prepared import prepare
 
 SPEC = PolicySpec(feature_dim=6, action_dim=2)
 GOALS = PolicySpec(feature_dim=6, action_dim=2, goal_dim=3)
@@ -43,7 +44,7 @@ def samples(config, spec: PolicySpec = SPEC, n: int = 64, seed: int = 0) -> Chun
 def prepared(name: str, spec: PolicySpec = SPEC, **changes):
     policy = build(name, spec, **changes)
     batch = samples(policy.config, spec)
-    policy.prepare(batch, rng())
+    prepare(policy, batch, rng())
     return policy, batch
 
 
@@ -179,7 +180,7 @@ def test_two_modes(name):
     }
     policy = build(name, **changes.get(name, {}))
     batch = bimodal(policy.config)
-    policy.prepare(batch, rng())
+    prepare(policy, batch, rng())
     if policy.learns:
         learn(policy, batch, 400)
     with torch.no_grad():

@@ -10,6 +10,7 @@ from benchmark.contracts.data import Chunks
 from benchmark.contracts.specs import PolicySpec
 from policies.bet import BeT, BeTConfig
 from policies.vqbet import VQBeT, VQBeTConfig
+from tests.policies.prepared import prepare
 
 CHUNK, ACTIONS, SAMPLES = 4, 2, 32
 
@@ -32,7 +33,7 @@ def offset_gradients(name: str, samples: Chunks) -> Tensor:
         small = {"hidden": 16, "latent": 8, "codes": 4, "tokenizer_hidden": 16, "tokenizer_epochs": 1}
         head = VQBeT(VQBeTConfig(chunk=CHUNK, layers=1, heads=2, width=16, **small), spec)
         bias = head.offset_head[-1].bias
-    head.prepare(samples, torch.Generator().manual_seed(0))
+    prepare(head, samples, torch.Generator().manual_seed(0))
     head.loss(samples, torch.Generator().manual_seed(1))[0].backward()
     assert bias.grad is not None
     return bias.grad[4:].view(4, CHUNK, ACTIONS) if name == "bet" else bias.grad.view(2, 4, CHUNK, ACTIONS)

@@ -6,9 +6,12 @@ import torch
 from benchmark.contracts.data import Chunks
 from benchmark.contracts.presets import component_config
 from benchmark.contracts.specs import PolicySpec
-from policies.vqbet import Tokenizer, VQBeT, VQBeTConfig
+from policies._shared.residual_vq import ResidualVQ, ResidualVQConfig
+from policies.vqbet import VQBeT, VQBeTConfig
+from tests.policies.prepared import prepare
 
-SMALL = {"layers": 1, "heads": 2, "width": 16, "hidden": 32, "latent": 16, "tokenizer_epochs": 40, "tokenizer_batch": 128}
+CODES = {"latent": 16, "tokenizer_epochs": 40, "tokenizer_batch": 128}
+SMALL = {"layers": 1, "heads": 2, "width": 16, "hidden": 32, **CODES}
 
 
 def rng(seed: int = 0) -> torch.Generator:
@@ -41,27 +44,27 @@ def clustered(n: int = 600, chunk: int = 4) -> torch.Tensor:
     return prototypes[torch.arange(n) % 8] + 0.02 * torch.randn(n, chunk * 2, generator=rng(1))
 
 
-def test_the_tokenizer_learns_to_reconstruct_and_uses_its_codes():
+def tokenizer_of(**changes) -> ResidualVQ:
     torch.manual_seed(0)
-    tokenizer, chunks = Tokenizer(VQBeTConfig(**SMALL), 8), clustered()
+    return ResidualVQ(ResidualVQConfig(**{"chunk": 4, **CODES, **changes}), 2)
 
-    def error() -> float:
+
+def test_the_tokenizer_learns_to_reconstruct_and_uses_its_codes():
+    tokenizer, chunks = tokenizer_of(), clustered()
+
+    def error(tokenizer: ResidualVQ) -> float:
+        tokenizer.fit(chunks.unflatten(1, (4, 2)), rng())
         return (tokenizer.decode(tokenizer.encode(chunks)) - chunks).abs().mean().item()
 
-    tokenizer.fit(chunks, 1, 128, rng())
-    early = error()
-    tokenizer.fit(chunks, 40, 128, rng())
-    assert error() < 0.2 * early
-    assert error() < 0.1
+    assert error(tokenizer) < min(0.1, 0.2 * error(tokenizer_of(tokenizer_epochs=1)))
     codes = tokenizer.encode(chunks)
     assert codes[:, 0].unique().numel() >= 8
     assert (codes[:8, 0] == codes[8:16, 0]).all()  # the same prototypes, the same first codes
 
 
 def test_codes_are_the_nearest_of_what_remains():
-    torch.manual_seed(0)
-    tokenizer, chunks = Tokenizer(VQBeTConfig(**SMALL), 8), clustered(64)
-    tokenizer.fit(chunks, 3, 64, rng())
+    tokenizer, chunks = tokenizer_of(tokenizer_epochs=3, tokenizer_batch=64), clustered(64)
+    tokenizer.fit(chunks.unflatten(1, (4, 2)), rng())
     residual = tokenizer.encoder(chunks).detach().double()
     for group, codes in enumerate(tokenizer.encode(chunks).unbind(1)):
         book = tokenizer.codebooks[group].double()
@@ -70,8 +73,7 @@ def test_codes_are_the_nearest_of_what_remains():
 
 
 def test_codebooks_follow_their_members_by_moving_average():
-    torch.manual_seed(0)
-    tokenizer = Tokenizer(VQBeTConfig(**SMALL, codes=2), 8)
+    tokenizer = tokenizer_of(codes=2)
     codebook, count, total = torch.tensor([[0.0], [9.0]]), torch.ones(2), torch.tensor([[0.0], [9.0]])
     tokenizer._move(codebook, count, total, torch.tensor([[1.0], [2.0], [3.0]]), torch.zeros(3, dtype=torch.long))
     torch.testing.assert_close(codebook, torch.tensor([[0.2 * 6 / (0.8 + 0.2 * 3)], [9.0]]))
@@ -80,8 +82,7 @@ def test_codebooks_follow_their_members_by_moving_average():
 def test_the_tokenizer_learns_from_the_gradient_of_the_release():
     """A chain of vector quantisers in float64, each with a straight-through estimator of its own and a commitment to its input;
     the next one sees what the codes left over (github.com/jeffacce/dynamo_ssl, residual_vq.py)."""
-    torch.manual_seed(0)
-    tokenizer = Tokenizer(VQBeTConfig(**SMALL), 8).double()
+    tokenizer = tokenizer_of().double()
     torch.nn.init.normal_(tokenizer.codebooks)
     books, chunks = tokenizer.codebooks.clone(), clustered(32).double()
     weights = [p for p in tokenizer.parameters() if p.requires_grad]
@@ -106,7 +107,7 @@ def fitted(**changes) -> tuple[VQBeT, Chunks]:
     policy = VQBeT(VQBeTConfig(chunk=4, **SMALL, **changes), PolicySpec(6, 2))
     actions = clustered().unflatten(1, (4, 2))
     batch = Chunks(torch.randn(600, 1, 6, generator=rng(2)), actions, torch.ones(600, 4, dtype=torch.bool))
-    policy.prepare(batch, rng())
+    prepare(policy, batch, rng())
     return policy, batch
 
 
@@ -148,7 +149,7 @@ def test_offsets_of_sampled_codes_average_the_modes(as_released):
     side = torch.where(torch.arange(256) % 2 == 0, 1.0, -1.0)[:, None, None]
     actions = side + 0.05 * torch.randn(256, 1, 2, generator=rng())
     batch = Chunks(torch.zeros(256, 1, 6), actions, torch.ones(256, 1, dtype=torch.bool))
-    policy.prepare(batch, rng())
+    prepare(policy, batch, rng())
     optimizer = torch.optim.AdamW([p for g in policy.groups() for p in g.params], lr=1e-3)
     for step in range(200):
         loss, _ = policy.loss(batch, rng(step))

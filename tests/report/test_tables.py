@@ -156,7 +156,7 @@ def test_both_says_why_numbers_cannot_be_compared():
     table = table_of("main", *make(), source="both", **QUICK)
     status = table.column("kitchen/mlp/status")["dynamo"]
     assert status.text == "not comparable"
-    for reason in ("other policy (mlp", "64 scripted; published 566 human", "preset quick"):
+    for reason in ("other policy (mlp", "64 scripted; published 566 human", "pretrain.frames=15000 (paper: 40 epochs)"):
         assert reason in status.notes[0]
     assert table.column("kitchen/mlp/published")["dynamo"].text == "3.64"
     assert table.column("kitchen/mlp/published")["MoCo-v3"].text == "3.28"  # a row that ours lack
@@ -206,9 +206,13 @@ def test_status_where_numbers_can_be_compared(shift, word):
     status = table_of("main", records, cells, source="both", **QUICK).column("pusht/vqbet/status")["dynamo"]
     assert status.text == word
     assert "maximum over 51 test evaluations" in status.notes[0]
-    shifted = cells.assign(visual_shift="strong")
+    shifted = cells.assign(visual_shift="strong", departures="a=1 (paper: 2); " * 5 + "shift.evaluation=strong (paper: none)")
     table = table_of("main", records, shifted, source="both", **QUICK)
-    assert "visual shift" in table.column("pusht/vqbet/status")["dynamo"].notes[0]
+    note = "not comparable: a=1 (paper: 2); shift.evaluation=strong (paper: none)"
+    assert table.column("pusht/vqbet/status")["dynamo"].notes == (note,)
+    several = cells.assign(departures="; ".join(f"{name}=1 (paper: 2)" for name in "abcdef"))
+    note = table_of("main", records, several, source="both", **QUICK).column("pusht/vqbet/status")["dynamo"].notes[0]
+    assert note.endswith("d=1 (paper: 2); 2 more settings")
     assert table.columns[0].heading == "Push-T /1, shift strong"
 
 

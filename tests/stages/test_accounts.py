@@ -90,6 +90,13 @@ def test_a_policy_learns_from_normalised_features_and_actions(tmp_path: Path, me
     assert Clock.batches[0].std() == pytest.approx(1, abs=0.3), "computed from images where the encoder is trained, too"
 
 
+def test_without_standardising_a_policy_is_fed_features_as_they_are_but_the_state_still_scaled(tmp_path: Path) -> None:
+    run(tmp_path, "--methods", "tally,state", "fit.steps=10", "fit.standardise=false")
+    raw, state = (samples.features[:, -1] for samples in Clock.prepared)
+    assert raw.mean(0).abs().max() > 0.2
+    torch.testing.assert_close(state.std(0, correction=0).amax(), torch.tensor(1.0), atol=1e-2, rtol=0)
+
+
 def test_a_variant_trains_with_its_own_settings(tmp_path: Path) -> None:
     run(tmp_path, "--methods", "tally,tally:shaded")
     assert Tally.shades == {0.0, 1.0}

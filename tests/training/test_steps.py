@@ -28,6 +28,7 @@ from benchmark.training.captured import WARM_UP, CapturedStep, buffers, copy_int
 from benchmark.training.lars import LARS
 from benchmark.training.loop import train
 from benchmark.training.optimizers import make_optimizer, schedule
+from tests.policies.prepared import prepare
 
 DATA = DataSpec("fake", ("a",), 32, 2, 1, 3, 10.0)
 
@@ -59,7 +60,7 @@ def learner(name: str) -> tuple[nn.Module, Any, Any]:
     cls = registry.policies().get(name)
     config = cls.Config(**cls.presets["smoke"])
     policy = cls(config, PolicySpec(5, 2))
-    policy.prepare(chunks(99, config), torch.Generator().manual_seed(0))
+    prepare(policy, chunks(99, config), torch.Generator().manual_seed(0))
     return policy, config, lambda step: chunks(step, config)
 
 

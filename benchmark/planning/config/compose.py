@@ -1,6 +1,7 @@
 """Presets and overrides -> one validated `Config` per environment, composed by Hydra.
 
-Later wins: field defaults, the component's preset, its preset for the environment, the stage preset, overrides from the user.
+Later wins: field defaults, the component's preset, its preset for the environment, the stage preset, the environment's
+protocol, overrides from the user.
 """
 
 from __future__ import annotations
@@ -51,7 +52,8 @@ def compose_config(
     try:
         GlobalHydra.instance().clear()
         with initialize_config_module("benchmark.planning.config", version_base="1.3"):
-            composed = compose("root", overrides=[f"preset={preset}", *_clear_other_budgets(overrides), *overrides])
+            protocol = [f"{key}={value}" for key, value in registry.envs().get(env).protocol.items()]
+            composed = compose("root", overrides=[f"preset={preset}", *protocol, *_clear_other_budgets(overrides), *overrides])
         plain: Any = OmegaConf.to_object(composed)
     except (HydraException, OmegaConfBaseException) as error:
         raise BenchmarkError(_one_sentence(error, overrides)) from error

@@ -59,7 +59,8 @@ class PretrainConfig:
 
 @dataclass
 class EmbedConfig:
-    features: str = "pooled"  # any that the encoder has: pooled, patch, layer3 or block6; several joined by '+'
+    # Any that the encoder has: pooled, patch, layer3 or block6; patch@3: averaged to a 3 x 3 grid; several joined by '+'
+    features: str = "pooled"
 
 
 @dataclass
@@ -71,6 +72,7 @@ class FitConfig:
     checkpoint_every: int = 500
     proprio: bool = False  # the policy is given proprioception besides features
     goal: str = "none"  # none | last or future observation of the demonstration | task | language
+    standardise: bool = True  # features, to mean 0 and variance 1; the release feeds them raw. The state always is
 
     def __post_init__(self) -> None:
         require(self.goal in GOALS, f"fit.goal '{self.goal}' is none of {', '.join(GOALS)}")

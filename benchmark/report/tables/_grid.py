@@ -50,7 +50,7 @@ def grid_table(view: ResultsView, grid: Grid) -> Table:
         for paper in papers:
             cells.append(score_cell(view, paper.column, row, strong=row in strong[paper.column]))
             if both:
-                cells += versus_paper(view, paper, paper.row_label(row), view.interval(paper.column, row))
+                cells += versus_paper(view, paper, row, view.interval(paper.column, row))
         cells += [_cost(view, papers, row, cost.key) for cost in grid.costs]
         rows.append(TableRow(str(row), tuple(cells), view.kind(row)))
     remarks = [captions.agreement(view, paper.column) for paper in papers]

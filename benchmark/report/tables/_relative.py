@@ -36,7 +36,7 @@ def relative_table(view: ResultsView, name: str, rows: Sequence[RowId]) -> Table
             quotient = None if row == full else view.ratio(paper.column, row, full)
             cells.append(TableCell("100", 100.0) if row == full else _percent(quotient))
             if both:
-                cells += versus_paper(view, paper, _label(paper, row), quotient, scale=100)
+                cells += versus_paper(view, paper, row, quotient, scale=100, label=_label(paper, row))
             cells.append(score_cell(view, paper.column, row))
         lines.append(TableRow(f"{full} (full)" if row == full else row.variant, tuple(cells)))
     columns = []

@@ -38,6 +38,7 @@ class Params:
     device: str
     proprio: bool = False  # the policy is given proprioception as well
     joint: Joint | None = None  # None: the encoder is frozen, and only its cached features are read
+    standardise: bool = True  # features, before the policy sees them
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,23 @@
+"""Of tokenizers of actions."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+TOKENIZER = "tokenizer.safetensors"
+
+
+@dataclass(frozen=True)
+class Params:
+    policy: str  # which names the class
+    config: dict[str, Any]  # those of the policy's settings that the tokenizer is made of
+    held_out: float
+    seed: int
+    device: str
+
+
+@dataclass(frozen=True)
+class Summary:
+    chunks: int  # it was fitted to
+    numbers: int  # that the policy starts from: weights and codes

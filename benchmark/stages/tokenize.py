@@ -1,0 +1,40 @@
+"""Actions -> what a policy makes of them before it is trained, once for all encoders."""
+
+from __future__ import annotations
+
+import torch
+from safetensors.torch import save_file
+
+from benchmark import registry
+from benchmark.contracts.policy import PolicyConfig
+from benchmark.core.errors import Diverged
+from benchmark.core.seeds import seed, torch_rng
+from benchmark.core.typed import from_json
+from benchmark.data.chunks import ChunkSampler
+from benchmark.data.normalize import Normalizer
+from benchmark.models.agent import ACTION_RANGE
+from benchmark.stages.base import Context
+from benchmark.stages.load.demos import load_demos
+from benchmark.stages.params.tokenize import TOKENIZER, Params, Summary
+
+
+def run(context: Context[Params]) -> Summary:
+    params, device, demos = context.params, context.device(context.params.device), load_demos(context)
+    cls = registry.policies().get(params.policy).Tokenizer
+    assert cls is not None
+    episodes, _ = demos.split(params.held_out)
+    actions = torch.from_numpy(demos.actions)
+    rows = torch.from_numpy(demos.steps_of(episodes))
+    normal = Normalizer(demos.spec.action_dim).fit(actions[rows], ACTION_RANGE)
+    config = from_json(cls.Config, params.config)
+    unseen = torch.empty(len(actions), 0)
+    table = unseen, normal(actions), demos.starts, demos.ends, episodes
+    chunks = ChunkSampler(*table, PolicyConfig(chunk=config.chunk), device=device).all().actions
+    torch.manual_seed(seed("initialise tokenizer", params.seed))
+    tokenizer = cls(config, demos.spec.action_dim).to(device)
+    tokenizer.fit(chunks, torch_rng("tokenize", params.seed, device=device))
+    state = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in tokenizer.state_dict().items()}
+    if not all(tensor.isfinite().all() for tensor in state.values()):
+        raise Diverged(f"the tokenizer of {params.policy} has NaN or infinite numbers after its fit")
+    save_file(state, context.out / TOKENIZER)
+    return Summary(chunks=len(chunks), numbers=sum(tensor.numel() for tensor in state.values()))

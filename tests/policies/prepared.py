@@ -1,0 +1,15 @@
+"""A policy that is ready to be trained or to act, without the stages that would bring it there."""
+
+from __future__ import annotations
+
+import torch
+
+from benchmark.contracts.data import Chunks
+from benchmark.contracts.policy import Policy
+
+
+def prepare(policy: Policy, samples: Chunks, rng: torch.Generator) -> None:
+    """In place: its tokenizer, where it has one, and what it prepares itself."""
+    if policy.Tokenizer:
+        policy.tokenizer.fit(samples.actions, rng)
+    policy.prepare(samples, rng)

@@ -1,0 +1,94 @@
+"""A tokenizer that all encoders share is the one that each of their fits would have made."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from benchmark import registry
+from benchmark.cli.main import main
+from benchmark.contracts.data import Chunks
+from benchmark.core.seeds import seed, torch_rng
+from policies.bet import BeT
+from policies.vqbet import VQBeT
+
+pytestmark = pytest.mark.usefixtures("spies")
+SEED = 3
+
+
+class InPlace:
+    """Prepares in its fit, from the samples there, what the policies of `benchmark` get from a stage."""
+
+    Tokenizer = None
+
+    def prepare(self: Any, samples: Chunks, rng: torch.Generator) -> None:
+        torch.manual_seed(seed("initialise tokenizer", SEED))
+        cls = type(self).__mro__[2].Tokenizer
+        tokenizer = cls(cls.settings(self.config), self.spec.action_dim)
+        tokenizer.fit(samples.actions, torch_rng("tokenize", SEED))
+        self.tokenizer.load_state_dict(tokenizer.state_dict())
+
+
+class VQBeTInPlace(InPlace, VQBeT):
+    name = "vqbet_in_place"
+
+
+class BeTInPlace(InPlace, BeT):
+    name = "bet_in_place"
+
+
+@pytest.fixture
+def _in_place() -> Iterator[None]:
+    for cls in (VQBeTInPlace, BeTInPlace):
+        registry.policies().add(cls)
+    yield
+    for cls in (VQBeTInPlace, BeTInPlace):
+        registry.policies().remove(cls.name)
+
+
+def run(home: Path, *arguments: str) -> None:
+    flags = ["--envs", "recordings", "--preset", "smoke", "--home", str(home), "--quiet", "--first-seed", str(SEED)]
+    settings = ["machine.threads=1", "machine.workers=0", "split.held_out=0.25", "rollout.episodes=1", "rollout.slots=1"]
+    assert main(["run", *flags, *arguments, *settings, "fit.steps=6", "joint.batch=4"]) == 0
+
+
+def fitted(home: Path) -> dict[str, dict[str, torch.Tensor]]:
+    """The weights of each policy, by the label of its fit."""
+    manifests = [(path.parent, json.loads(path.read_text())) for path in home.glob("fit/*/manifest.json")]
+    return {manifest["label"]: load_file(folder / "last.safetensors") for folder, manifest in manifests}
+
+
+@pytest.mark.usefixtures("_in_place")
+@pytest.mark.parametrize("name", ["vqbet", "bet"])
+def test_a_fit_with_the_stage_is_the_one_that_prepares_in_place_to_the_bit(tmp_path: Path, name: str) -> None:
+    """Whatever the features, with proprioception, and where the encoder learns, too."""
+    methods = "state,random,random:finetuned"
+    run(tmp_path, "--methods", methods, "--policies", f"{name},{name}_in_place", "fit.proprio=true")
+    fits = fitted(tmp_path)
+    shared = {label: weights for label, weights in fits.items() if "in_place" not in label}
+    assert len(shared) == 3
+    for label, weights in shared.items():
+        alone = fits[label.replace(name, f"{name}_in_place")]
+        assert weights.keys() == alone.keys()
+        assert all(torch.equal(weights[key], alone[key]) for key in weights), label
+    (tokenizer,) = tmp_path.glob("tokenize/*/tokenizer.safetensors")
+    for key, tensor in load_file(tokenizer).items():
+        assert tensor.any(), f"{key} was fitted"
+        assert all(torch.equal(weights[f"policy.tokenizer.{key}"], tensor) for weights in shared.values())
+
+
+def test_a_training_seed_has_a_tokenizer_of_its_own(tmp_path: Path) -> None:
+    run(tmp_path, "--methods", "state", "--policies", "vqbet", "--seeds", "2")
+    one, two = (load_file(path) for path in tmp_path.glob("tokenize/*/tokenizer.safetensors"))
+    assert not any(torch.equal(one[key], two[key]) for key in ("encoder.0.weight", "codebooks"))
+
+
+def test_a_policy_without_a_tokenizer_has_no_such_stage(tmp_path: Path) -> None:
+    run(tmp_path, "--methods", "state", "--policies", "mlp,knn,clock")
+    assert not list((tmp_path / "tokenize").iterdir())
