@@ -4,7 +4,8 @@
     python scripts/regenerate.py            write
     python scripts/regenerate.py --check    exit 1 if something is not what the records say
 
-A marker in the README is `<!-- table NAME of FOLDER -->` ... `<!-- end -->`; FOLDER lies in results/measured.
+A marker in the README is `<!-- table NAME of FOLDER -->` ... `<!-- end -->`, for a table of several records
+`<!-- table NAME of FOLDER, FOLDER -->`; each FOLDER lies in results/measured.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from pathlib import Path
 import pandas as pd
 
 from benchmark import registry
+from benchmark.core.errors import BenchmarkError
 from benchmark.report.drawing import encoded
 from benchmark.report.figures import over_budgets, probe_scatter, scores
 from benchmark.report.inputs import TableInputs
@@ -32,7 +34,7 @@ ROOT = Path(__file__).resolve().parent.parent
 MEASURED = ROOT / "results" / "measured"
 ROWS_WORTH_A_FIGURE = 4
 BUDGET_POLICY = "knn"  # of tables over budgets: it costs no training
-MARKED = re.compile(r"(<!-- table (\w+) of ([\w-]+) -->\n).*?(<!-- end -->)", re.S)
+MARKED = re.compile(r"(<!-- table (\w+) of ([\w-]+(?:, [\w-]+)*) -->\n).*?(<!-- end -->)", re.S)
 
 
 def folders() -> list[Path]:
@@ -66,8 +68,15 @@ def generated() -> dict[Path, str]:
         files[folder / "budgets.md"] = _table("budgets", *parts, options=Options(policy=BUDGET_POLICY))
     files[MEASURED / "experts" / "experts.md"] = _markdown("experts", TableInputs(episodes=_expert_episodes()))
     readme = ROOT / "README.md"
-    files[readme] = MARKED.sub(lambda m: f"{m[1]}\n{_table(m[2], MEASURED / m[3])}\n{m[4]}", readme.read_text())
+    files[readme] = filled(readme.read_text())
     return files
+
+
+def filled(text: str) -> str:
+    """With the tables that its markers name. One that cannot be read would leave an old table where it stands."""
+    if len(MARKED.findall(text)) != text.count("<!-- table "):
+        raise BenchmarkError("a marker of a table is none of: <!-- table NAME of FOLDER, FOLDER --> ... <!-- end -->")
+    return MARKED.sub(lambda m: f"{m[1]}\n{_table(m[2], *(MEASURED / name for name in m[3].split(', ')))}\n{m[4]}", text)
 
 
 def columns_worth_a_figure(folder: Path) -> list[Column]:

@@ -49,6 +49,7 @@ class Toy(Simulator):
             metric="reached",
             metric_range=(0.0, 1.0),
             expert_target=1.0,
+            state_target=0.75,
             tasks=("left", "right"),
         )
 

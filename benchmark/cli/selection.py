@@ -11,7 +11,7 @@ from benchmark.planning.graph import Plan
 from benchmark.planning.history import last
 from benchmark.planning.recipes import make_plan
 from benchmark.planning.request import Request
-from benchmark.results.bundle import Results, gather, merged
+from benchmark.results.bundle import Results, by_settings, gather, merged
 from benchmark.results.export import load
 from benchmark.results.gather import collect
 from benchmark.storage.artifacts import Store
@@ -51,6 +51,11 @@ def results(options: argparse.Namespace) -> Results:
 def each_run(options: argparse.Namespace) -> list[Results]:
     """The exported results of each `--records`, apart."""
     return [_narrow(load(folder), options) for folder in options.records or ()]
+
+
+def each_setting(options: argparse.Namespace) -> list[Results]:
+    """The exported results of `--records`, those of the same settings together."""
+    return [_narrow(part, options) for part in by_settings({str(folder): load(folder) for folder in options.records})]
 
 
 def _exported(options: argparse.Namespace) -> Results:

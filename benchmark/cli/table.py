@@ -1,7 +1,8 @@
 """Print a table, computed from per-episode records.
 
 Flags that name cells default to those of the last run. `--source published` prints the numbers of the DynaMo paper,
-`both` puts them side by side with a status.
+`both` puts them side by side with a status. `resolution` says which settings can tell encoders apart at all; its records may
+be of several settings, e.g. of an environment each.
 """
 
 from __future__ import annotations
@@ -65,6 +66,8 @@ def _inputs(options: argparse.Namespace) -> TableInputs:
         return TableInputs(choices, settings=_settings(plan), preset=plan.preset)
     if options.name == "budgets":
         parts = selection.each_run(options)
+    elif options.name == "resolution" and options.records:
+        parts = selection.each_setting(options)
     else:
         parts = [selection.results(options) if options.name == "probes" else selection.scores(options)]
     return TableInputs(choices, [ResultsView(part) for part in parts])

@@ -38,6 +38,8 @@ def env_presets(cls: type[Environment]) -> None:
         ensure(all(low < high for low, high in zip(spec.action_low, spec.action_high, strict=True)), "empty action bounds")
         low, high = spec.metric_range
         ensure(low <= spec.expert_target <= high, "the expert's target lies outside the metric's range")
+        if spec.state_target is not None:
+            ensure(low < spec.state_target <= high, "the state's target lies outside the metric's range")
 
 
 def env_observations(cls: type[Simulator]) -> None:

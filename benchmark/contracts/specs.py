@@ -64,6 +64,7 @@ class EnvSpec:
     metric: str  # the key of `score()` that tables show
     metric_range: tuple[float, float]
     expert_target: float  # the mean of the metric that the scripted expert must reach
+    state_target: float | None = None  # the mean that a policy on the state must reach before encoders are compared
     tasks: tuple[str, ...] = ()
 
     @property

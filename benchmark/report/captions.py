@@ -32,8 +32,17 @@ def heading(view: ResultsView, env: str) -> str:
     """`Franka Kitchen /4`, with the visual shift where there is one."""
     low, high = view.bounds(env)
     top = f" /{high:g}" if np.isfinite(high) and low == 0 else ""
+    return f"{view.env_title(env)}{top}{_shift(view, env)}"
+
+
+def setting(view: ResultsView, column: Column) -> str:
+    """`Franka Kitchen, VQ-BeT`, with the visual shift where there is one."""
+    return f"{view.env_title(column.env)}, {view.policy_title(column.policy)}{_shift(view, column.env)}"
+
+
+def _shift(view: ResultsView, env: str) -> str:
     shifts = view.shifts(env)
-    return f"{view.env_title(env)}{top}{', shift ' + ' and '.join(shifts) if shifts else ''}"
+    return f", shift {' and '.join(shifts)}" if shifts else ""
 
 
 def remarks(state: Condition) -> tuple[str, ...]:
@@ -83,7 +92,11 @@ def _sample(view: ResultsView, env: str) -> str:
 
 
 def _span(span: Span, noun: str) -> str:
-    return f"{span.low if span.low == span.high else f'{span.low} to {span.high}'} {noun}{'s' * (span.high != 1)}"
+    return f"{counts(span)} {noun}{'s' * (span.high != 1)}"
+
+
+def counts(span: Span) -> str:
+    return str(span.low) if span.low == span.high else f"{span.low} to {span.high}"
 
 
 def _kind_of_interval(view: ResultsView, rows: Sequence[tuple[statistics.Groups, statistics.Bounds]]) -> str:

@@ -100,6 +100,15 @@ def merged(parts: Mapping[str, Results]) -> Results:
     )
 
 
+def by_settings(parts: Mapping[str, Results]) -> list[Results]:
+    """Results of several runs, those of the same settings as those of one."""
+    groups: dict[frozenset[tuple[str, str]], dict[str, Results]] = {}
+    for name, part in parts.items():
+        settings = frozenset(_settings_of(part.provenance["request"]).items())
+        groups.setdefault(settings, {})[name] = part
+    return [merged(group) for group in groups.values()]
+
+
 def _settings_of(request: Mapping[str, Any]) -> dict[str, str]:
     """What changes numbers: not which cells were asked for, nor where they ran."""
     overrides = dict(text.split("=", 1) for text in request["overrides"] if not text.startswith("machine."))

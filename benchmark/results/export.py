@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
+from benchmark import registry
 from benchmark.core.errors import BenchmarkError
 from benchmark.results.bundle import Results
 from benchmark.storage.columns import CURVES, SPECTRA, TEXT
 from benchmark.storage.files import write_text
 
 PROVENANCE = "provenance.json"
-# Exports of earlier versions did not say which method is the floor nor how components are called: these, then
+# Exports of earlier versions did not say which methods are not trained nor how components are called: these, then
 OLD_FLOOR = "random"
+OLD_UNTRAINED = (OLD_FLOOR, "random_vit")
 OLD_TITLES = {
     "env": {"kitchen": "Franka Kitchen", "block_push": "Block Pushing", "pusht": "Push-T", "libero_goal": "LIBERO Goal"},
     "policy": {"vqbet": "VQ-BeT", "diffusion": "Diffusion Policy", "mlp": "MLP (chunking)", "knn": "kNN (LWR)"},
@@ -43,15 +47,21 @@ def load(folder: Path) -> Results:
         _read(folder / f"{name}.csv") if (folder / f"{name}.csv").is_file() else pd.DataFrame(columns=columns)
         for name, columns in (("curves", CURVES), ("spectra", SPECTRA))
     )
-    known = json.loads(provenance.read_text())
+    known = {"cells": [], "stages": {}, **json.loads(provenance.read_text())}
     records, cells = _read(folder / "records.csv"), completed(_read(folder / "cells.csv"))
-    return Results(records, cells, curves, spectra, {"cells": [], "stages": {}, **known})
+    if "demonstrator_score" not in cells:
+        cells = cells.assign(demonstrator_score=cells.env.map(_demonstrator_scores(known)))
+    return Results(records, cells, curves, spectra, known)
 
 
 def completed(cells: pd.DataFrame) -> pd.DataFrame:
     """With the columns that exports of earlier versions lack."""
     if "floor" not in cells:
         cells = cells.assign(floor=(cells.method == OLD_FLOOR) & (cells.variant == ""))
+    if "untrained" not in cells:
+        cells = cells.assign(untrained=cells.method.isin(OLD_UNTRAINED) & (cells.variant == ""))
+    if "state_target" not in cells:
+        cells = cells.assign(state_target=[_state_target(env) for env in cells.env])
     if "finetuned" not in cells:  # it was called `tuned`, and before that not said
         symptom = (cells.variant == "tuned") | ((cells.gradient_steps == 0) & (cells.frames_seen > 0))
         tuned = cells.tuned if "tuned" in cells else symptom
@@ -63,6 +73,20 @@ def completed(cells: pd.DataFrame) -> pd.DataFrame:
         if f"{column}_title" not in cells:
             cells = cells.assign(**{f"{column}_title": [titles.get(name, name) for name in cells[column]]})
     return cells
+
+
+def _state_target(env: str) -> float | None:
+    """What the environment of today says: it is a judgement, not a measurement."""
+    if env not in registry.envs().names() or registry.envs().problem(env):
+        return None
+    cls = registry.envs().get(env)
+    return cls.spec(cls.Config()).state_target
+
+
+def _demonstrator_scores(provenance: Mapping[str, Any]) -> dict[str, float | None]:
+    """Environment -> mean score of its demonstrations, from their manifest."""
+    demos = {cell["env"]: provenance["stages"].get(cell["stages"].get("demos")) for cell in provenance["cells"]}
+    return {env: manifest["summary"]["mean_score"] for env, manifest in demos.items() if manifest}
 
 
 def _old_reason(rank: float | None) -> str | None:

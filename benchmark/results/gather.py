@@ -6,7 +6,7 @@ Nothing is computed that a manifest or a record does not hold, and nothing is tr
 from __future__ import annotations
 
 from dataclasses import asdict
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
@@ -15,10 +15,13 @@ from benchmark.core.errors import Corrupt
 from benchmark.planning.config.schema import Config
 from benchmark.planning.graph import Plan, RunCell
 from benchmark.planning.paper import departures, paper_configs
-from benchmark.stages.params import embed, fit, pretrain, probe, rollout
+from benchmark.stages.params import demos, embed, fit, pretrain, probe, rollout
 from benchmark.storage.artifacts import Store
 from benchmark.storage.columns import RECORD_COLUMNS
 from benchmark.storage.records import read_records
+
+if TYPE_CHECKING:  # it imports torch
+    from benchmark.contracts.method import Method
 
 
 def collect(plan: Plan, store: Store) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -48,11 +51,13 @@ def _cell(plan: Plan, cell: RunCell, store: Store, paper: Config) -> dict[str, A
         "preset": plan.preset,
         "privileged": bool(method and method.privileged),
         "floor": bool(method and method.floor and not cell.id.variant),
+        "untrained": bool(method and _untrained(method) and not cell.id.variant),
         "env_title": environment.title or environment.name,
         "policy_title": policy.title or policy.name,
         "metric": spec.metric,
         "metric_low": spec.metric_range[0],
         "metric_high": spec.metric_range[1],
+        "state_target": spec.state_target,
         "checkpoint": config.rollout.checkpoint,
         "demonstrations": f"{config.env[env].episodes} {config.env[env].demonstrations}",
         "starts": config.rollout.starts,
@@ -63,6 +68,11 @@ def _cell(plan: Plan, cell: RunCell, store: Store, paper: Config) -> dict[str, A
     return {**row, **_measured(cell, store)} if status == "done" else row
 
 
+def _untrained(method: type[Method]) -> bool:
+    """A network that nothing trains and that is another with each seed: its weights are random, not published ones."""
+    return method.floor or (method.seeded and not (method.learns or method.joint or method.privileged))
+
+
 def _measured(cell: RunCell, store: Store) -> dict[str, Any]:
     manifests = {kind: store.manifest(kind, key) for kind, key in cell.stages.items()}
     pretrained = manifests["pretrain"].summary_as(pretrain.Summary)
@@ -70,6 +80,7 @@ def _measured(cell: RunCell, store: Store) -> dict[str, Any]:
     probed = manifests["probe"].summary_as(probe.Summary)
     fitted = manifests["fit"].summary_as(fit.Summary)
     return {
+        "demonstrator_score": manifests["demos"].summary_as(demos.Summary).mean_score,
         "frames_seen": pretrained.frames_seen + fitted.frames_seen,
         "finetuned": manifests["fit"].params_as(fit.Params).joint is not None,
         "gradient_steps": pretrained.gradient_steps,

@@ -102,9 +102,14 @@ class ResultsView:
         return next((row for row in self.rows if row in self._floors), None)
 
     @cached_property
+    def untrained(self) -> list[RowId]:
+        """Networks at their random initialisation: the floor first, then those of other kinds that stand among the rows."""
+        random = self._floors | _rows(self.cells[self.cells.untrained.eq(True)])
+        return sorted((row for row in self.rows if row in random), key=lambda row: row not in self._floors)
+
+    @cached_property
     def _floors(self) -> set[RowId]:
-        cells = self.cells[self.cells.floor.astype(bool)]
-        return {RowId(method, variant) for method, variant in zip(cells.method, cells.variant, strict=True)}
+        return _rows(self.cells[self.cells.floor.astype(bool)])
 
     @cached_property
     def _privileged(self) -> set[str]:
@@ -256,6 +261,10 @@ class ResultsView:
 def retrained(cells: pd.DataFrame) -> pd.Series:
     """The cells whose policy went on to train the encoder: what was probed and looked at before is not what acts."""
     return cells.finetuned.eq(True)
+
+
+def _rows(cells: pd.DataFrame) -> set[RowId]:
+    return {RowId(method, variant) for method, variant in zip(cells.method, cells.variant, strict=True)}
 
 
 def _by_row(frame: pd.DataFrame, order: list[str]) -> dict[tuple[Column, RowId], pd.DataFrame]:

@@ -25,12 +25,14 @@ _STATUS = (Field("status", "text"), Field("reason", "text"))
 _SETTING = (  # of what was planned, done or not
     Field("preset", "text"),
     Field("privileged", "flag"),  # the ceiling: sees the simulator state
-    Field("floor", "flag"),  # never trained
+    Field("floor", "flag"),  # never trained, and what every other row must rise above
+    Field("untrained", "flag"),  # never trained: the floor, and random networks of other kinds
     Field("env_title", "text"),
     Field("policy_title", "text"),
     Field("metric", "text"),
     Field("metric_low"),
     Field("metric_high"),
+    Field("state_target"),  # what the ceiling must reach before encoders are compared
     Field("checkpoint", "text"),
     Field("demonstrations", "text"),
     Field("starts", "text"),
@@ -39,6 +41,7 @@ _SETTING = (  # of what was planned, done or not
     Field("departures", "text", ""),  # from the paper's recipe, '; ' between them
 )
 _COST = (  # exist once a cell is done
+    Field("demonstrator_score"),  # mean over the demonstrations
     Field("frames_seen"),
     Field("finetuned", "flag"),  # its policy went on to train the encoder
     Field("not_learned", "text"),  # why its pretraining cannot have taught it anything

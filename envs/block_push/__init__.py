@@ -65,6 +65,7 @@ class BlockPush(Simulator):
             metric="blocks",
             metric_range=(0.0, 2.0),
             expert_target=1.9,
+            state_target=1.5,  # our choice: 75 % of the maximum
         )
 
     @classmethod

@@ -13,9 +13,11 @@ import pytest
 
 from benchmark import registry
 from benchmark.conformance import check, promises_of
+from benchmark.conformance.environments import env_presets
 from benchmark.contracts.environment import Dataset, Simulator
 from benchmark.contracts.policy import Policy
 from benchmark.contracts.presets import component_config
+from benchmark.contracts.specs import EnvSpec
 from benchmark.core.errors import BenchmarkError, UnknownName
 from tests.toy import Toy
 
@@ -40,6 +42,28 @@ def test_a_broken_component_is_told_what_is_wrong() -> None:
 
     errors = {result.promise.split(",")[0]: result.error for result in check(Noisy) if result.error}
     assert any("lacks the metric 'reached'" in error for error in errors.values())
+
+
+@pytest.mark.parametrize("target", [0.0, 1.5])
+def test_a_target_of_the_state_that_nothing_can_miss_or_reach_is_refused(target: float) -> None:
+    class Odd(Toy):
+        name = "odd"
+
+        @classmethod
+        def spec(cls, config: Any) -> EnvSpec:
+            return replace(super().spec(config), state_target=target)
+
+    with pytest.raises(AssertionError, match="the state's target lies outside"):
+        env_presets(Odd)
+
+
+def test_every_simulator_says_what_its_state_has_to_reach() -> None:
+    for name in registry.envs().names():
+        cls = registry.envs().get(name)
+        spec = cls.spec(cls.Config())
+        if issubclass(cls, Simulator):
+            assert spec.state_target is not None, name
+            assert spec.state_target < spec.expert_target, f"{name}: a policy cannot be asked for more than its demonstrator"
 
 
 def test_importing_components_imports_no_simulator() -> None:

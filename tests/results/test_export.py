@@ -13,7 +13,7 @@ from benchmark.results.view import ResultsView
 from benchmark.storage.columns import CELL_COLUMNS, ENCODER, FEATURES, IDENTITY, MEASURED, RECORD_COLUMNS, TEXT
 from tests.fake_results import make
 
-NEW = ["floor", "env_title", "policy_title"]
+NEW = ["floor", "untrained", "env_title", "policy_title", "state_target"]
 MEASURED_FOLDERS = sorted(path.parent for path in (Path(__file__).parents[2] / "results" / "measured").glob("*/cells.csv"))
 
 
@@ -25,6 +25,8 @@ def test_exports_of_earlier_versions_know_their_floor_and_titles(tmp_path):
     assert old.policy_title.unique().tolist() == ["VQ-BeT", "MLP (chunking)"]
     pd.testing.assert_series_equal(old.env_title, new.env_title, check_dtype=False)
     pd.testing.assert_series_equal(old.floor, new.floor)
+    pd.testing.assert_series_equal(old.untrained, new.untrained)
+    pd.testing.assert_series_equal(old.state_target, new.state_target)
     trained = cells.assign(variant=cells.variant.where(cells.method != "random", "tuned")).drop(columns=NEW)
     export(Results(records, trained), tmp_path / "trained")
     assert not load(tmp_path / "trained").cells.floor.any(), "a variant of the floor was trained"
@@ -32,6 +34,29 @@ def test_exports_of_earlier_versions_know_their_floor_and_titles(tmp_path):
     export(Results(records, own), tmp_path / "own")
     assert ResultsView(load(tmp_path / "own")).env_title("kitchen") == "A", "what an export says is not overwritten"
     assert str(ResultsView(load(tmp_path / "own")).floor) == "byol"
+
+
+def test_exports_of_earlier_versions_know_both_random_networks_but_no_bar_of_an_unknown_environment(tmp_path):
+    records, cells = make()
+    for frame in (records, cells):
+        frame["method"] = frame.method.replace("byol", "random_vit")
+        frame["env"] = "elsewhere"
+    export(Results(records, cells.drop(columns=NEW)), tmp_path)
+    found = load(tmp_path).cells
+    assert set(found.method[found.untrained]) == {"random", "random_vit"}
+    assert set(found.method[found.floor]) == {"random"}
+    assert found.state_target.isna().all()
+
+
+def test_exports_of_earlier_versions_take_the_demonstrators_score_from_its_manifest(tmp_path):
+    records, cells = make(("kitchen", "pusht"))
+    behind = [{"env": env, "stages": {"demos": key}} for env, key in (("kitchen", "a"), ("pusht", "b"))]
+    stages = {"a": {"summary": {"mean_score": 3.5}}}  # that of the other is not there
+    results = Results(records, cells.drop(columns="demonstrator_score"), provenance={"cells": behind, "stages": stages})
+    export(results, tmp_path)
+    found = load(tmp_path).cells
+    assert set(found.demonstrator_score[found.env == "kitchen"]) == {3.5}
+    assert found.demonstrator_score[found.env == "pusht"].isna().all()
 
 
 def test_an_empty_field_of_text_means_what_its_column_says(tmp_path):

@@ -25,6 +25,7 @@ from benchmark.report.reproduce import command
 from benchmark.report.videos import videos
 from benchmark.results.bundle import POINTS, Results, gather, merged
 from benchmark.results.export import export, load
+from benchmark.results.gather import collect
 from benchmark.results.options import Column, RowId
 from benchmark.storage.artifacts import Store
 from benchmark.storage.columns import CELL_COLUMNS, IDENTITY, RECORD_COLUMNS
@@ -73,8 +74,20 @@ def test_cells_have_the_columns_of_the_list(found: Results) -> None:
     assert set(found.cells) == set(CELL_COLUMNS)
     assert {name for name in found.records if not name.startswith("metric/")} == set(RECORD_COLUMNS)
     assert set(found.cells.method[found.cells.floor]) == {"random"}
+    assert set(found.cells.method[found.cells.untrained]) == {"random"}
+    assert set(found.cells.state_target) == {Toy.spec(Toy.Config()).state_target}
+    demos = found.provenance["stages"][found.provenance["cells"][0]["stages"]["demos"]]
+    assert set(found.cells.demonstrator_score) == {demos["summary"]["mean_score"]}
     assert set(found.cells.env_title) == {"toy"}, "without a title it is the name"
     assert set(found.cells.policy_title) == {"MLP (chunking)"}
+
+
+def test_networks_that_nothing_trains_are_neither_published_nor_learnt_with_the_policy(toy: type) -> None:
+    methods = ["random", "random_vit", "random:finetuned", "end_to_end", "state", "imagenet", "byol"]
+    plan = make_plan(Request(methods, ["toy"], ["mlp"], 1, "smoke"))
+    cells = collect(plan, Store(Path("nowhere")))[1]
+    untrained = cells[cells.untrained]
+    assert list(zip(untrained.method, untrained.variant, strict=True)) == [("random", ""), ("random_vit", "")]
 
 
 def test_every_encoder_that_sees_gets_its_maps(sheets: dict[str, Images]) -> None:

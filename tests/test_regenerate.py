@@ -1,0 +1,73 @@
+"""Markers of generated tables: of one folder of records or of several, and those that cannot be read."""
+
+from __future__ import annotations
+
+import importlib.util
+import re
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+from benchmark.core.errors import BenchmarkError
+from benchmark.results.bundle import Results
+from benchmark.results.export import export
+from tests.fake_settings import setting
+
+ROOT = Path(__file__).parent.parent
+PUSHT, KITCHEN = "| Push-T, mlp |", "| Franka Kitchen, mlp |"
+
+
+def _script() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("regenerate", ROOT / "scripts" / "regenerate.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+regenerate: Any = _script()
+
+
+@pytest.fixture
+def measured(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for env in ("kitchen", "pusht"):
+        export(Results(*setting((env,), state=0.8, random=0.1, episodes=8)), tmp_path / f"{env}-5")
+    monkeypatch.setattr(regenerate, "MEASURED", tmp_path)
+
+
+def marked(folders: str) -> str:
+    return f"before\n<!-- table resolution of {folders} -->\nold\n<!-- end -->\nafter\n"
+
+
+@pytest.mark.usefixtures("measured")
+def test_a_marker_names_one_folder_of_records_or_several() -> None:
+    one = regenerate.filled(marked("pusht-5"))
+    assert (PUSHT in one, KITCHEN in one, "old" in one) == (True, False, False)
+    both = regenerate.filled(marked("kitchen-5, pusht-5"))
+    assert both.index(KITCHEN) < both.index(PUSHT)
+    assert both.startswith("before\n<!-- table resolution of kitchen-5, pusht-5 -->\n")
+    assert both.endswith("<!-- end -->\nafter\n")
+    assert regenerate.filled(both) == both
+
+
+@pytest.mark.usefixtures("measured")
+@pytest.mark.parametrize("folders", ["kitchen-5 pusht-5", "kitchen-5,pusht-5", "../kitchen-5", ""])
+def test_a_marker_that_cannot_be_read_is_no_silence(folders: str) -> None:
+    with pytest.raises(BenchmarkError, match="a marker of a table is none of"):
+        regenerate.filled(marked(folders))
+
+
+@pytest.mark.usefixtures("measured")
+def test_a_marker_without_an_end_does_not_swallow_the_next() -> None:
+    with pytest.raises(BenchmarkError, match="a marker of a table is none of"):
+        regenerate.filled(marked("pusht-5").replace("<!-- end -->", "") + marked("kitchen-5"))
+
+
+def test_what_the_readme_says_of_several_records_is_what_they_say() -> None:
+    [block] = re.findall(r"<!-- table resolution of [^>]*, [^>]*-->.*?<!-- end -->", (ROOT / "README.md").read_text(), re.S)
+    wrong = block.replace("can separate encoders |", "cannot |", 1)
+    assert wrong != block
+    assert regenerate.filled(wrong) == block
