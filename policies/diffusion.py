@@ -16,7 +16,16 @@ from benchmark.contracts.data import Chunks
 from benchmark.contracts.policy import Policy, PolicyConfig
 from benchmark.contracts.specs import PolicySpec, require
 from benchmark.models.ema import EMA
-from policies._shared.parts import QUICK_HORIZON, SMOKE_HORIZON, Denoiser, condition, masked_mean, rows_normal, update_average
+from policies._shared.parts import (
+    KITCHEN,
+    QUICK_HORIZON,
+    SMOKE_HORIZON,
+    Denoiser,
+    condition,
+    masked_mean,
+    rows_normal,
+    update_average,
+)
 
 
 @dataclass
@@ -62,6 +71,7 @@ class Diffusion(Policy):
         },
         "quick": QUICK,
         "standard": QUICK,
+        **KITCHEN,
         # Table 14: batch 256, 2000 epochs, learning rate 1e-4, no decay, 2 observations, 10 predicted, 8 executed. Network,
         # betas, cosine schedule and warm-up (1000 steps there) from the DP-T configuration of real-stanford/diffusion_policy,
         # whose chunk begins one step before the newest observation; ours begins at it.

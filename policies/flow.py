@@ -17,7 +17,16 @@ from benchmark.contracts.data import Chunks
 from benchmark.contracts.policy import Policy, PolicyConfig
 from benchmark.contracts.specs import PolicySpec, require
 from benchmark.models.ema import EMA
-from policies._shared.parts import QUICK_HORIZON, SMOKE_HORIZON, Denoiser, condition, masked_mean, rows_normal, update_average
+from policies._shared.parts import (
+    KITCHEN,
+    QUICK_HORIZON,
+    SMOKE_HORIZON,
+    Denoiser,
+    condition,
+    masked_mean,
+    rows_normal,
+    update_average,
+)
 
 TIME_SCALE = 100.0  # the network's sinusoids resolve whole numbers; as many as `diffusion` has steps
 
@@ -48,6 +57,7 @@ class Flow(Policy):
         "smoke": SMOKE_HORIZON | {"layers": 1, "heads": 2, "width": 16, "sample_steps": 2, "batch_size": 32, "lr": 1e-3},
         "quick": QUICK,
         "standard": QUICK,
+        **KITCHEN,
         # The DynaMo paper has no row for this head: the settings of its Diffusion Policy (Table 14).
         "paper": {"history": 2, "chunk": 10, "execute": 8, "epochs": 2000}
         | {"betas": (0.9, 0.95), "schedule": "cosine", "warmup": 0.005},
