@@ -10,6 +10,7 @@ from functools import partial
 
 from torch import nn
 
+from benchmark.models.encoders import ConvEncoder
 from benchmark.models.imagenet import RESNET18_IMAGENET, resnet18
 from benchmark.models.weights import Urls, Weights
 from methods._shared.published import Frozen, Patches14, Patches16, from_transformers, vit
@@ -21,6 +22,7 @@ class ImageNet(Frozen):
     """Supervised classification of ImageNet; 512 features from global average pooling."""
 
     name = "imagenet"
+    wrap = ConvEncoder
     weights = RESNET18_IMAGENET
     source = weights.source
 
@@ -33,6 +35,7 @@ class R3M(Frozen):
     """
 
     name = "r3m"
+    wrap = ConvEncoder
     weights = Weights(
         name="r3m",
         file="model.pt",
