@@ -10,8 +10,9 @@ from functools import partial
 
 from torch import nn
 
+from benchmark.models.encoders import ConvEncoder
 from benchmark.models.imagenet import RESNET18_IMAGENET, resnet18
-from benchmark.models.weights import Weights
+from benchmark.models.weights import Urls, Weights
 from methods._shared.published import Frozen, Patches14, Patches16, from_transformers, vit
 
 MAE_FAMILY = ("decoder", "mask_token")  # what a masked autoencoder has besides its encoder
@@ -21,6 +22,7 @@ class ImageNet(Frozen):
     """Supervised classification of ImageNet; 512 features from global average pooling."""
 
     name = "imagenet"
+    wrap = ConvEncoder
     weights = RESNET18_IMAGENET
     source = weights.source
 
@@ -33,12 +35,15 @@ class R3M(Frozen):
     """
 
     name = "r3m"
+    wrap = ConvEncoder
     weights = Weights(
         name="r3m",
         file="model.pt",
-        urls=(
-            "https://drive.usercontent.google.com/download?id=1A1ic-p4KtYlKXdXHcV2QV0cUzI4kn0u-&export=download&confirm=t",
-            "https://pytorch.s3.amazonaws.com/models/rl/r3m/r3m_18.pt",
+        origin=Urls(
+            (
+                "https://drive.usercontent.google.com/download?id=1A1ic-p4KtYlKXdXHcV2QV0cUzI4kn0u-&export=download&confirm=t",
+                "https://pytorch.s3.amazonaws.com/models/rl/r3m/r3m_18.pt",
+            )
         ),
         checksum="md5:777854e2548f91480b0bd538a06ba017",
         licence="MIT",
@@ -59,9 +64,11 @@ class VC1(Frozen):
     weights = Weights(
         name="vc1",
         file="vc1_vitb.pth",
-        urls=(
-            "https://dl.fbaipublicfiles.com/eai-vc/vc1_vitb.pth",
-            "https://huggingface.co/facebook/vc1-base/resolve/main/pytorch_model.bin",
+        origin=Urls(
+            (
+                "https://dl.fbaipublicfiles.com/eai-vc/vc1_vitb.pth",
+                "https://huggingface.co/facebook/vc1-base/resolve/main/pytorch_model.bin",
+            )
         ),
         licence="CC-BY-NC-4.0",
         source="VC-1, ViT-B/16 (Majumdar et al. 2023), github.com/facebookresearch/eai-vc",
@@ -80,7 +87,7 @@ class MVP(Frozen):
     weights = Weights(
         name="mvp",
         file="mae_pretrain_egosoup_vit_base.pth",
-        urls=("https://berkeley.box.com/shared/static/0ckepd2ja3pi570z89ogd899cn387yut.pth",),
+        origin=Urls(("https://berkeley.box.com/shared/static/0ckepd2ja3pi570z89ogd899cn387yut.pth",)),
         checksum="md5:526093597ac1dc55df618bcbdfe8da4a",
         licence="none given",
         source="MVP, ViT-B/16 (Radosavovic et al. 2022), github.com/ir413/mvp",
@@ -102,7 +109,7 @@ class MVPSmall(Frozen):
     weights = Weights(
         name="mvp_small",
         file="mae_pretrain_hoi_vit_small.pth",
-        urls=("https://berkeley.box.com/shared/static/m93ynem558jo8vltlads5rcmnahgsyzr.pth",),
+        origin=Urls(("https://berkeley.box.com/shared/static/m93ynem558jo8vltlads5rcmnahgsyzr.pth",)),
         checksum="md5:fe6e30eb4256fae298ea0a6c6b4c1ae7",
         licence="none given",
         source="MVP, ViT-S/16 (Xiao et al. 2022), github.com/ir413/mvp",
@@ -121,7 +128,7 @@ class MAEImageNet(Frozen):
     weights = Weights(
         name="mae_imagenet",
         file="mae_pretrain_vit_base.pth",
-        urls=("https://dl.fbaipublicfiles.com/mae/pretrain/mae_pretrain_vit_base.pth",),
+        origin=Urls(("https://dl.fbaipublicfiles.com/mae/pretrain/mae_pretrain_vit_base.pth",)),
         checksum="md5:8cad7c",
         megabytes=343,
         licence="CC-BY-NC-4.0",
@@ -145,7 +152,7 @@ class DINOv2(Frozen):
     weights = Weights(
         name="dinov2",
         file="dinov2_vits14_pretrain.pth",
-        urls=("https://dl.fbaipublicfiles.com/dinov2/dinov2_vits14/dinov2_vits14_pretrain.pth",),
+        origin=Urls(("https://dl.fbaipublicfiles.com/dinov2/dinov2_vits14/dinov2_vits14_pretrain.pth",)),
         checksum="sha256:b938bf1bc15cd2ec0feacfe3a1bb553fe8ea9ca46a7e1d8d00217f29aef60cd9",
         megabytes=88,
         licence="Apache-2.0",
@@ -168,7 +175,7 @@ class DINOv3(Frozen):
     weights = Weights(
         name="dinov3",
         file="model.safetensors",
-        urls=("https://huggingface.co/timm/vit_small_patch16_dinov3.lvd1689m/resolve/main/model.safetensors",),
+        origin=Urls(("https://huggingface.co/timm/vit_small_patch16_dinov3.lvd1689m/resolve/main/model.safetensors",)),
         megabytes=86,
         licence="DINOv3 License",
         source="DINOv3, ViT-S/16 (Siméoni et al. 2025), huggingface.co/timm/vit_small_patch16_dinov3.lvd1689m",
@@ -186,7 +193,7 @@ class SigLIP2(Frozen):
     weights = Weights(
         name="siglip2",
         file="model.safetensors",
-        urls=("https://huggingface.co/timm/vit_base_patch16_siglip_224.v2_webli/resolve/main/model.safetensors",),
+        origin=Urls(("https://huggingface.co/timm/vit_base_patch16_siglip_224.v2_webli/resolve/main/model.safetensors",)),
         megabytes=372,
         licence="Apache-2.0",
         source="SigLIP 2, ViT-B/16 (Tschannen et al. 2025), huggingface.co/timm/vit_base_patch16_siglip_224.v2_webli",
@@ -207,7 +214,7 @@ class Theia(Frozen):
     weights = Weights(
         name="theia",
         file="model.safetensors",
-        urls=("https://huggingface.co/theaiinstitute/theia-base-patch16-224-cdiv/resolve/main/model.safetensors",),
+        origin=Urls(("https://huggingface.co/theaiinstitute/theia-base-patch16-224-cdiv/resolve/main/model.safetensors",)),
         licence="The AI Institute, non-commercial",
         source="Theia-B, CDiV (Shang et al. 2024), huggingface.co/theaiinstitute/theia-base-patch16-224-cdiv",
         network=partial(

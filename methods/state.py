@@ -30,9 +30,12 @@ class State(Method):
     name = "state"
     learns = False
     privileged = True
-    seeded = False
     source = "the simulator's own state"
 
     @classmethod
     def build_encoder(cls, config: Any, data: DataSpec) -> Encoder:
         return StateEncoder(data.state_dim)
+
+    @classmethod
+    def seeded(cls, config: Any) -> bool:
+        return False

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import argparse
-from typing import TYPE_CHECKING
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
 
 from benchmark.cli import flags
 from benchmark.cli.parser import Action, add_actions
@@ -44,13 +47,14 @@ def show_all(options: argparse.Namespace) -> int:
 
 
 def fetch(options: argparse.Namespace) -> int:
-    """Download the weights of a method from their official place, check them, and put them where they are looked for."""
+    """Download the weights of a method from where they are published, check them, and put them where they are looked for."""
     from benchmark.core.progress import Reporter
-    from benchmark.models.weights import fetch
+    from benchmark.models.downloads import fetch
 
     weights = _weights(options.name)
-    with Reporter(options.quiet).task(f"fetch {weights.name}") as task:
-        print(fetch(weights, task.update))
+    with _clean_exit(), Reporter(options.quiet).task(f"fetch {weights.name}") as task:
+        path = fetch(weights, task.update)
+    print(path)
     return 0
 
 
@@ -60,6 +64,20 @@ def verify(options: argparse.Namespace) -> int:
 
     print(verify(_weights(options.name)))
     return 0
+
+
+@contextmanager
+def _clean_exit() -> Iterator[None]:
+    """A `kill` leaves no half of a file behind, as Ctrl-C does not."""
+
+    def leave(number: int, _: Any) -> None:
+        raise SystemExit(128 + number)
+
+    before = signal.signal(signal.SIGTERM, leave)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def by_name() -> dict[str, Weights]:

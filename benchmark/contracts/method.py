@@ -76,7 +76,6 @@ class Method(nn.Module, ABC):
     presets: ClassVar[Presets] = {}
     variants: ClassVar[Mapping[str, Mapping[str, Any]]] = {}  # named ablations: variant -> overrides of Config fields
     learns: ClassVar[bool] = True
-    seeded: ClassVar[bool] = True  # False: the same encoder whatever the seed, so it is built and embedded once
     privileged: ClassVar[bool] = False  # sees the simulator state; shown apart in tables
     joint: ClassVar[bool] = False  # its encoder learns with the policy and in no other way
     floor: ClassVar[bool] = False  # what every other row must rise above; shown apart in tables
@@ -98,6 +97,11 @@ class Method(nn.Module, ABC):
     def batch_spec(cls, config: Any) -> BatchSpec:
         """What the method eats under this config."""
         return BatchSpec()
+
+    @classmethod
+    def seeded(cls, config: Any) -> bool:
+        """False: the same encoder whatever the seed, so it is built and embedded once."""
+        return True
 
     @classmethod
     def unavailable_reason(cls, config: Any) -> str | None:

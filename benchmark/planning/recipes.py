@@ -152,10 +152,10 @@ class Recipe:
         if method.learns:
             budget = pretrain.Budget(settings.frames, settings.steps, settings.epochs)
             learning = pretrain.Learning(budget, self.config.split.held_out, self.config.machine.device, settings.precision)
-        seed = cell.seed if method.seeded else 0
+        seed = cell.seed if method.seeded(config) else 0
         params = pretrain.Params(cell.method, to_json(config), seed, learning, content_of(method, config))
         row = cell.method if cell.variant == FINETUNED else cell.row  # which starts from the encoder of the plain row
-        label = f"{row} · {cell.env}" + (f" · seed {cell.seed}" if method.seeded else "")
+        label = f"{row} · {cell.env}" + (f" · seed {cell.seed}" if method.seeded(config) else "")
         return make_stage("pretrain", f"pretrain · {label}", params, {"demos": self.demos.ref}, method)
 
     def _embed(self, pretrained: Stage) -> Stage:

@@ -62,6 +62,8 @@ def completed(cells: pd.DataFrame) -> pd.DataFrame:
         cells = cells.assign(untrained=cells.method.isin(OLD_UNTRAINED) & (cells.variant == ""))
     if "state_target" not in cells:
         cells = cells.assign(state_target=[_state_target(env) for env in cells.env])
+    if "departures" not in cells:
+        cells = cells.assign(departures="which recipe it was is not recorded")
     if "finetuned" not in cells:  # it was called `tuned`, and before that not said
         symptom = (cells.variant == "tuned") | ((cells.gradient_steps == 0) & (cells.frames_seen > 0))
         tuned = cells.tuned if "tuned" in cells else symptom

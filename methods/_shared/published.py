@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
@@ -16,14 +16,14 @@ from benchmark.contracts.data import DataSpec
 from benchmark.contracts.encoder import Encoder
 from benchmark.contracts.method import Method, MethodConfig
 from benchmark.contracts.specs import Presets, require
-from benchmark.models.encoders import IMAGENET_MEAN, IMAGENET_STD, ConvEncoder, ViTEncoder
-from benchmark.models.resnet import ResNet18
+from benchmark.models.encoders import IMAGENET_MEAN, IMAGENET_STD, ViTEncoder
 from benchmark.models.weights import Weights, content, load, unavailable_reason
 
 
 @dataclass
 class FrozenConfig(MethodConfig):
     size: int = 224  # pixels; frames of another size are resized to it
+    pretrained: bool = True  # False: the same network and preprocessing, untrained
     multiple: ClassVar[int] = 1  # of which the size must be one
 
     def __post_init__(self) -> None:
@@ -49,37 +49,42 @@ class Frozen(Method):
     photographs would cut 6 % off every side of a rendered scene, where the objects are. 224 pixels are the usual size of all of
     these; a smaller `size` shrinks the grid of patches, resizing learned positions, and makes features worse but cheaper.
     `build_encoder` reads no file; the constructor does, and fails without it.
+
+    What a row owes to its weights is its distance to `NAME:untrained`: the same network at timm's (a ResNet: torchvision's)
+    initialisation, another for each training seed, with the same preprocessing. It needs no file.
     """
 
     Config: ClassVar[type[MethodConfig]] = FrozenConfig
     presets: ClassVar[Presets] = {"smoke": {"size": 112}, "quick": {"size": 112}}  # a quarter of the work
+    variants = {"untrained": {"pretrained": False}}
     learns = False
-    seeded = False
     weights: ClassVar[Weights]
+    wrap: ClassVar[Callable[..., Encoder]] = ViTEncoder  # the network, with size, mean and std -> the encoder
     mean: ClassVar[tuple[float, ...]] = IMAGENET_MEAN
     std: ClassVar[tuple[float, ...]] = IMAGENET_STD
 
     def __init__(self, config: Any, data: DataSpec):
         super().__init__(config, data)
-        (network,) = self.encoder.children()
-        load(self.weights, network)
+        if config.pretrained:
+            (network,) = self.encoder.children()
+            load(self.weights, network)
         self.requires_grad_(False)
 
     @classmethod
     def build_encoder(cls, config: Any, data: DataSpec) -> Encoder:
-        network: Any = cls.weights.network(config.size)
-        preprocessing: dict[str, Any] = {"size": config.size, "mean": cls.mean, "std": cls.std}
-        if isinstance(network, ResNet18):
-            return ConvEncoder(network, **preprocessing)
-        return ViTEncoder(network, **preprocessing)
+        return cls.wrap(cls.weights.network(config.size), size=config.size, mean=cls.mean, std=cls.std)
+
+    @classmethod
+    def seeded(cls, config: Any) -> bool:
+        return not config.pretrained
 
     @classmethod
     def unavailable_reason(cls, config: Any) -> str | None:
-        return unavailable_reason(cls.weights)
+        return unavailable_reason(cls.weights) if config.pretrained else None
 
     @classmethod
     def files(cls, config: Any) -> Mapping[str, Path | str]:
-        return {cls.weights.file: content(cls.weights)}
+        return {cls.weights.file: content(cls.weights)} if config.pretrained else {}
 
 
 def vit(architecture: str, size: int, **options: Any) -> nn.Module:
@@ -93,6 +98,7 @@ _FROM_TRANSFORMERS = (
     (r"^embeddings\.", ""),
     (r"^layernorm", "norm"),
     (r"^encoder\.layer\.", "blocks."),
+    (r"layer_scale(\d)\.lambda1", r"ls\1.gamma"),
     (r"layernorm_before", "norm1"),
     (r"layernorm_after", "norm2"),
     (r"attention\.attention", "attn"),
@@ -103,7 +109,7 @@ _FROM_TRANSFORMERS = (
 
 
 def from_transformers(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
-    """A `ViTModel` of transformers (before its version 5) -> timm: other names, and one matrix for query, key and value."""
+    """A `ViTModel` or `Dinov2Model` of transformers (before its version 5) -> timm: other names, one matrix for q, k and v."""
     renamed = {}
     for name, tensor in tensors.items():
         for pattern, replacement in _FROM_TRANSFORMERS:

@@ -15,14 +15,14 @@ from benchmark.cli import weights as verb
 from benchmark.cli.main import main
 from benchmark.contracts.method import Method
 from benchmark.models.encoders import build_backbone
-from benchmark.models.weights import Weights, path_of
+from benchmark.models.weights import Urls, Weights, path_of
 
 
 def tiny(size: int) -> VisionTransformer:
     return VisionTransformer(size, 16, num_classes=0, embed_dim=16, depth=1, num_heads=2)
 
 
-TINY = Weights("tiny", "tiny.pth", ("http://127.0.0.1:9/tiny.pth",), "MIT", "a test", tiny, megabytes=1)
+TINY = Weights("tiny", "tiny.pth", Urls(("http://127.0.0.1:9/tiny.pth",)), "MIT", "a test", tiny, megabytes=1)
 
 
 class Row(Method):

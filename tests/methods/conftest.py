@@ -46,3 +46,8 @@ def published(monkeypatch, tmp_path):
     path.parent.mkdir()
     torch.save(network.state_dict(), path)
     return network
+
+
+@pytest.fixture
+def frames():
+    return torch.randint(0, 256, (2, 3, 224, 224), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))

@@ -1,15 +1,11 @@
 """Published encoders: files in the official layouts, of random networks, give the features of an independent construction."""
 
-import math
 from dataclasses import replace
 from functools import partial
-from itertools import count
 
 import pytest
 import timm
 import torch
-from safetensors.torch import save_file
-from torch.nn import functional as F
 from torchvision.models import resnet18
 from torchvision.transforms import InterpolationMode
 from torchvision.transforms.v2 import functional as tv
@@ -20,12 +16,24 @@ from benchmark.cli.weights import by_name
 from benchmark.conformance.methods import PROMISES
 from benchmark.core.errors import BenchmarkError, Corrupt, Unavailable
 from benchmark.models import weights
+from benchmark.planning.variants import with_variant
 from methods._shared.published import Frozen
 from methods.frozen import MVP, R3M, VC1, DINOv2, DINOv3, ImageNet, MAEImageNet, MVPSmall, SigLIP2, Theia
+from tests.methods.networks import (
+    NORM_OF_IMAGENET,
+    assert_features,
+    assert_same,
+    build,
+    by_hand,
+    cubic_weights,
+    noisy,
+    normalised,
+    publish,
+    random_vit,
+)
 
 ROWS = (ImageNet, R3M, VC1, MVP, MVPSmall, MAEImageNet, DINOv2, DINOv3, SigLIP2, Theia)
 RESNETS = (ImageNet, R3M)
-NORM_OF_IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 
 
 @pytest.fixture(autouse=True)
@@ -36,42 +44,6 @@ def room(tmp_path, monkeypatch):
         small = {} if cls in RESNETS else {"depth": 2}
         network = partial(cls.weights.network, **small)
         monkeypatch.setattr(cls, "weights", replace(cls.weights, checksum="", network=network))
-
-
-@pytest.fixture
-def frames():
-    return torch.randint(0, 256, (2, 3, 224, 224), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
-
-
-def noisy(network):
-    """Every tensor matters: at their initialisation, layer scales, class tokens and norms hide what others do."""
-    rng = torch.Generator().manual_seed(1)
-    for tensor in network.state_dict().values():
-        if tensor.is_floating_point():
-            tensor.add_(torch.rand(tensor.shape, generator=rng) * 0.1 - 0.05)
-    return network.eval()
-
-
-def publish(cls, content):
-    path = weights.path_of(cls.weights)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    save_file(content, path) if path.suffix == ".safetensors" else torch.save(content, path)
-
-
-def build(cls, data, **config):
-    torch.manual_seed(7)
-    return cls(cls.Config(**config), data).encoder.eval()
-
-
-def assert_same(found, expected):
-    assert found.shape == expected.shape
-    assert (found - expected).abs().max() < 1e-4 * expected.abs().max()
-
-
-def normalised(frames, mean, std):
-    return (
-        (frames.double().div(255).permute(0, 2, 3, 1) - torch.tensor(mean)).div(torch.tensor(std)).permute(0, 3, 1, 2).float()
-    )
 
 
 # -------------------------------------------------------------------------------------------------------------- the table
@@ -86,7 +58,7 @@ def test_every_row_is_registered_and_says_where_it_comes_from():
         assert not cls.learns
         assert cls.source == cls.weights.source
         assert cls.weights.licence
-        assert all(url.startswith("https://") for url in cls.weights.urls)
+        assert all(url.startswith("https://") for url in cls.weights.origin.addresses)
 
 
 @pytest.mark.parametrize(
@@ -170,47 +142,11 @@ def test_frames_of_another_size_are_resized_like_torchvision_does(data):
 # ------------------------------------------------------------------------------------------------------ vision transformers
 
 
-def by_hand(tensors, x, heads, eps=1e-6):
-    """A vision transformer written out: (N, 1 + patches, width) after the final norm."""
-
-    def norm(name, h):
-        return F.layer_norm(h, h.shape[-1:], tensors[f"{name}.weight"], tensors[f"{name}.bias"], eps)
-
-    def linear(name, h):
-        return h @ tensors[f"{name}.weight"].T + tensors[f"{name}.bias"]
-
-    kernel = tensors["patch_embed.proj.weight"]
-    h = F.conv2d(x, kernel, tensors["patch_embed.proj.bias"], stride=kernel.shape[-1]).flatten(2).transpose(1, 2)
-    h = torch.cat([tensors["cls_token"].expand(len(x), -1, -1), h], 1) + tensors["pos_embed"]
-    for block in count():
-        name = f"blocks.{block}"
-        if f"{name}.norm1.weight" not in tensors:
-            return norm("norm", h)
-        split = (len(x), h.shape[1], heads, -1)
-        q, k, v = (
-            part.reshape(split).transpose(1, 2) for part in linear(f"{name}.attn.qkv", norm(f"{name}.norm1", h)).chunk(3, -1)
-        )
-        mixed = (q @ k.transpose(-1, -2) / q.shape[-1] ** 0.5).softmax(-1) @ v
-        mixed = linear(f"{name}.attn.proj", mixed.transpose(1, 2).flatten(2))
-        h = h + mixed * tensors.get(f"{name}.ls1.gamma", 1.0)
-        wide = linear(f"{name}.mlp.fc2", F.gelu(linear(f"{name}.mlp.fc1", norm(f"{name}.norm2", h))))
-        h = h + wide * tensors.get(f"{name}.ls2.gamma", 1.0)
-
-
 def official_mae(tensors):
     """What the MAE family stores: the encoder under timm's names, and what else the autoencoder had."""
     width = tensors["cls_token"].shape[-1]
     decoder = {"decoder_embed.weight": torch.zeros(8, width), "decoder_blocks.0.norm1.weight": torch.ones(8)}
     return {"model": {**tensors, **decoder, "decoder_pos_embed": torch.zeros(1, 197, 8), "mask_token": torch.zeros(1, 1, 8)}}
-
-
-def random_vit(name, **options):
-    return dict(noisy(timm.create_model(name, num_classes=0, **{"depth": 2, **options})).state_dict())
-
-
-def assert_features(encoder, frames, tokens, pooled):
-    assert_same(encoder.pooled(frames), pooled)
-    assert_same(encoder.patch(frames), tokens)
 
 
 @pytest.mark.parametrize("cls", [MVP, MAEImageNet])
@@ -247,19 +183,6 @@ def timm_features(name, tensors, x, **options):
     network = timm.create_model(name, num_classes=0, depth=2, **options).eval()
     network.load_state_dict(tensors)
     return network.forward_features(x)
-
-
-def cubic_weights(given: int, wanted: int, step: float) -> torch.Tensor:
-    """(wanted, given): cubic convolution with a = -0.75 at points `step` apart, the border repeated (Keys 1981). The official
-    code asks for a scale of (wanted + 0.1) / given, which is a step of given / (wanted + 0.1)."""
-    weights = torch.zeros(wanted, given, dtype=torch.float64)
-    for i in range(wanted):
-        at = (i + 0.5) * step - 0.5
-        for j in range(math.floor(at) - 1, math.floor(at) + 3):
-            x = abs(at - j)
-            near = 1.25 * x**3 - 2.25 * x**2 + 1
-            weights[i, min(max(j, 0), given - 1)] += near if x <= 1 else -0.75 * (x**3 - 5 * x**2 + 8 * x - 4)
-    return weights
 
 
 def test_dinov2_has_patches_of_14_and_resized_positions(data, frames):
@@ -339,6 +262,38 @@ def test_a_part_of_an_attention_matrix_that_is_absent_is_named(data):
 
 
 # ------------------------------------------------------------------------------------------------------------- as a method
+
+
+@pytest.mark.parametrize("cls", ROWS)
+def test_untrained_is_the_same_network_without_the_file_another_for_each_seed(cls, data):
+    trained, untrained = cls.Config(size=112), with_variant(cls, cls.Config(size=112), "untrained")
+    assert cls.unavailable_reason(trained)
+    assert cls.unavailable_reason(untrained) is None
+    assert not cls.seeded(trained)
+    assert cls.seeded(untrained)
+    assert list(cls.files(trained)) == [cls.weights.file]
+    assert cls.files(untrained) == {}
+    encoders = []
+    for seed in (0, 0, 1):
+        torch.manual_seed(seed)
+        method = cls(untrained, data)
+        assert not any(p.requires_grad for p in method.parameters())
+        encoders.append(method.encoder)
+    same, again, other = (torch.cat([p.flatten() for p in encoder.parameters()]) for encoder in encoders)
+    assert torch.equal(same, again)
+    assert not torch.equal(same, other)
+    with torch.device("meta"):
+        published = cls.build_encoder(trained, data)
+    assert {k: v.shape for k, v in published.state_dict().items()} == {k: v.shape for k, v in encoders[0].state_dict().items()}
+    assert encoders[0].size == 112
+
+
+def test_untrained_transformers_have_timms_initialisation(data):
+    torch.manual_seed(7)
+    reference = timm.create_model("vit_base_patch16_224", num_classes=0, depth=2)
+    torch.manual_seed(7)
+    method = VC1(VC1.Config(pretrained=False), data)
+    assert all(torch.equal(a, b) for a, b in zip(method.encoder.parameters(), reference.parameters(), strict=True))
 
 
 def test_the_file_of_another_row_is_refused(data):

@@ -28,6 +28,17 @@ def test_each_pretraining_and_each_data_set_exist_once():
     assert kinds(plan) == {"demos": 1, "pretrain": 7, "embed": 7, "probe": 7, "fit": 18, "rollout": 18}
 
 
+def test_an_untrained_control_is_another_encoder_for_each_seed_its_published_row_is_not():
+    plan = make_plan(Request(methods=["dinov2", "dinov2:untrained"], policies=["knn"], seeds=3))
+    pretrained = [stage.params for stage in plan.stages.values() if stage.kind == "pretrain"]
+    assert [(p.seed, p.config["pretrained"], sorted(p.files)) for p in pretrained] == [
+        (0, True, ["dinov2_vits14_pretrain.pth"]),
+        (0, False, []),
+        (1, False, []),
+        (2, False, []),
+    ]
+
+
 def test_a_larger_matrix_keeps_the_stages_of_a_smaller_one():
     small = make_plan(Request(methods=["byol"], seeds=1)).stages
     large = make_plan(Request(methods=["all"], policies=["all"], seeds=2)).stages
