@@ -13,8 +13,9 @@ import pandas as pd
 from benchmark import registry
 from benchmark.core.errors import Corrupt
 from benchmark.planning.config.schema import Config
-from benchmark.planning.graph import Plan, RunCell
+from benchmark.planning.graph import CellId, Plan, RunCell
 from benchmark.planning.paper import departures, paper_configs
+from benchmark.planning.variants import FINETUNED, with_variant
 from benchmark.stages.params import demos, embed, fit, pretrain, probe, rollout
 from benchmark.storage.artifacts import Store
 from benchmark.storage.columns import RECORD_COLUMNS
@@ -51,7 +52,7 @@ def _cell(plan: Plan, cell: RunCell, store: Store, paper: Config) -> dict[str, A
         "preset": plan.preset,
         "privileged": bool(method and method.privileged),
         "floor": bool(method and method.floor and not cell.id.variant),
-        "untrained": bool(method and _untrained(method) and not cell.id.variant),
+        "untrained": bool(method and _untrained(method, config, cell.id)),
         "env_title": environment.title or environment.name,
         "policy_title": policy.title or policy.name,
         "metric": spec.metric,
@@ -68,9 +69,11 @@ def _cell(plan: Plan, cell: RunCell, store: Store, paper: Config) -> dict[str, A
     return {**row, **_measured(cell, store)} if status == "done" else row
 
 
-def _untrained(method: type[Method]) -> bool:
+def _untrained(method: type[Method], config: Config, cell: CellId) -> bool:
     """A network that nothing trains and that is another with each seed: its weights are random, not published ones."""
-    return method.floor or (method.seeded and not (method.learns or method.joint or method.privileged))
+    if method.learns or method.joint or method.privileged or cell.variant == FINETUNED:
+        return False
+    return method.seeded(with_variant(method, config.method[cell.method], cell.variant, cell.env))
 
 
 def _measured(cell: RunCell, store: Store) -> dict[str, Any]:

@@ -83,11 +83,15 @@ def test_cells_have_the_columns_of_the_list(found: Results) -> None:
 
 
 def test_networks_that_nothing_trains_are_neither_published_nor_learnt_with_the_policy(toy: type) -> None:
-    methods = ["random", "random_vit", "random:finetuned", "end_to_end", "state", "imagenet", "byol"]
+    methods = ["random", "random_vit", "random:finetuned", "end_to_end", "state", "imagenet", "imagenet:untrained", "byol"]
     plan = make_plan(Request(methods, ["toy"], ["mlp"], 1, "smoke"))
     cells = collect(plan, Store(Path("nowhere")))[1]
     untrained = cells[cells.untrained]
-    assert list(zip(untrained.method, untrained.variant, strict=True)) == [("random", ""), ("random_vit", "")]
+    assert list(zip(untrained.method, untrained.variant, strict=True)) == [
+        ("random", ""),
+        ("random_vit", ""),
+        ("imagenet", "untrained"),
+    ]
 
 
 def test_every_encoder_that_sees_gets_its_maps(sheets: dict[str, Images]) -> None:
