@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
-"""Writes what is generated from records: results/measured/*/*.md and *.svg, and the README between its markers.
+"""Writes what is generated from records: results/measured/*/*.md and *.svg, README.md and docs/findings.md between markers.
 
     python scripts/regenerate.py            write
     python scripts/regenerate.py --check    exit 1 if something is not what the records say
 
-A marker in the README is `<!-- table NAME of FOLDER -->` ... `<!-- end -->`, for a table of several records
+A marker is `<!-- table NAME of FOLDER -->` ... `<!-- end -->`, for a table of several records
 `<!-- table NAME of FOLDER, FOLDER -->`; each FOLDER lies in results/measured.
 """
 
@@ -32,6 +32,7 @@ from benchmark.results.view import ResultsView
 
 ROOT = Path(__file__).resolve().parent.parent
 MEASURED = ROOT / "results" / "measured"
+PAGES = (ROOT / "README.md", ROOT / "docs" / "findings.md")
 ROWS_WORTH_A_FIGURE = 4
 BUDGET_POLICY = "knn"  # of tables over budgets: it costs no training
 MARKED = re.compile(r"(<!-- table (\w+) of ([\w-]+(?:, [\w-]+)*) -->\n).*?(<!-- end -->)", re.S)
@@ -67,8 +68,7 @@ def generated() -> dict[Path, str]:
     for folder, parts in over_budgets_of():
         files[folder / "budgets.md"] = _table("budgets", *parts, options=Options(policy=BUDGET_POLICY))
     files[MEASURED / "experts" / "experts.md"] = _markdown("experts", TableInputs(episodes=_expert_episodes()))
-    readme = ROOT / "README.md"
-    files[readme] = filled(readme.read_text())
+    files |= {page: filled(page.read_text()) for page in PAGES}
     return files
 
 

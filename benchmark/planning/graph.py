@@ -6,7 +6,7 @@ key and therefore exist once: one set of demonstrations feeds all methods, one p
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -70,10 +70,17 @@ class Stage:
         }
 
 
-def make_stage(kind: str, label: str, params: Any, inputs: Mapping[str, Ref], *components: type) -> Stage:
+def make_stage(
+    kind: str,
+    label: str,
+    params: Any,
+    inputs: Mapping[str, Ref],
+    *components: type,
+    code_of: Callable[..., Code] = code_behind,
+) -> Stage:
     """Its identity is its kind, parameters and inputs, the code that computes it, and the versions of the libraries that do."""
     modules = tuple(component.__module__ for component in components)
-    code = code_behind(f"benchmark.stages.{kind}", *modules)
+    code = code_of(f"benchmark.stages.{kind}", *modules)
     key = stage_key(kind, to_json(params), {name: str(ref) for name, ref in inputs.items()}, code)
     return Stage(kind, key, label, params, inputs, code, modules)
 
