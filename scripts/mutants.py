@@ -676,6 +676,28 @@ FAULTS = (
         "weight_decay = config.weight_decay",
         f"{LOOP}::test_groups_keep_their_own_rate_and_schedule",
     ),
+    # --------------------------------------------------------------------------------------------------- LIBERO's packages
+    Fault(
+        "libero: another version will do",
+        "envs/libero_goal/packages.py",
+        "if present[name] != version",
+        "if present[name] is None",
+        "envs/test_libero_goal.py::test_one_command_installs_what_is_missing",
+    ),
+    Fault(
+        "libero: hf-libero may stay",
+        "envs/libero_goal/packages.py",
+        "    if present[OTHER]:\n",
+        "    if False:\n",
+        "envs/test_libero_goal.py::test_another_package_of_the_same_module_has_to_go",
+    ),
+    Fault(
+        "libero: a task twice",
+        "envs/libero_goal/__init__.py",
+        "len(self.tasks) == len(set(self.tasks))",
+        "len(self.tasks) >= len(set(self.tasks))",
+        "envs/test_libero_goal.py::test_all_ten_tasks_are_asked_for_unless_some_are_chosen",
+    ),
 )
 
 
