@@ -18,6 +18,7 @@ from benchmark import registry
 from benchmark.contracts.presets import PRESETS, component_config
 from benchmark.core.errors import BenchmarkError
 from benchmark.core.seeds import evaluation_seed, seed
+from benchmark.data.episodes import Demos
 from benchmark.planning.config.compose import compose_config
 from envs.libero_goal import RECORDINGS_VARIABLE, TASKS, LiberoGoal, LiberoGoalConfig, packages
 
@@ -66,6 +67,20 @@ def test_absent_recordings_say_where_they_are_looked_for(monkeypatch: pytest.Mon
 def test_tasks_can_be_chosen_on_the_command_line() -> None:
     chosen = compose_config("libero_goal", envs=["libero_goal"], overrides=["env.libero_goal.tasks=[turn_on_the_stove]"])
     assert chosen.env["libero_goal"].tasks == ("turn_on_the_stove",)
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+def test_every_task_has_a_held_out_demonstration_that_shows_its_goal(preset: str) -> None:
+    chosen = compose_config("libero_goal", preset=preset)
+    config, apart = chosen.env["libero_goal"], chosen.split
+    assert chosen.fit.goal == "last"
+    if config.demonstrations == "scripted":
+        tasks = [LiberoGoal.task(config, seed("demonstrations", "libero_goal", index)) for index in range(config.episodes)]
+    else:  # taken in turns
+        tasks = [config.tasks[index % len(config.tasks)] for index in range(config.episodes)]
+    of_policies = apart.held_out if apart.held_out_from_policies is None else apart.held_out_from_policies
+    _, held_out = Demos.split(tasks, of_policies)  # type: ignore[arg-type]  # of which it asks the length
+    assert {tasks[index] for index in held_out} == set(config.tasks)
 
 
 def test_the_spec_is_that_of_the_protocol() -> None:
