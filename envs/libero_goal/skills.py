@@ -1,4 +1,4 @@
-"""Seven of the ten tasks as motions of the hand.
+"""The ten tasks as motions of the hand.
 
 World frame: +x away from the robot, +y to its left, +z up; the cabinet stands on the right and opens to the left, the stove on
 the left. A motion is a generator of actions: it sees the scene as it is at every step, and ends by itself. The controller moves
@@ -24,7 +24,11 @@ TURNED = 0.15  # rad
 
 BOWL, CHEESE, BOTTLE, PLATE = "akita_black_bowl_1_main", "cream_cheese_1_main", "wine_bottle_1_main", "plate_1_main"
 RIM = 0.048  # m from the middle of the bowl to where the fingers go over its wall
-TRAVEL, ABOVE_CABINET, ABOVE_CABINET_BOTTLE = 1.15, 1.28, 1.36  # m, heights of the hand that clear what stands below
+LEAN = 0.6  # rad from upright, with which the hand pushes the plate
+BEND = 0.15  # m to the right per metre that the plate has still to go: how much its course bends
+ON_TABLE = 0.905  # m, lower than the hand can be: it glides on the table at 0.92
+# m, heights of the hand that clear what stands below
+TRAVEL, ABOVE_DRAWER, ABOVE_CABINET, ABOVE_CABINET_BOTTLE = 1.15, 1.25, 1.28, 1.36
 
 
 class Skills:
@@ -120,18 +124,27 @@ class Skills:
         yield from self.put(self.table.place(BOWL) + xyz(0, 0, 0.1), TRAVEL - 0.03)
 
     def put_the_wine_bottle_on_top_of_the_cabinet(self) -> Actions:
+        return self._bottle_to(self.table.site("wooden_cabinet_1_top_side") + xyz(0, 0, 0.012))
+
+    def put_the_wine_bottle_on_the_rack(self) -> Actions:
+        """Its foot on the upper board, a little way up from the ledge at the board's lower end, where the site is."""
+        return self._bottle_to(self.table.site("wine_rack_1_top_region") + xyz(0, -0.035, 0.005))
+
+    def _bottle_to(self, goal: np.ndarray) -> Actions:
         yield from self.grasp(self.table.place(BOTTLE) + xyz(0, 0, 0.135) + self.around(0.003), above=0.16)
         held = self.table.hand - self.table.place(BOTTLE)
         yield from self.rise(ABOVE_CABINET_BOTTLE, CLOSED)
-        top = self.table.site("wooden_cabinet_1_top_side")
-        yield from self.put(top + xyz(0, 0, held[2] + 0.012), ABOVE_CABINET_BOTTLE)
+        yield from self.put(goal + xyz(0, 0, held[2]), ABOVE_CABINET_BOTTLE)
 
     def open_the_middle_drawer_of_the_cabinet(self) -> Actions:
+        return self._pull("middle", 1.015)
+
+    def _pull(self, drawer: str, level: float) -> Actions:
         """The hand nearly level, the fingers around the bar from the front; pull, with the height kept."""
         self.facing = turned("x", -np.deg2rad(75)) @ self.down
         ahead = self.facing[:, 2]
         top = self.table.site("wooden_cabinet_1_top_side")
-        bar = np.array([top[0] + 0.006, top[1] + 0.118, 1.015]) + self.around(0.003) * xyz(3, 1, 1)
+        bar = np.array([top[0] + 0.006, top[1] + 0.118, level]) + self.around(0.003) * xyz(3, 1, 1)
         yield from self.go(bar - 0.14 * ahead, OPEN, near=0.02, limit=110)
         yield from self.go(bar + 0.008 * ahead, OPEN, near=0.008, limit=60)
         yield from self.hold(CLOSED, 14)
@@ -141,8 +154,53 @@ class Skills:
             return np.array([bar[0], self.table.hand[1] + 0.07, height])
 
         yield from self.go(
-            outwards, CLOSED, limit=80, speed=0.6, until=lambda: self.table.joint("wooden_cabinet_1_middle_level") < -0.15
+            outwards, CLOSED, limit=80, speed=0.6, until=lambda: self.table.joint(f"wooden_cabinet_1_{drawer}_level") < -0.15
         )
+
+    def push_the_plate_to_the_front_of_the_stove(self) -> Actions:
+        """The open fingers straddle the plate from behind: two contacts keep it on course where one would slip round it."""
+        front = self.table.site("main_table_stove_front_region") + xyz(0.01, 0.01, 0)
+
+        def course() -> np.ndarray:
+            """Bends to the left: straight on, the plate would meet the bowl, and the cheese more than touch."""
+            left = front[:2] - self.table.place(PLATE)[:2]
+            way = left + BEND * np.array([max(left[1], 0), 0])
+            return np.array([*way / np.linalg.norm(way), 0])
+
+        def behind(distance: float, height: float) -> np.ndarray:
+            way = course()
+            yaw = np.arctan2(way[1], way[0])  # across it, the wrist behind the fingers' backs clear of the drawers' handles
+            self.facing = turned("z", yaw - np.pi) @ turned("y", -LEAN) @ self.down
+            return np.array([*(self.table.place(PLATE) - distance * way)[:2], height])
+
+        yield from self.go(lambda: behind(0.085, 1.02), OPEN, near=0.02)
+        yield from self.go(lambda: behind(0.085, ON_TABLE), OPEN, near=0.02, limit=30)
+        yield from self.go(lambda: behind(0.01, ON_TABLE), OPEN, near=0, limit=110, speed=0.5)
+
+    def open_the_top_drawer_and_put_the_bowl_inside(self) -> Actions:
+        yield from self._pull("top", 1.089)
+        yield from self.hold(OPEN, 6)
+        yield from self.go(self.table.hand + xyz(0, 0.06, 0), OPEN, near=0.02, limit=25)
+        yield from self._bowl_from_under_the_drawer()
+        drawer = self.table.site("wooden_cabinet_1_top_region") + xyz(0, 0.012, 0)  # its back half is within the cabinet
+        over = self.table.hand - self.table.place(BOWL) + drawer
+        yield from self.go(np.array([*over[:2], ABOVE_DRAWER]), CLOSED, near=0.015)
+        held = self.table.hand - self.table.place(BOWL)  # the hand is upright again and the bowl level
+        yield from self.put(drawer + held, ABOVE_DRAWER)
+
+    def _bowl_from_under_the_drawer(self) -> Actions:
+        """An open drawer covers part of the bowl: the hand takes the rim on the far side, leans away from the drawer as the
+        wall there does, and leaves sideways before it rises."""
+        self.facing = turned("z", 0.3) @ turned("x", -0.4) @ self.down
+        back = -self.facing[:, 2]
+        rim = self.table.place(BOWL) + RIM * xyz(-0.3, 0.95, 0) + xyz(0, 0, 0.034)
+        yield from self.go(rim + 0.2 * back + xyz(0, 0.05, 0.05), OPEN, near=0.03, limit=60)
+        yield from self.go(rim + 0.08 * back, OPEN, near=0.015, limit=60)
+        yield from self.go(rim, OPEN, near=0.008, limit=60)
+        yield from self.hold(CLOSED, 10)
+        yield from self.go(rim + xyz(0, 0.08, 0.02), CLOSED, near=0.02)
+        yield from self.rise(ABOVE_DRAWER, CLOSED)
+        self.facing = self.down
 
     def turn_on_the_stove(self) -> Actions:
         """Fingers either side of the knob's bar, then the wrist rolls."""

