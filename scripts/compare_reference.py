@@ -276,7 +276,7 @@ def compare(options: argparse.Namespace) -> Comparison:
         for side in sides if step % 2 == 0 else sides[::-1]:
             side.train(batch, step)
     probes |= {side.name: probe(side.implementation.encoder, demos, options.probe) for side in sides}
-    machine = torch.cuda.get_device_name() if device == "cuda" else f"{torch.get_num_threads()} threads of a processor"
+    machine = torch.cuda.get_device_name() if device == "cuda" else f"processor, threads: {torch.get_num_threads()}"
     heading = (
         f"{demos.spec.env}, {len(demos)} episodes, {options.resolution} px, width {config.width}, "
         f"{sampler.frames_per_step} frames a step, {options.steps} steps as {config.epochs:g} epochs, {config.schedule} rate, "
@@ -317,7 +317,7 @@ def parser() -> argparse.ArgumentParser:
         ("batch", 8, "windows in a step"),
         ("steps", 20, "steps"),
         ("epochs", 40, "so many epochs are the steps, for schedule and momentum"),
-        ("probe", 1500, "frames of each part that the probe looks at, at most"),
+        ("probe", 600, "frames of each part that the probe looks at, at most"),
         ("seed", 0, "of the start and of the order of windows"),
     ):
         parser.add_argument(f"--{name}", type=int, default=default, metavar="N", help=f"{text} (default: {default})")
