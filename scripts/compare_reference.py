@@ -2,9 +2,9 @@
 """Trains our DynaMo and the released one side by side: the same start, the same batches, the same optimiser settings.
 
     git clone https://github.com/jeffacce/dynamo_ssl
-    python scripts/compare_reference.py --dynamo dynamo_ssl --synthetic                    # about a minute, no data needed
-    BENCHMARK_PUSHT_DATA=... python scripts/compare_reference.py --dynamo dynamo_ssl       # the human Push-T demonstrations
-    ... --variant dynamo dynamo:release_covariance --steps 200                             # other weightings of ours
+    python scripts/compare_reference.py --dynamo dynamo_ssl --synthetic       # no data needed; two minutes on two cores
+    BENCHMARK_PUSHT_DATA=... python scripts/compare_reference.py --dynamo dynamo_ssl   # human Push-T demonstrations
+    ... --variant dynamo dynamo:release_covariance --steps 200                # other weightings of ours
 
 Of the release its networks, its loss and its moving averages run, imported from the checkout; what its train.py does around
 them is done again (scripts/released_dynamo.py). The learning rate, the models and the weights of the loss are those of
