@@ -16,6 +16,7 @@ ROOT = Path(__file__).parent.parent
 SUBJECTS = {
     *("keys", "seeds", "splits", "budgets", "selection", "statistics", "normalisation", "masks", "storage", "training"),
     "weights",
+    "reference",
 }
 
 
