@@ -80,7 +80,7 @@ def test_a_long_line_of_a_log_stays_one(capsys: pytest.CaptureFixture[str]) -> N
 
 def test_where_there_is_no_terminal_there_are_lines(plan: Plan, tmp_path: Path) -> None:
     store: Any = FakeStore(tmp_path)
-    with watching(plan, store, {}, Reporter()) as observer:
+    with watching(plan, store, {}, Reporter(quiet=True)) as observer:
         assert isinstance(observer, LineObserver)
 
 

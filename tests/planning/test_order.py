@@ -33,7 +33,7 @@ def test_bounds_then_untrained_then_trained_encoders_and_policies_without_traini
     first = [cell for cell in execution_order(plan, estimates(plan)) if cell.id.seed == 0]
     assert names(first) == [
         *("state knn", "random knn", "state mlp", "random mlp", "imagenet knn", "imagenet mlp"),
-        *("byol knn", "dynamo knn", "random:finetuned mlp", "byol mlp", "dynamo mlp"),
+        *("byol knn", "dynamo knn", "byol mlp", "random:finetuned mlp", "dynamo mlp"),
     ]
 
 
