@@ -755,8 +755,8 @@ FAULTS = (
     Fault(
         "order: shared stages are counted again",
         "benchmark/planning/order.py",
-        " and key not in done)",
-        ")",
+        "seconds.pop(key, None) is not None",
+        "key in seconds",
         f"{ORDER}::test_a_stage_that_an_earlier_cell_leaves_costs_a_later_one_nothing",
     ),
     Fault(

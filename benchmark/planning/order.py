@@ -8,7 +8,9 @@ another order, that of the request.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from heapq import heapify, heappop, heappush
 from itertools import groupby
 
 from benchmark import registry
@@ -29,20 +31,34 @@ def execution_order(plan: Plan, estimates: Mapping[str, Estimate]) -> list[RunCe
         trained = 0 if bound else 2 if _trains_an_encoder(cell, plan) else 1
         return (cell.id.seed, trained, policy.learns, not method.privileged)
 
-    def remaining(cell: RunCell) -> float:
-        """Seconds until its number exists, once all that stands before it has run."""
-        return sum(estimates[key].seconds for key in cell.stages.values() if key in estimates and key not in done)
+    seconds = {key: estimate.seconds for key, estimate in estimates.items()}  # of what no cell before has left behind
+    cells = sorted((cell for cell in plan.cells if not cell.refused), key=urgency)
+    return [cell for _, alike in groupby(cells, urgency) for cell in _cheapest_first(list(alike), seconds)]
 
-    order: list[RunCell] = []
-    done: set[str] = set()
-    for _, alike in groupby(sorted((cell for cell in plan.cells if not cell.refused), key=urgency), urgency):
-        waiting = list(alike)
-        while waiting:
-            cheapest = min(waiting, key=remaining)  # the first of several
-            waiting.remove(cheapest)
-            done.update(cheapest.stages.values())
-            order.append(cheapest)
-    return order
+
+def _cheapest_first(cells: Sequence[RunCell], seconds: dict[str, float]) -> Iterator[RunCell]:
+    """Each time the cell whose stages take least of what is left to do, the first of several. What it runs is done for all
+    that share it and leaves `seconds`; only these are looked at again, so that a plan of 20 000 cells takes seconds."""
+
+    def entry(number: int) -> tuple[float, int]:
+        return sum(seconds.get(key, 0.0) for key in cells[number].stages.values()), number
+
+    sharing: dict[str, list[int]] = defaultdict(list)
+    for number, cell in enumerate(cells):
+        for key in cell.stages.values():
+            sharing[key].append(number)
+    queue = [entry(number) for number in range(len(cells))]
+    heapify(queue)
+    placed: set[int] = set()
+    while queue:
+        _, number = heappop(queue)
+        if number in placed:
+            continue  # a dearer entry of a cell that has become cheaper since
+        placed.add(number)
+        yield cells[number]
+        ran = [key for key in cells[number].stages.values() if seconds.pop(key, None) is not None]
+        for other in {other for key in ran for other in sharing[key]} - placed:
+            heappush(queue, entry(other))
 
 
 def _trains_an_encoder(cell: RunCell, plan: Plan) -> bool:
