@@ -65,6 +65,10 @@ MASKS = "policies/test_masks.py"
 STORE = "storage/test_artifacts.py"
 PACKAGES = "models/test_package_files.py"
 REFERENCE = "test_compare_reference.py"
+ORDER = "planning/test_order.py"
+EVENTS = "launch/test_events.py"
+WATCH = "cli/test_watch.py"
+SCREEN = "report/test_live.py"
 
 FAULTS = (
     # ------------------------------------------------------------------------------------------------------------- keys
@@ -983,6 +987,119 @@ FAULTS = (
         "{b - a:+12.1e}",
         "{a - b:+12.1e}",
         f"{REFERENCE}::test_table[3-shown1]",
+    ),
+    # -------------------------------------------------------------------------------------------------- order and live view
+    Fault(
+        "order: ceiling and floor wait for their turn",
+        "benchmark/planning/order.py",
+        "trained = 0 if bound else 2",
+        "trained = 2",
+        f"{ORDER}::test_bounds_then_untrained_then_trained_encoders_and_policies_without_training_first",
+    ),
+    Fault(
+        "order: policies that train come first",
+        "benchmark/planning/order.py",
+        "trained, policy.learns, not",
+        "trained, not policy.learns, not",
+        f"{ORDER}::test_bounds_then_untrained_then_trained_encoders_and_policies_without_training_first",
+    ),
+    Fault(
+        "order: seeds are mixed",
+        "benchmark/planning/order.py",
+        "return (cell.id.seed, trained,",
+        "return (0, trained,",
+        f"{ORDER}::test_one_seed_of_all_rows_comes_before_the_next",
+    ),
+    Fault(
+        "order: shared stages are counted again",
+        "benchmark/planning/order.py",
+        "seconds.pop(key, None) is not None",
+        "key in seconds",
+        f"{ORDER}::test_a_stage_that_an_earlier_cell_leaves_costs_a_later_one_nothing",
+    ),
+    Fault(
+        "order: stored cells wait",
+        "benchmark/planning/order.py",
+        "            return STORED\n",
+        "            pass\n",
+        f"{ORDER}::test_what_is_stored_comes_first_and_what_is_refused_not_at_all",
+    ),
+    Fault(
+        "order: estimates are never corrected",
+        "benchmark/planning/remaining.py",
+        "self._spent[stage.kind] += seconds",
+        "self._spent[stage.kind] += expected",
+        f"{ORDER}::test_what_is_left_is_corrected_by_what_stages_of_the_kind_have_taken",
+    ),
+    Fault(
+        "live: an interrupted stage is not told",
+        "benchmark/launch/execute.py",
+        "                self.events.stage_interrupted(stage)\n",
+        "",
+        f"{EVENTS}::test_an_interruption_is_told_and_goes_on_upwards",
+    ),
+    Fault(
+        "live: a failed cell is not told",
+        "benchmark/launch/local.py",
+        "                    events.cell_failed(cell)\n",
+        "",
+        f"{EVENTS}::test_every_stage_and_cell_is_told_once_in_order",
+    ),
+    Fault(
+        "live: cells run in the order of the table",
+        "benchmark/launch/local.py",
+        "for cell in execution_order(plan, estimates) if",
+        "for cell in plan.cells if",
+        f"{EVENTS}::test_every_stage_and_cell_is_told_once_in_order",
+    ),
+    Fault(
+        "live: a seed replaces the one before",
+        "benchmark/results/partial.py",
+        "of_seeds[seed] =",
+        "of_seeds[0] =",
+        f"{WATCH}::test_a_second_seed_joins_the_first",
+    ),
+    Fault(
+        "live: a quiet run hides its scores",
+        "benchmark/cli/watch.py",
+        "scores, Reporter()",
+        "scores, reporter",
+        f"{WATCH}::test_each_cell_is_one_line_with_its_score_even_of_a_quiet_run",
+    ),
+    Fault(
+        "live: an interruption erases the scores",
+        "benchmark/cli/watch.py",
+        'vertical_overflow="crop") as live',
+        'vertical_overflow="crop", transient=True) as live',
+        f"{WATCH}::test_an_interruption_stops_the_display_and_leaves_the_scores",
+    ),
+    Fault(
+        "live: failed cells are still waited for",
+        "benchmark/cli/watch.py",
+        "        del self._waiting[cell.id]\n        self._recount(failed",
+        "        self._recount(failed",
+        f"{WATCH}::test_what_is_left_shrinks_as_stages_end_and_without_failed_cells",
+    ),
+    Fault(
+        "live: a table that is too wide wraps",
+        "benchmark/report/live.py",
+        "max_width and shown:",
+        "max_width and not shown:",
+        f"{SCREEN}::test_a_row_is_a_line_and_nothing_is_wider_than_the_terminal",
+    ),
+    Fault(
+        "live: a redraw lays the grid out again",
+        "benchmark/report/live.py",
+        "self._drawn = cause, _Layout(",
+        "self._drawn = None, _Layout(",
+        f"{SCREEN}::test_a_redraw_lays_nothing_out_that_has_not_changed",
+    ),
+    Fault(
+        "live: a failure is not shown",
+        "benchmark/report/live.py",
+        "if place in grid.failed:",
+        "if place in grid.absent:",
+        f"{SCREEN}::test_a_failure_and_what_cannot_run_are_shown_at_the_next_redraw",
     ),
 )
 

@@ -12,8 +12,8 @@ from benchmark.planning.graph import Plan
 from benchmark.storage.artifacts import Store
 
 
-def announce(plan: Plan, store: Store, reporter: Reporter) -> None:
-    """Say what will happen, and stop here if the disk cannot hold it."""
+def announce(plan: Plan, store: Store, reporter: Reporter) -> dict[str, Estimate]:
+    """Say what will happen and return what it may cost, or stop here if the disk cannot hold it."""
     estimates = estimate(plan.stages, store)
     needed = total(estimates).bytes
     free = shutil.disk_usage(store.root).free
@@ -24,6 +24,7 @@ def announce(plan: Plan, store: Store, reporter: Reporter) -> None:
     reporter.say(f"{summary(plan, estimates)} ({size(free)} free)")
     if needed > free:
         raise BenchmarkError(f"the plan needs about {size(needed)} of disk and {store.root} has {size(free)} free")
+    return estimates
 
 
 def unavailable(plan: Plan, store: Store) -> dict[tuple[str, str], str]:

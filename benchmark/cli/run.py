@@ -1,5 +1,6 @@
 """Run every cell of the matrix, then print the table: environments side by side, or policies where there are several.
 
+Cheap and telling rows run first, and their scores are shown while the others go on.
 Cells that exist already are not computed again: the same command continues an interrupted run, and a larger
 matrix adds only what is new. Rows that cannot run here become a dash with the reason.
 """
@@ -20,6 +21,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     from benchmark.cli.forecast import announce
     from benchmark.cli.selection import request
+    from benchmark.cli.watch import watching
     from benchmark.core.machine import set_threads
     from benchmark.core.progress import Reporter
     from benchmark.launch.base import Launcher, execution_of
@@ -39,17 +41,18 @@ def run(options: argparse.Namespace) -> int:
     wanted = request(options)
     plan = make_plan(wanted)
     store, reporter = Store(options.home).prepare(), Reporter(options.quiet)
-    announce(plan, store, reporter)
+    estimates = announce(plan, store, reporter)
     remember(store, wanted)
     config = next(iter(plan.configs.values()))
     set_threads(config.machine.threads)
-    executor = Executor(store, reporter, execution_of(config))
-    launcher: Launcher = LocalLauncher(executor)
-    failed = launcher.run(plan)
+    execution = execution_of(config)
+    with watching(plan, store, estimates, reporter) as observer:
+        launcher: Launcher = LocalLauncher(Executor(store, reporter, execution, observer))
+        failed = launcher.run(plan, estimates)
     if options.videos:
         from benchmark.launch.videos import record_cells
 
-        record_cells(plan, executor, options.videos, store.root / "videos")
+        record_cells(plan, Executor(store, reporter, execution), options.videos, store.root / "videos")
     view = ResultsView(Results(*collect(plan, store)))
     several = len(view.policies) > 1
     tables = [("policies", Options(env=env)) for env in plan.configs] if several else [("main", Options())]

@@ -33,10 +33,11 @@ class Reporter:
 
     def __init__(self, quiet: bool = False):
         self.console = Console(stderr=True, quiet=quiet, highlight=False)
-        self._live = sys.stderr.isatty() and not quiet
+        self.draws = sys.stderr.isatty() and not quiet  # a terminal shows what changes; a log file gets lines
 
     def say(self, text: str, style: str = "") -> None:
-        self.console.print(text, style=style or None, markup=False)
+        # a line of a log stays one, however long
+        self.console.print(text, style=style or None, markup=False, soft_wrap=not self.console.is_terminal)
 
     def warn(self, text: str) -> None:
         self.say(text, "yellow")
@@ -44,7 +45,7 @@ class Reporter:
     @contextmanager
     def task(self, label: str) -> Iterator[Task]:
         """Shows a task while the block runs."""
-        if self._live:
+        if self.draws:
             columns = (
                 SpinnerColumn(),
                 TextColumn("{task.description}"),
@@ -72,18 +73,28 @@ class _Lines(Task):
     def __init__(self, reporter: Reporter, label: str):
         self._reporter, self._label = reporter, label
         self._last = time.monotonic()
-        # when the first news came, and how far it was: not all starts at nothing
-        self._first: tuple[float, float] | None = None
+        self._pace = Pace()
 
     def update(self, done: float, total: float, note: str = "") -> None:
-        now = time.monotonic()
-        self._first = self._first or (now, done)
+        now, seconds = time.monotonic(), self._pace.left(done, total)
         if now - self._last < LOG_EVERY:
             return
         self._last = now
-        since, before = self._first
-        left = f", {duration((now - since) / (done - before) * (total - done))} left" if done > before else ""
+        left = f", {duration(seconds)} left" if seconds is not None else ""
         self._reporter.say(f"  {self._label}: {done:g}/{total:g}{left} {note}".rstrip())
+
+
+class Pace:
+    """How fast a task goes since the first news of it."""
+
+    def __init__(self) -> None:
+        self._first: tuple[float, float] | None = None  # when that was, and how far it was: not all starts at nothing
+
+    def left(self, done: float, total: float) -> float | None:
+        """Seconds until it is done, or None before there are second news."""
+        now = time.monotonic()
+        since, before = self._first = self._first or (now, done)
+        return (now - since) / (done - before) * (total - done) if done > before else None
 
 
 def duration(seconds: float) -> str:

@@ -1,19 +1,20 @@
 """The seam between a plan and whatever runs it.
 
-A launcher gets a graph of stages, brings every cell to its last stages, and says which cells it
-could not complete. What a stage is, is none of its business: `Executor.execute` runs one, in any process, given its description
-in the store (`publish`) and its key (`python -m benchmark worker KEY`).
+A launcher gets a graph of stages and what each may cost, brings every cell to its last stages, tells an observer what happens
+(events.py), and says which cells it could not complete. What a stage is, is none of its business: `Executor.execute` runs one,
+in any process, given its description in the store (`publish`) and its key (`python -m benchmark worker KEY`).
 """
 
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from typing import Any, Protocol
 
 from benchmark.core.errors import BenchmarkError
 from benchmark.core.typed import from_json, to_json
 from benchmark.planning.config.schema import Config
-from benchmark.planning.estimates import PARAMS
+from benchmark.planning.estimates import PARAMS, Estimate
 from benchmark.planning.graph import Plan, RunCell, Stage
 from benchmark.planning.keys import code_behind, stage_key
 from benchmark.stages.base import Execution
@@ -30,8 +31,8 @@ def execution_of(config: Config) -> Execution:
 
 
 class Launcher(Protocol):
-    def run(self, plan: Plan) -> list[RunCell]:
-        """Complete every cell that can run; returns those that failed."""
+    def run(self, plan: Plan, estimates: Mapping[str, Estimate]) -> list[RunCell]:
+        """Complete every cell that can run; returns those that failed. `estimates` are of the stages that are still to do."""
 
 
 def publish(store: Store, stage: Stage, execution: Execution) -> None:

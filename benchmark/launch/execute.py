@@ -10,10 +10,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from benchmark.core.errors import BenchmarkError, Corrupt, Unavailable
-from benchmark.core.progress import Reporter, duration
+from benchmark.core.progress import Reporter
 from benchmark.core.provenance import component_provenance, provenance
 from benchmark.core.typed import to_json
 from benchmark.launch.availability import unavailable_reason
+from benchmark.launch.events import Observer, ReporterObserver, StageTask
 from benchmark.planning.graph import Stage
 from benchmark.stages import module_of
 from benchmark.stages.base import Artifact, Context, Execution
@@ -38,6 +39,10 @@ class Executor:
     store: Store
     reporter: Reporter
     execution: Execution = field(default_factory=Execution)
+    observer: Observer | None = None  # who is told of stages; by default the reporter shows them
+
+    def __post_init__(self) -> None:
+        self.events: Observer = self.observer or ReporterObserver(self.reporter)
 
     def stored(self, ref: Ref) -> Path | None:
         """The verified folder of an artifact, or None; a corrupt one is moved out of the way."""
@@ -67,6 +72,9 @@ class Executor:
             except Exception as error:
                 self._report(stage, error)
                 raise StageFailed(stage.label) from error
+            except BaseException:
+                self.events.stage_interrupted(stage)
+                raise
         return self.store.open(stage.kind, stage.key)
 
     def artifacts(self, inputs: Mapping[str, Ref]) -> dict[str, Artifact]:
@@ -82,7 +90,9 @@ class Executor:
             raise Unavailable(reason)
         inputs = self.artifacts(stage.inputs)
         start = time.monotonic()
-        with self.store.building(stage.kind, stage.key) as building, self.reporter.task(stage.label) as task:
+        self.events.stage_started(stage)
+        with self.store.building(stage.kind, stage.key) as building:
+            task = StageTask(stage, self.events)
             context = Context(stage.params, inputs, building.out, building.work, task, self.execution)
             summary = module_of(stage.kind).run(context)
             seconds = time.monotonic() - start
@@ -102,11 +112,12 @@ class Executor:
             )
             self.store.commit(stage.kind, stage.key, building, manifest.to_json())
         self.store.note_failure(stage.key, None)
-        self.reporter.say(f"  {stage.label}: {duration(seconds)}", "dim")
+        self.events.stage_finished(stage, seconds)
 
     def _report(self, stage: Stage, error: Exception) -> None:
         reason = str(error) if isinstance(error, BenchmarkError) else f"{type(error).__name__}: {error}"
         self.store.note_failure(stage.key, StageFailure(reason, isinstance(error, Unavailable)))
+        self.events.stage_failed(stage, reason)
         self.reporter.say(f"{stage.label} failed: {reason}", "red")
         if not isinstance(error, BenchmarkError):
             self.reporter.say("".join(traceback.format_exception(error)).rstrip(), "dim")

@@ -1,4 +1,4 @@
-"""Runs stages in this process, one after another, each under its lock.
+"""Runs stages in this process, one after another, each under its lock, cheap and telling cells first.
 
 A cell asks for its last stages; what is missing is built on the way, what exists is verified and used. A stage that fails takes
 down the cells that need it and nothing else. A cell that another process is working on is left for later, so that two runs on
@@ -17,7 +17,9 @@ from benchmark.core.errors import BenchmarkError
 from benchmark.launch.availability import unavailable_cells, unavailable_stages
 from benchmark.launch.base import FINAL, publish
 from benchmark.launch.execute import Busy, Executor, StageFailed
+from benchmark.planning.estimates import Estimate
 from benchmark.planning.graph import Plan, RunCell, Stage
+from benchmark.planning.order import execution_order
 from benchmark.storage.artifacts import StageFailure
 
 UNGUARDED = """the processes of the simulators import the script that started the run, and that started it again. Put it under
@@ -29,7 +31,7 @@ class LocalLauncher:
     executor: Executor
     _failed: set[str] = field(default_factory=set)  # stages that failed in this run: not tried again for another cell
 
-    def run(self, plan: Plan) -> list[RunCell]:
+    def run(self, plan: Plan, estimates: Mapping[str, Estimate]) -> list[RunCell]:
         """Complete every cell that can run here; returns those that failed."""
         if getattr(multiprocessing.current_process(), "_inheriting", False):
             raise BenchmarkError(UNGUARDED)
@@ -42,8 +44,9 @@ class LocalLauncher:
             self.executor.store.note_failure(key, StageFailure(reason, unavailable=True))
         absent = unavailable_cells(plan, unavailable, self.executor.store)
         failed: list[RunCell] = []
-        pending = runnable = [cell for cell in plan.cells if cell.id not in absent]
-        finished = 0
+        pending = [cell for cell in execution_order(plan, estimates) if cell.id not in absent]
+        events = self.executor.events
+        events.run_started(pending)
         while pending:
             later: list[RunCell] = []
             taken: list[Stage] = []
@@ -57,9 +60,9 @@ class LocalLauncher:
                     continue
                 except StageFailed:
                     failed.append(cell)
+                    events.cell_failed(cell)
                     continue
-                finished += 1
-                self.executor.reporter.say(f"[{finished + len(failed)}/{len(runnable)}] {cell.label}: done", "green")
+                events.cell_finished(cell)
             if len(later) == len(pending):  # nothing was free: wait for one stage, then look around again
                 with self._wait_for(taken[0]):
                     pass

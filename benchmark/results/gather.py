@@ -39,16 +39,30 @@ def collect(plan: Plan, store: Store) -> tuple[pd.DataFrame, pd.DataFrame]:
     return pd.DataFrame(records) if records else pd.DataFrame(columns=RECORD_COLUMNS), pd.DataFrame(cells)
 
 
+def outline(plan: Plan) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """What `collect` gives of a plan before anything has run. Reads no store."""
+    cells = [
+        {**asdict(cell.id), "status": "missing" if cell.refused else "pending", "reason": cell.refused, **_planned(plan, cell)}
+        for cell in plan.cells
+    ]
+    return pd.DataFrame(columns=RECORD_COLUMNS), pd.DataFrame(cells)
+
+
 def _cell(plan: Plan, cell: RunCell, store: Store, paper: Config) -> dict[str, Any]:
+    status, reason = _status(cell, store)
+    departed = None
+    if registry.methods().problem(cell.id.method) is None:
+        departed = "; ".join(departures(cell.id, plan.configs[cell.id.env], paper))
+    row = {**asdict(cell.id), "status": status, "reason": reason, **_planned(plan, cell), "departures": departed}
+    return {**row, **_measured(cell, store)} if status == "done" else row
+
+
+def _planned(plan: Plan, cell: RunCell) -> dict[str, Any]:
     config, env = plan.configs[cell.id.env], cell.id.env
     environment, policy = registry.envs().get(env), registry.policies().get(cell.id.policy)
     spec, methods = environment.spec(config.env[env]), registry.methods()
     method = methods.get(cell.id.method) if methods.problem(cell.id.method) is None else None
-    status, reason = _status(cell, store)
-    row: dict[str, Any] = {
-        **asdict(cell.id),
-        "status": status,
-        "reason": reason,
+    return {
         "preset": plan.preset,
         "privileged": bool(method and method.privileged),
         "floor": bool(method and method.floor and not cell.id.variant),
@@ -64,9 +78,7 @@ def _cell(plan: Plan, cell: RunCell, store: Store, paper: Config) -> dict[str, A
         "starts": config.rollout.starts,
         "goal": config.fit.goal,
         "visual_shift": _shift(config),
-        "departures": "; ".join(departures(cell.id, config, paper)) if method else None,
     }
-    return {**row, **_measured(cell, store)} if status == "done" else row
 
 
 def _untrained(method: type[Method], config: Config, cell: CellId) -> bool:

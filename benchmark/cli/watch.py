@@ -1,0 +1,142 @@
+"""Shows a run while it goes on: a table that grows on a terminal, elsewhere a line with its score for every cell."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+
+from rich.console import Console
+from rich.live import Live
+
+from benchmark.core.progress import Pace, Reporter
+from benchmark.launch.events import Observer, ReporterObserver
+from benchmark.planning.estimates import Estimate
+from benchmark.planning.graph import CellId, Plan, RunCell, Stage
+from benchmark.planning.remaining import TimeLeft
+from benchmark.report.live import Running, Screen
+from benchmark.results.partial import PartialScores, Place
+from benchmark.storage.artifacts import Store
+
+REDRAWS = 2  # per second: a clock that moves, at no cost that a training on two cores would notice
+
+
+@contextmanager
+def watching(plan: Plan, store: Store, estimates: Mapping[str, Estimate], reporter: Reporter) -> Iterator[Observer]:
+    """Who shows the run that goes on in the block."""
+    scores = PartialScores(plan, store)
+    if reporter.draws and reporter.console.is_interactive and sys.stdout.isatty():
+        observer = ScreenObserver(plan, scores, estimates)
+        with drawing(observer.screen, reporter.console):
+            yield observer
+    else:
+        yield LineObserver(reporter, scores)
+
+
+@contextmanager
+def drawing(screen: Screen, console: Console) -> Iterator[None]:
+    """What is said meanwhile stands above. At the end the final table takes its place; where an error or Ctrl-C ends the block,
+    the scores so far stay to be read."""
+    with Live(screen, console=console, refresh_per_second=REDRAWS, vertical_overflow="crop") as live:
+        yield
+        live.transient = True
+
+
+class LineObserver(ReporterObserver):
+    """`[3/40] random · kitchen · knn · seed 0: 2.06 of 4 (16 episodes)`. These lines are results: a quiet run has them, too."""
+
+    def __init__(self, reporter: Reporter, scores: PartialScores):
+        super().__init__(reporter)
+        self._scores, self._results = scores, Reporter()
+        self._cells = self._ended = 0
+
+    def run_started(self, cells: Sequence[RunCell]) -> None:
+        self._cells = len(cells)
+
+    def cell_finished(self, cell: RunCell) -> None:
+        score = self._scores.add(cell)
+        low, high = self._scores.outline.bounds(cell.id.env)
+        of = f" of {high:g}" if low == 0 and high < float("inf") else ""
+        crashed = f", {score.crashed} crashed" if score.crashed else ""
+        self._say(cell, f"{score.mean:.2f}{of} ({score.episodes} episodes{crashed})", "green")
+
+    def cell_failed(self, cell: RunCell) -> None:
+        self._say(cell, "failed", "red")
+
+    def _say(self, cell: RunCell, text: str, style: str) -> None:
+        self._ended += 1
+        self._results.say(f"[{self._ended}/{self._cells}] {cell.label}: {text}", style)
+
+
+class ScreenObserver:
+    """Keeps a `Screen` up to date."""
+
+    def __init__(self, plan: Plan, scores: PartialScores, estimates: Mapping[str, Estimate]):
+        self.screen = Screen(scores.outline)
+        self._plan, self._scores, self._left = plan, scores, TimeLeft(estimates)
+        self._waiting: dict[CellId, RunCell] = {}  # cells that have not ended
+        self._settled: set[str] = set()  # keys of stages that have
+        self._running: dict[str, tuple[Running, Pace, Place]] = {}
+
+    def run_started(self, cells: Sequence[RunCell]) -> None:
+        self._waiting = {cell.id: cell for cell in cells}
+        absent = {Place.of(cell.id) for cell in self._plan.cells} - {Place.of(cell.id) for cell in cells}
+        self.screen.grid = replace(self.screen.grid, absent=frozenset(absent))
+        self._recount(cells=len(cells))
+
+    def stage_started(self, stage: Stage) -> None:
+        ends = time.monotonic() + self._left.of([stage])
+        first = next(cell for cell in self._waiting.values() if stage.key in cell.stages.values())  # it is built for this one
+        self._running[stage.key] = Running(stage.label, ends), Pace(), Place.of(first.id)
+        self._show_stages()
+        self._recount()
+
+    def stage_progress(self, stage: Stage, done: float, total: float, note: str) -> None:
+        running, pace, place = self._running[stage.key]
+        seconds = pace.left(done, total)
+        ends = running.ends if seconds is None else time.monotonic() + seconds
+        self._running[stage.key] = Running(stage.label, ends, done, total, note), pace, place
+        self._show_stages()
+
+    def stage_finished(self, stage: Stage, seconds: float) -> None:
+        self._left.measured(stage, seconds)
+        self._end(stage)
+
+    def stage_failed(self, stage: Stage, reason: str) -> None:
+        self._end(stage)
+
+    def stage_interrupted(self, stage: Stage) -> None:
+        self._running.pop(stage.key, None)
+        self._show_stages()
+
+    def cell_finished(self, cell: RunCell) -> None:
+        place, score = Place.of(cell.id), self._scores.add(cell)
+        others = {at: other for at, other in self.screen.grid.scores.items() if at != place}
+        self.screen.grid = replace(self.screen.grid, scores={**others, place: score})
+        del self._waiting[cell.id]
+        self._recount(done=self.screen.counts.done + 1)
+
+    def cell_failed(self, cell: RunCell) -> None:
+        self.screen.grid = replace(self.screen.grid, failed=self.screen.grid.failed | {Place.of(cell.id)})
+        del self._waiting[cell.id]
+        self._recount(failed=self.screen.counts.failed + 1)
+
+    def _end(self, stage: Stage) -> None:
+        self._settled.add(stage.key)
+        self._running.pop(stage.key, None)  # one that fails early never ran
+        self._show_stages()
+        self._recount()
+
+    def _show_stages(self) -> None:
+        self.screen.stages = tuple(running for running, _, _ in self._running.values())
+        places = frozenset(place for _, _, place in self._running.values())
+        if places != self.screen.grid.running:
+            self.screen.grid = replace(self.screen.grid, running=places)
+
+    def _recount(self, **changed: int) -> None:
+        """What is still to start, for cells that can still be completed."""
+        keys = {key for cell in self._waiting.values() for key in cell.stages.values()} - self._settled - self._running.keys()
+        waiting = self._left.of(self._plan.stages[key] for key in keys)
+        self.screen.counts = replace(self.screen.counts, waiting=waiting, **changed)

@@ -1,0 +1,115 @@
+"""What a launcher tells of a run on the toy environment."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from benchmark import registry
+from benchmark.contracts.data import Windows
+from benchmark.contracts.method import Method
+from benchmark.core.progress import Reporter
+from benchmark.launch.execute import Executor
+from benchmark.launch.local import LocalLauncher
+from benchmark.models.encoders import build_backbone
+from benchmark.planning.estimates import estimate
+from benchmark.planning.graph import Plan, RunCell, Stage
+from benchmark.planning.recipes import make_plan
+from benchmark.planning.request import Request
+from benchmark.results.bundle import Results
+from benchmark.results.gather import collect
+from benchmark.results.partial import PartialScores, Place
+from benchmark.results.view import ResultsView
+from benchmark.storage.artifacts import Store
+
+
+class Explosive(Method):
+    """Its loss is what a test says."""
+
+    name = "explosive"
+    raises: BaseException | None = None
+
+    @classmethod
+    def build_encoder(cls, config: Any, data: Any) -> Any:
+        return build_backbone("resnet18", 8, data.resolution)
+
+    def loss(self, batch: Windows, rng: torch.Generator) -> Any:
+        assert self.raises is not None
+        raise self.raises
+
+
+@pytest.fixture
+def plan(toy: type) -> Iterator[Plan]:
+    registry.methods().add(Explosive)
+    yield make_plan(Request(["explosive", "random"], ["toy"], ["knn"], 1, "smoke", ["machine.threads=1"]))
+    registry.methods().remove("explosive")
+
+
+class Listener:
+    """Writes every event down."""
+
+    def __init__(self) -> None:
+        self.heard: list[tuple[str, ...]] = []
+        self.progress: list[str] = []
+
+    def run_started(self, cells: Sequence[RunCell]) -> None:
+        self.heard.append(("run", *(cell.id.row for cell in cells)))
+
+    def stage_progress(self, stage: Stage, done: float, total: float, note: str) -> None:
+        self.progress.append(stage.kind)
+
+    def stage_failed(self, stage: Stage, reason: str) -> None:
+        self.heard.append(("stage_failed", stage.kind, reason))
+
+    def stage_finished(self, stage: Stage, seconds: float) -> None:
+        assert seconds > 0
+        self.heard.append(("stage_finished", stage.kind))
+
+    def __getattr__(self, event: str) -> Callable[[Any], None]:
+        return lambda what: self.heard.append((event, what.kind if isinstance(what, Stage) else what.id.row))
+
+
+def launch(plan: Plan, store: Store) -> Listener:
+    listener = Listener()
+    launcher = LocalLauncher(Executor(store, Reporter(quiet=True), observer=listener))
+    try:
+        launcher.run(plan, estimate(plan.stages, store))
+    except KeyboardInterrupt:
+        listener.heard.append(("KeyboardInterrupt",))
+    return listener
+
+
+def test_every_stage_and_cell_is_told_once_in_order(plan: Plan, store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Explosive, "raises", ValueError("boom"))
+    listener = launch(plan, store)
+    kinds = ("demos", "pretrain", "embed", "probe", "fit", "rollout")
+    assert listener.heard == [
+        ("run", "random", "explosive"),
+        *(one for kind in kinds for one in (("stage_started", kind), ("stage_finished", kind))),
+        ("cell_finished", "random"),
+        ("stage_started", "pretrain"),
+        ("stage_failed", "pretrain", "ValueError: boom"),
+        ("cell_failed", "explosive"),
+    ]
+    assert {"demos", "embed", "probe", "rollout"} <= set(listener.progress)
+    again = launch(plan, store)
+    assert again.heard[:2] == [("run", "random", "explosive"), ("cell_finished", "random")], "what is stored does not start"
+    finished = plan.cells[1]
+    score, place = PartialScores(plan, store).add(finished), Place.of(finished.id)
+    whole = ResultsView(Results(*collect(plan, store)))
+    assert score.interval == whole.interval(place.column, place.row), "the number is that of the table"
+
+
+def test_an_interruption_is_told_and_goes_on_upwards(plan: Plan, store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Explosive, "raises", KeyboardInterrupt())
+    listener = launch(plan, store)
+    assert listener.heard[-3:] == [
+        ("stage_started", "pretrain"),
+        ("stage_interrupted", "pretrain"),
+        ("KeyboardInterrupt",),
+    ]
+    assert not list(Path(store.root / "failures").iterdir())
