@@ -13,7 +13,19 @@ from typing import Any
 import pytest
 
 ROOT = Path(__file__).parent.parent
-SUBJECTS = {"keys", "seeds", "splits", "budgets", "selection", "statistics", "normalisation", "masks", "storage", "training"}
+SUBJECTS = {
+    "keys",
+    "seeds",
+    "splits",
+    "budgets",
+    "selection",
+    "statistics",
+    "normalisation",
+    "masks",
+    "storage",
+    "training",
+    "bench",
+}
 
 
 def _script() -> ModuleType:
