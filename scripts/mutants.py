@@ -804,7 +804,7 @@ FAULTS = (
     Fault(
         "bench: an unknown name is passed over",
         "benchmark/bench/suite.py",
-        "if not any(_names(word, case) for case in cases):",
+        'if word != "ceiling" and not any(_names(word, case) for case in cases):',
         "if False:",
         f"{SUITE}::test_an_unknown_name_gets_a_suggestion",
     ),

@@ -30,7 +30,7 @@ def _measure(resolution: int) -> Callable[[Bench, str], list[Measurement]]:
         demos = noise(resolution, bench.scale.episodes, env)
         block = slice(0, max(1, min(BATCH, bench.scale.pixels // resolution**2)))
         rows = demos.observations(block, "frames", bench.device)
-        frames = len(rows.proprio) if rows.proprio is not None else 0
+        frames = len(demos.frames[block])
 
         def stage() -> None:
             there = demos.observations(block, "frames", bench.device)

@@ -77,8 +77,7 @@ def _acting(bench: Bench, name: str, head: Policy, sampler: ChunkSampler) -> Mea
     rngs = [torch.Generator() for _ in range(sampler.batch_size)]
 
     def act() -> None:
-        with torch.no_grad():
-            head.act(samples.features, samples.goal, rngs, **head.given(samples))
+        head.act(samples.features, samples.goal, rngs, **head.given(samples))
 
     rate = bench.timer.rates({"act": act})["act"]
     cost = Cost(flops_of(act), sum(tensor.nbytes for tensor in head.state_dict().values()))

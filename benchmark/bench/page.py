@@ -14,7 +14,8 @@ SECTIONS = {  # group -> title, caption
     "ceiling": ("Ceilings of the machine", "Measured in the same run; all shares below are of these."),
     "pretrain": (
         "Pretraining steps",
-        "On noise, with the preset's networks; one operation after another, and as a CUDA graph.",
+        "On noise, with the preset's networks; one operation after another, and as a CUDA graph. "
+        "Released code runs in float32, as it does by default.",
     ),
     "embed": ("Embedding", "As the stage does it, copies included, and the network alone in bfloat16."),
     "fit": ("Policy heads", "Training steps, and plans of a head that does not learn."),

@@ -45,4 +45,7 @@ QUICK = replace(
 
 
 def scale_for(device: str, quick: bool) -> Scale:
-    return QUICK if quick else GPU if device == "cuda" else CPU
+    """A GPU multiplies larger matrices even when it has to be quick: small ones do not fill it."""
+    if device == "cuda":
+        return replace(QUICK, product=GPU.product) if quick else GPU
+    return QUICK if quick else CPU

@@ -48,15 +48,14 @@ def measure_steps(
     reason: str | None = "graphs are captured on CUDA devices, and there is none here"
     if bench.device == "cuda":
         tensor_rates(optimizer, bench.device)
-    step(eager)
-    cost = cost_of_step(lambda: step(eager), optimizer)
-    if bench.device == "cuda":
         captured = CapturedStep(eager)
         for _ in range(WARM_UP + 1):
             step(captured)
         reason = captured.reason
         if reason is None:
             works["captured"] = lambda: step(captured)
+    step(eager)
+    cost = cost_of_step(lambda: step(eager), optimizer)
     if released is not None:
         works["released"] = released
     rates = bench.timer.rates(works)
