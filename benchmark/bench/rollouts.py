@@ -80,6 +80,8 @@ def _lines(bench: Bench, name: str, cls: type[Simulator], config: EnvConfig) -> 
         seeds = [evaluation_seed("bench", episode) for episode in range(episodes)]
         with suppress(Enough):
             rollout(cls, config, seeds, paced, slots=scale.slots, workers=scale.workers, timeout=TIMEOUT)
+        if not paced.seconds:
+            raise SimulationError(f"the episodes of {cls.name} ended before any of them was measured")
         seconds["whole"] = paced.seconds
     finally:
         end([worker], politely=True)
