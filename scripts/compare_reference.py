@@ -18,7 +18,7 @@ them is done again (scripts/released_dynamo.py). The learning rate, the models a
 Not compared: the data loaders (all get the same windows, the release as floats, as its loaders give them, and the conversion
 is not timed), the windows at the end of episodes that its slicers lose, synchronised batch norms, its offline evaluation.
 Weight decay is that of the paper, zero; the release has 1e-6 on Push-T. `--width` other than 64 puts our narrower trunk into
-the release's encoder, which has one size. Steps are not captured as graphs on a GPU: scripts/bench_gpu.py measures that.
+the release's encoder, which has one size. Steps are not captured as graphs on a GPU: `python -m benchmark bench` measures that.
 
 Exits 1 if dynamo:as_released does not start from the release's loss, 2 if something is missing.
 """

@@ -24,9 +24,9 @@ def add_format(parser: argparse.ArgumentParser, formats: tuple[str, ...] = ("tex
 def add_matrix(parser: argparse.ArgumentParser, default_from_last: bool = False) -> None:
     """The flags that name cells, and the store they are in."""
     flags: list[tuple[str, object, object, str]] = [
-        ("methods", _names, ["all"], "all, or names: dynamo,byol,dynamo:no_forward,dynamo:all"),
-        ("envs", _names, ["default"], "all, or names"),
-        ("policies", _names, ["default"], "all, or names"),
+        ("methods", names, ["all"], "all, or names: dynamo,byol,dynamo:no_forward,dynamo:all"),
+        ("envs", names, ["default"], "all, or names"),
+        ("policies", names, ["default"], "all, or names"),
         ("seeds", int, 1, "how many"),
         ("first-seed", int, 0, "the first of them, e.g. to leave others to another machine"),
         ("preset", str, "quick", "smoke, quick, standard or paper"),
@@ -52,5 +52,5 @@ def add_column(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--policy", help="the policy of a table that shows one (default: the first)")
 
 
-def _names(text: str) -> list[str]:
+def names(text: str) -> list[str]:
     return [part for part in text.split(",") if part]

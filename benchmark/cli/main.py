@@ -43,6 +43,10 @@ VERBS = {
     "weights": Verb("benchmark.cli.weights", "Published weights: list what is known and what is here, fetch, verify."),
     "results": Verb("benchmark.cli.results", "Look after the store: list, show, verify, export, clean up."),
     "worker": Verb("benchmark.cli.worker", "Execute stages by their keys: what they build on has to be in the store."),
+    "bench": Verb(
+        "benchmark.cli.bench",
+        "Measure how fast everything is on this machine, against what the machine could do, and write PERFORMANCE.md.",
+    ),
     "doctor": Verb(
         "benchmark.cli.doctor", "Say what this machine can run, and what is missing with the command that fixes it."
     ),

@@ -1,0 +1,153 @@
+"""Each kind of measurement at toy size: finite, positive, in its unit. No number is compared with a clock."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import pytest
+
+from benchmark.bench import planning, pretraining, released, rollouts, suite
+from benchmark.bench.case import Bench, Case, lines
+from benchmark.bench.measurement import Measurement
+from benchmark.cli.main import parse
+from benchmark.core.errors import Unavailable
+from benchmark.planning.request import Request
+from tests.bench.sizes import TOY, toy_bench
+
+UNITS = {
+    "pretrain": "frames/s",
+    "embed": "frames/s",
+    "fit": "samples/s",
+    "sampler": "frames/s",
+    "rollout": "steps/s",
+    "store": "artifacts/s",
+    "plan": "cells/s",
+    "start": "starts/s",
+}
+LINES = {  # case -> what its lines end with
+    "pretrain/dynamo@32": ["eager"],
+    "pretrain/moco_v3@32": ["eager"],
+    "pretrain/tcn_sv@32": ["eager"],
+    "embed/resnet18@32": ["stage", "network"],
+    "fit/vqbet": ["eager"],
+    "fit/act": ["eager"],
+    "fit/knn": ["act"],
+    "sampler/windows@32/gathered": ["gathered"],
+    "store": ["publish", "verify"],
+}
+
+
+def case(name: str) -> Case:
+    [found] = suite.chosen(suite.all_cases(TOY), [name])
+    return found
+
+
+def checked(measured: list[Measurement], unit: str) -> list[str]:
+    """The names of lines with a rate, each of which makes sense."""
+    rows = [line for line in measured if line.rate is not None]
+    assert not any(line.failed for line in measured), [line.reason for line in measured]
+    for line in rows:
+        assert line.rate is not None
+        assert math.isfinite(line.rate)
+        assert line.rate > 0
+        assert line.unit == unit
+        assert line.spread is not None
+        assert line.spread >= 0
+        assert line.floor is None or 0 < line.floor < math.inf
+    return [line.name.split("/")[-1] for line in rows]
+
+
+@pytest.mark.parametrize("name", LINES)
+def test_a_measurement(name: str, tmp_path: Path) -> None:
+    measured = lines(toy_bench(tmp_path), case(name))
+    assert checked(measured, UNITS[measured[0].group]) == LINES[name]
+    assert all(line.floor for line in measured if line.rate), "each of these has a floor"
+
+
+def test_chunks_are_counted_in_samples(tmp_path: Path) -> None:
+    assert checked(lines(toy_bench(tmp_path), case("sampler/chunks")), "samples/s") == ["chunks"]
+
+
+def test_without_a_gpu_graphs_and_resident_frames_are_lines_with_the_reason(tmp_path: Path) -> None:
+    [captured] = [line for line in lines(toy_bench(tmp_path), case("fit/mlp")) if line.name.endswith("captured")]
+    assert "CUDA" in (captured.reason or "")
+    [resident] = lines(toy_bench(tmp_path), case("sampler/windows@32/resident"))
+    assert (resident.rate, resident.failed) == (None, False)
+
+
+def test_a_rollout_alone_drawn_and_whole(toy: object, tmp_path: Path) -> None:
+    measured = lines(toy_bench(tmp_path), case("rollout/toy"))
+    assert checked(measured, "steps/s") == ["simulator", "drawing", "whole"]
+    assert [line.floor is not None for line in measured] == [False, False, True]
+
+
+def test_an_environment_that_is_not_here_is_a_line_with_its_fix(toy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(toy, "unavailable_reason", classmethod(lambda cls, config: "no toys. Fix it with: shop"))
+    with pytest.raises(Unavailable, match="no toys"):
+        case("rollout/toy").measure(toy_bench(tmp_path), "rollout/toy")
+
+
+def test_a_plan(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(planning, "Request", lambda **given: Request(methods=("random",), preset="smoke"))
+    [line] = lines(toy_bench(tmp_path), case("plan/cells"))
+    assert checked([line], "cells/s") == ["cells"]
+    assert "for 1 cells" in line.detail
+
+
+def test_starts_are_of_commands_that_exist_and_python_alone_is_their_floor(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    started: list[list[str]] = []
+    monkeypatch.setattr(planning, "Request", lambda **given: Request(methods=("random",), preset="smoke"))
+    monkeypatch.setattr(planning.subprocess, "run", lambda command, **settings: started.append(command[1:]))
+    measured = lines(toy_bench(tmp_path), case("start"))
+    assert checked(measured, "starts/s") == ["help", "import", "plan"]
+    assert started[0] == ["-c", "pass"]
+    assert all(line.floor for line in measured)
+    assert parse(started[3][2:]).home == tmp_path / "empty"
+
+
+RELEASED = """
+steps = []
+
+def load_release(checkout):
+    return checkout
+
+class Released:
+    def __init__(self, release, config, steps, device, dtype):
+        self.release = release
+
+    def prepare(self, frames):
+        return frames.float() / 255
+
+    def step(self, batch, number):
+        assert batch.frames.is_floating_point()
+        steps.append(number)
+"""
+
+
+def test_released_code_takes_turns_with_ours(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "released_mae.py").write_text(RELEASED)
+    monkeypatch.setattr(released, "SCRIPTS", tmp_path)
+    measured = lines(toy_bench(tmp_path, released=tmp_path), case("pretrain/mae@32"))
+    assert checked(measured, "frames/s") == ["eager"]
+    assert (measured[0].reference or 0) > 0
+    steps = released._load(tmp_path / "released_mae.py").steps
+    assert steps == list(range(len(steps)))
+    assert len(steps) > TOY.repetitions
+    other = lines(toy_bench(tmp_path, released=tmp_path), case("pretrain/dynamo@32"))
+    assert other[0].reference is None, "a method without a release here"
+    assert pretraining.scripts() == {"mae": tmp_path / "released_mae.py"}
+
+
+def test_a_broken_simulator_is_a_failed_line(toy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def step(self, action):
+        raise RuntimeError("the joint came off")
+
+    monkeypatch.setattr(toy, "step", step)
+    bench: Bench = toy_bench(tmp_path)
+    [line] = lines(bench, case("rollout/toy"))
+    assert line.failed
+    assert "the joint came off" in (line.reason or "")
+    assert rollouts.TIMEOUT > 0
