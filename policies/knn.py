@@ -55,10 +55,12 @@ class KNN(Policy):
         super().__init__(config, spec)
         self.register_buffer("keys", torch.empty(0, config.history * (spec.feature_dim + spec.goal_dim)))
         self.register_buffer("values", torch.empty(0, config.chunk * spec.action_dim))
+        self._squares: Tensor | None = None  # of the norms of the keys, from the first query on
 
     def prepare(self, samples: Chunks, rng: torch.Generator) -> None:
         self.keys = condition(samples.features, samples.goal).flatten(1)
         self.values = samples.actions.flatten(1)
+        self._squares = None
 
     def act(self, features: Tensor, goal: Tensor | None, rngs: Sequence[torch.Generator]) -> Tensor:
         queries = condition(features, goal).flatten(1)
@@ -68,13 +70,16 @@ class KNN(Policy):
     def _regress(self, queries: Tensor) -> Tensor:
         """Neighbours by one matrix product, then their distances again by difference: the expanded square |q|² - 2qk + |k|²
         cancels badly exactly where the weights are decided, between very similar observations."""
-        squared = (self.keys**2).sum(1) - 2 * queries @ self.keys.T  # up to |q|², the same for all keys
+        if self._squares is None or self._squares.device != self.keys.device:
+            self._squares = (self.keys**2).sum(1)
+        squared = self._squares - 2 * queries @ self.keys.T  # up to |q|², the same for all keys
         nearest = squared.topk(min(self.config.k, len(self.keys)), largest=False).indices
         distance = (queries[:, None] - self.keys[nearest]).norm(dim=-1)
         return (torch.softmax(-distance, dim=-1)[..., None] * self.values[nearest]).sum(1)
 
     def _load_from_state_dict(self, state_dict: Mapping[str, Any], prefix: str, *args: Any) -> None:
         """The bank is as long as the training set, which a freshly built policy does not know."""
+        self._squares = None
         for name in ("keys", "values"):
             if prefix + name in state_dict:
                 stored = state_dict[prefix + name]

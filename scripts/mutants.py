@@ -189,6 +189,13 @@ FAULTS = (
         "report/test_tables.py::test_status_where_numbers_can_be_compared",
     ),
     Fault(
+        "features: neighbours are searched by the keys of an earlier bank",
+        "policies/knn.py",
+        'does not know."""\n        self._squares = None\n',
+        'does not know."""\n',
+        "policies/test_knn.py::test_another_bank_of_the_same_size_is_searched_by_its_own_keys",
+    ),
+    Fault(
         "features: a grid is turned over",
         "benchmark/models/features.py",
         "feature.transpose(1, 2).unflatten(2, (places, places))",

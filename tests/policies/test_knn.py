@@ -50,3 +50,16 @@ def test_weights_survive_cancellation():
     keys, values = (t.flatten(1).double().numpy() for t in (samples.features, samples.actions))
     expected = naive(keys, values, x.flatten(1).double().numpy()[0], 2)
     np.testing.assert_allclose(policy.act(x, None, []).flatten().numpy(), expected, atol=1e-5)
+
+
+def test_another_bank_of_the_same_size_is_searched_by_its_own_keys():
+    """What is remembered of the keys between queries goes with them."""
+    first, samples = fitted(k=1)
+    first.act(samples.features[:1], None, [])
+    second = KNN(KNNConfig(history=2, chunk=3, k=1), PolicySpec(5, 2))
+    other = Chunks(3 * samples.features.flip(0) + 1, samples.actions.flip(0), samples.valid)
+    second.prepare(other, torch.Generator())
+    first.load_state_dict(second.state_dict())
+    assert torch.equal(first.act(other.features, None, []), other.actions)
+    first.prepare(samples, torch.Generator())
+    assert torch.equal(first.act(samples.features, None, []), samples.actions)
