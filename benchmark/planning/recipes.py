@@ -22,7 +22,9 @@ from benchmark.contracts.environment import Environment, Simulator, data_spec
 from benchmark.contracts.method import Method
 from benchmark.contracts.policy import Policy
 from benchmark.contracts.specs import EnvSpec
+from benchmark.core.seeds import seed
 from benchmark.core.typed import to_json
+from benchmark.data.episodes import Demos
 from benchmark.models.features import why_no_features
 from benchmark.models.imagenet import RESNET18_IMAGENET
 from benchmark.models.weights import content
@@ -60,8 +62,8 @@ def make_plan(request: Request) -> Plan:
         recipe = Recipe(env, config)
         for method, variant in methods:
             for policy in policies:
-                for seed in request.training_seeds:
-                    cell = CellId(env, method, variant, policy, seed)
+                for training_seed in request.training_seeds:
+                    cell = CellId(env, method, variant, policy, training_seed)
                     stages, refused = ([], broken[method]) if method in broken else recipe.stages(cell)
                     plan.stages.update({stage.key: stage for stage in stages})
                     plan.cells.append(RunCell(cell, {stage.kind: stage.key for stage in stages}, refused))
@@ -119,6 +121,7 @@ class Recipe:
         self.env: type[Environment] = registry.envs().get(env)
         self.env_config = config.env[env]
         self.demos = demos_stage(env, config)
+        self._environment_refused = self._refused_environment(self.env.spec(self.env_config))
 
     def stages(self, cell: CellId) -> tuple[list[Stage], str | None]:
         """The stages of a cell, or why there is no such cell."""
@@ -144,20 +147,36 @@ class Recipe:
             return f"{self.env.name} has no state"
         if self.config.shift.evaluation != "none" and not issubclass(self.env, Simulator):
             return "shift.evaluation needs a simulator; shift.train shifts the recordings"
-        if reason := self._refused_environment(spec):
-            return reason
+        if self._environment_refused:
+            return self._environment_refused
         if joint and not policy.learns:
             return f"{policy.name} has no gradient that an encoder could be trained by"
         return None
 
     def _refused_environment(self, spec: EnvSpec) -> str | None:
-        """Settings that name something this environment does not have."""
+        """Settings that ask for something this environment or its demonstrations do not have."""
         demonstrations, goal = self.env_config.demonstrations, self.config.fit.goal
         if demonstrations not in self.env.sources:
             return f"env.{self.env.name}.demonstrations={demonstrations}: there are {', '.join(self.env.sources)}"
         if goal == "task" and not spec.tasks:
             return f"fit.goal=task: {self.env.name} has no tasks"
+        if goal not in ("none", "task") and (unseen := self._tasks_not_held_out(spec)):
+            more = f"raise env.{self.env.name}.episodes={self.env_config.episodes} or split.held_out"
+            return f"fit.goal={goal}: no held-out demonstration shows the goal of {', '.join(unseen)}; {more}"
         return None
+
+    def _tasks_not_held_out(self, spec: EnvSpec) -> list[str]:
+        """Tasks whose goal no held-out demonstration will show. Of scripted ones this is known before they are recorded, since
+        the seed decides the task. A demonstration that was trained on is no substitute: to a neighbour head its own steps would
+        be closer by the whole distance between goals."""
+        count, split = self.env_config.episodes, self.config.split
+        if self.env_config.demonstrations != "scripted" or not issubclass(self.env, Simulator):
+            return []
+        asked = [self.env.task(self.env_config, seed("demonstrations", self.env.name, index)) for index in range(count)]
+        if None in asked:  # episodes do not ask for one task
+            return []
+        _, held_out = Demos.split(range(count), split.held_out_from_policies or split.held_out)  # type: ignore[arg-type]
+        return sorted(set(spec.tasks) - {asked[index] for index in held_out})
 
     def _encode(self, cell: CellId, method: type[Method], config: Any) -> Encoded:
         name = cell.method, cell.variant, cell.seed

@@ -432,8 +432,9 @@ def test_a_goal_that_the_demonstrations_do_not_have_is_refused(home: Path, capsy
     assert run(home, "--methods", "state", "--policies", "mlp", "fit.goal=laguage") == 2
     assert "is none of none, last, future, task, language" in capsys.readouterr().err
     one = ("env.toy.episodes=2", "fit.goal=last", "rollout.episodes=20")
-    assert run(home, "--methods", "state", "--policies", "mlp", *one) == 1
+    assert run(home, "--methods", "state", "--policies", "mlp", *one) == 0
     assert "no held-out demonstration shows the goal of" in capsys.readouterr().out
+    assert not list(home.glob("demos/*"))
 
 
 def test_a_policy_can_be_sent_to_the_demonstrations_it_was_shown(home: Path, capsys: pytest.CaptureFixture[str]) -> None:

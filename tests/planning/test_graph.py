@@ -9,7 +9,9 @@ from typing import Any
 import pytest
 
 from benchmark.core.errors import BenchmarkError
+from benchmark.core.seeds import seed
 from benchmark.core.typed import to_json
+from benchmark.data.episodes import Demos
 from benchmark.planning import recipes
 from benchmark.planning.estimates import estimate
 from benchmark.planning.graph import Plan
@@ -17,6 +19,7 @@ from benchmark.planning.keys import code_behind
 from benchmark.planning.recipes import make_plan
 from benchmark.planning.request import Request
 from benchmark.storage.artifacts import Store
+from envs.libero_goal import TASKS, LiberoGoal, LiberoGoalConfig
 
 
 def kinds(plan: Plan) -> Counter[str]:
@@ -136,6 +139,29 @@ def test_a_setting_that_an_environment_or_encoder_lacks_is_refused_before_any_wo
 def test_a_goal_by_task_needs_tasks():
     (cell,) = make_plan(Request(methods=["random"], envs=["pusht"], policies=["mlp"], overrides=["fit.goal=task"])).cells
     assert cell.refused == "fit.goal=task: pusht has no tasks"
+
+
+@pytest.mark.parametrize("goal", ["last", "future", "task", "none"])
+@pytest.mark.parametrize("episodes", [171, 20])
+def test_a_goal_that_no_held_out_demonstration_will_show_is_refused_before_any_work(episodes: int, goal: str) -> None:
+    overrides = [f"env.libero_goal.episodes={episodes}", f"fit.goal={goal}"]
+    (cell,) = make_plan(Request(["random"], ["libero_goal"], ["knn"], preset="quick", overrides=overrides)).cells
+    if episodes == 20 and goal in ("last", "future"):
+        reason = str(cell.refused)
+        assert reason.startswith(f"fit.goal={goal}: no held-out demonstration shows the goal of ")
+        assert reason.endswith("; raise env.libero_goal.episodes=20 or split.held_out")
+        asked = [LiberoGoal.task(LiberoGoalConfig(), seed("demonstrations", "libero_goal", index)) for index in range(20)]
+        _, held_out = Demos.split(asked, 0.1)  # type: ignore[arg-type]  # of which it asks the length
+        assert {task for task in TASKS if task in reason} == set(TASKS) - {asked[index] for index in held_out}
+    else:
+        assert cell.refused is None
+
+
+def test_recorded_demonstrations_show_what_they_show() -> None:
+    """Which tasks a recording holds is in its files: a rollout says so, not the plan."""
+    overrides = ["env.libero_goal.demonstrations=human", "env.libero_goal.episodes=20"]
+    (cell,) = make_plan(Request(["random"], ["libero_goal"], ["knn"], preset="quick", overrides=overrides)).cells
+    assert cell.refused is None
 
 
 def test_code_is_looked_at_once_however_many_cells_there_are(monkeypatch):

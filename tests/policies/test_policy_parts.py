@@ -1,7 +1,10 @@
 from __future__ import annotations
 
+import pytest
 import torch
 
+from benchmark import registry
+from benchmark.contracts.presets import component_config
 from policies._shared.parts import categorical, condition, focal_loss, k_means, masked_mean, nearest, rows_normal
 
 
@@ -67,3 +70,11 @@ def test_a_row_of_noise_belongs_to_its_generator():
     one = rows_normal([rng(1), rng(2)], (3, 2), torch.empty(0))
     other = rows_normal([rng(2), rng(9)], (3, 2), torch.empty(0))
     assert torch.equal(one[1], other[0])
+
+
+@pytest.mark.parametrize("env", ["kitchen", "libero_goal"])
+@pytest.mark.parametrize("preset", ["quick", "standard"])
+@pytest.mark.parametrize("name", ["act", "bet", "diffusion", "flow", "knn", "mlp", "vqbet"])
+def test_where_things_are_grasped_all_heads_see_a_past_and_plan_at_every_step(name: str, preset: str, env: str) -> None:
+    config = component_config(registry.policies().get(name), preset, env)
+    assert (config.history, config.stride, config.chunk, config.execute) == (4, 2, 8, 1)
