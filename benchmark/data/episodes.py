@@ -66,9 +66,14 @@ class Demos:
 
     def split(self, held_out: float) -> tuple[np.ndarray, np.ndarray]:
         """Episode numbers for training and held out: by whole trajectory, the same for every stage and method."""
-        order = numpy_rng("split", len(self)).permutation(len(self))
-        n = max(1, round(held_out * len(self))) if len(self) > 1 else 0
-        return np.sort(order[n:]), np.sort(order[:n])
+        return split(len(self), held_out)
+
+
+def split(episodes: int, held_out: float) -> tuple[np.ndarray, np.ndarray]:
+    """Which of so many episodes are trained on and which are held out, known before any exists."""
+    order = numpy_rng("split", episodes).permutation(episodes)
+    n = max(1, round(held_out * episodes)) if episodes > 1 else 0
+    return np.sort(order[n:]), np.sort(order[:n])
 
 
 class DemosWriter:

@@ -24,7 +24,7 @@ from benchmark.contracts.policy import Policy
 from benchmark.contracts.specs import EnvSpec
 from benchmark.core.seeds import seed
 from benchmark.core.typed import to_json
-from benchmark.data.episodes import Demos
+from benchmark.data.episodes import split
 from benchmark.models.features import why_no_features
 from benchmark.models.imagenet import RESNET18_IMAGENET
 from benchmark.models.weights import content
@@ -169,13 +169,13 @@ class Recipe:
         """Tasks whose goal no held-out demonstration will show. Of scripted ones this is known before they are recorded, since
         the seed decides the task. A demonstration that was trained on is no substitute: to a neighbour head its own steps would
         be closer by the whole distance between goals."""
-        count, split = self.env_config.episodes, self.config.split
+        count = self.env_config.episodes
         if self.env_config.demonstrations != "scripted" or not issubclass(self.env, Simulator):
             return []
         asked = [self.env.task(self.env_config, seed("demonstrations", self.env.name, index)) for index in range(count)]
         if None in asked:  # episodes do not ask for one task
             return []
-        _, held_out = Demos.split(range(count), split.held_out_from_policies or split.held_out)  # type: ignore[arg-type]
+        _, held_out = split(count, self.config.split.held_out_from_policies or self.config.split.held_out)
         return sorted(set(spec.tasks) - {asked[index] for index in held_out})
 
     def _encode(self, cell: CellId, method: type[Method], config: Any) -> Encoded:
