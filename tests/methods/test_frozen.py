@@ -266,7 +266,7 @@ def test_a_part_of_an_attention_matrix_that_is_absent_is_named(data):
 
 @pytest.mark.parametrize("cls", ROWS)
 def test_untrained_is_the_same_network_without_the_file_another_for_each_seed(cls, data):
-    trained, untrained = cls.Config(size=112), with_variant(cls, cls.Config(size=112), "untrained")
+    trained, untrained = cls.Config(size=112), with_variant(cls, cls.Config(size=112), "untrained", "")
     assert cls.unavailable_reason(trained)
     assert cls.unavailable_reason(untrained) is None
     assert not cls.seeded(trained)
