@@ -196,6 +196,7 @@ echo $$ > "{pid}.new" && mv "{pid}.new" "{pid}"
 exec sleep 600
 """
 FETCH = """
+import signal
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -210,6 +211,7 @@ def largest(place):  # is asked while pip runs
         waiting.touch()
     return 0
 
+signal.signal(signal.SIGINT, signal.default_int_handler)  # which whoever runs the tests in the background of a shell ignores
 sys.executable, pid, waiting = sys.argv[1], Path(sys.argv[2]), Path(sys.argv[3])
 downloads._largest = largest
 entry = replace(TINY, origin=PackageFile("tiny-model", "0.1.0", "tiny.pth", ""))
