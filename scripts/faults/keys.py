@@ -1,0 +1,87 @@
+"""Faults of keys."""
+
+from faults.fault import Fault
+
+KEYS = "planning/test_code_on_keys.py"
+GRAPH = "planning/test_graph.py"
+ACCOUNTS = "stages/test_accounts.py"
+
+FAULTS = (
+    Fault(
+        "keys: code is hashed by its name",
+        "benchmark/planning/keys.py",
+        "{name}:{digest}\\n",
+        "{name}\\n",
+        f"{KEYS}::test_code_behind_a_method_changes_its_stages_and_nobody_elses[method]",
+    ),
+    Fault(
+        "keys: imports are not followed",
+        "benchmark/planning/keys.py",
+        "        todo += source.imports\n",
+        "",
+        f"{KEYS}::test_code_behind_a_method_changes_its_stages_and_nobody_elses[loss]",
+    ),
+    Fault(
+        "keys: comments count",
+        "benchmark/planning/keys.py",
+        "hashlib.sha256(_canonical(tree).encode())",
+        "hashlib.sha256(data)",
+        f"{KEYS}::test_a_comment_changes_nothing",
+    ),
+    Fault(
+        "keys: pretraining without the method's code",
+        "benchmark/planning/recipes.py",
+        'params, {"demos": self.demos.ref}, method)',
+        'params, {"demos": self.demos.ref})',
+        f"{KEYS}::test_code_behind_a_method_changes_its_stages_and_nobody_elses[method]",
+    ),
+    Fault(
+        "keys: demonstrations without the environment's code",
+        "benchmark/planning/recipes.py",
+        "params, {}, registry.envs().get(env))",
+        "params, {})",
+        f"{KEYS}::test_code_of_an_environment_changes_everything",
+    ),
+    Fault(
+        "keys: fits without the policy's code",
+        "benchmark/planning/recipes.py",
+        'seed {cell.seed}", params, inputs, policy)',
+        'seed {cell.seed}", params, inputs)',
+        f"{KEYS}::test_code_of_a_policy_changes_its_fits_and_rollouts",
+    ),
+    Fault(
+        "keys: tokenizers without the policy's code",
+        "benchmark/planning/recipes.py",
+        'label, params, {"demos": self.demos.ref}, policy)',
+        'label, params, {"demos": self.demos.ref})',
+        f"{KEYS}::test_code_of_a_tokenizer_changes_it_and_the_fits_of_all_encoders[tokenizer]",
+    ),
+    Fault(
+        "keys: tokenizers answer to all settings of their policy",
+        "benchmark/planning/recipes.py",
+        "to_json(policy.Tokenizer.settings(config.policy[cell.policy]))",
+        "to_json(config.policy[cell.policy])",
+        f"{GRAPH}::test_a_tokenizer_answers_to_actions_and_its_own_settings[policy.vqbet.lr=0.01-True]",
+    ),
+    Fault(
+        "keys: inputs are ignored",
+        "benchmark/planning/keys.py",
+        '"inputs": dict(inputs),',
+        '"inputs": {},',
+        f"{GRAPH}::test_every_key_answers_to_what_it_depends_on",
+    ),
+    Fault(
+        "keys: settings are ignored",
+        "benchmark/planning/keys.py",
+        '"params": dict(params),',
+        '"params": {},',
+        f"{GRAPH}::test_every_key_answers_to_what_it_depends_on",
+    ),
+    Fault(
+        "keys: a variant has the settings of the full method",
+        "benchmark/planning/recipes.py",
+        "with_variant(method, self.config.method[cell.method], cell.variant, cell.env)",
+        'with_variant(method, self.config.method[cell.method], "", cell.env)',
+        f"{ACCOUNTS}::test_a_variant_trains_with_its_own_settings",
+    ),
+)

@@ -1,0 +1,41 @@
+"""Faults of libero."""
+
+from faults.fault import Fault
+
+FAULTS = (
+    Fault(
+        "libero: too few demonstrations to show every goal",
+        "envs/libero_goal/__init__.py",
+        '"episodes": 171}',
+        '"episodes": 64}',
+        "envs/test_libero_goal.py::test_every_task_has_a_held_out_demonstration_that_shows_its_goal[quick]",
+    ),
+    Fault(
+        "libero: its heads see one observation, as where nothing is grasped",
+        "policies/_shared/parts.py",
+        'for env in ("kitchen", "libero_goal")',
+        'for env in ("kitchen",)',
+        "policies/test_policy_parts.py::test_where_things_are_grasped_all_heads_see_a_past_and_plan_at_every_step",
+    ),
+    Fault(
+        "libero: another version will do",
+        "envs/libero_goal/packages.py",
+        "if present[name] != version",
+        "if present[name] is None",
+        "envs/test_libero_goal.py::test_one_command_installs_what_is_missing",
+    ),
+    Fault(
+        "libero: hf-libero may stay",
+        "envs/libero_goal/packages.py",
+        "    if present[OTHER]:\n",
+        "    if False:\n",
+        "envs/test_libero_goal.py::test_another_package_of_the_same_module_has_to_go",
+    ),
+    Fault(
+        "libero: a task twice",
+        "envs/libero_goal/__init__.py",
+        "len(self.tasks) == len(set(self.tasks))",
+        "len(self.tasks) >= len(set(self.tasks))",
+        "envs/test_libero_goal.py::test_all_ten_tasks_are_asked_for_unless_some_are_chosen",
+    ),
+)

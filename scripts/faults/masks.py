@@ -1,0 +1,83 @@
+"""Faults of masks."""
+
+from faults.fault import Fault
+
+CHUNKS = "data/test_chunks.py"
+WINDOWS = "data/test_windows.py"
+HEADS = "policies/test_heads.py"
+PARTS = "policies/test_policy_parts.py"
+MASKS = "policies/test_masks.py"
+
+FAULTS = (
+    Fault(
+        "masks: the mean counts padding",
+        "policies/_shared/parts.py",
+        "(values * valid[..., None]).sum() / (valid.sum() * values.shape[-1])",
+        "values.mean()",
+        f"{PARTS}::test_masked_mean_equals_the_mean_of_what_is_valid",
+    ),
+    *(
+        Fault(
+            f"masks: {name} learns from padding",
+            f"policies/{name}.py",
+            before,
+            before.replace("batch.valid", "torch.ones_like(batch.valid)"),
+            test,
+        )
+        for name, before, test in (
+            ("mlp", "(predicted - batch.actions) ** 2, batch.valid)", f"{HEADS}::test_padded_actions_do_not_count[mlp]"),
+            (
+                "act",
+                "(predicted - batch.actions).abs() * batch.valid[..., None]",
+                f"{HEADS}::test_padded_actions_do_not_count[act]",
+            ),
+            ("diffusion", "(predicted - noise) ** 2, batch.valid)", f"{HEADS}::test_padded_actions_do_not_count[diffusion]"),
+            ("flow", "(actions - noise)) ** 2, batch.valid)", f"{HEADS}::test_padded_actions_do_not_count[flow]"),
+            (
+                "bet",
+                "- batch.actions) ** 2, batch.valid)",
+                f"{MASKS}::test_offsets_learn_from_actions_that_exist_and_from_no_others[1-bet]",
+            ),
+            (
+                "vqbet",
+                "- batch.actions).abs(), batch.valid)",
+                f"{MASKS}::test_offsets_learn_from_actions_that_exist_and_from_no_others[1-vqbet]",
+            ),
+        )
+    ),
+    Fault(
+        "masks: the style of act attends to padding",
+        "policies/act.py",
+        "layer(x, self.style_positions, padding)",
+        "layer(x, self.style_positions)",
+        f"{HEADS}::test_padded_actions_do_not_count[act]",
+    ),
+    Fault(
+        "masks: one padded action counts as valid",
+        "benchmark/data/chunks.py",
+        "valid=ahead <= last,",
+        "valid=ahead <= last + 1,",
+        f"{CHUNKS}::test_gather_equals_a_loop",
+    ),
+    Fault(
+        "masks: chunks start one step late",
+        "benchmark/data/chunks.py",
+        "first), row + self._ahead",
+        "first), row + self._ahead + 1",
+        f"{CHUNKS}::test_gather_equals_a_loop",
+    ),
+    Fault(
+        "masks: histories reach into the episode before",
+        "benchmark/data/chunks.py",
+        "torch.maximum(row - self._past, first)",
+        "(row - self._past).clamp(min=0)",
+        f"{CHUNKS}::test_gather_equals_a_loop",
+    ),
+    Fault(
+        "masks: windows cross into the next episode",
+        "benchmark/data/windows.py",
+        "np.arange(demos.starts[e], demos.ends[e] - span + 1)",
+        "np.arange(demos.starts[e], min(demos.ends[e], demos.ends[-1] - span + 1))",
+        f"{WINDOWS}::test_every_window_comes_once_an_epoch_and_none_crosses_an_episode",
+    ),
+)

@@ -1,0 +1,22 @@
+"""Faults of recipe."""
+
+from faults.fault import Fault
+
+ACCOUNTS = "stages/test_accounts.py"
+
+FAULTS = (
+    Fault(
+        "recipe: the state is fed as it is where features are",
+        "benchmark/planning/recipes.py",
+        "config.fit.standardise or method.privileged",
+        "config.fit.standardise",
+        f"{ACCOUNTS}::test_without_standardising_a_policy_is_fed_features_as_they_are_but_the_state_still_scaled",
+    ),
+    Fault(
+        "recipe: a variant is the same in every environment",
+        "benchmark/planning/variants.py",
+        'cls.variants.get(f"{name}/{env}", {})',
+        "{}",
+        "methods/test_start.py::test_dynamo_starts_from_imagenet_as_the_paper_does_in_each_environment",
+    ),
+)

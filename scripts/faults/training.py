@@ -1,0 +1,80 @@
+"""Faults of training."""
+
+from faults.fault import Fault
+
+ACCOUNTS = "stages/test_accounts.py"
+TOKENIZE = "stages/test_tokenize.py"
+LOOP = "training/test_loop.py"
+
+FAULTS = (
+    Fault(
+        "training: the fitted tokenizer is not taken over",
+        "benchmark/stages/load/tokenizer.py",
+        "policy.tokenizer.load_state_dict(load_file(artifact.folder / TOKENIZER))",
+        "load_file(artifact.folder / TOKENIZER)",
+        f"{TOKENIZE}::test_a_fit_with_the_stage_is_the_one_that_prepares_in_place_to_the_bit[bet]",
+    ),
+    Fault(
+        "training: there is no warm-up",
+        "benchmark/training/optimizers.py",
+        "if step < warm:",
+        "if False:",
+        f"{LOOP}::test_the_schedule_warms_up_from_above_zero_and_ends_at_zero",
+    ),
+    Fault(
+        "training: the schedule is computed and not used",
+        "benchmark/training/loop.py",
+        "        rate = set_learning_rates(optimizer, groups, config, step, steps)\n",
+        "        rate = config.lr\n",
+        f"{LOOP}::test_the_learning_rate_of_each_step_is_the_schedules",
+    ),
+    Fault(
+        "training: after_step is not called",
+        "benchmark/training/loop.py",
+        "        trainable.after_step(step, steps)\n",
+        "",
+        f"{LOOP}::test_each_step_is_taken_once_with_its_number_and_its_own_noise",
+    ),
+    Fault(
+        "training: after_step is not called in joint training",
+        "benchmark/training/joint.py",
+        "self.agent.policy.after_step(step, steps)",
+        "pass",
+        f"{ACCOUNTS}::test_frames_that_a_finetuned_encoder_sees_with_its_policy_count",
+    ),
+    Fault(
+        "training: the momentum of a target is inverted",
+        "benchmark/models/ema.py",
+        "update_momentum(online, self.target, momentum)",
+        "update_momentum(online, self.target, 1 - momentum)",
+        "models/test_ema.py::test_update_is_the_published_average",
+    ),
+    Fault(
+        "training: gradients are not clipped",
+        "benchmark/training/accelerator.py",
+        "limit if limit is not None else math.inf",
+        "math.inf",
+        f"{LOOP}::test_groups_are_clipped_separately",
+    ),
+    Fault(
+        "training: a resumed run repeats a step",
+        "benchmark/training/checkpoints.py",
+        'return state["step"], Trained(',
+        'return state["step"] - 1, Trained(',
+        f"{LOOP}::test_a_resumed_run_takes_up_at_the_next_step",
+    ),
+    Fault(
+        "training: a resumed run forgets the optimiser",
+        "benchmark/training/checkpoints.py",
+        'load_state_dict({"state": restored,',
+        'load_state_dict({"state": {},',
+        f"{LOOP}::test_an_interrupted_run_ends_bit_for_bit_like_an_uninterrupted_one[11-adamw]",
+    ),
+    Fault(
+        "training: biases and norms are decayed",
+        "benchmark/training/optimizers.py",
+        "weight_decay = config.weight_decay if decay else 0.0",
+        "weight_decay = config.weight_decay",
+        f"{LOOP}::test_groups_keep_their_own_rate_and_schedule",
+    ),
+)
