@@ -168,7 +168,7 @@ def over_budgets(views: Sequence[ResultsView]) -> Figure:
 
 
 def spectrum(spectra: pd.DataFrame, env: str | None = None) -> Figure:
-    """Eigenvalues of the feature covariance, each as a share of their sum: a collapse falls off a cliff.
+    """Eigenvalues of the feature covariance, each as a share of the sum of those given: a collapse falls off a cliff.
 
     `spectra` has the columns env, method, variant, seed, index (from 1), value.
     """

@@ -18,6 +18,7 @@ from benchmark.storage.artifacts import Store
 from benchmark.storage.columns import CURVES, ENCODER, IDENTITY, SPECTRA
 
 POINTS = 50  # of a learning curve: what a figure can show and a repository can hold
+AXES = 512  # of a spectrum, the first: all of a ResNet-18's pooled features, 97 % of the variance of patches of 11 520 numbers
 
 
 @dataclass(frozen=True)
@@ -173,8 +174,8 @@ def _curve(cell: RunCell, store: Store) -> pd.DataFrame:
 
 
 def _spectrum(cell: RunCell, store: Store) -> pd.DataFrame:
-    """Variances along the principal axes; the probe keeps their roots."""
-    deviations = np.loadtxt(store.open("probe", cell.stages["probe"]) / "spectrum.csv", ndmin=1)
+    """Variances along the first principal axes; the probe keeps their roots."""
+    deviations = np.loadtxt(store.open("probe", cell.stages["probe"]) / "spectrum.csv", ndmin=1, max_rows=AXES)
     return _of(cell, {"index": np.arange(1, len(deviations) + 1), "value": deviations**2})
 
 

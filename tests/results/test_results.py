@@ -23,6 +23,7 @@ from benchmark.planning.request import Request
 from benchmark.report.images import Images, images
 from benchmark.report.reproduce import command
 from benchmark.report.videos import videos
+from benchmark.results import bundle
 from benchmark.results.bundle import POINTS, Results, gather, merged
 from benchmark.results.export import export, load
 from benchmark.results.gather import collect
@@ -48,6 +49,15 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 @pytest.fixture(scope="module")
 def found(home: Path) -> Results:
     return gather(make_plan(REQUEST), Store(home), REQUEST)
+
+
+def test_of_a_spectrum_the_first_axes_are_kept(home: Path, found: Results, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Patches have thousands; a repository should not hold them all."""
+    monkeypatch.setattr(bundle, "AXES", 3)
+    few = gather(make_plan(REQUEST), Store(home), REQUEST).spectra
+    whole = found.spectra[found.spectra["index"] <= 3]
+    assert len(found.spectra) > len(few) > 0
+    pd.testing.assert_frame_equal(few.reset_index(drop=True), whole.reset_index(drop=True))
 
 
 @pytest.fixture(scope="module")
