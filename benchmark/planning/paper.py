@@ -16,8 +16,11 @@ from benchmark.planning.config.schema import Config
 from benchmark.planning.graph import CellId, Plan
 from benchmark.planning.variants import FINETUNED, with_variant
 
-# How it runs, or told as a budget: no part of the recipe by itself
-APART = ("preset", "checkpoint_every", "timeout", "slots", "epochs", "steps", "frames", "demonstrations")
+# How it runs, what is told as a budget, and who demonstrated, which is compared with the printed number's
+APART = {
+    *(f"{stage}.{unit}" for stage, units in BUDGETS.items() for unit in (*units, "checkpoint_every")),
+    *("rollout.timeout", "rollout.slots", "method.epochs", "policy.epochs", "env.demonstrations"),
+}
 
 
 def paper_configs(plan: Plan) -> dict[str, Config]:
@@ -56,7 +59,7 @@ def _differing(cell: CellId, ours: Config, paper: Config) -> Iterator[tuple[str,
 def _settings(path: str, ours: Any, paper: Any) -> Iterator[tuple[str, str]]:
     for field in fields(ours):
         own, published = getattr(ours, field.name), getattr(paper, field.name)
-        if field.name in APART or field.name in getattr(ours, "locations", ()):
+        if f"{path.partition('.')[0]}.{field.name}" in APART or field.name in getattr(ours, "locations", ()):
             continue
         if is_dataclass(own):
             yield from _settings(f"{path}.{field.name}", own, published)

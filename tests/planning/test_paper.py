@@ -1,7 +1,11 @@
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import pytest
 
+from benchmark import registry
+from benchmark.contracts.method import MethodConfig
 from benchmark.planning.paper import departures, paper_configs
 from benchmark.planning.recipes import make_plan
 from benchmark.planning.request import Request
@@ -64,6 +68,22 @@ def test_what_a_cell_does_not_use_is_none():
     assert departed("fit.steps=5000", policy="knn") == ()
     assert departed("joint.batch=32") == ()
     assert departed("joint.batch=32", method="end_to_end") == ("joint.batch=32 (paper: 64)",)
+
+
+def test_a_setting_of_a_component_counts_even_where_a_budget_has_its_name():
+    @dataclass
+    class SteppingConfig(MethodConfig):
+        steps: int = 3  # of whatever it does
+
+    class Stepping(registry.methods().get("random")):  # type: ignore[misc]
+        name = "stepping"
+        Config = SteppingConfig
+
+    registry.methods().add(Stepping)
+    try:
+        assert departed("method.stepping.steps=4", method="stepping") == ("method.stepping.steps=4 (paper: 3)",)
+    finally:
+        registry.methods().remove("stepping")
 
 
 def test_libero_goal_is_conditioned_on_the_last_frame_in_every_preset():
