@@ -15,9 +15,9 @@ import numpy as np
 import pybullet
 from pybullet_utils.bullet_client import BulletClient
 
-from envs.block_push import cameras
-from envs.block_push.arm import write_arm
-from envs.block_push.layout import EFFECTOR_START, WORKSPACE, Layout
+from benchmark.envs.block_push import cameras
+from benchmark.envs.block_push.arm import write_arm
+from benchmark.envs.block_push.layout import EFFECTOR_START, WORKSPACE, Layout
 
 SUBSTEPS = 24  # of 1/240 s: control at 10 Hz
 SETTLE = 100  # substeps after a reset

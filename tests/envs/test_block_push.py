@@ -5,15 +5,15 @@ import pytest
 from scipy.spatial.transform import Rotation
 
 from benchmark.contracts.environment import EnvConfig
-from envs.block_push import BlockPush
-from envs.block_push.layout import ACTION_UNIT, BLOCKS, TARGETS, Layout, draw_layout
-from envs.block_push.score import Tally
+from benchmark.envs.block_push import BlockPush
+from benchmark.envs.block_push.layout import ACTION_UNIT, BLOCKS, TARGETS, Layout, draw_layout
+from benchmark.envs.block_push.score import Tally
 
 pybullet = pytest.importorskip("pybullet", reason="python -m pip install -e .[block_push]")
 
-from envs.block_push import cameras  # noqa: E402  after the check that PyBullet is there
-from envs.block_push.arm import coarse  # noqa: E402
-from envs.block_push.scene import Scene  # noqa: E402
+from benchmark.envs.block_push import cameras  # noqa: E402  after the check that PyBullet is there
+from benchmark.envs.block_push.arm import coarse  # noqa: E402
+from benchmark.envs.block_push.scene import Scene  # noqa: E402
 
 FAR = Layout(np.array([[0.3, -0.2, 0.3], [0.5, -0.2, 0.9]]), np.array([[0.28, 0.2, np.pi], [0.52, 0.2, np.pi]]))
 
