@@ -105,6 +105,25 @@ def env_expert_acts(cls: type[Simulator]) -> None:
         env.close()
 
 
+def env_expert_of_any_state(cls: type[Simulator]) -> None:
+    """An expert that says it acts on the present state alone has no memory: one that was just made would do the same."""
+    env = _simulator(cls)
+    try:
+        spec = cls.spec(env.config)
+        env.reset(seed("conformance", 8))
+        expert, rng = env.expert(seed("conformance", 4)), numpy_rng("conformance", "detour")
+        if not expert.any_state:
+            return
+        for number in range(spec.max_steps // 2):
+            action, other = expert.act(), env.expert(seed("conformance", 4)).act()
+            ensure(action is not None and other is not None, f"step {number}: it ended, so a state has no label")
+            ensure(np.array_equal(action, other), f"step {number}: a new expert would act differently")
+            own = number % 4 < 2  # and in between somebody else acts
+            env.step(np.asarray(action if own else rng.uniform(spec.action_low, spec.action_high), np.float32))
+    finally:
+        env.close()
+
+
 def env_tasks(cls: type[Simulator]) -> None:
     """The seed names the task that an episode asks for, and what is once done stays done."""
     env = _simulator(cls)
@@ -239,6 +258,7 @@ SIMULATOR_PROMISES = (
     env_is_deterministic,
     env_leaves_global_randomness_alone,
     env_expert_acts,
+    env_expert_of_any_state,
     env_tasks,
     env_demonstrations,
     env_close,

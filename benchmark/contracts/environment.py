@@ -34,6 +34,7 @@ class EnvConfig:
 class Expert(ABC):
     """A scripted demonstrator for one episode. What it sets in `info` (JSON values) is kept with the demonstration."""
 
+    any_state: ClassVar[bool] = False  # acts on the present state alone, whoever led to it: what DAgger needs of it
     info: Mapping[str, Any] = {}
 
     @abstractmethod
