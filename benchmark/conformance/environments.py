@@ -116,7 +116,8 @@ def env_expert_of_any_state(cls: type[Simulator]) -> None:
             return
         for number in range(spec.max_steps // 2):
             action, other = expert.act(), env.expert(seed("conformance", 4)).act()
-            ensure(action is not None and other is not None, f"step {number}: it ended, so a state has no label")
+            if action is None or other is None:
+                raise AssertionError(f"step {number}: it ended, so a state has no label")
             ensure(np.array_equal(action, other), f"step {number}: a new expert would act differently")
             own = number % 4 < 2  # and in between somebody else acts
             env.step(np.asarray(action if own else rng.uniform(spec.action_low, spec.action_high), np.float32))
