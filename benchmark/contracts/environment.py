@@ -34,7 +34,6 @@ class EnvConfig:
 class Expert(ABC):
     """A scripted demonstrator for one episode. What it sets in `info` (JSON values) is kept with the demonstration."""
 
-    any_state: ClassVar[bool] = False  # acts on the present state alone, whoever led to it: what DAgger needs of it
     info: Mapping[str, Any] = {}
 
     @abstractmethod
@@ -103,6 +102,8 @@ class Simulator(Environment):
     """
 
     sources: ClassVar[tuple[str, ...]] = ("scripted",)
+    # Its expert acts on the present state alone, whoever led to it: what DAgger asks of one.
+    expert_of_any_state: ClassVar[bool] = False
 
     def __init__(self, config: Any):
         self.config = config

@@ -33,6 +33,7 @@ class Articulated(Simulator):
     """What drawer and door share."""
 
     kind: ClassVar[str]
+    expert_of_any_state = True
     presets = {
         "smoke": {"resolution": 64, "episodes": 3},
         "quick": {"resolution": 96, "episodes": 126},

@@ -15,8 +15,6 @@ OPEN, SHUT = 1.0, -1.0
 
 
 class Opener(Expert):
-    any_state = True
-
     def __init__(self, scene: Scene):
         self._scene = scene
         self.info = {"asset": scene.asset.name, "handle": scene.asset.handle.family}

@@ -64,6 +64,22 @@ class EmbedConfig:
 
 
 @dataclass
+class DaggerConfig:
+    """More demonstrations where the policy goes: fit, let it act while the expert labels every state, and fit again."""
+
+    rounds: int = 0
+    episodes: int = 21  # a round; SpawnNet's release plays each of its training assets once
+    most: int = 200  # episodes that are kept, the newest; as in SpawnNet's release
+    steps: int | None = None  # of the fits before the last one; null: as many as of the last one
+
+    def __post_init__(self) -> None:
+        require(self.rounds >= 0, f"fit.dagger.rounds must not be negative, it is {self.rounds}")
+        require(self.episodes >= 1, f"fit.dagger.episodes must be at least 1, not {self.episodes}")
+        require(self.most >= 2, f"fit.dagger.most must be at least 2, not {self.most}: one to train on and one to hold out")
+        require((self.steps or 1) >= 1, f"fit.dagger.steps must be at least 1, not {self.steps}")
+
+
+@dataclass
 class FitConfig:
     """The policy budget, the same for every encoder."""
 
@@ -73,6 +89,7 @@ class FitConfig:
     proprio: bool = False  # the policy is given proprioception besides features
     goal: str = "none"  # none | last or future observation of the demonstration | task | language
     standardise: bool = True  # features, to mean 0 and variance 1; the release feeds them raw. The state always is
+    dagger: DaggerConfig = field(default_factory=DaggerConfig)
 
     def __post_init__(self) -> None:
         require(self.goal in GOALS, f"fit.goal '{self.goal}' is none of {', '.join(GOALS)}")
