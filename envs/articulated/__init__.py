@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from benchmark.contracts.environment import EnvConfig, Expert, Simulator
+from benchmark.contracts.environment import HELD_OUT, EnvConfig, Expert, Simulator
 from benchmark.contracts.specs import ActionSpec, EnvSpec
 from benchmark.core.seeds import EVALUATION_BIT, numpy_rng
 from benchmark.envs.articulated.assets import LONG, Asset, assets
@@ -131,7 +131,7 @@ class Articulated(Simulator):
         return {
             "opened": float(self._farthest > OPENED),
             "opening": self._farthest,
-            "held_out": float(asset.held_out),
+            HELD_OUT: float(asset.held_out),
             "asset": float(number),
         }
 
