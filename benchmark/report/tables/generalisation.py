@@ -34,8 +34,8 @@ def table(inputs: TableInputs) -> Table:
     )
     crashed = f" {of.unknown} crashed episodes, of which this is not known, are left out." if of.unknown else ""
     caption = (
-        f"{captions.heading(view, column.env)}, policy {column.policy}: evaluation episodes with what demonstrations showed, and "
-        "with things held out from them. The interval of the gap takes both kinds of episodes as independent; the comparison "
+        f"{captions.heading(view, column.env)}, policy {column.policy}: evaluation episodes with what demonstrations showed "
+        "and with things held out. The interval of the gap takes both kinds of episodes as independent; the comparison "
         f"with the floor is paired, on held-out episodes.{crashed} {captions.protocol(view, [column])}"
     )
     return Table("generalisation", caption, "Method", columns, tuple(rows))
