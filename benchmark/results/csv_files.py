@@ -1,7 +1,7 @@
 """CSV files that somebody else may have written: text first, then values of the types that their columns have.
 
-pandas guesses: a method called NA would be a missing value, a column of 1 and 1.0 one kind or the other, a row that is too short
-one with gaps. Here nothing is guessed, and a complaint names file, line and column.
+pandas guesses: a method called NA would be a missing value, a column of 1 and 1.0 one kind or the other, a row that is too
+short one with gaps. Here nothing is guessed, and a complaint names file, line and column.
 """
 
 from __future__ import annotations
