@@ -6,8 +6,8 @@
     python scripts/fuzz_foreign.py --only lerobot   one part of the corpus
 
 Each input is a small data set, a recording of a store, or an export, damaged by `tests/datasets/mutate.py`, or one of the files
-of `tests/datasets/bombs.py` in full size. Each is read by a fork of this process, which is what a reader's process is once it has
-started, under the same limits.
+of `tests/datasets/bombs.py` in full size. Each is read by a fork of this process, which is what a reader's process is once it
+has started, under the same limits.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Seeded damage to files of strangers: of their bytes, and of what they say in their own format, so that it gets past checksums."""
+"""Seeded damage to files of strangers: to their bytes, and to what they say in their own format, which passes checksums."""
 
 from __future__ import annotations
 

@@ -59,7 +59,7 @@ def test_one_that_is_silent_is_given_up_and_killed(tmp_path: Path) -> None:
 def test_what_it_started_is_killed_with_it(tmp_path: Path) -> None:
     started = tmp_path / "pid"
     then = (
-        f"import subprocess as s; p = s.Popen(['sleep', '600']); open({str(started)!r}, 'w').write(str(p.pid)); time.sleep(600)"
+        f"import subprocess as s; p = s.Popen(['sleep', '60']); open({str(started)!r}, 'w').write(str(p.pid)); time.sleep(600)"
     )
     with pytest.raises(BenchmarkError, match="no sign of progress"):
         Reader(tmp_path, limits=Limits(seconds=2), command=says(then=then))

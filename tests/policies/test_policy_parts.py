@@ -5,7 +5,7 @@ import torch
 
 from benchmark import registry
 from benchmark.contracts.presets import component_config
-from policies._shared.parts import categorical, condition, focal_loss, k_means, masked_mean, nearest, rows_normal
+from benchmark.policies._shared.parts import categorical, condition, focal_loss, k_means, masked_mean, nearest, rows_normal
 
 
 def rng(seed: int = 0) -> torch.Generator:

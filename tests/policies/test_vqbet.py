@@ -6,8 +6,8 @@ import torch
 from benchmark.contracts.data import Chunks
 from benchmark.contracts.presets import component_config
 from benchmark.contracts.specs import PolicySpec
-from policies._shared.residual_vq import ResidualVQ, ResidualVQConfig
-from policies.vqbet import VQBeT, VQBeTConfig
+from benchmark.policies._shared.residual_vq import ResidualVQ, ResidualVQConfig
+from benchmark.policies.vqbet import VQBeT, VQBeTConfig
 from tests.policies.prepared import prepare
 
 CODES = {"latent": 16, "tokenizer_epochs": 40, "tokenizer_batch": 128}

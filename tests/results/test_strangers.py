@@ -77,7 +77,7 @@ SPOILED: dict[str, tuple[Callable[[Path], None], str]] = {
     "a range upside down": (put("cells", 3, "metric_low", "9"), r"cells\.csv, line 3, column metric_high: 4 is not above"),
     "a flag that is none": (put("cells", 3, "privileged", "2"), r"cells\.csv, line 3, column privileged: '2' is neither"),
     "rows twice": (
-        lines("records.csv", lambda x: x.insert(7, x[2])),
+        lines("records.csv", lambda x: x.insert(7, x[2].replace(",280,", ",281,"))),
         r"records\.csv, line 8 repeats line 3: episode 1 of state",
     ),
     "a cell twice": (lines("cells.csv", lambda x: x.insert(7, x[2])), r"cells\.csv, line 8 repeats line 3: state in kitchen"),
