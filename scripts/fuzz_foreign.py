@@ -13,6 +13,7 @@ has started, under the same limits.
 from __future__ import annotations
 
 import argparse
+import gc
 import io
 import json
 import os
@@ -25,7 +26,7 @@ import time
 import traceback
 from collections import Counter
 from collections.abc import Callable
-from contextlib import redirect_stderr, redirect_stdout
+from contextlib import redirect_stderr, redirect_stdout, suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -158,23 +159,36 @@ def main() -> int:
     parser.add_argument("--no-bombs", action="store_true")
     options = parser.parse_args()
     outcomes: dict[str, list[Outcome]] = {}
-    with tempfile.TemporaryDirectory(prefix="fuzz-") as name:
-        root = Path(name)
-        parts = {k: v for k, v in corpus(root / "corpus").items() if options.only in k}
-        for case in range(options.cases):
-            part = list(parts)[case % len(parts)]
-            rng, copy = random.Random(f"{options.seed} {part} {case}"), root / "cases" / str(case)
-            shutil.copytree(parts[part][0], copy, symlinks=True)
-            try:
-                done = mutate(copy, rng)
-                note(outcomes.setdefault(part, []), apart(partial(parts[part][1], copy)), f"{part} {case}: {done}")
-            finally:
-                shutil.rmtree(copy)
-        for bomb in () if options.no_bombs or options.only else (*bombs.DECLARED, *bombs.UNDECLARED):
-            folder = bomb(root / "bomb", BOMB)
-            note(outcomes.setdefault("bombs", []), apart(partial(read, folder)), f"bomb {bomb.__name__}")
-            shutil.rmtree(root / "bomb")
+    with tempfile.TemporaryDirectory(prefix="fuzz-") as name, suppress(KeyboardInterrupt):  # then it tells what it has
+        tried(Path(name), options, outcomes)
     return figures(outcomes)
+
+
+def tried(root: Path, options: argparse.Namespace, outcomes: dict[str, list[Outcome]]) -> None:
+    parts = {name: part for name, part in corpus(root / "corpus").items() if options.only in name}
+    gc.collect()
+    gc.freeze()  # a collection in a fork would copy all that this process holds
+    for bomb in () if options.no_bombs or options.only else (*bombs.DECLARED, *bombs.UNDECLARED):
+        note(outcomes.setdefault("bombs", []), _bomb(bomb, root / "bomb"), f"bomb {bomb.__name__}")
+        shutil.rmtree(root / "bomb")
+    for case in range(options.cases):
+        part = list(parts)[case % len(parts)]
+        rng, copy = random.Random(f"{options.seed} {part} {case}"), root / "cases" / str(case)
+        shutil.copytree(parts[part][0], copy, symlinks=True)
+        done = mutate(copy, rng)
+        note(outcomes.setdefault(part, []), apart(partial(parts[part][1], copy)), f"{part} {case}: {done}")
+        shutil.rmtree(copy)
+
+
+def _bomb(bomb: Callable[[Path, int], Path], root: Path) -> Outcome:
+    """It is made in a fork as well: what making one takes is not kept here."""
+
+    def make_it() -> int:
+        bomb(root, BOMB)
+        return TAKEN
+
+    made = apart(make_it)
+    return apart(partial(read, root)) if made.kind == "taken" else made
 
 
 def note(of_part: list[Outcome], outcome: Outcome, case: str) -> None:
