@@ -50,7 +50,8 @@ def test_it_gives_what_the_importer_gives(tmp_path: Path) -> None:
 
 def test_one_that_is_silent_is_given_up_and_killed(tmp_path: Path) -> None:
     command = says(OPENED | {"description": SAID}, then="time.sleep(600)")
-    source = Reader(tmp_path, limits=Limits(seconds=0.3), command=command)
+    source = Reader(tmp_path, command=command)
+    source._seconds = 0.3
     with source, pytest.raises(BenchmarkError, match=r"no sign of progress for 0\.3 seconds \(--time-limit"):
         next(source.episodes(0, None))
     assert source._process.returncode == -9
