@@ -15,11 +15,11 @@ import psutil
 import torch
 
 from benchmark.conformance.common import check_preset_names, ensure
+from benchmark.contracts.data import check_episode
 from benchmark.contracts.environment import Dataset, Environment, Simulator
 from benchmark.contracts.presets import PRESETS, component_config
 from benchmark.core.errors import Unavailable
 from benchmark.core.seeds import evaluation_seed, numpy_rng, seed
-from benchmark.data.episodes import check_episode
 from benchmark.simulation.demonstrate import demonstrate
 
 

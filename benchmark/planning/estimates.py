@@ -173,9 +173,10 @@ def _disk(stage: Stage, stages: Mapping[str, Stage], size: Size) -> float:
         return 2 * size.frames * len(cls.spec(config).views) * config.resolution**2 * 3
     trained = stages[stage.inputs["encoder"].key] if "encoder" in stage.inputs else stage
     width = trained.params.config["width"] if isinstance(trained.params, pretrain.Params) else 64
+    if isinstance(stage.params, pretrain.Params) and not registry.methods().get(stage.params.method).privileged:
+        copies = 3 if stage.params.learning else 1  # a ResNet-18's weights, and two moments while training
+        return copies * 11.2e6 * (width / 64) ** 2 * BYTES_PER_WEIGHT
     match stage.kind:
-        case "pretrain":
-            return 3 * 11.2e6 * (width / 64) ** 2 * BYTES_PER_WEIGHT  # ResNet-18 weights and two moments while training
         case "embed":
             return size.frames * 8 * width * 2
     return 1e6
