@@ -1,7 +1,7 @@
 """The arm of pybullet_data with fewer triangles to look at. How it collides and moves is untouched.
 
 Its meshes have 51,000 triangles, which are what drawing it by software costs. Vertices in the same cube of a grid become one:
-7,500 are left, and two views of 96 pixels take 3 ms instead of 26. 0.3 % of the pixels change by more than 30 of 255.
+7,500 are left, and the arm in two views of 96 pixels takes 5 ms instead of 26. Of the pixels 0.3 % change by more than 30 of 255.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ def coarse(corners: np.ndarray, grid: float) -> np.ndarray:
     _, cube, count = np.unique(np.floor(points / grid), axis=0, return_inverse=True, return_counts=True)
     means = np.stack([np.bincount(cube.ravel(), axis) for axis in points.T], axis=1) / count[:, None]
     triangles = np.sort(cube.reshape(-1, 3), axis=1)
-    distinct = (np.diff(triangles, axis=1) > 0).all(1)
+    distinct: np.ndarray = np.all(np.diff(triangles, axis=1) > 0, axis=1)
     _, first = np.unique(triangles, axis=0, return_index=True)
     kept = np.sort(first[distinct[first]])
     return means[cube.reshape(-1, 3)[kept]]
