@@ -1,7 +1,7 @@
 """The arm of pybullet_data with fewer triangles to look at. How it collides and moves is untouched.
 
 Its meshes have 51,000 triangles, which are what drawing it by software costs. Vertices in the same cube of a grid become one:
-7,500 are left, and the arm in two views of 96 pixels takes 5 ms instead of 26. Of the pixels 0.3 % change by more than 30 of 255.
+7,500 are left, and the arm in two views of 96 pixels takes 5 ms instead of 26. 0.3 % of pixels change by more than 30 of 255.
 """
 
 from __future__ import annotations
