@@ -6,7 +6,8 @@ from torch.utils.flop_counter import FlopCounterMode
 from torchvision.models import resnet18
 
 from benchmark.core.errors import UnknownName
-from benchmark.models.encoders import IMAGENET_MEAN, IMAGENET_STD, build_backbone
+from benchmark.models.encoders import build_backbone
+from benchmark.models.images import IMAGENET_MEAN, IMAGENET_STD
 from benchmark.models.resnet import ResNet18
 
 BACKBONES = ("resnet18", "vit_tiny", "vit_small", "vit_base")
