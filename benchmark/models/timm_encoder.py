@@ -11,7 +11,7 @@ import timm
 import torch
 from torch import Tensor, nn
 
-from benchmark.core.errors import BenchmarkError, Corrupt
+from benchmark.core.errors import BenchmarkError, Corrupt, UnknownName
 from benchmark.models.images import IMAGENET_MEAN, IMAGENET_STD, ImageEncoder
 from benchmark.models.precision import at_least_float32
 
@@ -29,8 +29,7 @@ class Network:
     @property
     def published(self) -> Any:
         """timm's own record of it: where weights are, how images are normalised. None of a name without weights."""
-        name, _, tag = self.architecture.partition(".")
-        return timm.get_pretrained_cfg(f"{name}.{tag}" if tag else name)
+        return timm.get_pretrained_cfg(self.architecture)
 
     @property
     def tied(self) -> bool:
@@ -39,6 +38,8 @@ class Network:
 
     def create(self, size: int | None, classes: int = 0, **options: Any) -> nn.Module:
         """Untrained, without a classifier, for images of `size` where it is tied to one."""
+        if not timm.is_model(self.architecture):
+            raise UnknownName("timm network", self.architecture, timm.list_models(), "timm.list_models()")
         sized = {"img_size": size} if size and self.tied and "img_size" not in self.arguments else {}
         try:
             return timm.create_model(self.architecture, num_classes=classes, **{**self.arguments, **sized, **options})
