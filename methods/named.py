@@ -61,7 +61,6 @@ class Named(Method):
     """A network of timm's with weights from somewhere: a subclass says where."""
 
     Config = NamedConfig
-    presets: ClassVar[Presets] = {"smoke": {"size": 112}, "quick": {"size": 112}}  # as other published encoders
     variants = {"random": {"pretrained": False}}
     learns = False
     addressed = True
@@ -96,6 +95,13 @@ class Named(Method):
     @classmethod
     def seeded(cls, config: Any) -> bool:
         return not config.pretrained
+
+    @classmethod
+    def licence(cls, config: Any) -> str:
+        """What timm says; the licence of a repository or a file is not in its configuration."""
+        if not config.pretrained:
+            return ""
+        return (config.network.published.license if cls is Timm else None) or f"that of {cls.name}:{config.address}"
 
     @classmethod
     def unavailable_reason(cls, config: Any) -> str | None:
@@ -151,6 +157,7 @@ class Timm(Named):
     """A network of timm's with the weights that timm names: `timm:resnet34` with its first tag, or `timm:resnet34.a1_in1k`."""
 
     name = "timm"
+    presets: ClassVar[Presets] = {"smoke": {"size": 112}, "quick": {"size": 112}}  # as other published encoders
     source = "timm:NAME, e.g. timm:vit_small_patch14_dinov2 or timm:resnet34@random"
 
     @classmethod

@@ -125,6 +125,11 @@ class Method(nn.Module, ABC):
         raise NotImplementedError(f"{cls.name} is not addressed")
 
     @classmethod
+    def licence(cls, config: Any) -> str:
+        """Of the published weights that it takes; empty where it takes none. Exported encoders carry it."""
+        return ""
+
+    @classmethod
     def joint_rate(cls, config: Any) -> float:
         """The learning rate of an encoder that learns with the policy, as a fraction of the policy's. The default is that of
         fine-tuning: 1e-5 for 1e-4 in the DynaMo paper, Tables 9 and 11."""

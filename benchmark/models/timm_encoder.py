@@ -67,10 +67,11 @@ class TimmEncoder(ImageEncoder):
     patch tokens after each block as a map. `look`: the size of the image that shows what it gives.
     """
 
-    def __init__(self, network: nn.Module, name: str, look: int, **preprocessing: Any):
-        super().__init__(**preprocessing)
+    def __init__(self, origin: Network, look: int, size: int | None, **preprocessing: Any):
+        super().__init__(size, **preprocessing)
+        network = origin.create(size)
         self.network: Any = network.to(memory_format=torch.channels_last)
-        self.name = name
+        self.origin = origin
         self._prefix = getattr(network, "num_prefix_tokens", 0)
         self._channels_last = getattr(network, "output_fmt", "NCHW") == "NHWC"
         last, pooled = self._look(self.size or look)
@@ -88,11 +89,13 @@ class TimmEncoder(ImageEncoder):
             last = self.network.forward_features(torch.zeros(1, 3, size, size, device=parameter.device))
             pooled = self.network.forward_head(last, pre_logits=True)
         except (RuntimeError, AssertionError, AttributeError, TypeError, ValueError) as error:
-            raise BenchmarkError(f"{self.name} does not take images of {size} pixels: {_one_line(error)}") from error
+            raise BenchmarkError(
+                f"{self.origin.architecture} does not take images of {size} pixels: {_one_line(error)}"
+            ) from error
         finally:
             self.network.train(training)
         if not (isinstance(last, Tensor) and last.ndim in (3, 4) and isinstance(pooled, Tensor) and pooled.ndim == 2):
-            raise BenchmarkError(f"{self.name} gives neither a map nor tokens, so it is no encoder here")
+            raise BenchmarkError(f"{self.origin.architecture} gives neither a map nor tokens, so it is no encoder here")
         return last, pooled
 
     def _tokens(self, last: Tensor) -> Tensor:
@@ -143,7 +146,7 @@ def build(
     mean: Sequence[float] = IMAGENET_MEAN,
     std: Sequence[float] = IMAGENET_STD,
 ) -> TimmEncoder:
-    return TimmEncoder(network.create(size), network.architecture, look, size=size, mean=tuple(mean), std=tuple(std))
+    return TimmEncoder(network, look, size, mean=tuple(mean), std=tuple(std))
 
 
 def fill(target: nn.Module, network: Network, size: int | None, tensors: Mapping[str, Tensor]) -> None:

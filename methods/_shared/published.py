@@ -80,6 +80,10 @@ class Frozen(Method):
         return not config.pretrained
 
     @classmethod
+    def licence(cls, config: Any) -> str:
+        return cls.weights.licence if config.pretrained else ""
+
+    @classmethod
     def unavailable_reason(cls, config: Any) -> str | None:
         return unavailable_reason(cls.weights) if config.pretrained else None
 
