@@ -32,7 +32,8 @@ def save(cls: type[Any], folder: Path) -> type[Any]:
     path.parent.mkdir(parents=True, exist_ok=True)
     write_text(path, text)
     spec = importlib.util.spec_from_file_location(module, path)
-    assert spec is not None and spec.loader is not None
+    assert spec is not None
+    assert spec.loader is not None
     sys.modules[module] = loaded = importlib.util.module_from_spec(spec)
     try:
         spec.loader.exec_module(loaded)
@@ -46,8 +47,7 @@ def save(cls: type[Any], folder: Path) -> type[Any]:
 def source_of(name: str, cells: list[str]) -> str:
     """A file with the definition of a name, what that needs of the cells, and all imports."""
     imports: dict[str, None] = {}
-    definitions: dict[str, ast.stmt] = {}  # the last of each name
-    order: list[ast.stmt] = []
+    definitions: dict[str, ast.stmt] = {}  # the last of each name, where the first one stood
     for cell in cells:
         for statement in ast.parse(cell).body:
             if isinstance(statement, ast.Import | ast.ImportFrom):
@@ -55,7 +55,6 @@ def source_of(name: str, cells: list[str]) -> str:
                 imports = {**({ast.unparse(statement): None} if future else {}), **imports, ast.unparse(statement): None}
             for defined in _defined(statement):
                 definitions[defined] = statement
-                order.append(statement)
     if name not in definitions:
         raise BenchmarkError(f"the text of the class {name} is not known to Python: put it into a file, e.g. methods/mine.py")
     needed: set[int] = set()
@@ -66,7 +65,7 @@ def source_of(name: str, cells: list[str]) -> str:
             needed.add(id(statement))
             used = {node.id for node in ast.walk(statement) if isinstance(node, ast.Name)}
             todo += sorted(used & definitions.keys())
-    body = [ast.unparse(s) for s in dict.fromkeys(order) if id(s) in needed]
+    body = [ast.unparse(statement) for statement in dict.fromkeys(definitions.values()) if id(statement) in needed]
     return "\n".join(imports) + "\n\n\n" + "\n\n\n".join(body) + "\n"
 
 

@@ -44,21 +44,26 @@ class Guess(Method):
         return loss, {"error": loss.detach()}
 
 
-# %%
-METHODS = ["state", "guess", "timm:resnet18@random", "random"]
-bm.plan(METHODS, "pusht", "knn", preset="smoke")[["label", "stored", "seconds"]]
+# %% [markdown]
+# As a script, simulators are processes that import this file: what runs stands under `if __name__ == "__main__"`.
 
 # %%
-tables = bm.run(METHODS, "pusht", "knn", preset="smoke")
-tables.scores
+METHODS = ["guess", "timm:resnet18@random", "random"]
+if __name__ == "__main__":
+    print(bm.plan(METHODS, "pusht", "knn", preset="smoke")[["label", "stored", "seconds"]])
+    tables = bm.run(METHODS, "pusht", "knn", preset="smoke")
+    print(tables.scores)
 
 # %%
-encoder = bm.load_encoder("guess")
-print(f"{encoder.dim} features of a frame")
+if __name__ == "__main__":
+    encoder = bm.load_encoder("guess")
+    print(f"{encoder.dim} features of a frame")
 
 # %%
-scores = bm.results().scores.sort_values("estimate")
-figure, axes = plt.subplots(figsize=(6, 2.5), layout="constrained")
-axes.errorbar(scores.estimate, scores.row, xerr=[scores.estimate - scores.low, scores.high - scores.estimate], fmt="o")
-axes.set(title="Push-T, kNN", xlabel=f"{scores.metric.iloc[0]}, mean and 95 % interval")
-figure.savefig("encoders.png", dpi=150)
+if __name__ == "__main__":
+    scores = bm.results().scores.sort_values("estimate")
+    errors = [scores.estimate - scores.low, scores.high - scores.estimate]
+    figure, axes = plt.subplots(figsize=(6, 2.5), layout="constrained")
+    axes.errorbar(scores.estimate, scores.row, xerr=errors, fmt="o", capsize=3)
+    axes.set(title="Push-T, kNN", xlabel=f"{scores.metric.iloc[0]}, mean and 95 % interval")
+    figure.savefig("encoders.png", dpi=150)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import linecache
+import os
 import re
 import subprocess
 import sys
@@ -23,7 +24,7 @@ from tests.toy import Toy
 
 ROOT = Path(__file__).parents[1]
 ROWS = ["random", "timm:test_resnet@random", "random:finetuned"]
-SMALL = ["method.timm.size=64", "fit.steps=2", "machine.threads=1"]
+SMALL = ["fit.steps=2", "machine.threads=1"]
 
 
 @pytest.fixture(scope="module")
@@ -36,7 +37,8 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def out(command: list[str], cwd: Path) -> str:
-    done = subprocess.run(command, cwd=cwd, capture_output=True, text=True, check=False)
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
 
@@ -65,9 +67,7 @@ def test_results_are_the_tables_of_the_run(home: Path) -> None:
     assert list(tables.cells.status) == ["done"] * 3
     assert set(tables.scores.row) == set(ROWS)
     assert ((tables.scores.low <= tables.scores.estimate) & (tables.scores.estimate <= tables.scores.high)).all()
-    assert tables.scores.episodes.tolist() == tables.records.groupby("method").size().reindex([]).tolist() or len(
-        tables.records
-    )
+    assert tables.scores.episodes.sum() == len(tables.records)
     assert set(bm.results(methods="random", home=home).scores.row) == {"random"}
     again = bm.plan(ROWS, "toy", "mlp", preset="smoke", overrides=SMALL, home=home)
     assert again.stored.all()
@@ -100,7 +100,7 @@ def test_what_was_not_run_is_not_loaded(home: Path, tmp_path: Path) -> None:
         bm.load_encoder("random", home=tmp_path)
 
 
-@pytest.mark.parametrize("row", ROWS)
+@pytest.mark.parametrize("row", ROWS[:2])
 def test_an_exported_encoder_needs_nothing_of_ours(home: Path, tmp_path: Path, row: str, capsys) -> None:
     folder = tmp_path / "taken"
     assert main(["results", "export-encoder", row, "--output", str(folder), "--home", str(home), "--quiet"]) == 0
@@ -137,7 +137,7 @@ def test_an_exported_encoder_comes_back_as_a_row(home: Path, tmp_path: Path) -> 
     assert list(tables.cells.status) == ["done"]
     frames = torch.randint(0, 256, (2, 3, 32, 32), dtype=torch.uint8)
     before, after = bm.load_encoder(ROWS[1], home=home), bm.load_encoder(f"file:{folder}", home=tmp_path / "runs")
-    assert after.size == 64
+    assert after.size == 112
     assert torch.allclose(before(frames), after(frames), atol=1e-5)
 
 
@@ -168,7 +168,7 @@ CELLS = [
     "SCALE = 2.0\nunrelated = open\n",
     "def loss_of(x):\n    return SCALE * x.square().mean()\n",
     "class Mine(Method):\n    name = 'mine'\n    presets = {'smoke': {'width': 8}}\n\n    @classmethod\n"
-    "    def build_encoder(cls, config, data):\n        return build_backbone(config.backbone, config.width, data.resolution)\n\n"
+    "    def build_encoder(cls, config, data):\n        return build_backbone('resnet18', 8, data.resolution)\n\n"
     "    def loss(self, batch, rng):\n        return loss_of(self.encoder(batch.frames[:, 0, 0])), {}\n",
 ]
 
@@ -196,7 +196,7 @@ def test_a_class_of_a_notebook_is_a_row_whose_text_is_on_the_key(cells, home: Pa
     assert "SCALE = 2.0" in text
     assert "unrelated" not in text
     first = code_behind(made.__module__)
-    options = {"preset": "smoke", "overrides": ["pretrain.steps=2", *SMALL[1:]], "home": tmp_path, "quiet": True}
+    options = {"preset": "smoke", "overrides": ["pretrain.steps=2", *SMALL], "home": tmp_path, "quiet": True}
     assert list(bm.run("mine", "toy", "mlp", **options).cells.status) == ["done"]
     other = bm.register_method(cells("SCALE = 3.0\n").Mine, home=tmp_path)
     assert code_behind(other.__module__) != first
@@ -205,7 +205,7 @@ def test_a_class_of_a_notebook_is_a_row_whose_text_is_on_the_key(cells, home: Pa
 
 
 def test_cells_that_do_not_stand_alone_say_so(cells, tmp_path: Path) -> None:
-    module = cells(CELLS[0], CELLS[3].replace("name = 'mine'", "name = 'mine'\n    lr = RATE") if False else CELLS[3])
+    module = cells(CELLS[0], CELLS[3])
     broken = "class Mine(Method):\n    name = 'mine'\n    presets = given\n"
     vars(module)["given"] = {}
     with pytest.raises(BenchmarkError, match="does not run by itself: NameError: name 'given'"):
@@ -219,25 +219,25 @@ def test_cells_that_do_not_stand_alone_say_so(cells, tmp_path: Path) -> None:
 
 def as_toy(text: str) -> str:
     """A document's code on the toy environment, for it takes seconds."""
-    return text.replace('"pusht"', '"toy"').replace('preset="smoke"', f'preset="smoke", overrides={SMALL[1:]}')
+    return text.replace('"pusht"', '"toy"').replace('preset="smoke"', f'preset="smoke", overrides={SMALL}')
 
 
-def in_place(code: str, folder: Path) -> None:
-    (folder / "script.py").write_text(
-        "import matplotlib; matplotlib.use('Agg')\nimport torch; torch.set_num_threads(1)\n"
-        f"from benchmark import registry\nfrom tests.toy import Toy\nregistry.envs().add(Toy)\n{code}"
-    )
-    environment = (
-        f"import sys; sys.path.insert(0, {str(ROOT)!r}); import runpy; runpy.run_path('script.py', run_name='__main__')"
-    )
-    out([sys.executable, "-c", environment], folder)
+BEFORE = """
+import matplotlib; matplotlib.use('Agg')
+import torch; torch.set_num_threads(1)
+from benchmark import registry
+from tests.toy import Toy
+registry.envs().add(Toy)
+"""
 
 
 def test_the_document_does_what_it_says(tmp_path: Path) -> None:
     blocks = re.findall(r"```python\n(.*?)```", (ROOT / "docs" / "python.md").read_text(), re.S)
-    in_place(as_toy("\n".join(blocks)) + "\nassert features.shape == (4, 512), features.shape\n", tmp_path)
+    code = f"{BEFORE}{as_toy(''.join(blocks))}\nassert features.shape == (4, 512), features.shape"
+    out([sys.executable, "-c", code], tmp_path)
 
 
 def test_the_example_ends_in_a_plot(tmp_path: Path) -> None:
-    in_place(as_toy((ROOT / "examples" / "compare_encoders.py").read_text()), tmp_path)
+    (tmp_path / "script.py").write_text(BEFORE + as_toy((ROOT / "examples" / "compare_encoders.py").read_text()))
+    out([sys.executable, "script.py"], tmp_path)
     assert (tmp_path / "encoders.png").stat().st_size > 5000

@@ -1,4 +1,4 @@
-"""Look after the store: list, show, verify, export (records, encoders, policies), clean up."""
+"""Look after the store: list, show, verify, export, clean up."""
 
 from __future__ import annotations
 

@@ -31,7 +31,7 @@ LARGEST_BATCH = 4096  # images that a program takes at once
 
 @dataclass(frozen=True)
 class Portable:
-    """What was written, and the lines that load it: `frames` there are (N, 3, H, W), uint8, and FOLDER is where the files are."""
+    """What was written, and the lines that load it: `frames` there are (N, 3, H, W), uint8; FOLDER is where the files are."""
 
     files: tuple[str, ...]
     lines: tuple[str, ...]
@@ -83,7 +83,7 @@ class _TimmCopy:
             "pretrained_cfg": {
                 "tag": tag or None,
                 "input_size": [3, side, side],
-                "fixed_input_size": encoder.size is not None,
+                "fixed_input_size": self.network.tied,
                 "interpolation": "bicubic",
                 "crop_pct": 1.0,
                 "mean": mean,

@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from threading import Thread
-from typing import ClassVar
 
 import pytest
 import timm
@@ -26,6 +22,7 @@ from benchmark.models.features import why_no_features
 from benchmark.planning.recipes import make_plan
 from benchmark.planning.request import Request
 from benchmark.planning.variants import expand_methods, with_variant
+from tests.fake_hub import endpoint  # noqa: F401 - a fixture
 from tests.methods.networks import assert_features, noisy, normalised
 
 TINY = "test_resnet"  # timm's own for tests: half a million numbers
@@ -297,57 +294,10 @@ def test_a_network_that_is_no_encoder_is_refused_in_the_plan(data):
     assert "block3" in str(reason)
 
 
-class Endpoint(BaseHTTPRequestHandler):
-    """As much of the hub as a download asks for."""
-
-    files: ClassVar[dict[str, bytes]] = {}
-    tokens: ClassVar[set[str | None]] = set()
-
-    def do_HEAD(self):
-        self.answer(body=False)
-
-    def do_GET(self):
-        self.answer(body=True)
-
-    def answer(self, body):
-        self.tokens.add(self.headers.get("Authorization"))
-        content = self.files.get(self.path.rpartition("/")[2])
-        if content is None:
-            self.send_response(404)
-            self.send_header("X-Error-Code", "EntryNotFound")
-            self.send_header("Content-Length", "0")
-            self.end_headers()
-            return
-        self.send_response(200)
-        self.send_header("X-Repo-Commit", "c" * 40)
-        self.send_header("ETag", f'"{hashlib.sha256(content).hexdigest()}"')
-        self.send_header("Content-Length", str(len(content)))
-        self.end_headers()
-        if body:
-            self.wfile.write(content)
-
-    def log_message(self, *words):
-        pass
-
-
-@pytest.fixture
-def endpoint(monkeypatch):
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Endpoint)
-    Thread(target=server.serve_forever, daemon=True).start()
-    address = f"http://127.0.0.1:{server.server_port}"
-    monkeypatch.setattr(constants, "ENDPOINT", address)
-    monkeypatch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", address + "/{repo_id}/resolve/{revision}/{filename}")
-    monkeypatch.setenv("HF_TOKEN", "hf_secret")
-    monkeypatch.setattr(Endpoint, "files", {})
-    monkeypatch.setattr(Endpoint, "tokens", set())
-    yield Endpoint
-    server.shutdown()
-    server.server_close()
-
-
-def test_a_fetched_repository_is_found_with_the_users_token(caches, endpoint, capsys):
+def test_a_fetched_repository_is_found_with_the_users_token(caches, endpoint, capsys):  # noqa: F811
     save_file(checkpoint(TINY), caches / "w.safetensors")
-    endpoint.files |= {"model.safetensors": (caches / "w.safetensors").read_bytes(), "config.json": json.dumps(CONFIG).encode()}
+    weights = (caches / "w.safetensors").read_bytes()
+    endpoint.files |= {"org/a-name": {"model.safetensors": weights, "config.json": json.dumps(CONFIG).encode()}}
     assert main(["weights", "fetch", "hf:org/a-name"]) == 0
     assert "Bearer hf_secret" in endpoint.tokens
     assert main(["weights", "verify", "hf:org/a-name"]) == 0
