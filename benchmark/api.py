@@ -121,10 +121,10 @@ def results(
     if records is not None:
         if overrides:
             raise BenchmarkError("records were made with their own settings; they take no overrides")
-        named = [None if names is None else _names(names) for names in (methods, envs, policies)]
         first = first_seed or 0
         wanted = None if seeds is None else range(first, first + seeds)
-        return _tables(load(Path(records)).only(*named, wanted, preset))
+        rows, places, heads = (None if names is None else _names(names) for names in (methods, envs, policies))
+        return _tables(load(Path(records)).only(rows, places, heads, wanted, preset))
     store = _store(home)
     request = _request(last(store) or Request(), methods, envs, policies, seeds, first_seed, preset, overrides)
     return _tables(Results(*collect(make_plan(request), store)))
