@@ -24,7 +24,7 @@ from tests.toy import Toy
 
 ROOT = Path(__file__).parents[1]
 ROWS = ["random", "timm:test_resnet@random", "random:finetuned"]
-SMALL = ["fit.steps=2", "machine.threads=1"]
+SMALL = ["fit.steps=2", "machine.threads=1", "machine.workers=1"]
 
 
 @pytest.fixture(scope="module")
