@@ -115,7 +115,7 @@ def test_features_survive_bf16(frames):
 
 
 def test_unknown_backbones_get_a_suggestion():
-    with pytest.raises(UnknownName, match="did you mean .*resnet18"):
+    with pytest.raises(UnknownName, match=r"did you mean .*resnet18"):
         build_backbone("resnet81", 64, 96)
 
 
