@@ -153,7 +153,7 @@ def _show(parser: argparse.ArgumentParser) -> None:
 
 
 def _export(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("folder", type=Path, help="where to write")
+    parser.add_argument("folder", type=flags.output_folder, help="where to write")
     flags.add_records(parser)
 
 
