@@ -166,7 +166,7 @@ def _disk(stage: Stage, stages: Mapping[str, Stage], size: Size) -> float:
     width = trained.params.config["width"] if isinstance(trained.params, pretrain.Params) else 64
     match stage.kind:
         case "pretrain":
-            return 3 * 11.2e6 * (width / 64) ** 2 * BYTES_PER_WEIGHT  # ResNet-18 weights and two moments while training
+            return 2 * 3 * 11.2e6 * (width / 64) ** 2 * BYTES_PER_WEIGHT  # two checkpoints of ResNet-18 weights and two moments
         case "embed":
             return size.frames * 8 * width * 2
     return 1e6
