@@ -134,7 +134,7 @@ class MachineConfig:
 
     device: str = "auto"  # auto | cpu | cuda
     workers: int | None = None  # simulator processes; null: one per core
-    threads: int | None = None  # of the training process; null: one per core
+    threads: int | None = None  # of the training process; null: one per core. Sums are rounded by it (docs/reliability.md)
 
     def __post_init__(self) -> None:
         require(self.device in ("auto", "cpu", "cuda"), f"machine.device '{self.device}' is none of auto, cpu, cuda")
