@@ -15,6 +15,7 @@ from typing import NamedTuple
 from benchmark.cli.parser import Parser
 from benchmark.core.errors import BenchmarkError
 from benchmark.core.signals import ending_cleanly
+from benchmark.core.text import printable_lines
 
 # of a disk or a file system and of no mistake in here: full, read-only, gone
 OF_THE_MACHINE = (
@@ -82,7 +83,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             with _home(getattr(options, "home", None)):
                 return options.run(options)
     except BenchmarkError as error:
-        print(f"error: {error}", file=sys.stderr)
+        print(f"error: {printable_lines(str(error))}", file=sys.stderr)
         return 2
     except BrokenPipeError:
         sys.stderr.close()

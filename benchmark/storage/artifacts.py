@@ -31,7 +31,7 @@ from benchmark.storage.files import checksum, discard, entries, flush, is_full, 
 from benchmark.storage.manifests import FileEntry, Manifest, parse_raw, signed
 from benchmark.storage.processes import token
 
-KINDS = ("demos", "pretrain", "embed", "probe", "tokenize", "fit", "rollout", "visualize", "video")
+KINDS = ("demos", "collect", "pretrain", "embed", "probe", "tokenize", "fit", "rollout", "visualize", "video")
 FOLDERS = ("building", "quarantine", "claims", "plans", "stages", "failures")
 MANIFEST = "manifest.json"
 VERSION = 2

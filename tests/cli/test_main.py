@@ -54,6 +54,7 @@ def test_help_shows_every_verb_and_imports_none() -> None:
         "core",
         "core.errors",
         "core.signals",
+        "core.text",
     }
     for name, verb in VERBS.items():
         assert f"    {name} " in text
