@@ -15,8 +15,8 @@ import pytest
 ROOT = Path(__file__).parent.parent
 SUBJECTS = {
     *("articulated", "bench", "budgets", "dagger", "features", "foreign", "goals", "keys", "libero", "live", "masks"),
-    *("normalisation", "order", "paper", "recipe", "reference", "reliability", "seeds", "selection", "splits"),
-    *("statistics", "storage", "training", "weights"),
+    *("encoders", "normalisation", "order", "paper", "recipe", "reference", "reliability", "seeds", "selection"),
+    *("splits", "statistics", "storage", "training", "weights"),
 }
 
 
