@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -149,8 +150,12 @@ def test_the_counter_rises_while_a_claim_is_held_and_nobody_elses_is_touched(
     monkeypatch.setattr(module, "BEAT", 0.001)
     with claims.try_hold("fit", "a"):
         (counter,) = (claims.folder / "fit-a").glob(f"{COUNTER}*")
-        while counter.read_text() in ("", "0"):
-            pass
+        for _ in range(5000):
+            if counter.read_text() not in ("", "0"):
+                break
+            time.sleep(0.002)
+        else:
+            raise AssertionError("no sign of life")
         counter.rename(counter.with_name("taken over"))
     assert not counter.exists()
 
