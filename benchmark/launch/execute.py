@@ -1,10 +1,12 @@
-"""Executes one stage: opens what it builds on, runs it under its lock, and publishes what it leaves. Any process can."""
+"""Executes one stage: opens what it builds on, runs it under its claim, and publishes what it leaves. Any process can."""
 
 from __future__ import annotations
 
+import os
 import time
 import traceback
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -12,6 +14,7 @@ from pathlib import Path
 from benchmark.core.errors import BenchmarkError, Corrupt, Unavailable
 from benchmark.core.progress import Reporter
 from benchmark.core.provenance import component_provenance, provenance
+from benchmark.core.signals import pending
 from benchmark.core.typed import to_json
 from benchmark.launch.availability import unavailable_reason
 from benchmark.launch.events import Observer, ReporterObserver, StageTask
@@ -46,7 +49,7 @@ class Executor:
 
     def stored(self, ref: Ref) -> Path | None:
         """The verified folder of an artifact, or None; a corrupt one is moved out of the way."""
-        if not self.store.has(ref.kind, ref.key):
+        if not os.path.lexists(self.store.folder(ref.kind, ref.key)):
             return None
         try:
             return self.store.open(ref.kind, ref.key)
@@ -64,17 +67,17 @@ class Executor:
                 raise Busy(stage)
             self.reporter.say(f"{stage.label}: another run is building it; waiting")
 
-        with self.store.lock(stage.kind, stage.key, taken):
+        with self.store.claims.hold(stage.kind, stage.key, taken):
             if (folder := self.stored(stage.ref)) is not None:
                 return folder
             try:
                 self._build(stage)
-            except Exception as error:
+            except BaseException as error:
+                if pending() or not isinstance(error, Exception):
+                    self.events.stage_interrupted(stage)
+                    raise
                 self._report(stage, error)
                 raise StageFailed(stage.label) from error
-            except BaseException:
-                self.events.stage_interrupted(stage)
-                raise
         return self.store.open(stage.kind, stage.key)
 
     def artifacts(self, inputs: Mapping[str, Ref]) -> dict[str, Artifact]:
@@ -116,7 +119,8 @@ class Executor:
 
     def _report(self, stage: Stage, error: Exception) -> None:
         reason = str(error) if isinstance(error, BenchmarkError) else f"{type(error).__name__}: {error}"
-        self.store.note_failure(stage.key, StageFailure(reason, isinstance(error, Unavailable)))
+        with suppress(OSError):  # a full disk, perhaps; what failed first is what counts
+            self.store.note_failure(stage.key, StageFailure(reason, isinstance(error, Unavailable)))
         self.events.stage_failed(stage, reason)
         self.reporter.say(f"{stage.label} failed: {reason}", "red")
         if not isinstance(error, BenchmarkError):

@@ -1,4 +1,4 @@
-"""Runs stages in this process, one after another, each under its lock, cheap and telling cells first.
+"""Runs stages in this process, one after another, each under its claim, cheap and telling cells first.
 
 A cell asks for its last stages; what is missing is built on the way, what exists is verified and used. A stage that fails takes
 down the cells that need it and nothing else. A cell that another process is working on is left for later, so that two runs on
@@ -52,8 +52,8 @@ class LocalLauncher:
             taken: list[Stage] = []
             for cell in pending:
                 try:
-                    for kind in FINAL:
-                        self.ensure(plan.stages[cell.stages[kind]], plan.stages, patient=False)
+                    for stage in self._wanted(plan, cell):
+                        self.ensure(stage, plan.stages, patient=False)
                 except Busy as error:
                     later.append(cell)
                     taken.append(error.stage)
@@ -89,6 +89,11 @@ class LocalLauncher:
             self._failed.add(stage.key)
             raise
 
+    def _wanted(self, plan: Plan, cell: RunCell) -> list[Stage]:
+        """The last stages of a cell, and what a table reads of the others where it is gone."""
+        stages = [plan.stages[key] for key in cell.stages.values()]
+        return [stage for stage in stages if stage.kind in FINAL or not self.executor.store.has(stage.kind, stage.key)]
+
     def _wait_for(self, stage: Stage) -> AbstractContextManager[None]:
         waiting = f"{stage.label}: another run is building it; waiting"
-        return self.executor.store.lock(stage.kind, stage.key, lambda: self.executor.reporter.say(waiting))
+        return self.executor.store.claims.hold(stage.kind, stage.key, lambda: self.executor.reporter.say(waiting))

@@ -174,7 +174,7 @@ def _disk(stage: Stage, stages: Mapping[str, Stage], size: Size) -> float:
     trained = stages[stage.inputs["encoder"].key] if "encoder" in stage.inputs else stage
     width = trained.params.config["width"] if isinstance(trained.params, pretrain.Params) else 64
     if isinstance(stage.params, pretrain.Params) and not registry.methods().get(stage.params.method).privileged:
-        copies = 3 if stage.params.learning else 1  # a ResNet-18's weights, and two moments while training
+        copies = 2 * 3 if stage.params.learning else 1  # a ResNet-18's weights; while training two checkpoints, with moments
         return copies * 11.2e6 * (width / 64) ** 2 * BYTES_PER_WEIGHT
     match stage.kind:
         case "embed":

@@ -59,8 +59,8 @@ FAULTS = (
     Fault(
         "training: a resumed run repeats a step",
         "benchmark/training/checkpoints.py",
-        'return state["step"], Trained(',
-        'return state["step"] - 1, Trained(',
+        "return step, Trained(",
+        "return step - 1, Trained(",
         f"{LOOP}::test_a_resumed_run_takes_up_at_the_next_step",
     ),
     Fault(

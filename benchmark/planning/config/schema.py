@@ -156,14 +156,14 @@ class MachineConfig:
     """Where it runs. `device` is resolved by the machine that executes a stage, and recorded in the manifest."""
 
     device: str = "auto"  # auto | cpu | cuda
-    workers: int | None = None  # simulator processes; null: one per core
-    threads: int | None = None  # of the training process; null: one per core
+    workers: int | None = None  # simulator processes; null: one per core; 0: none, all happens in this process
+    threads: int | None = None  # of the training process; null: one per core. Sums are rounded by it (docs/reliability.md)
 
     def __post_init__(self) -> None:
         require(self.device in ("auto", "cpu", "cuda"), f"machine.device '{self.device}' is none of auto, cpu, cuda")
-        for name, most in (("workers", MOST_WORKERS), ("threads", MOST_THREADS)):
+        for name, least, most in (("workers", 0, MOST_WORKERS), ("threads", 1, MOST_THREADS)):
             count = getattr(self, name)
-            require(count is None or 1 <= count <= most, f"machine.{name} must be from 1 to {most}, not {count}")
+            require(count is None or least <= count <= most, f"machine.{name} must be from {least} to {most}, not {count}")
 
 
 @dataclass
