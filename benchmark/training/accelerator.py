@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -64,4 +63,7 @@ class EagerStep:
 
 
 def _clip(params: list[nn.Parameter], limit: float | None) -> Tensor:
-    return nn.utils.clip_grad_norm_(params, limit if limit is not None else math.inf)
+    """The norm of the gradients, which are scaled down to the limit if there is one."""
+    if limit is None:
+        return nn.utils.get_total_norm([p.grad for p in params if p.grad is not None])
+    return nn.utils.clip_grad_norm_(params, limit)
