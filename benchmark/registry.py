@@ -1,7 +1,8 @@
 """Finds what a user can name: one lazy, typed registry per kind of component.
 
-A component is a class in a module of its own: `methods/byol.py`, `policies/knn.py`, `envs/kitchen/__init__.py`. Nothing is
-listed anywhere: names are read from the text of the modules, `name = "byol"` in the body of a class, and a module is imported
+A component is a class in a module of its own: `methods/byol.py`, `policies/knn.py`, `envs/kitchen/__init__.py`, imported as
+`benchmark.methods.byol` and so on, so that a project with a `methods` package of its own is in nobody's way. Nothing is listed
+anywhere: names are read from the text of the modules, `name = "byol"` in the body of a class, and a module is imported
 when its component is first asked for. So a file that is broken hurts its own row only. Another package adds rows through entry
 points in the groups `benchmark.methods`, `benchmark.policies`, `benchmark.envs`; an entry point is called as its class is.
 """
@@ -46,6 +47,7 @@ class Registry(Generic[T]):
     def __init__(self, kind: str, package: str, base: str):
         """`base` is module:Class of what components derive from, imported with the first of them."""
         self.kind, self.package, self._base = kind, package, base
+        self._folder = package.removeprefix("benchmark.")  # as a checkout has it, for messages
         self._origins: dict[str, list[Origin]] | None = None
         self._classes: dict[str, type[T]] = {}
 
@@ -141,12 +143,12 @@ class Registry(Generic[T]):
         try:
             package = importlib.import_module(self.package)
         except Exception as error:
-            raise BenchmarkError(f"{self.package}/__init__.py cannot be imported: {_one_line(error)}") from error
+            raise BenchmarkError(f"{self._folder}/__init__.py cannot be imported: {_one_line(error)}") from error
         for info in pkgutil.iter_modules(package.__path__):
             if info.name.startswith("_"):  # `_shared`: what several components need
                 continue
             module, file = f"{self.package}.{info.name}", f"{info.name}{'/__init__' if info.ispkg else ''}.py"
-            source = f"{self.package}/{file}"
+            source = f"{self._folder}/{file}"
             try:
                 names = self._names_in(module, Path(info.module_finder.path, file))  # type: ignore[union-attr]
             except (Exception, SystemExit):
@@ -178,7 +180,7 @@ class Registry(Generic[T]):
         return {attribute: cls.name for cls, attribute in classes.items()}
 
     def _in_plugins(self) -> Iterator[tuple[str, Origin]]:
-        for point in entry_points(group=f"benchmark.{self.package}"):
+        for point in entry_points(group=self.package):
             package = f" of {point.dist.name} {point.dist.version}" if point.dist else ""
             yield point.name, Origin(point.value, f"the entry point {point.name} = {point.value}{package}", point.load)
 
@@ -218,14 +220,14 @@ def _one_line(error: BaseException) -> str:
 
 @cache
 def methods() -> Registry[Method]:
-    return Registry("method", "methods", "benchmark.contracts.method:Method")
+    return Registry("method", "benchmark.methods", "benchmark.contracts.method:Method")
 
 
 @cache
 def policies() -> Registry[Policy]:
-    return Registry("policy", "policies", "benchmark.contracts.policy:Policy")
+    return Registry("policy", "benchmark.policies", "benchmark.contracts.policy:Policy")
 
 
 @cache
 def envs() -> Registry[Environment]:
-    return Registry("environment", "envs", "benchmark.contracts.environment:Environment")
+    return Registry("environment", "benchmark.envs", "benchmark.contracts.environment:Environment")

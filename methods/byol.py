@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from methods._shared.two_view import BYOL_PAPER, QUICK, SMOKE, STANDARD, Bootstrap
+from benchmark.methods._shared.two_view import BYOL_PAPER, QUICK, SMOKE, STANDARD, Bootstrap
 
 
 class BYOL(Bootstrap):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from methods._shared.two_view import BYOL_PAPER, QUICK, SMOKE, STANDARD, Bootstrap, MomentumConfig
+from benchmark.methods._shared.two_view import BYOL_PAPER, QUICK, SMOKE, STANDARD, Bootstrap, MomentumConfig
 
 
 @dataclass

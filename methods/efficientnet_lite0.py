@@ -10,10 +10,10 @@ import torch
 from torch import Tensor, nn
 
 from benchmark.core.errors import Corrupt
+from benchmark.methods._shared.published import Frozen
 from benchmark.models.encoders import ImageEncoder
 from benchmark.models.precision import at_least_float32
 from benchmark.models.weights import PackageFile, Weights
-from methods._shared.published import Frozen
 
 LAYERS = {"layer1": 1, "layer2": 2, "layer3": 3, "layer4": 4}  # -> timm's number of the last map at stride 4, 8, 16, 32
 

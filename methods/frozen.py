@@ -10,10 +10,10 @@ from functools import partial
 
 from torch import nn
 
+from benchmark.methods._shared.published import Frozen, Patches14, Patches16, from_transformers, vit
 from benchmark.models.encoders import ConvEncoder
 from benchmark.models.imagenet import RESNET18_IMAGENET, resnet18
 from benchmark.models.weights import Urls, Weights
-from methods._shared.published import Frozen, Patches14, Patches16, from_transformers, vit
 
 MAE_FAMILY = ("decoder", "mask_token")  # what a masked autoencoder has besides its encoder
 

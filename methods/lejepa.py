@@ -11,10 +11,10 @@ from torch import Tensor
 from benchmark.contracts.data import DataSpec, Windows
 from benchmark.contracts.specs import require
 from benchmark.data.augment import Recipe
+from benchmark.methods._shared.two_view import QUICK, SMOKE, STANDARD, TwoViewConfig, TwoViewMethod, paper
 from benchmark.models.collapse import spread
 from benchmark.models.precision import at_least_float32
 from benchmark.models.sigreg import sigreg
-from methods._shared.two_view import QUICK, SMOKE, STANDARD, TwoViewConfig, TwoViewMethod, paper
 
 
 @dataclass

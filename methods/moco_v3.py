@@ -12,9 +12,9 @@ from torch.nn import functional as F
 
 from benchmark.contracts.data import DataSpec, Windows
 from benchmark.contracts.specs import require
+from benchmark.methods._shared.two_view import QUICK, SMOKE, STANDARD, MomentumConfig, MomentumMethod, paper
 from benchmark.models.collapse import spread
 from benchmark.models.precision import at_least_float32
-from methods._shared.two_view import QUICK, SMOKE, STANDARD, MomentumConfig, MomentumMethod, paper
 
 
 @dataclass

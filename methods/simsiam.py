@@ -11,9 +11,9 @@ from torch import Tensor
 from benchmark.contracts.data import DataSpec, Windows
 from benchmark.contracts.training import ParameterGroup
 from benchmark.data.augment import Recipe, simsiam
+from benchmark.methods._shared.two_view import QUICK, SMOKE, STANDARD, TwoViewConfig, TwoViewMethod, paper
 from benchmark.models.collapse import spread
 from benchmark.models.losses import cosine_distance
-from methods._shared.two_view import QUICK, SMOKE, STANDARD, TwoViewConfig, TwoViewMethod, paper
 
 
 @dataclass

@@ -11,10 +11,10 @@ from torch.nn import functional as F
 
 from benchmark.contracts.data import DataSpec, Windows
 from benchmark.contracts.specs import require
+from benchmark.methods._shared.two_view import QUICK, SMOKE, STANDARD, TwoViewConfig, TwoViewMethod, paper
 from benchmark.models.collapse import spread
 from benchmark.models.losses import covariance, variance
 from benchmark.models.precision import at_least_float32
-from methods._shared.two_view import QUICK, SMOKE, STANDARD, TwoViewConfig, TwoViewMethod, paper
 
 
 @dataclass

@@ -8,9 +8,9 @@ from functools import partial
 import torch
 from torch import Tensor
 
+from benchmark.methods._shared.published import Frozen, Patches14, from_transformers, vit
 from benchmark.models.onnx import read_tensors
 from benchmark.models.weights import PackageFile, Weights
-from methods._shared.published import Frozen, Patches14, from_transformers, vit
 
 CLASS_POSITION, GRID_POSITIONS = "/backbone/embeddings/Concat_6:0", "/backbone/embeddings/Reshape_1:0"
 

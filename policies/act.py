@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from benchmark.contracts.data import Chunks
 from benchmark.contracts.policy import Policy, PolicyConfig
 from benchmark.contracts.specs import PolicySpec, require
-from policies._shared.parts import GRASPING, QUICK_HORIZON, SMOKE_HORIZON, condition, token_dim
+from benchmark.policies._shared.parts import GRASPING, QUICK_HORIZON, SMOKE_HORIZON, condition, token_dim
 
 
 @dataclass

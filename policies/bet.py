@@ -16,7 +16,7 @@ from benchmark.contracts.data import Chunks
 from benchmark.contracts.policy import ActionTokenizer, Policy, PolicyConfig, TokenizerConfig
 from benchmark.contracts.specs import PolicySpec, require
 from benchmark.models.transformer import Transformer
-from policies._shared.parts import (
+from benchmark.policies._shared.parts import (
     GRASPING,
     QUICK_HORIZON,
     SMOKE_HORIZON,

@@ -15,7 +15,7 @@ from torch import Tensor
 from benchmark.contracts.data import Chunks
 from benchmark.contracts.policy import Policy, PolicyConfig
 from benchmark.contracts.specs import PolicySpec, require
-from policies._shared.parts import GRASPING, QUICK_HORIZON, SMOKE_HORIZON, condition, masked_mean, mlp
+from benchmark.policies._shared.parts import GRASPING, QUICK_HORIZON, SMOKE_HORIZON, condition, masked_mean, mlp
 
 
 @dataclass

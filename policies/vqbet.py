@@ -32,7 +32,7 @@ from benchmark.contracts.data import Chunks
 from benchmark.contracts.policy import Policy, PolicyConfig
 from benchmark.contracts.specs import PolicySpec, require
 from benchmark.models.transformer import Transformer
-from policies._shared.parts import (
+from benchmark.policies._shared.parts import (
     GRASPING,
     QUICK_HORIZON,
     SMOKE_HORIZON,
@@ -46,7 +46,7 @@ from policies._shared.parts import (
     rows_uniform,
     token_dim,
 )
-from policies._shared.residual_vq import ResidualVQ, ResidualVQConfig
+from benchmark.policies._shared.residual_vq import ResidualVQ, ResidualVQConfig
 
 GPT_OUTPUTS = 256
 CODE_WEIGHTS = (5.0, 0.5)  # of the first and second code in the loss

@@ -50,12 +50,12 @@ from benchmark.core.names import parse_row
 from benchmark.core.seeds import numpy_rng
 from benchmark.data.episodes import Demos
 from benchmark.data.windows import WindowSampler
+from benchmark.envs.pusht import PushT, PushTConfig
+from benchmark.methods.dynamo import Config, DynaMo
 from benchmark.planning.variants import with_variant
 from benchmark.stages.probe import health, linear_r2, singular_values, standardised
 from benchmark.training.accelerator import EagerStep
 from benchmark.training.optimizers import make_optimizer, set_learning_rates
-from envs.pusht import PushT, PushTConfig
-from methods.dynamo import Config, DynaMo
 
 AS_RELEASED = "dynamo:as_released"
 TOLERANCE = 1e-5  # of the first loss, about 1: a hundred times float32's rounding

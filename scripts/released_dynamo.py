@@ -21,8 +21,8 @@ from torch import Tensor, nn
 from benchmark.contracts.data import Windows
 from benchmark.contracts.encoder import as_float
 from benchmark.core.errors import BenchmarkError
+from benchmark.methods.dynamo import Config, DynaMo
 from benchmark.models.resnet import ResNet18
-from methods.dynamo import Config, DynaMo
 
 URL = "https://github.com/jeffacce/dynamo_ssl"
 PACKAGES = ("accelerate", "einops")  # that the modules below import
@@ -52,7 +52,7 @@ class Release:
 
 
 def load_release(checkout: Path) -> Release:
-    """The three modules that are needed. The checkout is importable for that long only: its `envs` would hide ours."""
+    """The three modules that are needed. The checkout is importable for that long only: `models` is a common name."""
     if not (checkout / "models" / "ssl" / "dynamo.py").is_file():
         raise BenchmarkError(f"{checkout} is no checkout of the release, it has no models/ssl/dynamo.py; git clone {URL}")
     os.environ["ACCELERATE_MIXED_PRECISION"] = "no"  # whatever the shell says: accelerate would wrap the forward model

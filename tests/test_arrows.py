@@ -22,15 +22,16 @@ COMPONENTS = {  # what a component may use of the benchmark
     "policies": {"core", "contracts", "data", "models"},
     "envs": {"core", "contracts", "data", "storage", "simulation", "datasets"},
 }
-PACKAGES = ("benchmark", *COMPONENTS)
+PACKAGES = ("benchmark", *COMPONENTS)  # folders; links in the first lead to the others
 
 
 def sources() -> list[Path]:
-    return [path for package in PACKAGES for path in sorted((ROOT / package).rglob("*.py"))]
+    return [path for package in PACKAGES for path in sorted((ROOT / package).rglob("*.py")) if path.resolve() == path]
 
 
 def module_of(path: Path) -> str:
     parts = path.relative_to(ROOT).with_suffix("").parts
+    parts = ("benchmark", *parts) if parts[0] in COMPONENTS else parts
     return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
 
 
@@ -45,7 +46,7 @@ def imports(path: Path) -> frozenset[str]:
             assert node.level == 0, f"{path}: imports are absolute"
             inside = [f"{node.module}.{alias.name}" for alias in node.names]
             names.update(name if _exists(name) else node.module for name in inside)
-    return frozenset(name for name in names if name.split(".")[0] in PACKAGES and name != "benchmark")
+    return frozenset(name for name in names if name.split(".")[0] == "benchmark" and name != "benchmark")
 
 
 def _running(tree: ast.AST) -> Iterator[ast.AST]:
@@ -67,8 +68,8 @@ def room(module: str) -> str:
 
 
 def test_every_module_lies_in_a_room() -> None:
-    rooms = {room(module_of(path)) for path in sources() if module_of(path).startswith("benchmark.")}
-    assert rooms <= {*ROOMS, "__main__"}
+    rooms = {room(module_of(path)) for path in sources() if module_of(path) != "benchmark"}
+    assert rooms <= {*ROOMS, *COMPONENTS, "__main__"}
     assert "\n".join(ROOMS)  # and each room exists
     assert all((ROOT / "benchmark" / name).is_dir() or (ROOT / "benchmark" / f"{name}.py").is_file() for name in ROOMS)
 
@@ -79,9 +80,9 @@ def test_a_room_knows_only_the_rooms_before_it(name: str) -> None:
     wrong = [
         f"{module_of(path)} imports {target}"
         for path in sources()
-        if module_of(path).startswith("benchmark.") and room(module_of(path)) == name
+        if module_of(path) != "benchmark" and room(module_of(path)) == name
         for target in sorted(imports(path))
-        if not (target.startswith("benchmark.") and room(target) in allowed)
+        if room(target) not in allowed
     ]
     assert wrong == []
 
@@ -89,13 +90,12 @@ def test_a_room_knows_only_the_rooms_before_it(name: str) -> None:
 @pytest.mark.parametrize("package", COMPONENTS)
 def test_components_know_neither_each_other_nor_the_runner(package: str) -> None:
     wrong = []
-    for path in (path for path in sources() if module_of(path).split(".")[0] == package):
-        own = module_of(path).split(".")[:2]  # `envs.kitchen`: a component may be a package
+    for path in (path for path in sources() if module_of(path).startswith(f"benchmark.{package}")):
+        own = module_of(path).split(".")[:3]  # `benchmark.envs.kitchen`: a component may be a package
         for target in sorted(imports(path)):
             parts = target.split(".")
-            ours = parts[0] == package and (parts[:2] == own or parts[1:2] == ["_shared"])
-            used = parts[0] == "benchmark" and len(parts) > 1 and parts[1] in COMPONENTS[package]
-            if not (ours or used):
+            ours = parts[1] == package and (parts[:3] == own or parts[2:3] == ["_shared"])
+            if not (ours or parts[1] in COMPONENTS[package]):
                 wrong.append(f"{module_of(path)} imports {target}")
     assert wrong == []
 

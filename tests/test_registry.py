@@ -167,7 +167,7 @@ def _plug_in(root: Path, package: str, points: str) -> None:
     about = root / "rows_lib-1.2.dist-info"
     about.mkdir()
     (about / "METADATA").write_text("Metadata-Version: 2.1\nName: rows-lib\nVersion: 1.2\n")
-    (about / "entry_points.txt").write_text(f"[benchmark.{package}]\n{points}")
+    (about / "entry_points.txt").write_text(f"[{package}]\n{points}")
 
 
 def test_plug_ins_are_named_without_being_loaded_and_fail_alone(zoo: Callable[..., Registry[Any]], tmp_path: Path) -> None:
@@ -212,7 +212,7 @@ def test_classes_by_hand(zoo: Callable[..., Registry[Any]]) -> None:
 @pytest.fixture
 def _broken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """A file in methods/ that cannot be imported."""
-    import methods
+    from benchmark import methods
 
     (tmp_path / "my_broken_idea.py").write_text("import no_such_package\n")
     monkeypatch.setattr(methods, "__path__", [*methods.__path__, str(tmp_path)])
@@ -242,6 +242,7 @@ import sys
 from benchmark import registry
 names = [r.names() for r in (registry.methods(), registry.policies(), registry.envs())]
 assert all(names), names
-print([m for m in sys.modules if m.startswith(("methods.", "policies.", "envs.", "torch", "benchmark.contracts"))])
+unwanted = ("benchmark.methods.", "benchmark.policies.", "benchmark.envs.", "torch", "benchmark.contracts")
+print([m for m in sys.modules if m.startswith(unwanted)])
 """
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip() == "[]"

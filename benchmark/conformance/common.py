@@ -12,8 +12,6 @@ from benchmark.contracts.environment import Environment
 from benchmark.contracts.presets import PRESETS
 from benchmark.core.errors import UnknownName
 
-FIRST_PARTY = ("methods", "policies", "envs")  # packages whose files are all here
-
 
 def ensure(condition: bool, message: str) -> None:
     if not condition:
@@ -31,7 +29,7 @@ def check_preset_names(cls: Any) -> None:
         preset, _, env = key.partition("/")
         if preset not in PRESETS:
             raise UnknownName(f"preset in {cls.name}.presets['{key}']:", preset, PRESETS)
-        ours = cls.__module__.split(".")[0] in FIRST_PARTY
+        ours = cls.__module__.startswith("benchmark.")
         if "/" in key and env not in envs and (ours or difflib.get_close_matches(env, envs)):
             raise UnknownName(f"environment in {cls.name}.presets['{key}']:", env, envs)
 

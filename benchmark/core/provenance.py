@@ -17,7 +17,7 @@ from benchmark.core.machine import cores
 
 PACKAGE = "encoder-benchmark"
 ROOT = Path(__file__).parent.parent.parent
-ROOMS = ("benchmark", "methods", "policies", "envs")
+FOLDERS = ("benchmark", "methods", "policies", "envs")  # of this repository, with code that runs
 ENTRY_POINTS = ("benchmark.methods", "benchmark.policies", "benchmark.envs")  # where plug-ins name their components
 PACKAGES = ("torch", "torchvision", "timm", "lightly", "numpy", "mujoco", "gymnasium", "gymnasium-robotics", "hydra-core")
 
@@ -77,7 +77,7 @@ def _own_repository() -> dict[str, Any] | None:
     """
     facts = _repository(ROOT / "benchmark" / "__init__.py")
     if facts is not None:
-        listed = _git(ROOT, "ls-files", "--others", "-z", "--", *(f"{room}/*.py" for room in ROOMS))
+        listed = _git(ROOT, "ls-files", "--others", "-z", "--", *(f"{room}/*.py" for room in FOLDERS))
         untracked = sorted(filter(None, (listed or "").split("\0")))
         facts |= {"dirty": facts["dirty"] or bool(untracked), "untracked": untracked[:5]}
     return facts

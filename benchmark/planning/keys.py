@@ -25,7 +25,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmark.core.errors import BenchmarkError
-from benchmark.core.provenance import ROOMS, plugins
+from benchmark.core.provenance import plugins
 from benchmark.storage.files import key_of
 
 INERT = (  # modules and packages that cannot change a number: messages, the store, the launchers, how names are looked up
@@ -255,7 +255,7 @@ def _owners(top: str) -> frozenset[str]:
 
     Code lies where it is edited unless pip copied it: into site-packages, or beside the list of files it copied.
     """
-    if top in ROOMS:
+    if top == "benchmark":
         return frozenset()
     file, folders = _locate(top)
     places = [Path(place) for place in ([file] if file else folders or ())]

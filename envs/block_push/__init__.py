@@ -16,8 +16,8 @@ import numpy as np
 from benchmark.contracts.environment import EnvConfig, Expert, Simulator
 from benchmark.contracts.specs import ActionSpec, EnvSpec
 from benchmark.core.seeds import numpy_rng
-from envs.block_push.layout import ACTION_UNIT, BLOCKS, TARGETS, draw_layout
-from envs.block_push.score import Tally
+from benchmark.envs.block_push.layout import ACTION_UNIT, BLOCKS, TARGETS, draw_layout
+from benchmark.envs.block_push.score import Tally
 
 LARGEST_ACTION = 0.1 / ACTION_UNIT  # IBC bounds displacements by 10 cm; its oracle stays below 3.5 cm
 
@@ -35,7 +35,7 @@ class BlockPush(Simulator):
 
     def __init__(self, config: EnvConfig):
         super().__init__(config)
-        from envs.block_push.scene import Scene
+        from benchmark.envs.block_push.scene import Scene
 
         self._scene = Scene()
         self._tally = Tally()
@@ -99,7 +99,7 @@ class BlockPush(Simulator):
         return self._tally.scores()
 
     def expert(self, seed: int) -> Expert:
-        from envs.block_push.oracle import Oracle
+        from benchmark.envs.block_push.oracle import Oracle
 
         return Oracle(self._scene, numpy_rng("block_push oracle", seed))
 

@@ -13,8 +13,8 @@ from collections.abc import Callable, Generator, Iterator
 import numpy as np
 
 from benchmark.contracts.environment import Expert
-from envs.block_push.layout import ACTION_UNIT, BLOCKS, TARGETS
-from envs.block_push.scene import Scene
+from benchmark.envs.block_push.layout import ACTION_UNIT, BLOCKS, TARGETS
+from benchmark.envs.block_push.scene import Scene
 
 STEP = 0.1  # s
 WALK, PUSH, CIRCLE = 0.3, 0.35, 0.15  # m/s

@@ -14,7 +14,7 @@ import pybullet
 import pybullet_data
 from pybullet_utils.bullet_client import BulletClient
 
-from envs.block_push.layout import EFFECTOR_START, WORKSPACE, Layout
+from benchmark.envs.block_push.layout import EFFECTOR_START, WORKSPACE, Layout
 
 SUBSTEPS = 24  # of 1/240 s: control at 10 Hz
 SETTLE = 100  # substeps after a reset

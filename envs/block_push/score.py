@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from envs.block_push.layout import INSIDE
+from benchmark.envs.block_push.layout import INSIDE
 
 
 class Tally:

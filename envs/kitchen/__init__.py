@@ -15,8 +15,8 @@ from benchmark.contracts.environment import EnvConfig, Expert, Simulator
 from benchmark.contracts.specs import ActionSpec, EnvSpec, require
 from benchmark.core.errors import UnknownName
 from benchmark.core.seeds import numpy_rng
+from benchmark.envs.kitchen.tasks import COUNTED, PLANS, TASKS, too_late
 from benchmark.simulation.drawing import gl_missing
-from envs.kitchen.tasks import COUNTED, PLANS, TASKS, too_late
 
 if TYPE_CHECKING:
     from benchmark.simulation.drawing import Renderer
@@ -134,7 +134,7 @@ class Kitchen(Simulator):
         return len(self._completed) == len(TASKS)
 
     def render(self) -> np.ndarray:
-        from envs.kitchen.render import front_camera, open_renderer
+        from benchmark.envs.kitchen.render import front_camera, open_renderer
 
         if self._renderer is None:
             self._renderer = open_renderer(self._simulator.model, self.config.resolution)
@@ -155,8 +155,8 @@ class Kitchen(Simulator):
         }
 
     def expert(self, seed: int) -> Expert:
-        from envs.kitchen.arm import Arm
-        from envs.kitchen.expert import KitchenExpert, draw_plan
+        from benchmark.envs.kitchen.arm import Arm
+        from benchmark.envs.kitchen.expert import KitchenExpert, draw_plan
 
         rng = numpy_rng("kitchen expert", seed)
         arm = Arm(self._simulator.model, self._simulator.data, self._simulator.robot_env.dt)

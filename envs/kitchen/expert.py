@@ -7,9 +7,9 @@ from collections.abc import Callable, Collection, Sequence
 import numpy as np
 
 from benchmark.contracts.environment import Expert
-from envs.kitchen.arm import JOINTS, Arm
-from envs.kitchen.skills import Actions, Skills
-from envs.kitchen.tasks import COUNTED, HUMAN_PLANS, TASKS, too_late
+from benchmark.envs.kitchen.arm import JOINTS, Arm
+from benchmark.envs.kitchen.skills import Actions, Skills
+from benchmark.envs.kitchen.tasks import COUNTED, HUMAN_PLANS, TASKS, too_late
 
 PACE = (0.7, 1.0)
 NOISE = (0.04, 0.1)  # standard deviation on the arm's actions, drawn once per episode

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 import numpy as np
 from scipy.spatial.transform import Rotation
 
-from envs.kitchen.arm import CLOSED, OPEN, Arm
+from benchmark.envs.kitchen.arm import CLOSED, OPEN, Arm
 
 Actions = Iterator[np.ndarray]
 Moving = Callable[[], np.ndarray]  # a point, or a rotation matrix, that changes with the scene

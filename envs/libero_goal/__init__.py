@@ -23,11 +23,11 @@ from benchmark.contracts.environment import EnvConfig, Expert, Simulator
 from benchmark.contracts.specs import ActionSpec, EnvSpec, require
 from benchmark.core.errors import Unavailable
 from benchmark.core.seeds import numpy_rng
+from benchmark.envs.libero_goal.packages import PINNED, missing_packages
 from benchmark.simulation.drawing import gl_missing
-from envs.libero_goal.packages import PINNED, missing_packages
 
 if TYPE_CHECKING:
-    from envs.libero_goal.render import Views
+    from benchmark.envs.libero_goal.render import Views
 
 TASKS = (
     "open_the_middle_drawer_of_the_cabinet",
@@ -89,7 +89,7 @@ class LiberoGoal(Simulator):
 
     def __init__(self, config: LiberoGoalConfig):
         super().__init__(config)
-        from envs.libero_goal.simulator import Table
+        from benchmark.envs.libero_goal.simulator import Table
 
         self._table = Table(config.tasks)
         self._task, self._achieved = config.tasks[0], False
@@ -132,7 +132,7 @@ class LiberoGoal(Simulator):
     def import_demonstrations(cls, config: LiberoGoalConfig) -> Iterator[Episode]:
         if reason := cls.unavailable_reason(config):
             raise Unavailable(reason)
-        from envs.libero_goal.human import demonstrations
+        from benchmark.envs.libero_goal.human import demonstrations
 
         env = cls(config)
         return demonstrations(env, env._table, {task: path for task, path in _recordings(config).items() if path})
@@ -148,7 +148,7 @@ class LiberoGoal(Simulator):
         return self._achieved
 
     def render(self) -> np.ndarray:
-        from envs.libero_goal.render import Views
+        from benchmark.envs.libero_goal.render import Views
 
         if self._views is None:
             self._views = Views(self._table.model, self.config.resolution)
@@ -166,7 +166,7 @@ class LiberoGoal(Simulator):
         return {"success": float(self._achieved), **done}
 
     def expert(self, seed: int) -> Expert:
-        from envs.libero_goal.expert import LiberoExpert
+        from benchmark.envs.libero_goal.expert import LiberoExpert
 
         return LiberoExpert(self._table, self._task, lambda: self._achieved, numpy_rng("libero_goal expert", seed))
 

@@ -7,8 +7,8 @@ from collections.abc import Callable
 import numpy as np
 
 from benchmark.contracts.environment import Expert
-from envs.libero_goal.simulator import Table
-from envs.libero_goal.skills import Actions, Skills
+from benchmark.envs.libero_goal.simulator import Table
+from benchmark.envs.libero_goal.skills import Actions, Skills
 
 PACE = (0.75, 1.0)
 NOISE = (0.02, 0.08)  # standard deviation on the motion of the hand, drawn once per episode; 0.05 is 2.5 mm and 1.4 degrees

@@ -17,7 +17,7 @@ from benchmark.contracts.data import Episode
 from benchmark.contracts.environment import Simulator
 from benchmark.core.errors import BenchmarkError
 from benchmark.datasets.hdf5 import Trajectory, opened, trajectories
-from envs.libero_goal.simulator import FIXTURES, Table
+from benchmark.envs.libero_goal.simulator import FIXTURES, Table
 
 
 def demonstrations(env: Simulator, table: Table, paths: dict[str, Path]) -> Iterator[Episode]:

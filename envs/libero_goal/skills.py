@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 import numpy as np
 from scipy.spatial.transform import Rotation
 
-from envs.libero_goal.simulator import Table
+from benchmark.envs.libero_goal.simulator import Table
 
 Actions = Iterator[np.ndarray]
 Moving = Callable[[], np.ndarray]

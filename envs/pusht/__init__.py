@@ -22,11 +22,11 @@ from benchmark.contracts.environment import EnvConfig, Expert, Simulator
 from benchmark.contracts.specs import ActionSpec, EnvSpec
 from benchmark.core.errors import Unavailable
 from benchmark.core.seeds import numpy_rng
-from envs.pusht.geometry import STATE_NAMES, TABLE
-from envs.pusht.score import summarise
+from benchmark.envs.pusht.geometry import STATE_NAMES, TABLE
+from benchmark.envs.pusht.score import summarise
 
 if TYPE_CHECKING:
-    from envs.pusht.simulator import Table
+    from benchmark.envs.pusht.simulator import Table
 
 RECORDINGS = "pusht_cchi_v7_replay.zarr"
 RECORDINGS_VARIABLE = "BENCHMARK_PUSHT_DATA"
@@ -54,7 +54,7 @@ class PushT(Simulator):
 
     def __init__(self, config: PushTConfig):
         super().__init__(config)
-        from envs.pusht.simulator import Table
+        from benchmark.envs.pusht.simulator import Table
 
         self._table: Table = Table()
         self._coverages: list[float] = []
@@ -100,7 +100,7 @@ class PushT(Simulator):
     def import_demonstrations(cls, config: PushTConfig) -> Iterator[Episode]:
         if reason := cls.unavailable_reason(config):
             raise Unavailable(reason)
-        from envs.pusht.human import demonstrations
+        from benchmark.envs.pusht.human import demonstrations
 
         folder = _recordings(config)
         assert folder is not None
@@ -116,7 +116,7 @@ class PushT(Simulator):
         return False
 
     def render(self) -> np.ndarray:
-        from envs.pusht.simulator import shrink
+        from benchmark.envs.pusht.simulator import shrink
 
         return shrink(self._table.image(), self.config.resolution)[None]
 
@@ -130,12 +130,12 @@ class PushT(Simulator):
         return summarise(self._coverages)
 
     def expert(self, seed: int) -> Expert:
-        from envs.pusht.planner import Planner
+        from benchmark.envs.pusht.planner import Planner
 
         return Planner(self._table, numpy_rng("pusht planner", seed))
 
     def replay(self, states: np.ndarray, actions: np.ndarray) -> dict[str, float]:
-        from envs.pusht.human import replay
+        from benchmark.envs.pusht.human import replay
 
         track = replay(self._table, states, actions)
         errors = {"agent": track.agent_errors, "block": track.block_errors}

@@ -16,9 +16,9 @@ import numpy as np
 from benchmark.contracts.data import Episode
 from benchmark.core.errors import BenchmarkError
 from benchmark.datasets.zarr_v2 import ZarrArray
-from envs.pusht.geometry import TABLE
-from envs.pusht.score import summarise
-from envs.pusht.simulator import Table, shrink
+from benchmark.envs.pusht.geometry import TABLE
+from benchmark.envs.pusht.score import summarise
+from benchmark.envs.pusht.simulator import Table, shrink
 
 RECORDED_SIDE = 96
 PICTURE_TOLERANCE = 0.2  # grey levels of 255, mean over an episode; measured 0.08, at most 0.13; off by one step 0.29 or more

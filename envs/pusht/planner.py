@@ -15,8 +15,8 @@ import shapely
 from scipy.sparse.csgraph import dijkstra
 
 from benchmark.contracts.environment import Expert
-from envs.pusht.geometry import AGENT_RADIUS, GOAL, OUTLINE, TABLE, place, turn
-from envs.pusht.simulator import Table
+from benchmark.envs.pusht.geometry import AGENT_RADIUS, GOAL, OUTLINE, TABLE, place, turn
+from benchmark.envs.pusht.simulator import Table
 
 ENOUGH = 0.975  # coverage at which it stops, safely above success
 CANDIDATES = 48

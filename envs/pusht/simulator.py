@@ -14,7 +14,7 @@ from gym_pusht.envs.pusht import PushTEnv
 from gym_pusht.envs.pymunk_override import DrawOptions
 from pymunk.vec2d import Vec2d
 
-from envs.pusht.geometry import GOAL, OUTLINE, TABLE, place
+from benchmark.envs.pusht.geometry import GOAL, OUTLINE, TABLE, place
 
 SUBSTEPS = 10  # physics steps of 10 ms per control step of 0.1 s
 GOAL_AREA = shapely.Polygon(place(OUTLINE, GOAL))

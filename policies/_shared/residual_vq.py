@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from benchmark.contracts.policy import ActionTokenizer, TokenizerConfig
-from policies._shared.parts import k_means, mlp, nearest
+from benchmark.policies._shared.parts import k_means, mlp, nearest
 
 LR, DECAY = 1e-3, 1e-4
 COMMITMENT = 5.0  # beside an L1 reconstruction loss

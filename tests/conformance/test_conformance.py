@@ -89,13 +89,13 @@ def test_names_get_suggestions_and_clashes_are_refused() -> None:
 @pytest.mark.parametrize(
     ("key", "module", "message"),
     [
-        ("paper/kitchn", "methods.mine", "did you mean kitchen"),
-        ("papr/kitchen", "methods.mine", "did you mean paper"),
-        ("papr", "methods.mine", "did you mean paper"),
-        ("paper/roboworld", "methods.mine", "Known: block_push"),
+        ("paper/kitchn", "benchmark.methods.mine", "did you mean kitchen"),
+        ("papr/kitchen", "benchmark.methods.mine", "did you mean paper"),
+        ("papr", "benchmark.methods.mine", "did you mean paper"),
+        ("paper/roboworld", "benchmark.methods.mine", "Known: block_push"),
         ("paper/kitchn", "someones_package.mine", "did you mean kitchen"),
         ("paper/roboworld", "someones_package.mine", None),  # of a third package, which is not installed here
-        ("paper/kitchen", "methods.mine", None),
+        ("paper/kitchen", "benchmark.methods.mine", None),
     ],
 )
 def test_a_misspelt_preset_is_not_ignored(key: str, module: str, message: str | None) -> None:

@@ -21,9 +21,9 @@ from benchmark.core.progress import Task
 from benchmark.data.episodes import Demos, DemosWriter, open_demos
 from benchmark.datasets.folder import Folder
 from benchmark.datasets.recordings import find, import_recording, verify
+from benchmark.envs.recording import Recording, RecordingConfig
 from benchmark.stages.demos import data_spec
 from benchmark.storage.artifacts import Store
-from envs.recording import Recording, RecordingConfig
 from tests.datasets import builders
 from tests.datasets.builders import LENGTHS, SIDE, Built
 

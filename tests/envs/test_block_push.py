@@ -5,9 +5,9 @@ import pytest
 from scipy.spatial.transform import Rotation
 
 from benchmark.contracts.environment import EnvConfig
-from envs.block_push import BlockPush
-from envs.block_push.layout import ACTION_UNIT, BLOCKS, TARGETS, Layout, draw_layout
-from envs.block_push.score import Tally
+from benchmark.envs.block_push import BlockPush
+from benchmark.envs.block_push.layout import ACTION_UNIT, BLOCKS, TARGETS, Layout, draw_layout
+from benchmark.envs.block_push.score import Tally
 
 pytest.importorskip("pybullet", reason="python -m pip install -e .[block_push]")
 

@@ -9,19 +9,19 @@ import pytest
 
 from benchmark.core.errors import BenchmarkError, Unavailable
 from benchmark.core.seeds import numpy_rng
+from benchmark.envs import kitchen
+from benchmark.envs.kitchen import Kitchen, KitchenConfig, tasks
+from benchmark.envs.kitchen.tasks import BEFORE_HINGE
 from benchmark.simulation import drawing as mujoco_render
-from envs import kitchen
-from envs.kitchen import Kitchen, KitchenConfig, tasks
-from envs.kitchen.tasks import BEFORE_HINGE
 
 pytest.importorskip("gymnasium_robotics", reason="python -m pip install -e .")
 
 if reason := mujoco_render.gl_missing():
     pytest.skip(reason, allow_module_level=True)
 
-from envs.kitchen.arm import OPEN, Arm
-from envs.kitchen.expert import KitchenExpert, any_four, human_plan
-from envs.kitchen.skills import turn
+from benchmark.envs.kitchen.arm import OPEN, Arm
+from benchmark.envs.kitchen.expert import KitchenExpert, any_four, human_plan
+from benchmark.envs.kitchen.skills import turn
 
 LARGE_SEED = 2**62 - 1
 GOALS = {  # where the joints of gymnasium-robotics' OBS_ELEMENT_GOALS are in qpos, written down independently

@@ -19,8 +19,8 @@ from benchmark.contracts.presets import PRESETS, component_config
 from benchmark.core.errors import BenchmarkError
 from benchmark.core.seeds import evaluation_seed, seed
 from benchmark.data.episodes import Demos
+from benchmark.envs.libero_goal import RECORDINGS_VARIABLE, TASKS, LiberoGoal, LiberoGoalConfig, packages
 from benchmark.planning.config.compose import compose_config
-from envs.libero_goal import RECORDINGS_VARIABLE, TASKS, LiberoGoal, LiberoGoalConfig, packages
 
 REASON = LiberoGoal.unavailable_reason(LiberoGoalConfig())
 here = pytest.mark.skipif(REASON is not None, reason=str(REASON))
@@ -52,7 +52,7 @@ def test_all_ten_tasks_are_asked_for_unless_some_are_chosen() -> None:
 
 
 def test_absent_recordings_say_where_they_are_looked_for(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr("envs.libero_goal.missing_packages", lambda: None)
+    monkeypatch.setattr("benchmark.envs.libero_goal.missing_packages", lambda: None)
     (tmp_path / "libero_goal").mkdir()
     (tmp_path / "libero_goal" / "turn_on_the_stove_demo.hdf5").touch()
     monkeypatch.delenv(RECORDINGS_VARIABLE, raising=False)
@@ -241,7 +241,7 @@ def test_both_views_show_the_table_the_stove_that_is_on_and_no_marks(env: Libero
 
 def test_pictures_of_one_size_do_not_spoil_those_of_another(env: LiberoGoal) -> None:
     """Where the fixtures stand is in the model that is drawn, and two sizes are drawn from two."""
-    from envs.libero_goal.render import Views
+    from benchmark.envs.libero_goal.render import Views
 
     env.reset(4)
     before = env.render()
@@ -269,7 +269,7 @@ def test_the_expert_does_what_the_episode_asks_for(env: LiberoGoal, task: str) -
 
 def scene_of(env: LiberoGoal, joints: list[str] | None = None) -> str:
     """As much of a recorded scene as is read."""
-    from envs.libero_goal.simulator import FIXTURES
+    from benchmark.envs.libero_goal.simulator import FIXTURES
 
     model, text = env._table.model, []
     for name in FIXTURES:

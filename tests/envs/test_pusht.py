@@ -13,17 +13,17 @@ import pytest
 from benchmark.cli.main import main
 from benchmark.core.errors import BenchmarkError, Unavailable
 from benchmark.data.episodes import check_episode
-from envs.pusht import RECORDINGS, RECORDINGS_VARIABLE, PushT, PushTConfig
-from envs.pusht.geometry import GOAL, TABLE
-from envs.pusht.score import summarise
+from benchmark.envs.pusht import RECORDINGS, RECORDINGS_VARIABLE, PushT, PushTConfig
+from benchmark.envs.pusht.geometry import GOAL, TABLE
+from benchmark.envs.pusht.score import summarise
 
 pytest.importorskip("gym_pusht", reason="python -m pip install -e .[pusht]")
 numcodecs = pytest.importorskip("numcodecs", reason="python -m pip install -e .[pusht]")
 
 from gym_pusht.envs.pusht import PushTEnv  # noqa: E402
 
-from envs.pusht.human import Recordings  # noqa: E402
-from envs.pusht.simulator import Table, shrink  # noqa: E402
+from benchmark.envs.pusht.human import Recordings  # noqa: E402
+from benchmark.envs.pusht.simulator import Table, shrink  # noqa: E402
 
 DATA = Path(os.environ.get(RECORDINGS_VARIABLE) or Path(__file__).parents[3] / "shared/data/pusht")
 needs_data = pytest.mark.skipif(

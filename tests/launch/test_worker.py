@@ -67,5 +67,5 @@ def test_a_manifest_says_what_the_machine_made_of_a_request(home: Path) -> None:
     assert manifest["params"]["learning"]["device"] == manifest["params"]["learning"]["precision"] == "auto"
     assert manifest["machine"]["device"] in ("cpu", "cuda")
     assert manifest["machine"]["precision"] in ("fp32", "bf16")
-    assert [row["module"] for row in manifest["machine"]["components"]] == ["methods.byol"]
+    assert [row["module"] for row in manifest["machine"]["components"]] == ["benchmark.methods.byol"]
     assert manifest["libraries"]["torch"]

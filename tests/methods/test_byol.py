@@ -8,8 +8,8 @@ from torch import nn
 
 from benchmark.contracts.presets import component_config
 from benchmark.core.seeds import torch_rng
+from benchmark.methods.byol import BYOL
 from benchmark.training.optimizers import make_optimizer
-from methods.byol import BYOL
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ import torch
 
 from benchmark.contracts.method import BatchSpec
 from benchmark.core.seeds import torch_rng
-from methods.byol_t import BYOLT
+from benchmark.methods.byol_t import BYOLT
 from tests.learning import build, descend, loss_of, unreached
 
 

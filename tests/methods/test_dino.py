@@ -5,7 +5,7 @@ import torch
 from lightly.loss import DINOLoss
 
 from benchmark.core.seeds import torch_rng
-from methods.dino import DINO, Prototypes
+from benchmark.methods.dino import DINO, Prototypes
 from tests.learning import build, descend, loss_of, unreached
 
 

@@ -11,9 +11,9 @@ from benchmark.contracts.data import Windows
 from benchmark.contracts.presets import component_config
 from benchmark.core.errors import BenchmarkError
 from benchmark.core.seeds import torch_rng
+from benchmark.methods.dynamo import Config, DynaMo
 from benchmark.planning.variants import with_variant
 from benchmark.training.optimizers import make_optimizer
-from methods.dynamo import Config, DynaMo
 
 TINY = Config(
     width=4, context=4, latent_dim=3, layers=1, heads=2, transformer_width=8, batch_size=4, normalize_embedding=False, lr=1e-3

@@ -11,8 +11,8 @@ import torch
 
 from benchmark.conformance.methods import PROMISES
 from benchmark.core.errors import Corrupt, Unavailable
+from benchmark.methods.efficientnet_lite0 import EfficientNetLite0
 from benchmark.models import weights
-from methods.efficientnet_lite0 import EfficientNetLite0
 from tests.methods.networks import assert_features, assert_same, build, noisy, normalised, publish
 
 REAL = weights.path_of(EfficientNetLite0.weights)

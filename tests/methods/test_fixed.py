@@ -7,8 +7,8 @@ import torch
 from torchvision.models import resnet18
 
 from benchmark.contracts.presets import component_config
-from methods.random import Random, RandomViT
-from methods.state import State
+from benchmark.methods.random import Random, RandomViT
+from benchmark.methods.state import State
 
 
 def test_random_is_an_untrained_resnet(data):

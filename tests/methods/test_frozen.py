@@ -10,15 +10,15 @@ from torchvision.models import resnet18
 from torchvision.transforms import InterpolationMode
 from torchvision.transforms.v2 import functional as tv
 
-import methods.frozen
 from benchmark import registry
 from benchmark.cli.weights import by_name
 from benchmark.conformance.methods import PROMISES
 from benchmark.core.errors import BenchmarkError, Corrupt, Unavailable
+from benchmark.methods import frozen
+from benchmark.methods._shared.published import Frozen
+from benchmark.methods.frozen import MVP, R3M, VC1, DINOv2, DINOv3, ImageNet, MAEImageNet, MVPSmall, SigLIP2, Theia
 from benchmark.models import weights
 from benchmark.planning.variants import with_variant
-from methods._shared.published import Frozen
-from methods.frozen import MVP, R3M, VC1, DINOv2, DINOv3, ImageNet, MAEImageNet, MVPSmall, SigLIP2, Theia
 from tests.methods.networks import (
     NORM_OF_IMAGENET,
     assert_features,
@@ -50,7 +50,7 @@ def room(tmp_path, monkeypatch):
 
 
 def test_every_row_is_registered_and_says_where_it_comes_from():
-    found = {cls for cls in vars(methods.frozen).values() if isinstance(cls, type) and issubclass(cls, Frozen)} - {Frozen}
+    found = {cls for cls in vars(frozen).values() if isinstance(cls, type) and issubclass(cls, Frozen)} - {Frozen}
     assert found == set(ROWS)
     for cls in ROWS:
         assert registry.methods().get(cls.name) is cls

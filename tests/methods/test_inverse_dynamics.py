@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from benchmark.contracts.method import BatchSpec
-from methods.inverse_dynamics import InverseDynamics
+from benchmark.methods.inverse_dynamics import InverseDynamics
 from tests.learning import build, descend, loss_of, unreached
 
 

@@ -4,8 +4,8 @@ import pytest
 
 from benchmark.contracts.method import BatchSpec
 from benchmark.core.seeds import torch_rng
+from benchmark.methods.lejepa import LeJEPA, LeJEPAT
 from benchmark.models.sigreg import sigreg
-from methods.lejepa import LeJEPA, LeJEPAT
 from tests.learning import build, descend, loss_of, unreached
 
 

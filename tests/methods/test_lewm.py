@@ -6,8 +6,8 @@ import pytest
 import torch
 
 from benchmark.core.seeds import torch_rng
+from benchmark.methods.lewm import ConditionedBlock, LeWM, LeWMConfig
 from benchmark.models.sigreg import sigreg
-from methods.lewm import ConditionedBlock, LeWM, LeWMConfig
 from tests.learning import build, descend, loss_of, unreached
 
 

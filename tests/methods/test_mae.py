@@ -5,7 +5,7 @@ import torch
 
 from benchmark.core.errors import BenchmarkError
 from benchmark.core.seeds import torch_rng
-from methods.mae import MAE, encode_visible
+from benchmark.methods.mae import MAE, encode_visible
 from tests.learning import build, descend, loss_of, unreached
 
 

@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from benchmark.core.seeds import torch_rng
-from methods.moco_v3 import MoCoV3, contrast
+from benchmark.methods.moco_v3 import MoCoV3, contrast
 from tests.learning import build, descend, loss_of, unreached
 
 

@@ -8,8 +8,8 @@ from torch import nn
 
 from benchmark.contracts.presets import component_config
 from benchmark.core.seeds import torch_rng
+from benchmark.methods.rpt import RPT, Heads, MaskedSequence, RPTSensorimotor, SequenceConfig, draw_masks
 from benchmark.models.imagenet import RESNET18_IMAGENET
-from methods.rpt import RPT, Heads, MaskedSequence, RPTSensorimotor, SequenceConfig, draw_masks
 from tests.learning import build, descend, loss_of, unreached
 
 SLOTS = [("vision", 6), ("vision", 6), ("action", 3)]
@@ -232,7 +232,7 @@ def test_without_the_weights_the_row_says_how_to_get_them(monkeypatch, tmp_path)
 
 def test_imagenet_features_come_out_of_the_published_file(published, monkeypatch, data, make_batch):
     """A file in torchvision's layout: the trunk computes what torchvision's network does."""
-    monkeypatch.setattr("methods.rpt.RESNET18_IMAGENET", replace(RESNET18_IMAGENET, checksum=""))
+    monkeypatch.setattr("benchmark.methods.rpt.RESNET18_IMAGENET", replace(RESNET18_IMAGENET, checksum=""))
     method = build(RPTSensorimotor, data, features="imagenet", size=64)
     frames = make_batch(4).frames[:, 0, 0]
     published.fc = nn.Identity()

@@ -5,7 +5,7 @@ import torch
 
 from benchmark.contracts.method import BatchSpec
 from benchmark.core.seeds import torch_rng
-from methods.simsiam import SimSiam, SimSiamT
+from benchmark.methods.simsiam import SimSiam, SimSiamT
 from tests.learning import build, descend, loss_of, unreached
 
 

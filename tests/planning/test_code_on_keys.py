@@ -79,7 +79,7 @@ def changed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, set[str]]:
     """For each change the stages, as `method policy kind`, whose keys it changes."""
     copy = tmp_path_factory.mktemp("copy")
     for package in PACKAGES:
-        shutil.copytree(ROOT / package, copy / package, ignore=shutil.ignore_patterns("__pycache__"))
+        shutil.copytree(ROOT / package, copy / package, symlinks=True, ignore=shutil.ignore_patterns("__pycache__"))
     environment = {**os.environ, "PYTHONPATH": str(copy), "OMP_NUM_THREADS": "1"}
     command = [sys.executable, "-c", PLANNER, json.dumps(CHANGES)]
     done = subprocess.run(command, cwd=copy, env=environment, capture_output=True, text=True, timeout=300)

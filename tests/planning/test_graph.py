@@ -12,6 +12,7 @@ from benchmark.core.errors import BenchmarkError
 from benchmark.core.seeds import seed
 from benchmark.core.typed import to_json
 from benchmark.data.episodes import Demos
+from benchmark.envs.libero_goal import TASKS, LiberoGoal, LiberoGoalConfig
 from benchmark.planning import recipes
 from benchmark.planning.estimates import estimate
 from benchmark.planning.graph import Plan
@@ -19,7 +20,6 @@ from benchmark.planning.keys import code_behind
 from benchmark.planning.recipes import make_plan
 from benchmark.planning.request import Request
 from benchmark.storage.artifacts import Store
-from envs.libero_goal import TASKS, LiberoGoal, LiberoGoalConfig
 
 
 def kinds(plan: Plan) -> Counter[str]:

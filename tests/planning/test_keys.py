@@ -244,11 +244,19 @@ def test_a_script_and_the_modules_next_to_it_are_read(tmp_path: Path) -> None:
 
 
 def test_modules_of_ours() -> None:
-    behind = modules_behind("benchmark.stages.pretrain", "methods.byol")
-    assert {"methods", "methods.byol", "methods._shared.two_view", "benchmark.training.loop", "benchmark.contracts"} <= behind
+    behind = modules_behind("benchmark.stages.pretrain", "benchmark.methods.byol")
+    assert {
+        "benchmark.methods",
+        "benchmark.methods.byol",
+        "benchmark.methods._shared.two_view",
+        "benchmark.training.loop",
+        "benchmark.contracts",
+    } <= behind
     inert = ("benchmark.storage", "benchmark.launch", "benchmark.core.errors", "benchmark.core.progress", "benchmark.registry")
-    assert not [name for name in behind if name.startswith((*inert, "benchmark.planning", "benchmark.report", "envs"))]
-    assert {"torch", "numpy"} <= code_behind("benchmark.stages.pretrain", "methods.byol").libraries.keys()
+    assert not [
+        name for name in behind if name.startswith((*inert, "benchmark.planning", "benchmark.report", "benchmark.envs"))
+    ]
+    assert {"torch", "numpy"} <= code_behind("benchmark.stages.pretrain", "benchmark.methods.byol").libraries.keys()
 
 
 def test_a_key_holds_kind_params_inputs_code_and_libraries() -> None:

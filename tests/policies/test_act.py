@@ -10,7 +10,7 @@ from torch import Tensor
 
 from benchmark.contracts.data import Chunks
 from benchmark.contracts.specs import PolicySpec
-from policies.act import ACT, ACTConfig
+from benchmark.policies.act import ACT, ACTConfig
 
 SPEC = PolicySpec(feature_dim=6, action_dim=2)
 HEADS = 2

@@ -6,7 +6,7 @@ import torch
 
 from benchmark.contracts.data import Chunks
 from benchmark.contracts.specs import PolicySpec
-from policies.diffusion import Diffusion, DiffusionConfig, Process
+from benchmark.policies.diffusion import Diffusion, DiffusionConfig, Process
 
 
 def test_the_schedule_is_the_squared_cosine():

@@ -6,7 +6,7 @@ import torch
 
 from benchmark.contracts.data import Chunks
 from benchmark.contracts.specs import PolicySpec
-from policies.knn import KNN, KNNConfig
+from benchmark.policies.knn import KNN, KNNConfig
 
 
 def naive(keys: np.ndarray, values: np.ndarray, query: np.ndarray, k: int) -> np.ndarray:

@@ -8,8 +8,8 @@ from torch import Tensor
 
 from benchmark.contracts.data import Chunks
 from benchmark.contracts.specs import PolicySpec
-from policies.bet import BeT, BeTConfig
-from policies.vqbet import VQBeT, VQBeTConfig
+from benchmark.policies.bet import BeT, BeTConfig
+from benchmark.policies.vqbet import VQBeT, VQBeTConfig
 from tests.policies.prepared import prepare
 
 CHUNK, ACTIONS, SAMPLES = 4, 2, 32

@@ -5,7 +5,7 @@ import torch
 
 from benchmark import registry
 from benchmark.contracts.presets import component_config
-from policies._shared.parts import (
+from benchmark.policies._shared.parts import (
     block_outputs,
     block_outputs_alone,
     categorical,

@@ -6,9 +6,9 @@ import torch
 from benchmark.contracts.data import Chunks
 from benchmark.contracts.presets import component_config
 from benchmark.contracts.specs import PolicySpec
-from policies._shared.parts import block_outputs, block_outputs_alone
-from policies._shared.residual_vq import ResidualVQ, ResidualVQConfig
-from policies.vqbet import VQBeT, VQBeTConfig
+from benchmark.policies._shared.parts import block_outputs, block_outputs_alone
+from benchmark.policies._shared.residual_vq import ResidualVQ, ResidualVQConfig
+from benchmark.policies.vqbet import VQBeT, VQBeTConfig
 from tests.policies.prepared import prepare
 
 CODES = {"latent": 16, "tokenizer_epochs": 40, "tokenizer_batch": 128}
@@ -147,7 +147,7 @@ def test_an_action_is_the_decoded_codes_plus_one_offset_per_code(choose):
 def test_rows_of_a_rollout_are_not_multiplied_in_groups(monkeypatch):
     """While training, rows that share a code are: their rounding depends on each other. In a rollout it must not."""
     policy, batch = fitted()
-    monkeypatch.setattr("policies.vqbet.block_outputs_alone", None)
+    monkeypatch.setattr("benchmark.policies.vqbet.block_outputs_alone", None)
     assert policy.act(batch.features[:4], None, [rng(i) for i in range(4)]).shape == (4, 4, 2)
     with pytest.raises(TypeError):
         policy.loss(batch, rng())

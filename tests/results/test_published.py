@@ -14,11 +14,11 @@ import pytest
 
 from benchmark import registry
 from benchmark.core.errors import UnknownName
+from benchmark.methods.dynamo import DynaMo
 from benchmark.report.published import published_table
 from benchmark.report.render import render
 from benchmark.results import published
 from benchmark.results.options import Column, RowId
-from methods.dynamo import DynaMo
 
 TABLE_1 = """
 Random 3.32 0.07 0.07 0.80

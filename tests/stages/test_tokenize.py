@@ -15,8 +15,8 @@ from benchmark import registry
 from benchmark.cli.main import main
 from benchmark.contracts.data import Chunks
 from benchmark.core.seeds import seed, torch_rng
-from policies.bet import BeT
-from policies.vqbet import VQBeT
+from benchmark.policies.bet import BeT
+from benchmark.policies.vqbet import VQBeT
 
 pytestmark = pytest.mark.usefixtures("spies")
 SEED = 3

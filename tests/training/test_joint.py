@@ -9,8 +9,8 @@ from benchmark.contracts.specs import PolicySpec
 from benchmark.core.errors import BenchmarkError
 from benchmark.models.agent import Agent
 from benchmark.models.encoders import build_backbone
+from benchmark.policies.mlp import MLP
 from benchmark.training.joint import JointModel, encoder_groups
-from policies.mlp import MLP
 
 
 def model(rates: tuple[tuple[str, float], ...]) -> JointModel:
