@@ -1,9 +1,17 @@
-"""Where reduced precision must stop: features and losses, whose differences are smaller than bf16 resolves."""
+"""Where reduced precision begins, and where it must stop: features and losses, whose differences bf16 does not resolve."""
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any
+
 import torch
 from torch import Tensor
+
+
+def autocast(device: torch.device | str, precision: str) -> AbstractContextManager[Any]:
+    """What is computed within is computed in this precision (fp32 | bf16), as far as torch deems it safe."""
+    return torch.autocast(torch.device(device).type, torch.bfloat16) if precision == "bf16" else nullcontext()
 
 
 def at_least_float32(x: Tensor) -> Tensor:

@@ -198,7 +198,7 @@ class Recipe:
         return self._make("pretrain", f"pretrain · {label}", params, {"demos": self.demos.ref}, method)
 
     def _embed(self, pretrained: Stage) -> Stage:
-        params = embed.Params(self.config.embed.features, self.config.machine.device)
+        params = embed.Params(self.config.embed.features, self.config.machine.device, self.config.embed.precision)
         inputs = {"demos": self.demos.ref, "encoder": pretrained.ref}
         return self._make("embed", pretrained.label.replace("pretrain", "embed", 1), params, inputs)
 
@@ -266,6 +266,7 @@ class Recipe:
             shift=self.config.shift.evaluation,
             features=self.config.embed.features,
             device=self.config.machine.device,
+            precision=self.config.embed.precision,
         )
         inputs = {"demos": self.demos.ref, "encoder": pretrained.ref, "policy": fitted.ref}
         label = f"rollouts {cell.policy} · {cell.row} · {cell.env} · seed {cell.seed}"

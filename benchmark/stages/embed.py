@@ -19,6 +19,7 @@ BATCH = 256
 
 def run(context: Context[Params]) -> Summary:
     kind, device = context.params.features, context.device(context.params.device)
+    precision = context.precision(context.params.precision, device)
     demos = load_demos(context)
     encoder = load_encoder(context.inputs["encoder"], demos.spec).to(device)
     total = int(demos.ends[-1])
@@ -27,7 +28,7 @@ def run(context: Context[Params]) -> Summary:
     start = time.monotonic()
     for at in range(0, total, BATCH):
         rows = demos.observations(slice(at, at + BATCH), encoder.reads, device)
-        block = encode(encoder, rows, kind).float().cpu().numpy()
+        block = encode(encoder, rows, kind, precision).cpu().numpy()
         if features is None:
             shape = (total, block.shape[1])
             features = np.lib.format.open_memmap(context.out / "features.npy", "w+", dtype, shape)
@@ -38,7 +39,7 @@ def run(context: Context[Params]) -> Summary:
     if not np.isfinite(features).all():
         raise Diverged("the encoder produced NaN or infinite features")
     with FlopCounterMode(display=False) as counter:
-        encode(encoder, demos.observations(slice(0, 1), encoder.reads, device), kind)
+        encode(encoder, demos.observations(slice(0, 1), encoder.reads, device), kind, precision)
     views = len(demos.spec.views)
     return Summary(
         dim=int(features.shape[1]),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -10,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from benchmark.contracts.training import ParameterGroup
+from benchmark.models.precision import autocast
 
 
 class Trainable(Protocol):
@@ -48,18 +48,13 @@ class EagerStep:
         return self.compute(batch)
 
     def compute(self, batch: Any) -> dict[str, Tensor]:
-        with self._autocast():
+        with autocast(self.device, self.precision):
             loss, logs = self.trainable.loss(batch, self.rng)
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()
         norms = {f"grad_norm/{group.name}": _clip(group.params, self.clip) for group in self.groups}
         self.optimizer.step()
         return {"loss": loss.detach(), **logs, **norms}
-
-    def _autocast(self) -> AbstractContextManager[Any]:
-        if self.precision == "bf16":
-            return torch.autocast(torch.device(self.device).type, torch.bfloat16)
-        return nullcontext()
 
 
 def _clip(params: list[nn.Parameter], limit: float | None) -> Tensor:

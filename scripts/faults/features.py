@@ -17,4 +17,25 @@ FAULTS = (
         "feature.transpose(1, 2).unflatten(2, (places, places)).transpose(2, 3)",
         "models/test_features.py::test_a_grid_is_the_mean_of_what_lies_in_each_cell",
     ),
+    Fault(
+        "features: frames of the caller are normalised in place",
+        "benchmark/models/encoders.py",
+        "own = images.dtype == torch.uint8",
+        "own = True",
+        "models/test_encoders.py::test_preparing_frames_is_the_same_arithmetic_in_place_and_leaves_them_alone",
+    ),
+    Fault(
+        "features: rollouts see them in another precision than the policy did",
+        "benchmark/simulation/agent.py",
+        "encode(self.encoder, observations, self.kind, self.precision)",
+        "encode(self.encoder, observations, self.kind)",
+        "stages/test_accounts.py::test_embedding_and_rollouts_see_features_of_the_precision_that_was_asked_for",
+    ),
+    Fault(
+        "features: they stay in reduced precision",
+        "benchmark/models/features.py",
+        "at_least_float32(features_of(encoder.eval(), observations, kind))",
+        "features_of(encoder.eval(), observations, kind)",
+        "models/test_features.py::test_features_in_reduced_precision_point_where_those_in_full_do",
+    ),
 )

@@ -11,6 +11,7 @@ from benchmark.contracts.specs import require
 from benchmark.core.errors import BenchmarkError
 
 GOALS = ("none", "last", "future", "task", "language")
+PRECISIONS = ("auto", "fp32", "bf16")
 SHIFTS = ("none", "mild", "medium", "strong")
 
 
@@ -51,16 +52,22 @@ class PretrainConfig:
         given = [n for n in ("frames", "steps", "epochs") if getattr(self, n) is not None]
         require(len(given) <= 1, f"pretrain.{' and pretrain.'.join(given)} both set the budget; give one")
         require(all(getattr(self, n) > 0 for n in given), "the pretraining budget must be positive")
-        require(
-            self.precision in ("auto", "fp32", "bf16"), f"pretrain.precision '{self.precision}' is none of auto, fp32, bf16"
-        )
+        _check_precision("pretrain", self.precision)
         require(self.checkpoint_every >= 1, "pretrain.checkpoint_every must be at least 1")
+
+
+def _check_precision(stage: str, precision: str) -> None:
+    require(precision in PRECISIONS, f"{stage}.precision '{precision}' is none of {', '.join(PRECISIONS)}")
 
 
 @dataclass
 class EmbedConfig:
     # Any that the encoder has: pooled, patch, layer3 or block6; patch@3: averaged to a 3 x 3 grid; several joined by '+'
     features: str = "pooled"
+    precision: str = "auto"  # as of pretraining: auto | fp32 | bf16, here and in rollouts
+
+    def __post_init__(self) -> None:
+        _check_precision("embed", self.precision)
 
 
 @dataclass
