@@ -1,13 +1,14 @@
-"""Image encoders: preprocessing around a trunk, and the backbones that trained methods choose by name."""
+"""Image encoders: preprocessing around a trunk, and the backbones that trained methods choose by name.
+
+timm and lightly are imported where a network is built: they take seconds, and a plan or a table builds none.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import torch
-from lightly.models.utils import initialize_2d_sine_cosine_positional_embedding as sine_cosine
-from timm.models.vision_transformer import VisionTransformer
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -17,6 +18,9 @@ from benchmark.models.imagenet import RESNET18_IMAGENET
 from benchmark.models.precision import at_least_float32
 from benchmark.models.resnet import STAGES, ResNet18
 from benchmark.models.weights import load
+
+if TYPE_CHECKING:
+    from timm.models.vision_transformer import VisionTransformer
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
@@ -48,7 +52,8 @@ class ImageEncoder(Encoder):
         if self.size is not None and images.shape[-2:] != (self.size, self.size):
             images = F.interpolate(images, (self.size, self.size), mode="bicubic", antialias=True)
             own = True
-        centred = images.sub_(self.mean).div_(self.std) if own else (images - self.mean) / self.std
+        in_place = own and images.dtype == self.mean.dtype
+        centred = images.sub_(self.mean).div_(self.std) if in_place else (images - self.mean) / self.std
         return centred.contiguous(memory_format=torch.channels_last)
 
 
@@ -153,6 +158,9 @@ def _vit(name: str, width: int, resolution: int) -> ViTEncoder:
     A resolution that the patch does not divide is resized to the next lower one that it does. The start is that of MAE:
     positions are sines and cosines that are not learned, linear layers are Xavier's.
     """
+    from lightly.models.utils import initialize_2d_sine_cosine_positional_embedding as sine_cosine
+    from timm.models.vision_transformer import VisionTransformer
+
     blocks, heads = VIT_SHAPES[name]
     patch = 16 if resolution >= 128 else 8
     size = resolution // patch * patch

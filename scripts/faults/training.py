@@ -46,8 +46,8 @@ FAULTS = (
     Fault(
         "training: the momentum of a target is inverted",
         "benchmark/models/ema.py",
-        "update_momentum(online, self.target, momentum)",
-        "update_momentum(online, self.target, 1 - momentum)",
+        "torch._foreach_mul_(targets, momentum)",
+        "torch._foreach_mul_(targets, 1 - momentum)",
         "models/test_ema.py::test_update_is_the_published_average",
     ),
     Fault(
