@@ -24,6 +24,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -146,5 +147,5 @@ class VQBeT(Policy):
         """The decoded chunk (B, chunk, A) of the codes plus the sum of their offsets: a block of outputs for each code."""
         c, size = self.config, self.config.chunk * self.spec.action_dim
         blocks = codes + c.codes * torch.arange(c.groups, device=codes.device)
-        offsets = choose(hidden, self.offset_head[-1], blocks, size).sum(1)
+        offsets = choose(hidden, cast(nn.Linear, self.offset_head[-1]), blocks, size).sum(1)
         return (self.tokenizer.decode(codes) + offsets).unflatten(1, (c.chunk, self.spec.action_dim))

@@ -91,7 +91,7 @@ class _GroupedProduct(torch.autograd.Function):
         return out
 
     @staticmethod
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, Tensor, None]:  # type: ignore[override]
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, Tensor, None]:
         x, weight = ctx.saved_tensors
         of_x, of_weight = torch.empty_like(x), torch.empty_like(weight)
         groups = zip(x.split(ctx.counts), weight, grad.split(ctx.counts), of_x.split(ctx.counts), of_weight, strict=True)
