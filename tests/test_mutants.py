@@ -14,8 +14,9 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 SUBJECTS = {
-    *("keys", "seeds", "splits", "budgets", "selection", "statistics", "normalisation", "masks", "storage", "training"),
-    *("recipe", "paper", "features", "weights", "libero", "goals", "reference", "order", "live", "bench", "memory"),
+    *("articulated", "bench", "budgets", "dagger", "features", "foreign", "goals", "keys", "libero", "live", "masks", "memory"),
+    *("normalisation", "order", "paper", "recipe", "reference", "seeds", "selection", "splits", "statistics", "storage"),
+    *("training", "weights"),
 }
 
 

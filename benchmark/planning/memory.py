@@ -15,7 +15,7 @@ from benchmark.contracts.environment import EnvConfig
 from benchmark.core.typed import from_json
 from benchmark.planning.graph import Stage
 from benchmark.stages.embed import BATCH
-from benchmark.stages.params import demos, embed, fit, pretrain, probe, rollout, tokenize, video
+from benchmark.stages.params import collect, demos, embed, fit, pretrain, probe, rollout, tokenize, video
 
 MIB = 1 << 20
 PROCESS = 555 * MIB  # Python with torch and what a stage imports (torch 2.15 with CUDA's libraries, Linux)
@@ -43,6 +43,8 @@ def peak(stage: Stage, stages: Mapping[str, Stage], frames: float, max_steps: in
     seen = 0 if privileged else frames * image  # pages of the frames' file
     base = PROCESS + (NETWORKS if _built_elsewhere(stage, stages) else 0)
     match params:
+        case collect.Params():  # beside what a rollout takes, the episodes that it keeps
+            return base + WORKERS * SIMULATOR + params.episodes * max_steps * image + frames * image
         case demos.Params():
             episode = max_steps * image
             return PROCESS + WORKERS * (SIMULATOR + 2 * episode) + 2 * episode
