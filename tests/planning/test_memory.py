@@ -62,7 +62,7 @@ def test_what_grows_with_what() -> None:
 @pytest.mark.slow
 @pytest.mark.usefixtures("toy")
 def test_estimates_of_small_stages_are_near_what_they_took(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """In this process, whose own size is not theirs, and without the simulator. What is estimated is not far from the peak in any stage."""
+    """In this process, whose own size is not theirs, and without the simulator."""
     monkeypatch.setattr(memory, "WORKERS", 0)  # the toy lives too shortly to be looked at
     words = ["--methods", "random,state", "--envs", "toy", "--policies", "mlp", "--preset", "smoke", "--quiet"]
     settings = ["machine.threads=1", "machine.workers=1", "split.held_out=0.25", "rollout.episodes=1", "rollout.slots=1"]
