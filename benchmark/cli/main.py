@@ -43,6 +43,7 @@ VERBS = {
     "data": Verb("benchmark.cli.data", "Demonstrations and recordings: make, import, inspect, verify, export."),
     "weights": Verb("benchmark.cli.weights", "Published weights: list what is known and what is here, fetch, verify."),
     "results": Verb("benchmark.cli.results", "Look after the store: list, show, verify, export, clean up."),
+    "hub": Verb("benchmark.cli.hub", "Share encoders, policies and results on the Hugging Face hub: push, pull."),
     "worker": Verb("benchmark.cli.worker", "Execute stages by their keys: what they build on has to be in the store."),
     "bench": Verb(
         "benchmark.cli.bench",

@@ -23,10 +23,12 @@ from benchmark.contracts.environment import Environment, Simulator, data_spec
 from benchmark.contracts.method import Method
 from benchmark.contracts.policy import Policy
 from benchmark.contracts.specs import EnvSpec
+from benchmark.core.names import row_label
 from benchmark.core.seeds import seed
 from benchmark.core.typed import to_json
 from benchmark.data.episodes import split
 from benchmark.models.features import why_no_features
+from benchmark.models.hub import digest
 from benchmark.models.imagenet import RESNET18_IMAGENET
 from benchmark.models.weights import content
 from benchmark.planning.config.compose import compose_config
@@ -34,9 +36,8 @@ from benchmark.planning.config.schema import Config
 from benchmark.planning.graph import CellId, Plan, RunCell, Stage, make_stage
 from benchmark.planning.keys import code_behind
 from benchmark.planning.request import DEFAULT, Request
-from benchmark.planning.variants import FINETUNED, expand_methods, with_variant
+from benchmark.planning.variants import FINETUNED, expand_methods, is_finetuned, with_variant
 from benchmark.stages.params import collect, demos, embed, fit, pretrain, probe, rollout, tokenize, video, visualize
-from benchmark.storage.files import checksum
 from benchmark.storage.manifests import Ref
 
 # What stages call the artifacts of a cell -> the kind of stage that makes them
@@ -130,6 +131,7 @@ class Recipe:
         self.config = config
         self._make = partial(make_stage, code_of=cache(code_behind))
         self._encoders: dict[tuple[str, str, int], Encoded] = {}
+        self._featureless: dict[tuple[str, str], str | None] = {}
         self.env: type[Environment] = registry.envs().get(env)
         self.env_config = config.env[env]
         self.demos = demos_stage(env, config)
@@ -139,8 +141,8 @@ class Recipe:
         """The stages of a cell, or why there is no such cell."""
         method, policy = registry.methods().get(cell.method), registry.policies().get(cell.policy)
         config = with_variant(method, self.config.method[cell.method], cell.variant, cell.env)
-        joint = method.joint or cell.variant == FINETUNED
-        if reason := self._refused(method, config, policy, joint):
+        joint = method.joint or is_finetuned(cell.variant)
+        if reason := self._refused(cell, method, config, policy, joint):
             return [], reason
         encoded = self._encode(cell, method, config)
         fitting = _Fitting(cell, method, policy, encoded.pretrained, self._joint(method, config) if joint else None)
@@ -162,11 +164,11 @@ class Recipe:
             stages += [*fitted, shown, embedded]
         return stages, shown, embedded
 
-    def _refused(self, method: type[Method], config: Any, policy: type[Policy], joint: bool) -> str | None:
+    def _refused(self, cell: CellId, method: type[Method], config: Any, policy: type[Policy], joint: bool) -> str | None:
         spec, needed = self.env.spec(self.env_config), method.batch_spec(config).min_views
         if len(spec.views) < needed:
             return f"needs {needed} views, {self.env.name} has {len(spec.views)}"
-        if reason := why_no_features(method, config, data_spec(self.env, self.env_config), self.config.embed.features):
+        if reason := self._no_features(cell, method, config):
             return reason
         if method.privileged and not spec.state_dim:
             return f"{self.env.name} has no state"
@@ -181,6 +183,13 @@ class Recipe:
         if joint and not policy.learns:
             return f"{policy.name} has no gradient that an encoder could be trained by"
         return None
+
+    def _no_features(self, cell: CellId, method: type[Method], config: Any) -> str | None:
+        name = cell.method, cell.variant
+        if name not in self._featureless:
+            data = data_spec(self.env, self.env_config)
+            self._featureless[name] = why_no_features(method, config, data, self.config.embed.features)
+        return self._featureless[name]
 
     def _refused_environment(self, spec: EnvSpec) -> str | None:
         """Settings that ask for something this environment or its demonstrations do not have."""
@@ -222,7 +231,8 @@ class Recipe:
             learning = pretrain.Learning(budget, self.config.split.held_out, self.config.machine.device, settings.precision)
         seed = cell.seed if method.seeded(config) else 0
         params = pretrain.Params(cell.method, to_json(config), seed, learning, content_of(method, config))
-        row = cell.method if cell.variant == FINETUNED else cell.row  # which starts from the encoder of the plain row
+        # a row that is fine-tuned starts from the encoder of the plain one
+        row = row_label(cell.method, cell.variant.removesuffix(FINETUNED).removesuffix("@"))
         label = f"{row} · {cell.env}" + (f" · seed {cell.seed}" if method.seeded(config) else "")
         return self._make("pretrain", f"pretrain · {label}", params, {"demos": self.demos.ref}, method)
 
@@ -326,19 +336,11 @@ def content_of(method: type[Method], config: Any) -> dict[str, str]:
     names: dict[str, Path | str] = dict(method.files(config))
     if config.init == "imagenet":
         names[RESNET18_IMAGENET.file] = content(RESNET18_IMAGENET)
-    return {name: file if isinstance(file, str) else _sha256(file) for name, file in names.items()}
+    return {name: file if isinstance(file, str) else _content_of(file) for name, file in names.items()}
 
 
-def _sha256(path: Path) -> str:
-    if not path.is_file():
-        return "absent"
-    facts = path.stat()
-    return _sha256_of(path, facts.st_size, facts.st_mtime_ns)
-
-
-@cache
-def _sha256_of(path: Path, size: int, modified: int) -> str:
-    return f"sha256:{checksum(path)}"
+def _content_of(path: Path) -> str:
+    return digest(path) if path.is_file() else "absent"
 
 
 def _whole(names: Sequence[str], components: registry.Registry[Any], plan: Plan) -> list[str]:

@@ -19,7 +19,7 @@ FAULTS = (
     ),
     Fault(
         "features: frames of the caller are normalised in place",
-        "benchmark/models/encoders.py",
+        "benchmark/models/images.py",
         "own = images.dtype == torch.uint8",
         "own = True",
         "models/test_encoders.py::test_preparing_frames_is_the_same_arithmetic_in_place_and_leaves_them_alone",
