@@ -1,12 +1,16 @@
-"""Show what would run: cells, stages they share, what is cached, time and disk."""
+"""Show what would run: cells, stages they share, what is cached, time, disk and memory."""
 
 from __future__ import annotations
 
 import argparse
 import json
 from dataclasses import asdict
+from typing import TYPE_CHECKING
 
 from benchmark.cli import flags
+
+if TYPE_CHECKING:
+    from benchmark.planning.estimates import Estimate
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -17,7 +21,6 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     from benchmark.cli import forecast
     from benchmark.cli.selection import request
-    from benchmark.core.progress import duration
     from benchmark.planning.estimates import estimate
     from benchmark.planning.recipes import make_plan
     from benchmark.storage.artifacts import KINDS, Store
@@ -35,7 +38,7 @@ def run(options: argparse.Namespace) -> int:
             print(f"{kind}: {len(of_kind)} ({sum(stage['cached'] for stage in of_kind)} cached)")
         for stage in of_kind:
             users = sum(stage["key"] in cell.stages.values() for cell in plan.cells)
-            cost = "cached" if stage["cached"] else f"about {duration(estimates[stage['key']].seconds)}"
+            cost = "cached" if stage["cached"] else _cost(estimates[stage["key"]])
             print(f"  {stage['key'][:10]}  {stage['label']:<56} {cost}, feeds {users} cell{'s' * (users != 1)}")
     for note in plan.notes:
         print(note)
@@ -43,3 +46,9 @@ def run(options: argparse.Namespace) -> int:
         print(f"missing: {method} on {env}: {reason}")
     print(forecast.summary(plan, estimates))
     return 0
+
+
+def _cost(estimate: Estimate) -> str:
+    from benchmark.core.progress import duration, size
+
+    return f"about {duration(estimate.seconds)}, {size(estimate.memory)} of memory"

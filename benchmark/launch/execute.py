@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from benchmark.core.errors import BenchmarkError, Corrupt, Unavailable
+from benchmark.core.memory import MemoryWatch
 from benchmark.core.progress import Reporter
 from benchmark.core.provenance import component_provenance, provenance
 from benchmark.core.signals import pending
@@ -97,7 +98,8 @@ class Executor:
         with self.store.building(stage.kind, stage.key) as building:
             task = StageTask(stage, self.events)
             context = Context(stage.params, inputs, building.out, building.work, task, self.execution)
-            summary = module_of(stage.kind).run(context)
+            with MemoryWatch() as memory:
+                summary = module_of(stage.kind).run(context)
             seconds = time.monotonic() - start
             manifest = Manifest(
                 kind=stage.kind,
@@ -108,7 +110,11 @@ class Executor:
                 code=stage.code.digest,
                 libraries=stage.code.libraries,
                 summary=to_json(summary),
-                machine={**context.facts, "components": component_provenance(stage.components)},
+                machine={
+                    **context.facts,
+                    "memory": {"before": memory.before, "peak": memory.peak},
+                    "components": component_provenance(stage.components),
+                },
                 provenance=provenance(),
                 wall_seconds=round(seconds, 3),
                 finished=datetime.now(UTC).isoformat(timespec="seconds"),

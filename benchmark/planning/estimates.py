@@ -1,4 +1,4 @@
-"""How long a plan will take and how much disk it will need, from what this store has seen.
+"""How long a plan will take and how much disk and memory it will need, from what this store has seen.
 
 Time is work divided by rate. The rate of a stage is taken from finished stages of the same kind and component in this store,
 else of the same kind, else from rough defaults for a two-core processor.
@@ -17,6 +17,7 @@ from benchmark.contracts.environment import EnvConfig, Environment
 from benchmark.core.errors import BenchmarkError
 from benchmark.core.typed import from_json
 from benchmark.planning.graph import Stage
+from benchmark.planning.memory import peak
 from benchmark.stages.params import collect, demos, embed, fit, pretrain, probe, rollout, tokenize, video, visualize
 from benchmark.storage.artifacts import KINDS, Store
 from benchmark.storage.manifests import Manifest, Ref
@@ -55,7 +56,8 @@ BYTES_PER_WEIGHT = 4
 @dataclass(frozen=True)
 class Estimate:
     seconds: float
-    bytes: float
+    bytes: float  # of disk
+    memory: float = 0.0  # bytes at the peak
 
 
 @dataclass(frozen=True)
@@ -74,7 +76,9 @@ def estimate(stages: Mapping[str, Stage], store: Store) -> dict[str, Estimate]:
     estimates = {}
     for key, stage in todo.items():
         size = sizes[key] if key in sizes else sizes[stage.inputs["demos"].key]
-        estimates[key] = Estimate(work(stage.params, size) * rates.of(stage.params), _disk(stage, stages, size))
+        seconds = work(stage.params, size) * rates.of(stage.params)
+        memory = peak(stage, stages, size.frames, size.max_steps)
+        estimates[key] = Estimate(seconds, _disk(stage, stages, size), memory)
     return estimates
 
 

@@ -247,7 +247,7 @@ class Recipe:
         return self._make("pretrain", f"pretrain · {label}", params, {"demos": self.demos.ref}, method)
 
     def _embed(self, pretrained: Stage, shown: Stage) -> Stage:
-        params = embed.Params(self.config.embed.features, self.config.machine.device)
+        params = embed.Params(self.config.embed.features, self.config.machine.device, self.config.embed.precision)
         inputs = {"demos": shown.ref, "encoder": pretrained.ref}
         label = pretrained.label.replace("pretrain", "embed", 1) + _round(shown)
         return self._make("embed", label, params, inputs)
@@ -312,6 +312,7 @@ class Recipe:
             slots=self.config.rollout.slots,
             features=self.config.embed.features,
             device=self.config.machine.device,
+            precision=self.config.embed.precision,
         )
         inputs = {"demos": shown.ref, "encoder": fitting.pretrained.ref, "policy": fitted.ref}
         label = f"collect {cell.policy} · {cell.row} · {cell.env} · seed {cell.seed} · round {number}"
@@ -328,6 +329,7 @@ class Recipe:
             shift=self.config.shift.evaluation,
             features=self.config.embed.features,
             device=self.config.machine.device,
+            precision=self.config.embed.precision,
         )
         inputs = {"demos": self.demos.ref, "encoder": pretrained.ref, "policy": fitted.ref}
         label = f"rollouts {cell.policy} · {cell.row} · {cell.env} · seed {cell.seed}"

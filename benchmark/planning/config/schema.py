@@ -14,6 +14,7 @@ from benchmark.core.errors import BenchmarkError
 GOALS = ("none", "last", "future", "task", "language")
 MOST_THREADS = 1024  # more than any machine has cores; some OpenMP runtimes crash on far more
 MOST_WORKERS = 1024  # processes
+PRECISIONS = ("auto", "fp32", "bf16")
 SHIFTS = ("none", "mild", "medium", "strong")
 
 
@@ -54,16 +55,22 @@ class PretrainConfig:
         given = [n for n in ("frames", "steps", "epochs") if getattr(self, n) is not None]
         require(len(given) <= 1, f"pretrain.{' and pretrain.'.join(given)} both set the budget; give one")
         require(all(0 < getattr(self, n) < inf for n in given), "the pretraining budget must be positive and finite")
-        require(
-            self.precision in ("auto", "fp32", "bf16"), f"pretrain.precision '{self.precision}' is none of auto, fp32, bf16"
-        )
+        _check_precision("pretrain", self.precision)
         require(self.checkpoint_every >= 1, "pretrain.checkpoint_every must be at least 1")
+
+
+def _check_precision(stage: str, precision: str) -> None:
+    require(precision in PRECISIONS, f"{stage}.precision '{precision}' is none of {', '.join(PRECISIONS)}")
 
 
 @dataclass
 class EmbedConfig:
     # Any that the encoder has: pooled, patch, layer3 or block6; patch@3: averaged to a 3 x 3 grid; several joined by '+'
     features: str = "pooled"
+    precision: str = "auto"  # as of pretraining: auto | fp32 | bf16, here and in rollouts
+
+    def __post_init__(self) -> None:
+        _check_precision("embed", self.precision)
 
 
 @dataclass
