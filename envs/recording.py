@@ -6,11 +6,8 @@ action bounds are the lowest and highest recorded action.
 
 from __future__ import annotations
 
-import json
-import os
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +16,7 @@ import numpy as np
 from benchmark.contracts.data import Episode
 from benchmark.contracts.environment import Dataset, EnvConfig
 from benchmark.contracts.specs import ActionSpec, EnvSpec
-from benchmark.core.errors import BenchmarkError, Unavailable
+from benchmark.core.errors import Unavailable
 
 EVERYTHING = 1_000_000  # episodes
 IMPORT = "python -m benchmark data import SOURCE --name NAME"
@@ -39,11 +36,9 @@ class RecordingConfig(EnvConfig):
         super().__post_init__()
         if (manifest := _manifest(self)) is None:
             return
-        from benchmark.datasets.recordings import digest
+        from benchmark.datasets.recorded import pinned
 
-        if self.sha256 not in ("", content := digest(manifest)):
-            raise BenchmarkError(f"{_folder(self)} is not the recording that was planned with: its content has changed")
-        self.sha256 = content
+        self.sha256 = pinned(_folder(self), manifest, self.sha256)
         self.episodes = min(self.episodes, manifest["summary"]["episodes"])
         self.resolution = min(self.resolution, manifest["summary"]["spec"]["resolution"])
 
@@ -82,24 +77,17 @@ class Recording(Dataset):
     def unavailable_reason(cls, config: RecordingConfig) -> str | None:
         if not (config.name or config.path):
             return f"no recording is named: {IMPORT}, then env.recording.name=NAME"
-        if _manifest(config) is None:
-            return f"there is no recording in {_folder(config)}: {IMPORT}"
-        return None
+        from benchmark.datasets.recorded import missing
+
+        return missing(_folder(config))
 
     @classmethod
     def import_demonstrations(cls, config: RecordingConfig) -> Iterator[Episode]:
-        from benchmark.datasets.recordings import open_folder
-        from benchmark.datasets.source import stretch
+        from benchmark.datasets.recorded import episodes_in
 
         if reason := cls.unavailable_reason(config):
             raise Unavailable(reason)
-        demos = open_folder(_folder(config))
-        for number, (start, end) in enumerate(pairwise([0, *demos.ends.tolist()])):
-            if number == config.episodes:
-                return
-            frames = np.stack([[stretch(view, config.resolution) for view in views] for views in demos.frames[start:end]])
-            columns = (demos.actions[start:end], demos.states[start:end], demos.proprio[start:end])
-            yield Episode(frames, *columns, info=demos.infos[number])
+        yield from episodes_in(_folder(config), config.resolution, config.episodes)
 
     @classmethod
     def example(cls, folder: Path) -> dict[str, Any]:
@@ -130,20 +118,14 @@ class Recording(Dataset):
 def _folder(config: RecordingConfig) -> Path:
     if config.path:
         return Path(config.path)
-    from benchmark.datasets.recordings import KIND, check_name
+    from benchmark.datasets.recorded import folder_of
 
-    return Path(os.environ.get("BENCHMARK_HOME", "runs")) / KIND / check_name(config.name)
+    return folder_of(config.name)
 
 
 def _manifest(config: RecordingConfig) -> dict[str, Any] | None:
     if not (config.name or config.path):
         return None
-    path = _folder(config) / "manifest.json"
-    if not path.is_file():
-        return None
-    try:
-        manifest = json.loads(path.read_text())
-        manifest["summary"]["spec"], manifest["files"]
-    except (ValueError, KeyError, TypeError) as error:
-        raise BenchmarkError(f"{path} is not the manifest of a recording: {error!r}") from error
-    return manifest
+    from benchmark.datasets.recorded import manifest_in
+
+    return manifest_in(_folder(config))

@@ -130,9 +130,15 @@ class Simulator(Environment):
     def score(self) -> dict[str, float]:
         """Named scores of the episode so far: `spec.metric`, and a 0/1 entry `task/<name>` for each task."""
 
-    @abstractmethod
     def expert(self, seed: int) -> Expert:
-        """A demonstrator for the episode just reset; `seed` decides its choices and noise."""
+        """A demonstrator for the episode just reset; `seed` decides its choices and noise. A simulator without one names its
+        recordings in `sources`, without "scripted"."""
+        raise NotImplementedError(f"{self.name} has no scripted expert: its demonstrations are recorded ones")
+
+    @classmethod
+    def has_expert(cls) -> bool:
+        """Whether demonstrations can be made here."""
+        return "scripted" in cls.sources and cls.expert is not Simulator.expert
 
     def replay(self, states: np.ndarray, actions: np.ndarray) -> dict[str, float]:
         """Send a recording's actions from its first state: how far the simulator strays from it, and what is reached."""

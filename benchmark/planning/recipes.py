@@ -158,6 +158,11 @@ class Recipe:
         demonstrations, goal = self.env_config.demonstrations, self.config.fit.goal
         if demonstrations not in self.env.sources:
             return f"env.{self.env.name}.demonstrations={demonstrations}: there are {', '.join(self.env.sources)}"
+        if demonstrations == "scripted" and issubclass(self.env, Simulator) and not self.env.has_expert():
+            others = " or ".join(
+                f"env.{self.env.name}.demonstrations={name}" for name in self.env.sources if name != "scripted"
+            )
+            return f"{self.env.name} has no scripted expert: {others or 'write one, or name recordings in its sources'}"
         if goal == "task" and not spec.tasks:
             return f"fit.goal=task: {self.env.name} has no tasks"
         if goal not in ("none", "task") and (unseen := self._tasks_not_held_out(spec)):
