@@ -1,6 +1,12 @@
-"""How components and rows are named: `dynamo`, `dynamo:no_forward`; a hyphen is as good as an underscore."""
+"""How components and rows are named: `dynamo`, `dynamo:no_forward`; a hyphen is as good as an underscore.
+
+A variant may have several parts, named ones and settings: `dynamo:no_forward+lr=1e-4`.
+"""
 
 from __future__ import annotations
+
+import re
+from collections.abc import Iterable
 
 
 def plain(name: str) -> str:
@@ -13,5 +19,19 @@ def row_label(method: str, variant: str) -> str:
 
 def parse_row(label: str) -> tuple[str, str]:
     """(method, variant) of a row as a reader writes it."""
-    method, _, variant = plain(label).partition(":")
-    return method, variant
+    method, _, variant = label.partition(":")
+    return plain(method), joined_variant(map(_plain_part, variant_parts(variant)))
+
+
+def variant_parts(variant: str) -> list[str]:
+    """What is joined by '+' in it; that of a number, 1e+3, joins nothing."""
+    return re.split(r"\+(?=[A-Za-z_])", variant) if variant else []
+
+
+def joined_variant(parts: Iterable[str]) -> str:
+    return "+".join(filter(None, parts))
+
+
+def _plain_part(part: str) -> str:
+    name, given, value = part.partition("=")  # a hyphen in a value is a minus
+    return plain(name) + given + value

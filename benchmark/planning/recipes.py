@@ -22,6 +22,7 @@ from benchmark.contracts.environment import Environment, Simulator, data_spec
 from benchmark.contracts.method import Method
 from benchmark.contracts.policy import Policy
 from benchmark.contracts.specs import EnvSpec
+from benchmark.core.names import row_label
 from benchmark.core.seeds import seed
 from benchmark.core.typed import to_json
 from benchmark.data.episodes import split
@@ -33,7 +34,8 @@ from benchmark.planning.config.schema import Config
 from benchmark.planning.graph import CellId, Plan, RunCell, Stage, make_stage
 from benchmark.planning.keys import code_behind
 from benchmark.planning.request import DEFAULT, Request
-from benchmark.planning.variants import FINETUNED, expand_methods, with_variant
+from benchmark.planning.sweeps import split_sweeps, with_sweeps
+from benchmark.planning.variants import expand_methods, is_finetuned, pretrained_as, with_variant
 from benchmark.stages.params import demos, embed, fit, pretrain, probe, rollout, tokenize, video, visualize
 from benchmark.storage.files import checksum
 from benchmark.storage.manifests import Ref
@@ -44,7 +46,8 @@ INPUTS = {"demos": "demos", "features": "embed", "encoder": "pretrain", "policy"
 
 def make_plan(request: Request) -> Plan:
     """Validate everything a user can get wrong, then lay out the stages. Nothing runs, and no network or simulator is built."""
-    methods = expand_methods(request.methods)
+    overrides, sweeps = split_sweeps(request.overrides)
+    methods = with_sweeps(expand_methods(request.methods), sweeps)
     plan = Plan(request.preset, [], {}, {})
     envs = _whole(_expand("envs", request.envs, registry.envs()), registry.envs(), plan)
     policies = _whole(_expand("policies", request.policies, registry.policies()), registry.policies(), plan)
@@ -56,7 +59,7 @@ def make_plan(request: Request) -> Plan:
             methods=dict.fromkeys(m for m, _ in methods if m not in broken),
             policies=policies,
             envs=envs,
-            overrides=request.overrides,
+            overrides=overrides,
         )
     for env, config in plan.configs.items():
         recipe = Recipe(env, config)
@@ -127,7 +130,7 @@ class Recipe:
         """The stages of a cell, or why there is no such cell."""
         method, policy = registry.methods().get(cell.method), registry.policies().get(cell.policy)
         config = with_variant(method, self.config.method[cell.method], cell.variant, cell.env)
-        joint = method.joint or cell.variant == FINETUNED
+        joint = method.joint or is_finetuned(cell.variant)
         if reason := self._refused(method, config, policy, joint):
             return [], reason
         encoded = self._encode(cell, method, config)
@@ -198,7 +201,7 @@ class Recipe:
             learning = pretrain.Learning(budget, self.config.split.held_out, self.config.machine.device, settings.precision)
         seed = cell.seed if method.seeded(config) else 0
         params = pretrain.Params(cell.method, to_json(config), seed, learning, content_of(method, config))
-        row = cell.method if cell.variant == FINETUNED else cell.row  # which starts from the encoder of the plain row
+        row = row_label(cell.method, pretrained_as(cell.variant))
         label = f"{row} · {cell.env}" + (f" · seed {cell.seed}" if method.seeded(config) else "")
         return self._make("pretrain", f"pretrain · {label}", params, {"demos": self.demos.ref}, method)
 

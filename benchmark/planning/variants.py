@@ -8,7 +8,8 @@ from typing import Any
 
 from benchmark import registry
 from benchmark.core.errors import UnknownName
-from benchmark.core.names import parse_row
+from benchmark.core.names import joined_variant, parse_row, variant_parts
+from benchmark.planning.config.compose import with_setting
 
 FINETUNED = "finetuned"  # the encoder of the plain row goes on learning with the policy: another recipe, not another config
 IMAGENET_LR = 0.1  # of that from scratch: 1e-5 for 1e-4 in the DynaMo paper, Tables 9 and 11
@@ -26,13 +27,26 @@ def variants_of(cls: Any, config: Any, env: str = "") -> dict[str, dict[str, Any
 
 
 def with_variant(cls: Any, config: Any, variant: str, env: str) -> Any:
-    """A method's config with a named variant applied on top, in an environment."""
-    if not variant:
-        return config
-    variants = variants_of(cls, config, env)
-    if variant not in variants:
-        raise UnknownName(f"variant of {cls.name}", variant, variants)
-    return replace(config, **variants[variant])
+    """A method's config with a variant applied on top, in an environment: named ones, and settings as `lr=1e-4`."""
+    for part in variant_parts(variant):
+        field, given, value = part.partition("=")
+        if given:
+            config = with_setting(config, f"method.{cls.name}", field, value)
+            continue
+        variants = variants_of(cls, config, env)
+        if part not in variants:
+            raise UnknownName(f"variant of {cls.name}", part, variants)
+        config = replace(config, **variants[part])
+    return config
+
+
+def is_finetuned(variant: str) -> bool:
+    return FINETUNED in variant_parts(variant)
+
+
+def pretrained_as(variant: str) -> str:
+    """The variant whose encoder a fine-tuned one starts from."""
+    return joined_variant(part for part in variant_parts(variant) if part != FINETUNED)
 
 
 def expand_methods(names: Sequence[str]) -> list[tuple[str, str]]:

@@ -116,7 +116,7 @@ def _unusual(view: ResultsView) -> list[str]:
 
 def _limits(view: ResultsView, columns: Sequence[Column]) -> list[str]:
     """On presets that are too small to rank methods: what difference they could show at all."""
-    presets = [preset for preset in dict.fromkeys(view.cells.preset) if preset in BUDGET_LIMITED]
+    presets = [preset for preset in dict.fromkeys(view.cells.preset) if preset.partition("+")[0] in BUDGET_LIMITED]
     if not presets:
         return []
     several = len({column.policy for column in columns}) > 1

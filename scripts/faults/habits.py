@@ -4,6 +4,8 @@ from faults.fault import Fault
 
 CHECK = "cli/test_check.py"
 GYMNASIUM = "envs/test_gymnasium_env.py"
+SWEEPS = "planning/test_sweeps.py"
+CONFIG = "cli/test_config_files.py"
 
 FAULTS = (
     Fault(
@@ -40,5 +42,40 @@ FAULTS = (
         "self.sha256 = pinned(folder, manifest, self.sha256)",
         "self.sha256 = pinned(folder, manifest, '')",
         f"{GYMNASIUM}::test_its_demonstrations_are_a_recording_held_to_its_content",
+    ),
+    Fault(
+        "habits: values are named as they are computed",
+        "benchmark/planning/sweeps.py",
+        'return _split(text.split("=", 1)[1]) if plainly else list',
+        "return list",
+        f"{SWEEPS}::test_a_value_list_makes_a_row_of_each_value",
+    ),
+    Fault(
+        "habits: a fine-tuned row with a setting is not fine-tuned",
+        "benchmark/planning/variants.py",
+        "return FINETUNED in variant_parts(variant)",
+        "return FINETUNED == variant",
+        f"{SWEEPS}::test_a_row_may_name_its_settings_itself",
+    ),
+    Fault(
+        "habits: a minus in a value is an underscore",
+        "benchmark/core/names.py",
+        "return plain(name) + given + value",
+        "return plain(name + given + value)",
+        f"{SWEEPS}::test_a_minus_in_a_value_stays_one",
+    ),
+    Fault(
+        "habits: a file goes before the flags",
+        "benchmark/cli/selection.py",
+        "[*base.overrides, *options.overrides] if options.config",
+        "[*options.overrides, *base.overrides] if options.config",
+        f"{CONFIG}::test_flags_go_before_the_file",
+    ),
+    Fault(
+        "habits: a preset of one's own goes before the command",
+        "benchmark/cli/selection.py",
+        "overrides = [*own, *overrides]",
+        "overrides = [*overrides, *own]",
+        f"{CONFIG}::test_a_preset_of_ones_own_is_one_of_ours_with_settings",
     ),
 )
