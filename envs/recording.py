@@ -7,7 +7,8 @@ action bounds are the lowest and highest recorded action.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, make_dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from benchmark.contracts.specs import ActionSpec, EnvSpec
 from benchmark.core.errors import Unavailable
 
 EVERYTHING = 1_000_000  # episodes
+LOWEST = -1.0  # of the score, see benchmark/stages/open_loop.py
 IMPORT = "python -m benchmark data import SOURCE --name NAME"
 
 
@@ -44,6 +46,8 @@ class RecordingConfig(EnvConfig):
 
 
 class Recording(Dataset):
+    """`recording:mine` is the recording that was imported under the name `mine`."""
+
     name = "recording"
     Config = RecordingConfig
     presets = {
@@ -53,6 +57,10 @@ class Recording(Dataset):
         "paper": {"resolution": 224},
     }
     source = "your own: python -m benchmark data import"
+
+    @classmethod
+    def named(cls, instance: str) -> type[Dataset]:
+        return _named(instance)
 
     @classmethod
     def spec(cls, config: RecordingConfig) -> EnvSpec:
@@ -69,7 +77,7 @@ class Recording(Dataset):
             hz=data["hz"],
             max_steps=summary["max_steps"],
             metric="action_r2",  # of benchmark/stages/open_loop.py
-            metric_range=(0.0, 1.0),
+            metric_range=(LOWEST, 1.0),
             expert_target=1.0,
         )
 
@@ -113,6 +121,15 @@ class Recording(Dataset):
         stated = {"hz": 10.0, "representation": "delta", "gripper": "none", "units": "pixels"}
         store = Store(folder / "store").prepare()
         return {"path": str(import_recording(store, folder / "source", "example", Task(), stated=stated))}
+
+
+@cache
+def _named(instance: str) -> type[Recording]:
+    from benchmark.datasets.recordings import check_name
+
+    config: Any = make_dataclass("RecordingConfig", [("name", str, check_name(instance))], bases=(RecordingConfig,))
+    facts = {"name": f"recording:{instance}", "title": f"{instance} (recording)", "Config": config}
+    return type("Recording", (Recording,), {**facts, "__module__": Recording.__module__})
 
 
 def _folder(config: RecordingConfig) -> Path:

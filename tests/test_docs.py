@@ -13,6 +13,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
+from benchmark import registry
 from benchmark.cli.main import main, parse
 
 ROOT = Path(__file__).parent.parent
@@ -70,7 +71,7 @@ def test_added_components_keep_their_promises(project: Path) -> None:
 
 
 def test_added_components_make_a_table_without_an_edit_elsewhere(project: Path) -> None:
-    names = ["--methods", "state,barlow_twins:no_augmentation,my_encoder", "--envs", "cart,reacher", "--policies", "gaussian"]
+    names = ["--methods", "barlow_twins:no_augmentation,my_encoder", "--envs", "cart,reacher", "--policies", "gaussian"]
     table = in_project(project, "run", *names, "--preset", "smoke", "--home", str(project / "runs"), "--quiet")
     assert "barlow_twins:no_augmentation" in table
     assert "my_encoder" in table
@@ -90,11 +91,24 @@ def test_generated_tables_are_what_the_committed_records_say() -> None:
     assert result.returncode == 0, result.stdout + result.stderr
 
 
-def test_every_command_about_recordings_is_understood() -> None:
+def test_the_way_from_recordings_to_a_table(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Every command of docs/recordings.md, one after another, on recordings of a source that the contract's example makes."""
+    pytest.importorskip("pyarrow", reason="python -m pip install -e .[data]")
+    monkeypatch.chdir(tmp_path)
+    registry.envs().get("recording").example(tmp_path)  # type: ignore[attr-defined]
+    (tmp_path / "source").rename("my_recordings")
+    (tmp_path / "somewhere").mkdir()
     commands = re.findall(r"^    python -m benchmark (.*?)(?:  +#.*)?$", (ROOT / "docs" / "recordings.md").read_text(), re.M)
-    assert {command.split()[1] for command in commands} == {"import", "inspect", "verify", "export"}
+    assert {"import", "list", "inspect", "verify", "export", "rm"} <= {command.split()[1] for command in commands}
     for command in commands:
-        parse(shlex.split(command))
+        quietly = ["--quiet", "machine.threads=1"] if command.startswith("run") else []
+        assert main([*shlex.split(command), *quietly]) == 0, command
+    shown = capsys.readouterr().out
+    assert "| *state (ceiling: sees the simulator state)* |" in shown
+    assert "mine (recording)" in shown
+    assert (tmp_path / "somewhere" / "mine" / "meta" / "info.json").is_file()
 
 
 def test_every_command_of_the_readme_is_understood(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:

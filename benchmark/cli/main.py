@@ -39,7 +39,7 @@ VERBS = {
     ),
     "list": Verb("benchmark.cli.listing", "List what can be named: methods, policies, environments, presets, ablations."),
     "check": Verb("benchmark.cli.check", "Run the conformance suite on one method, policy or environment."),
-    "data": Verb("benchmark.cli.data", "Demonstrations and recordings: make, import, inspect, verify, export."),
+    "data": Verb("benchmark.cli.data", "Demonstrations and recordings: make, import, list, inspect, verify, export, rm."),
     "weights": Verb("benchmark.cli.weights", "Published weights: list what is known and what is here, fetch, verify."),
     "results": Verb("benchmark.cli.results", "Look after the store: list, show, verify, export, clean up."),
     "worker": Verb("benchmark.cli.worker", "Execute stages by their keys: what they build on has to be in the store."),

@@ -15,6 +15,7 @@ import numpy as np
 
 from benchmark.contracts.data import DataSpec, Episode
 from benchmark.contracts.specs import EnvSpec, Presets, require
+from benchmark.core.errors import BenchmarkError
 
 
 @dataclass
@@ -82,6 +83,11 @@ class Dataset(Environment):
     """Recordings only: no episode can be started, so policies are scored by what they predict on held-out episodes."""
 
     sources: ClassVar[tuple[str, ...]] = ("recorded",)
+
+    @classmethod
+    def named(cls, instance: str) -> type[Dataset]:
+        """The one that a table calls `NAME:INSTANCE`, where one class stands for many data sets."""
+        raise BenchmarkError(f"{cls.name} is a single data set; there is no {cls.name}:{instance}")
 
     @classmethod
     @abstractmethod

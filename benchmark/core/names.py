@@ -13,6 +13,11 @@ def plain(name: str) -> str:
     return name.replace("-", "_")
 
 
+def component_of(env: str) -> str:
+    """The component behind an environment's name: `recording` of `recording:kitchen_real`."""
+    return plain(env.partition(":")[0])
+
+
 def row_label(method: str, variant: str) -> str:
     return f"{method}:{variant}" if variant else method
 

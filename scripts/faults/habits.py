@@ -6,6 +6,7 @@ CHECK = "cli/test_check.py"
 GYMNASIUM = "envs/test_gymnasium_env.py"
 SWEEPS = "planning/test_sweeps.py"
 CONFIG = "cli/test_config_files.py"
+RECORDINGS = "datasets/test_recordings.py"
 
 FAULTS = (
     Fault(
@@ -77,5 +78,33 @@ FAULTS = (
         "overrides = [*own, *overrides]",
         "overrides = [*overrides, *own]",
         f"{CONFIG}::test_a_preset_of_ones_own_is_one_of_ours_with_settings",
+    ),
+    Fault(
+        "habits: the second recording is the first again",
+        "benchmark/planning/config/compose.py",
+        "for n in (*envs, env)}",
+        "for n in (env, *envs)}",
+        f"{RECORDINGS}::test_recordings_are_environments_by_name_several_in_one_table",
+    ),
+    Fault(
+        "habits: a score below the mean is cut at 0",
+        "benchmark/stages/open_loop.py",
+        "LOWEST = -1.0",
+        "LOWEST = 0.0",
+        "stages/test_open_loop.py::test_agreement_by_hand",
+    ),
+    Fault(
+        "habits: quantiles are of another column",
+        "benchmark/datasets/export_lerobot.py",
+        "np.percentile(values, percent, axis=0)",
+        "np.percentile(values[:, :1], percent, axis=0)",
+        f"{RECORDINGS}::test_the_exported_statistics_have_quantiles_and_the_numbers_have_names",
+    ),
+    Fault(
+        "habits: data rm asks nobody",
+        "benchmark/cli/data.py",
+        "recordings.remove(store, options.name) if options.yes else",
+        "recordings.remove(store, options.name) if not options.yes else",
+        f"{RECORDINGS}::test_recordings_are_listed_and_removed",
     ),
 )

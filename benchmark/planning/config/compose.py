@@ -27,6 +27,7 @@ from omegaconf.errors import OmegaConfBaseException
 from benchmark import registry
 from benchmark.contracts.presets import PRESETS, component_config
 from benchmark.core.errors import BenchmarkError, UnknownName, suggest
+from benchmark.core.names import component_of
 from benchmark.planning.config.schema import Config, Schema
 from benchmark.planning.request import base_preset
 
@@ -49,7 +50,8 @@ def compose_config(
     groups = {
         "method": {name: component_config(registry.methods().get(name), preset, env) for name in methods},
         "policy": {name: component_config(registry.policies().get(name), preset, env) for name in policies},
-        "env": {name: component_config(registry.envs().get(name), preset, name) for name in {env, *envs}},
+        # `env.recording.resolution=64` is for all recordings of a table; the one that this is about comes last and stays
+        "env": {component_of(n): component_config(registry.envs().get(n), preset, component_of(n)) for n in (*envs, env)},
     }
     root = _dataclass("Root", {group: _dataclass(group, nodes) for group, nodes in groups.items()}, base=Schema)
     for text in overrides:
@@ -66,6 +68,7 @@ def compose_config(
     values: dict[str, Any] = {f.name: getattr(plain, f.name) for f in fields(Schema)}
     for group, nodes in groups.items():
         values[group] = {name: getattr(getattr(plain, group), name) for name in nodes}
+    values["env"] |= {env: values["env"][component_of(env)]}
     return Config(**values)
 
 
