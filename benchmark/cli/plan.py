@@ -16,6 +16,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     from benchmark.cli import forecast
+    from benchmark.cli.printing import fitting
     from benchmark.cli.selection import request
     from benchmark.core.progress import duration
     from benchmark.planning.estimates import estimate
@@ -36,7 +37,7 @@ def run(options: argparse.Namespace) -> int:
         for stage in of_kind:
             users = sum(stage["key"] in cell.stages.values() for cell in plan.cells)
             cost = "cached" if stage["cached"] else f"about {duration(estimates[stage['key']].seconds)}"
-            print(f"  {stage['key'][:10]}  {stage['label']:<56} {cost}, feeds {users} cell{'s' * (users != 1)}")
+            print(fitting(f"  {stage['key'][:10]}  ", stage["label"], f" {cost}, feeds {users} cell{'s' * (users != 1)}"))
     for note in plan.notes:
         print(note)
     for (method, env), reason in forecast.unavailable(plan, store).items():

@@ -22,21 +22,29 @@ def run(options: argparse.Namespace) -> int:
 
 
 def ls(options: argparse.Namespace) -> int:
-    """List the artifacts in the store, with their sizes."""
+    """List the artifacts in the store, with their sizes, and of rollouts the mean score."""
+    from benchmark.cli.printing import fitting
     from benchmark.core.progress import size
 
     store = Store(options.home).prepare()
     rows: list[dict[str, Any]] = []
-    for kind in KINDS:
+    for kind in [options.kind] if options.kind else KINDS:
         for key in store.keys(kind):
             manifest = store.manifest(kind, key)
+            words = manifest.label.split(" · ")
+            if not all(any(part in word for word in words) for part in options.match):
+                continue
             total = sum(entry.bytes for entry in manifest.files.values())
-            rows.append({"kind": kind, "key": key, "label": manifest.label, "bytes": total, "finished": manifest.finished})
+            score = manifest.summary.get("mean_score")
+            facts = {"kind": kind, "key": key, "label": manifest.label, "score": score}
+            rows.append({**facts, "bytes": total, "finished": manifest.finished})
     if options.format == "json":
         print(json.dumps(rows, indent=1))
     else:
         for row in rows:
-            print(f"{row['kind']:<9} {row['key'][:10]}  {row['label']:<56} {size(row['bytes']):>9}  {row['finished']}")
+            score = "" if row["score"] is None else f"{row['score']:.2f}"
+            after = f" {score:>6} {size(row['bytes']):>9}  {row['finished']}"
+            print(fitting(f"{row['kind']:<9} {row['key'][:10]}  ", row["label"], after))
         print(f"{len(rows)} artifacts, {size(sum(r['bytes'] for r in rows))} in {store.root}")
     return 0
 
@@ -114,6 +122,12 @@ def _store(parser: argparse.ArgumentParser) -> None:
     flags.add_home(parser)
 
 
+def _ls(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("match", nargs="*", metavar="WORD", help="only those whose label has each of these: dynamo pusht")
+    parser.add_argument("--kind", choices=KINDS, help="only of one kind")
+    _store(parser)
+
+
 def _show(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("key", help="a key or the beginning of one")
     _store(parser)
@@ -130,7 +144,7 @@ def _gc(parser: argparse.ArgumentParser) -> None:
 
 
 ACTIONS = {
-    "ls": Action(_store, ls),
+    "ls": Action(_ls, ls),
     "show": Action(_show, show),
     "verify": Action(_store, verify),
     "export": Action(_export, export),

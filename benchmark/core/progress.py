@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 import time
 from collections.abc import Iterator
@@ -18,7 +19,13 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
+COMMAND = re.compile(r"\b(python3? -m|python3? scripts/|(sudo )?apt(-get)? install|pip install|git (clone|checkout)|hf auth)\b")
 LOG_EVERY = 15.0  # seconds between two lines of one task where there is no terminal
+
+
+def has_command(text: str) -> bool:
+    """Whether a reader may want to copy a part of it into a shell."""
+    return bool(COMMAND.search(text))
 
 
 class Task:
@@ -36,8 +43,9 @@ class Reporter:
         self.draws = sys.stderr.isatty() and not quiet  # a terminal shows what changes; a log file gets lines
 
     def say(self, text: str, style: str = "") -> None:
-        # a line of a log stays one, however long
-        self.console.print(text, style=style or None, markup=False, soft_wrap=not self.console.is_terminal)
+        # a line of a log stays one, however long, and so does one with a command: a line break in it could not be copied
+        whole = not self.console.is_terminal or has_command(text)
+        self.console.print(text, style=style or None, markup=False, soft_wrap=whole)
 
     def warn(self, text: str) -> None:
         self.say(text, "yellow")

@@ -16,7 +16,7 @@ import numpy as np
 from benchmark.core.errors import BenchmarkError
 from benchmark.data.episodes import Demos
 from benchmark.datasets.files import require_packages
-from benchmark.datasets.lerobot import ACTION, IMAGES, PRIVILEGED, SEMANTICS, STATE, VERSION
+from benchmark.datasets.lerobot import ACTION, IMAGES, PRIVILEGED, SEMANTICS, STATE, VERSION, numbered
 
 DATA = "data/chunk-{chunk_index:03d}/file-{file_index:03d}.parquet"
 VIDEO = "videos/{video_key}/chunk-{chunk_index:03d}/file-{file_index:03d}.mp4"
@@ -66,7 +66,7 @@ def _write(demos: Demos, semantics: dict[str, Any], name: str, root: Path) -> No
     _parquet(_episodes(demos, keys, texts), root / "meta/episodes/chunk-000/file-000.parquet")
     for view, key in enumerate(keys):
         _encode(demos.frames[:, view], root / VIDEO.format(video_key=key, **FIRST), spec.hz)
-    names = {key: [f"{key.rpartition('.')[2]}_{index}" for index in range(v.shape[1])] for key, v in columns.items()}
+    names = {key: numbered(key, v.shape[1]) for key, v in columns.items()}
     names[ACTION] = list(semantics.get("names") or names[ACTION])
     features: dict[str, Any] = {
         key: {"dtype": "float32", "shape": [v.shape[1]], "names": names[key]} for key, v in columns.items()

@@ -148,7 +148,12 @@ def _names(feature: dict[str, Any]) -> tuple[str, ...]:
     if isinstance(names, dict):
         names = next(iter(names.values()), ())
     whole = isinstance(names, list) and len(names) == math.prod(feature.get("shape", ()))
-    return tuple(map(str, names)) if whole else ()
+    return tuple(map(str, names)) if whole and names != numbered(ACTION, len(names)) else ()
+
+
+def numbered(key: str, count: int) -> list[str]:
+    """How an export names numbers that nobody has named: LeRobot's viewers want a name for each."""
+    return [f"{key.rpartition('.')[2]}_{index}" for index in range(count)]
 
 
 def _pictures(column: list[Any], where: str) -> Iterator[np.ndarray]:

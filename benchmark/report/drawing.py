@@ -48,6 +48,11 @@ def encoded(figure: Figure, kind: str, source: str | None = None) -> bytes:
     return out.getvalue()
 
 
+def dash(index: int) -> str:
+    """Of the line of that number. Neighbours differ in colour and dash, and the first 24 lines in one of them."""
+    return DASHES[(index + index // 12) % len(DASHES)]
+
+
 def line(axes: Axes, rows: pd.DataFrame, x: str, colour: str, dash: str = "-", label: str = "") -> None:
     """A thin line per seed, a thick one for their mean."""
     for _, seed in rows.groupby("seed"):

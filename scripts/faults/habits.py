@@ -6,6 +6,8 @@ CHECK = "cli/test_check.py"
 GYMNASIUM = "envs/test_gymnasium_env.py"
 SWEEPS = "planning/test_sweeps.py"
 CONFIG = "cli/test_config_files.py"
+PRINTING = "cli/test_printing.py"
+WATCH = "cli/test_watch.py"
 RECORDINGS = "datasets/test_recordings.py"
 
 FAULTS = (
@@ -106,5 +108,40 @@ FAULTS = (
         "recordings.remove(store, options.name) if options.yes else",
         "recordings.remove(store, options.name) if not options.yes else",
         f"{RECORDINGS}::test_recordings_are_listed_and_removed",
+    ),
+    Fault(
+        "habits: a command is folded",
+        "benchmark/core/progress.py",
+        "not self.console.is_terminal or has_command(text)",
+        "not self.console.is_terminal",
+        f"{WATCH}::test_a_line_with_a_command_is_never_folded",
+    ),
+    Fault(
+        "habits: a pipe is cut like a terminal",
+        "benchmark/cli/printing.py",
+        "if sys.stdout.isatty() else None\n",
+        "if True else None\n",
+        f"{PRINTING}::test_a_pipe_gets_everything",
+    ),
+    Fault(
+        "habits: the time left forgets what has ended",
+        "benchmark/cli/watch.py",
+        "self._plan.stages[key] for key in _keys_of(self._waiting.values()) - self._settled)\n        left",
+        "self._plan.stages[key] for key in _keys_of(self._waiting.values()))\n        left",
+        f"{WATCH}::test_each_cell_is_one_line_with_its_score_even_of_a_quiet_run",
+    ),
+    Fault(
+        "habits: a difference larger than the scale is shown",
+        "benchmark/report/tables/resolution.py",
+        "of.detectable > captions.reach(view, column)",
+        "of.detectable > float('inf')",
+        "report/test_resolution.py::test_a_difference_larger_than_the_scale_is_said_and_not_shown",
+    ),
+    Fault(
+        "habits: every word of results ls is enough",
+        "benchmark/cli/results.py",
+        "if not all(any(part in word",
+        "if not any(any(part in word",
+        "cli/test_results_ls.py::test_it_is_narrowed_by_words_and_kind",
     ),
 )

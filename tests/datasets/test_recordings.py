@@ -465,7 +465,7 @@ def test_recordings_are_environments_by_name_several_in_one_table(tmp_path: Path
     for name, build in (("images", builders.folder_of_images), ("tf-records", builders.rlds)):
         path = build(tmp_path / name).path
         assert main(["data", "import", str(path), "--name", name, "--hz", "5", "--home", home, "--quiet"]) == 0
-    flags = ["--home", home, "--quiet", "--preset", "smoke", "machine.threads=1", "env.recording.resolution=24"]
+    flags = ["--home", home, "--quiet", "--preset", "smoke", "machine.threads=1", "env.recording.episodes=2"]
     envs = ["--envs", "recording:images,recording:tf-records", "--methods", "random,state", "--policies", "knn"]
     assert main(["run", *envs, *flags]) == 0
     shown = capsys.readouterr().out
@@ -479,7 +479,7 @@ def test_recordings_are_environments_by_name_several_in_one_table(tmp_path: Path
         "recording:images": "images",
         "recording:tf-records": "tf-records",
     }
-    assert all(config["resolution"] == 24 for config in configs.values())
+    assert all(config["episodes"] == 2 for config in configs.values())
     assert main(["table", "main", *envs[:2], "--format", "json", "--home", home]) == 0
 
 
