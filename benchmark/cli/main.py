@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 from benchmark.cli.parser import Parser
 from benchmark.core.errors import BenchmarkError
+from benchmark.core.provenance import own_version
 
 
 class Verb(NamedTuple):
@@ -99,6 +100,7 @@ def _top() -> Parser:
     top = Parser(
         prog="benchmark", description="Which visual encoder is best for robot control, and by how much.", epilog=EXAMPLES
     )
+    top.add_argument("--version", action="version", version=f"%(prog)s {own_version()}")
     verbs = top.add_subparsers(dest="verb", required=True, metavar="VERB")
     for name, verb in VERBS.items():
         verbs.add_parser(name, help=verb.help, add_help=False)

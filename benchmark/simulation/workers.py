@@ -26,7 +26,8 @@ from benchmark.core.errors import BenchmarkError
 from benchmark.core.machine import cores
 
 PRELOADED = ("benchmark.simulation.pool", "benchmark.simulation.demonstrate")
-CONTEXT = multiprocessing.get_context("forkserver")
+# macOS breaks processes that fork after its frameworks are loaded, and a fork server loads them with numpy
+CONTEXT: Any = multiprocessing.get_context("forkserver" if sys.platform == "linux" else "spawn")
 THREADS = (  # libraries read these when they are imported; the last is Mesa's software renderer
     "OMP_NUM_THREADS",
     "OPENBLAS_NUM_THREADS",
