@@ -25,7 +25,7 @@ def print_rows(rows: Sequence[Mapping[str, Any]], style: str) -> None:
         print(json.dumps(rows, indent=1))
         return
     columns = [name for name in rows[0] if any(row[name] for row in rows)] if rows else []
-    room = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+    room = columns_of_terminal()
     apart = [name for name in columns if room and any(has_command(str(row[name] or "")) for row in rows)]
     columns = [name for name in columns if name not in apart]
     widths = {name: min(WIDEST, max(len(name), *(len(str(row[name] or "")) for row in rows))) for name in columns}
@@ -45,6 +45,12 @@ def _cut(text: str, width: int, cut: bool) -> str:
 
 def fitting(before: str, label: str, after: str, width: int = 56) -> str:
     """A line whose middle gives way where a terminal is too narrow for all of it."""
-    if sys.stdout.isatty():
-        width = max(NARROWEST, min(width, shutil.get_terminal_size().columns - len(before) - len(after)))
-    return before + _cut(label, width, sys.stdout.isatty()) + after
+    room = columns_of_terminal()
+    if room:
+        width = max(NARROWEST, min(width, room - len(before) - len(after)))
+    return before + _cut(label, width, bool(room)) + after
+
+
+def columns_of_terminal() -> int | None:
+    """None for a file or a pipe: it takes lines of any length."""
+    return shutil.get_terminal_size().columns if sys.stdout.isatty() else None

@@ -119,8 +119,8 @@ FAULTS = (
     Fault(
         "habits: a pipe is cut like a terminal",
         "benchmark/cli/printing.py",
-        "if sys.stdout.isatty() else None\n",
-        "if True else None\n",
+        ".columns if sys.stdout.isatty() else None",
+        ".columns if True else None",
         f"{PRINTING}::test_a_pipe_gets_everything",
     ),
     Fault(

@@ -30,9 +30,8 @@ def test_json_keeps_everything(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 @pytest.fixture
-def narrow(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> int:
-    monkeypatch.setattr("sys.stdout.isatty", lambda: True, raising=False)
-    monkeypatch.setenv("COLUMNS", "50")
+def narrow(monkeypatch: pytest.MonkeyPatch) -> int:
+    monkeypatch.setattr("benchmark.cli.printing.columns_of_terminal", lambda: 50)
     return 50
 
 
