@@ -31,6 +31,7 @@ def run(options: argparse.Namespace) -> int:
     from benchmark.launch.base import Launcher, execution_of
     from benchmark.launch.execute import Executor
     from benchmark.launch.local import LocalLauncher
+    from benchmark.launch.trackers import require_tracker
     from benchmark.planning.config.files import write_request
     from benchmark.planning.history import remember
     from benchmark.planning.recipes import make_plan
@@ -45,6 +46,7 @@ def run(options: argparse.Namespace) -> int:
 
     wanted = request(options)
     plan = make_plan(wanted)
+    require_tracker(next(iter(plan.configs.values())).tracker)
     store, reporter = Store(options.home).prepare(), Reporter(options.quiet)
     estimates = announce(plan, store, reporter)
     remember(store, wanted)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
 from rich.console import Console
@@ -33,6 +33,9 @@ class Task:
 
     def update(self, done: float, total: float, note: str = "") -> None:
         """How far it is. Cheap enough to call every step."""
+
+    def log(self, point: Mapping[str, float]) -> None:
+        """A point of a learning curve, with its `step`."""
 
 
 class Reporter:

@@ -69,12 +69,14 @@ def train(
         trainable.after_step(step, steps)
         if step % every == 0 or step == steps - 1:
             trained.curves.append(curve_point(step, steps, values, rate))
+            task.log(trained.curves[-1])
             task.update(step + 1, steps, f"loss {trained.curves[-1]['loss']:.4g}")
         step += 1
         if step % checkpoint_every == 0 or step == steps:
             if validate is not None:
                 module.eval()
                 trained.curves.append({"step": step, **validate(trained.curves)})
+                task.log(trained.curves[-1])
                 module.train()
             trained.seconds = time.monotonic() - start
             checkpoint.save(step, trained)

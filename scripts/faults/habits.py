@@ -8,6 +8,7 @@ SWEEPS = "planning/test_sweeps.py"
 CONFIG = "cli/test_config_files.py"
 PRINTING = "cli/test_printing.py"
 WATCH = "cli/test_watch.py"
+TRACKERS = "launch/test_trackers.py"
 RECORDINGS = "datasets/test_recordings.py"
 
 FAULTS = (
@@ -143,5 +144,26 @@ FAULTS = (
         "if not all(any(part in word",
         "if not any(any(part in word",
         "cli/test_results_ls.py::test_it_is_narrowed_by_words_and_kind",
+    ),
+    Fault(
+        "habits: a broken tracker stops the training",
+        "benchmark/launch/trackers.py",
+        "        except Exception as error:\n            self._failed = True\n",
+        "        except ValueError as error:\n            self._failed = True\n",
+        f"{TRACKERS}::test_a_tracker_that_breaks_is_switched_off_and_the_training_goes_on",
+    ),
+    Fault(
+        "habits: a tracker is not told",
+        "benchmark/training/loop.py",
+        "            task.log(trained.curves[-1])\n            task.update",
+        "            task.update",
+        f"{TRACKERS}::test_a_service_gets_the_points_that_the_artifact_has",
+    ),
+    Fault(
+        "habits: macOS counts its cores as Linux does",
+        "benchmark/core/machine.py",
+        'if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1',
+        "",
+        "test_install.py::test_a_machine_that_does_not_tell_its_cores_has_all_of_them",
     ),
 )
