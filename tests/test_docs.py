@@ -111,6 +111,32 @@ def test_the_way_from_recordings_to_a_table(
     assert (tmp_path / "somewhere" / "mine" / "meta" / "info.json").is_file()
 
 
+def test_the_files_and_commands_about_settings(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Planned, and the files are those of the document."""
+    monkeypatch.chdir(tmp_path)
+    text = (ROOT / "docs" / "settings.md").read_text()
+    for name, content in zip(("mine", "longer"), re.findall(r"```yaml\n(.*?)```", text, re.S), strict=True):
+        (tmp_path / f"{name}.yaml").write_text(content)
+    planned = []
+    for command in re.findall(r"^    python -m benchmark (.*)$", text, re.M):
+        verb, *words = shlex.split(command)
+        words = words[: words.index("--save-config")] if "--save-config" in words else words
+        assert main(["plan", *words]) == 0, command
+        assert verb in ("run", "plan")
+        planned.append(capsys.readouterr().out)
+    rows = ["byol:lr=1e-4", "byol:lr=3e-4", "byol:finetuned+lr=1e-4"]
+    assert [[row in out for row in rows] for out in planned] == [
+        [False, False, False],
+        [True, True, False],
+        [False, False, False],
+        [True, True, False],
+        [True, False, True],
+        [False, False, False],
+    ]
+
+
 def test_every_command_of_the_readme_is_understood(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     """Those that only look are run; those that compute are planned."""
     text = (ROOT / "README.md").read_text()
