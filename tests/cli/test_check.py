@@ -51,9 +51,9 @@ def test_an_error_of_the_component_names_its_own_line() -> None:
         name = "breaks"
 
         def state(self) -> np.ndarray:
-            return np.zeros(3) @ np.zeros(4)
+            return np.linalg.inv(np.zeros((2, 3)))  # fails in a file of numpy's
 
-    [told] = {message.splitlines()[-1] for message in errors(Breaks).values() if "matmul" in message and "then" not in message}
+    [told] = {message for message in errors(Breaks).values() if message.startswith("LinAlgError")}
     assert "(in state, test_check.py:" in told
 
 
