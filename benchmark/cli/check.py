@@ -1,4 +1,4 @@
-"""Run the conformance suite on one method, policy or environment, under the settings of a preset.
+"""Run the conformance suite on one method, policy or environment.
 
 It runs on a CPU in seconds under `smoke`; with --preset and overrides it is the component of a real run that is checked.
 """

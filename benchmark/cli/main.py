@@ -9,11 +9,10 @@ import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from benchmark.cli.parser import Parser
 from benchmark.core.errors import BenchmarkError
-from benchmark.core.provenance import own_version
 
 
 class Verb(NamedTuple):
@@ -100,11 +99,21 @@ def _top() -> Parser:
     top = Parser(
         prog="benchmark", description="Which visual encoder is best for robot control, and by how much.", epilog=EXAMPLES
     )
-    top.add_argument("--version", action="version", version=f"%(prog)s {own_version()}")
+    top.add_argument("--version", action=_Version, nargs=0, help="which version this is")
     verbs = top.add_subparsers(dest="verb", required=True, metavar="VERB")
     for name, verb in VERBS.items():
         verbs.add_parser(name, help=verb.help, add_help=False)
     return top
+
+
+class _Version(argparse.Action):
+    """Looked up when it is asked for: help imports nothing for it."""
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: Any) -> None:
+        from benchmark.core.provenance import own_version
+
+        print(f"{parser.prog} {own_version()}")
+        parser.exit()
 
 
 @contextmanager
