@@ -56,7 +56,13 @@ class Registry(Generic[T]):
         return sorted(self._listed())
 
     def get(self, name: str) -> type[T]:
-        """The class of that name; hyphens are as good as underscores."""
+        """The class of that name; hyphens are as good as underscores. `recording:mine` is what the class makes of `mine`."""
+        name, _, instance = name.partition(":")
+        if instance:
+            named = getattr(self.get(name), "named", None)
+            if named is None:
+                raise UnknownName(self.kind, f"{name}:{instance}", self._listed())
+            return named(instance)
         origin, name = self._origin(name), plain(name)
         if name not in self._classes:
             try:

@@ -6,11 +6,9 @@ action bounds are the lowest and highest recorded action.
 
 from __future__ import annotations
 
-import json
-import os
 from collections.abc import Iterator
-from dataclasses import dataclass
-from itertools import pairwise
+from dataclasses import dataclass, make_dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -19,9 +17,10 @@ import numpy as np
 from benchmark.contracts.data import Episode
 from benchmark.contracts.environment import Dataset, EnvConfig
 from benchmark.contracts.specs import ActionSpec, EnvSpec
-from benchmark.core.errors import BenchmarkError, Unavailable
+from benchmark.core.errors import Unavailable
 
 EVERYTHING = 1_000_000  # episodes
+LOWEST = -1.0  # of the score, see benchmark/stages/open_loop.py
 IMPORT = "python -m benchmark data import SOURCE --name NAME"
 
 
@@ -39,16 +38,16 @@ class RecordingConfig(EnvConfig):
         super().__post_init__()
         if (manifest := _manifest(self)) is None:
             return
-        from benchmark.datasets.recordings import digest
+        from benchmark.datasets.recorded import pinned
 
-        if self.sha256 not in ("", content := digest(manifest)):
-            raise BenchmarkError(f"{_folder(self)} is not the recording that was planned with: its content has changed")
-        self.sha256 = content
+        self.sha256 = pinned(_folder(self), manifest, self.sha256)
         self.episodes = min(self.episodes, manifest["summary"]["episodes"])
         self.resolution = min(self.resolution, manifest["summary"]["spec"]["resolution"])
 
 
 class Recording(Dataset):
+    """`recording:mine` is the recording that was imported under the name `mine`."""
+
     name = "recording"
     Config = RecordingConfig
     presets = {
@@ -58,6 +57,10 @@ class Recording(Dataset):
         "paper": {"resolution": 224},
     }
     source = "your own: python -m benchmark data import"
+
+    @classmethod
+    def named(cls, instance: str) -> type[Dataset]:
+        return _named(instance)
 
     @classmethod
     def spec(cls, config: RecordingConfig) -> EnvSpec:
@@ -74,7 +77,7 @@ class Recording(Dataset):
             hz=data["hz"],
             max_steps=summary["max_steps"],
             metric="action_r2",  # of benchmark/stages/open_loop.py
-            metric_range=(0.0, 1.0),
+            metric_range=(LOWEST, 1.0),
             expert_target=1.0,
         )
 
@@ -82,24 +85,17 @@ class Recording(Dataset):
     def unavailable_reason(cls, config: RecordingConfig) -> str | None:
         if not (config.name or config.path):
             return f"no recording is named: {IMPORT}, then env.recording.name=NAME"
-        if _manifest(config) is None:
-            return f"there is no recording in {_folder(config)}: {IMPORT}"
-        return None
+        from benchmark.datasets.recorded import missing
+
+        return missing(_folder(config))
 
     @classmethod
     def import_demonstrations(cls, config: RecordingConfig) -> Iterator[Episode]:
-        from benchmark.datasets.recordings import open_folder
-        from benchmark.datasets.source import stretch
+        from benchmark.datasets.recorded import episodes_in
 
         if reason := cls.unavailable_reason(config):
             raise Unavailable(reason)
-        demos = open_folder(_folder(config))
-        for number, (start, end) in enumerate(pairwise([0, *demos.ends.tolist()])):
-            if number == config.episodes:
-                return
-            frames = np.stack([[stretch(view, config.resolution) for view in views] for views in demos.frames[start:end]])
-            columns = (demos.actions[start:end], demos.states[start:end], demos.proprio[start:end])
-            yield Episode(frames, *columns, info=demos.infos[number])
+        yield from episodes_in(_folder(config), config.resolution, config.episodes)
 
     @classmethod
     def example(cls, folder: Path) -> dict[str, Any]:
@@ -127,23 +123,26 @@ class Recording(Dataset):
         return {"path": str(import_recording(store, folder / "source", "example", Task(), stated=stated))}
 
 
+@cache
+def _named(instance: str) -> type[Recording]:
+    from benchmark.datasets.recordings import check_name
+
+    config: Any = make_dataclass("RecordingConfig", [("name", str, check_name(instance))], bases=(RecordingConfig,))
+    facts = {"name": f"recording:{instance}", "title": f"{instance} (recording)", "Config": config}
+    return type("Recording", (Recording,), {**facts, "__module__": Recording.__module__})
+
+
 def _folder(config: RecordingConfig) -> Path:
     if config.path:
         return Path(config.path)
-    from benchmark.datasets.recordings import KIND, check_name
+    from benchmark.datasets.recorded import folder_of
 
-    return Path(os.environ.get("BENCHMARK_HOME", "runs")) / KIND / check_name(config.name)
+    return folder_of(config.name)
 
 
 def _manifest(config: RecordingConfig) -> dict[str, Any] | None:
     if not (config.name or config.path):
         return None
-    path = _folder(config) / "manifest.json"
-    if not path.is_file():
-        return None
-    try:
-        manifest = json.loads(path.read_text())
-        manifest["summary"]["spec"], manifest["files"]
-    except (ValueError, KeyError, TypeError) as error:
-        raise BenchmarkError(f"{path} is not the manifest of a recording: {error!r}") from error
-    return manifest
+    from benchmark.datasets.recorded import manifest_in
+
+    return manifest_in(_folder(config))

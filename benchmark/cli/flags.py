@@ -29,12 +29,14 @@ def add_matrix(parser: argparse.ArgumentParser, default_from_last: bool = False)
         ("policies", names, ["default"], "all, or names"),
         ("seeds", int, 1, "how many"),
         ("first-seed", int, 0, "the first of them, e.g. to leave others to another machine"),
-        ("preset", str, "quick", "smoke, quick, standard or paper"),
+        ("preset", str, "quick", "smoke, quick, standard, paper, or FILE.yaml, one of your own"),
     ]
     for name, kind, default, text in flags:
         origin = "the last run's" if default_from_last else ",".join(default) if isinstance(default, list) else default
-        value = None if default_from_last else default
-        parser.add_argument(f"--{name}", type=kind, default=value, help=f"{text} (default: {origin})")  # type: ignore[arg-type]
+        parser.add_argument(f"--{name}", type=kind, help=f"{text} (default: {origin})")  # type: ignore[arg-type]
+    parser.add_argument(
+        "--config", type=Path, metavar="FILE", help="a saved matrix, as --save-config writes it; flags go first"
+    )
     parser.add_argument("overrides", nargs="*", metavar="KEY=VALUE", help="e.g. pretrain.epochs=4 method.dynamo.latent_dim=32")
     add_home(parser)
 

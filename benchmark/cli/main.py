@@ -10,7 +10,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from benchmark.cli.parser import Parser
 from benchmark.core.errors import BenchmarkError
@@ -48,7 +48,7 @@ VERBS = {
     ),
     "list": Verb("benchmark.cli.listing", "List what can be named: methods, policies, environments, presets, ablations."),
     "check": Verb("benchmark.cli.check", "Run the conformance suite on one method, policy or environment."),
-    "data": Verb("benchmark.cli.data", "Demonstrations and recordings: make, import, inspect, verify, export."),
+    "data": Verb("benchmark.cli.data", "Demonstrations and recordings: make, import, list, inspect, verify, export, rm."),
     "weights": Verb("benchmark.cli.weights", "Published weights: list what is known and what is here, fetch, verify."),
     "results": Verb("benchmark.cli.results", "Look after the store: list, show, verify, redo, export, clean up."),
     "hub": Verb("benchmark.cli.hub", "Share encoders, policies and results on the Hugging Face hub: push, pull."),
@@ -117,10 +117,21 @@ def _top() -> Parser:
     top = Parser(
         prog="benchmark", description="Which visual encoder is best for robot control, and by how much.", epilog=EXAMPLES
     )
+    top.add_argument("--version", action=_Version, nargs=0, help="which version this is")
     verbs = top.add_subparsers(dest="verb", required=True, metavar="VERB")
     for name, verb in VERBS.items():
         verbs.add_parser(name, help=verb.help, add_help=False)
     return top
+
+
+class _Version(argparse.Action):
+    """Looked up when it is asked for: help imports nothing for it."""
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: Any) -> None:
+        from benchmark.core.provenance import own_version
+
+        print(f"{parser.prog} {own_version()}")
+        parser.exit()
 
 
 @contextmanager

@@ -11,12 +11,21 @@ from typing import Any, NamedTuple, NoReturn
 
 from benchmark.core.errors import suggest
 
+PIPED = 400  # columns
+
+
+class HelpFormatter(argparse.RawDescriptionHelpFormatter):
+    """As wide as the terminal; a pipe is not folded at the 80 columns of a terminal that is not there."""
+
+    def __init__(self, prog: str):
+        super().__init__(prog, width=None if sys.stdout.isatty() else PIPED)
+
 
 class Parser(argparse.ArgumentParser):
     """Of the program, a verb or an action: sub-parsers are of the same class."""
 
     def __init__(self, **settings: Any):
-        settings = {"formatter_class": argparse.RawDescriptionHelpFormatter, "allow_abbrev": False, **settings}
+        settings = {"formatter_class": HelpFormatter, "allow_abbrev": False, **settings}
         super().__init__(**settings)
 
     def parse_with_overrides(self, words: Sequence[str]) -> argparse.Namespace:

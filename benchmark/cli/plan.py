@@ -20,6 +20,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     from benchmark.cli import forecast
+    from benchmark.cli.printing import fitting
     from benchmark.cli.selection import request
     from benchmark.planning.estimates import estimate
     from benchmark.planning.recipes import make_plan
@@ -39,7 +40,7 @@ def run(options: argparse.Namespace) -> int:
         for stage in of_kind:
             users = sum(stage["key"] in cell.stages.values() for cell in plan.cells)
             cost = "cached" if stage["cached"] else _cost(estimates[stage["key"]])
-            print(f"  {stage['key'][:10]}  {stage['label']:<56} {cost}, feeds {users} cell{'s' * (users != 1)}")
+            print(fitting(f"  {stage['key'][:10]}  ", stage["label"], f" {cost}, feeds {users} cell{'s' * (users != 1)}"))
     for note in plan.notes:
         print(note)
     for (method, env), reason in forecast.unavailable(plan, store).items():

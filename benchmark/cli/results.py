@@ -27,26 +27,36 @@ def run(options: argparse.Namespace) -> int:
 
 
 def ls(options: argparse.Namespace) -> int:
-    """List the artifacts in the store, with their sizes."""
+    """List the artifacts in the store, with their sizes, and of rollouts the mean score."""
+    from benchmark.cli.printing import fitting
     from benchmark.core.progress import size
 
     store = Store(options.home)
     rows: list[dict[str, Any]] = []
-    for kind in KINDS:
+    for kind in [options.kind] if options.kind else KINDS:
         for key in store.places(kind):
-            row: dict[str, Any] = {"kind": kind, "key": key, "label": "", "bytes": 0, "finished": "", "error": None}
+            row: dict[str, Any] = {"kind": kind, "key": key, "label": "", "score": None, "bytes": 0}
+            row |= {"finished": "", "error": None}
             try:
                 manifest = store.manifest(kind, key)
-                total = sum(entry.bytes for entry in manifest.files.values())
-                rows.append({**row, "label": manifest.label, "bytes": total, "finished": manifest.finished})
             except Corrupt as error:
                 rows.append({**row, "error": str(error)})
+                continue
+            words = manifest.label.split(" · ")
+            if not all(any(part in word for word in words) for part in options.match):
+                continue
+            total, score = sum(entry.bytes for entry in manifest.files.values()), manifest.summary.get("mean_score")
+            rows.append({**row, "label": manifest.label, "score": score, "bytes": total, "finished": manifest.finished})
     if options.format == "json":
         print(json.dumps(rows, indent=1))
     else:
         for row in rows:
-            name, line = f"{row['kind']:<9} {row['key'][:10]}", f"{row['label']:<56} {size(row['bytes']):>9}  {row['finished']}"
-            print(f"{name}  damaged: {row['error']}" if row["error"] else f"{name}  {line}")
+            name = f"{row['kind']:<9} {row['key'][:10]}  "
+            if row["error"]:
+                print(f"{name}damaged: {row['error']}")
+                continue
+            score = "" if row["score"] is None else f"{row['score']:.2f}"
+            print(fitting(name, row["label"], f" {score:>6} {size(row['bytes']):>9}  {row['finished']}"))
         print(f"{len(rows)} artifacts, {size(sum(r['bytes'] for r in rows))} in {store.root}")
     return 0
 
@@ -176,6 +186,12 @@ def _store(parser: argparse.ArgumentParser) -> None:
     flags.add_home(parser)
 
 
+def _ls(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("match", nargs="*", metavar="WORD", help="only those whose label has each of these: dynamo pusht")
+    parser.add_argument("--kind", choices=KINDS, help="only of one kind")
+    _store(parser)
+
+
 def _show(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("key", help="a key or the beginning of one")
     _store(parser)
@@ -211,7 +227,7 @@ def _gc(parser: argparse.ArgumentParser) -> None:
 
 
 ACTIONS = {
-    "ls": Action(_store, ls),
+    "ls": Action(_ls, ls),
     "show": Action(_show, show),
     "verify": Action(_verify, verify),
     "redo": Action(_redo, redo),

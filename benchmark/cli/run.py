@@ -9,12 +9,16 @@ from __future__ import annotations
 
 import argparse
 import sys
+from pathlib import Path
 
 from benchmark.cli import flags
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     flags.add_matrix(parser)
+    parser.add_argument(
+        "--save-config", type=Path, metavar="FILE", help="write the matrix and its settings for --config (yaml)"
+    )
     parser.add_argument("--videos", type=int, default=0, metavar="N", help="make videos of the first N episodes of each cell")
 
 
@@ -27,6 +31,8 @@ def run(options: argparse.Namespace) -> int:
     from benchmark.launch.base import Launcher, execution_of
     from benchmark.launch.execute import Executor
     from benchmark.launch.local import LocalLauncher
+    from benchmark.launch.trackers import require_tracker
+    from benchmark.planning.config.files import write_request
     from benchmark.planning.history import remember
     from benchmark.planning.recipes import make_plan
     from benchmark.report.inputs import TableInputs
@@ -40,9 +46,12 @@ def run(options: argparse.Namespace) -> int:
 
     wanted = request(options)
     plan = make_plan(wanted)
+    require_tracker(next(iter(plan.configs.values())).tracker)
     store, reporter = Store(options.home).prepare(), Reporter(options.quiet)
     estimates = announce(plan, store, reporter)
     remember(store, wanted)
+    if options.save_config:
+        write_request(options.save_config, wanted)
     config = next(iter(plan.configs.values()))
     set_threads(config.machine.threads)
     execution = execution_of(config)

@@ -5,8 +5,10 @@ from __future__ import annotations
 import argparse
 import sys
 from dataclasses import replace
+from pathlib import Path
 
 from benchmark.core.errors import BenchmarkError
+from benchmark.planning.config.files import read_preset, read_request
 from benchmark.planning.graph import Plan
 from benchmark.planning.history import last
 from benchmark.planning.recipes import make_plan
@@ -18,13 +20,19 @@ from benchmark.storage.artifacts import Store
 
 
 def request(options: argparse.Namespace, before: Request | None = None) -> Request:
-    """The matrix that the flags name; flags not given come from the one `before`."""
-    base = before or Request()
+    """The matrix that the flags name; flags not given come from `--config`, or from the one `before`."""
+    base = read_request(options.config) if options.config else before or Request()
     names = ("methods", "envs", "policies", "seeds", "preset", "first_seed")
     given = {name: value for name in names if (value := getattr(options, name)) is not None}
     if "seeds" in given:
         given.setdefault("first_seed", 0)  # `--seeds 3` is the same three seeds, whichever were chosen before
-    return replace(base, **given, **({"overrides": options.overrides} if options.overrides else {}))
+    overrides = [*base.overrides, *options.overrides] if options.config else options.overrides or base.overrides
+    if (preset := given.get("preset", "")).endswith((".yaml", ".yml")):
+        given["preset"], own = read_preset(Path(preset))
+        overrides = [*own, *overrides]
+    elif "+" in preset:
+        raise BenchmarkError(f"--preset {preset} names a preset of your own; give its file, {preset.partition('+')[2]}.yaml")
+    return replace(base, **given, overrides=overrides)
 
 
 def plan_of_last(options: argparse.Namespace, store: Store) -> Plan:
@@ -64,6 +72,8 @@ def _exported(options: argparse.Namespace) -> Results:
 
 
 def _narrow(results: Results, options: argparse.Namespace) -> Results:
+    if options.config:
+        raise BenchmarkError("--config names a matrix to compute; --records holds one that was: leave one of them out")
     if options.overrides:
         raise BenchmarkError(f"{options.overrides[0]}: records were made with their own settings; --records takes none")
     return results.only(options.methods, options.envs, options.policies, _seeds(options), options.preset)

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 
 from rich.console import Console
 from rich.live import Live
 
-from benchmark.core.progress import Pace, Reporter
+from benchmark.core.progress import Pace, Reporter, duration
 from benchmark.launch.events import Observer, ReporterObserver
 from benchmark.planning.estimates import Estimate
 from benchmark.planning.graph import CellId, Plan, RunCell, Stage
@@ -32,7 +32,7 @@ def watching(plan: Plan, store: Store, estimates: Mapping[str, Estimate], report
         with drawing(observer.screen, reporter.console):
             yield observer
     else:
-        yield LineObserver(reporter, scores)
+        yield LineObserver(reporter, scores, plan, estimates)
 
 
 @contextmanager
@@ -45,15 +45,29 @@ def drawing(screen: Screen, console: Console) -> Iterator[None]:
 
 
 class LineObserver(ReporterObserver):
-    """`[3/40] random · kitchen · knn · seed 0: 2.06 of 4 (16 episodes)`. These lines are results: a quiet run has them, too."""
+    """`[3/40] random · kitchen · knn · seed 0: 2.06 of 4 (16 episodes), about 12 min 30 s left`. These lines are results: a
+    quiet run has them, too."""
 
-    def __init__(self, reporter: Reporter, scores: PartialScores):
+    def __init__(self, reporter: Reporter, scores: PartialScores, plan: Plan, estimates: Mapping[str, Estimate]):
         super().__init__(reporter)
         self._scores, self._results = scores, Reporter()
+        self._plan, self._left = plan, TimeLeft(estimates)
+        self._waiting: dict[CellId, RunCell] = {}  # cells that have not ended
+        self._settled: set[str] = set()  # keys of stages that have
         self._cells = self._ended = 0
 
     def run_started(self, cells: Sequence[RunCell]) -> None:
+        self._waiting = {cell.id: cell for cell in cells}
         self._cells = len(cells)
+
+    def stage_finished(self, stage: Stage, seconds: float) -> None:
+        super().stage_finished(stage, seconds)
+        self._left.measured(stage, seconds)
+        self._settled.add(stage.key)
+
+    def stage_failed(self, stage: Stage, reason: str) -> None:
+        super().stage_failed(stage, reason)
+        self._settled.add(stage.key)
 
     def cell_finished(self, cell: RunCell) -> None:
         score = self._scores.add(cell)
@@ -67,7 +81,10 @@ class LineObserver(ReporterObserver):
 
     def _say(self, cell: RunCell, text: str, style: str) -> None:
         self._ended += 1
-        self._results.say(f"[{self._ended}/{self._cells}] {cell.label}: {text}", style)
+        self._waiting.pop(cell.id, None)
+        seconds = self._left.of(self._plan.stages[key] for key in _keys_of(self._waiting.values()) - self._settled)
+        left = f", about {duration(seconds)} left" if seconds >= 1 else ""
+        self._results.say(f"[{self._ended}/{self._cells}] {cell.label}: {text}{left}", style)
 
 
 class ScreenObserver:
@@ -137,6 +154,10 @@ class ScreenObserver:
 
     def _recount(self, **changed: int) -> None:
         """What is still to start, for cells that can still be completed."""
-        keys = {key for cell in self._waiting.values() for key in cell.stages.values()} - self._settled - self._running.keys()
+        keys = _keys_of(self._waiting.values()) - self._settled - self._running.keys()
         waiting = self._left.of(self._plan.stages[key] for key in keys)
         self.screen.counts = replace(self.screen.counts, waiting=waiting, **changed)
+
+
+def _keys_of(cells: Iterable[RunCell]) -> set[str]:
+    return {key for cell in cells for key in cell.stages.values()}

@@ -6,10 +6,12 @@ a CPU in seconds; it says that a component keeps its word, not that it is any go
 
 from __future__ import annotations
 
+import sys
 import traceback
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from benchmark.conformance import environments, methods, policies
 from benchmark.contracts.environment import Dataset, Simulator
@@ -34,13 +36,23 @@ def promises_of(cls: type) -> tuple:
     return next(promises for base, promises in PROMISES.items() if issubclass(cls, base))
 
 
-def check(cls: type) -> Iterator[Result]:
-    """Every promise of one component, kept or not."""
+def check(cls: type, config: Any = None) -> Iterator[Result]:
+    """Every promise of one component, kept or not, under a config: that of the preset `smoke` unless given."""
     for promise in promises_of(cls):
         error = None
         try:
-            promise(cls)
+            promise(cls, config)
+        except AssertionError as problem:
+            error = str(problem)
         except Exception as problem:
-            last = traceback.extract_tb(problem.__traceback__)[-1]
-            error = f"{type(problem).__name__}: {problem} ({Path(last.filename).name}:{last.lineno})"
+            error = f"{type(problem).__name__}: {problem}{_where(cls, problem)}"
         yield Result((promise.__doc__ or "").strip().rstrip("."), error)
+
+
+def _where(cls: type, problem: Exception) -> str:
+    """The last line of the component's own file that led there; of ours, if it did not."""
+    frames = traceback.extract_tb(problem.__traceback__)
+    file = getattr(sys.modules.get(cls.__module__), "__file__", None)
+    own = [frame for frame in frames if file and Path(frame.filename) == Path(file)]
+    last = (own or frames)[-1]
+    return f" (in {last.name}, {Path(last.filename).name}:{last.lineno})"

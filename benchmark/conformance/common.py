@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+from types import TracebackType
 from typing import Any
 
 import torch
@@ -16,6 +17,30 @@ from benchmark.core.errors import UnknownName
 def ensure(condition: bool, message: str) -> None:
     if not condition:
         raise AssertionError(message)
+
+
+class Faults:
+    """Everything that is wrong in a block, raised together at its end: who mends one fault should not meet the next one after.
+
+    An exception inside the block ends it, and is told after what was wrong before.
+    """
+
+    def __init__(self) -> None:
+        self.messages: list[str] = []
+
+    def ensure(self, condition: bool, message: str) -> bool:
+        if not condition:
+            self.messages.append(message)
+        return condition
+
+    def __enter__(self) -> Faults:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        if self.messages and isinstance(error, Exception):
+            raise AssertionError("\n".join([*self.messages, f"then {type(error).__name__}: {error}"])) from error
+        if self.messages and error is None:
+            raise AssertionError("\n".join(self.messages))
 
 
 def check_preset_names(cls: Any) -> None:

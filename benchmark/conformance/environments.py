@@ -14,23 +14,28 @@ import numpy as np
 import psutil
 import torch
 
-from benchmark.conformance.common import check_preset_names, ensure
+from benchmark.conformance.common import Faults, check_preset_names, ensure
 from benchmark.contracts.data import check_episode
 from benchmark.contracts.environment import Dataset, Environment, Simulator
 from benchmark.contracts.presets import PRESETS, component_config
+from benchmark.contracts.specs import EnvSpec
 from benchmark.core.errors import Unavailable
 from benchmark.core.seeds import evaluation_seed, numpy_rng, seed
 from benchmark.simulation.demonstrate import demonstrate
 
 
-def _simulator(cls: type[Simulator]) -> Simulator:
-    config = component_config(cls, "smoke", cls.name)
+def _config(cls: type[Environment], config: Any) -> Any:
+    return component_config(cls, "smoke", cls.name) if config is None else config
+
+
+def _simulator(cls: type[Simulator], config: Any) -> Simulator:
+    config = _config(cls, config)
     if reason := cls.unavailable_reason(config):
         raise Unavailable(reason)
     return cls(config)
 
 
-def env_presets(cls: type[Environment]) -> None:
+def env_presets(cls: type[Environment], config: Any = None) -> None:
     """Presets set only fields that exist, to values that are allowed; the spec is consistent."""
     check_preset_names(cls)
     for preset in PRESETS:
@@ -42,54 +47,82 @@ def env_presets(cls: type[Environment]) -> None:
             ensure(low < spec.state_target <= high, "the state's target lies outside the metric's range")
 
 
-def env_observations(cls: type[Simulator]) -> None:
+def env_observations(cls: type[Simulator], config: Any = None) -> None:
     """Frames, state, proprioception and score have the declared sizes, types and names."""
-    env = _simulator(cls)
+    env = _simulator(cls, config)
     try:
-        spec, side = cls.spec(env.config), env.config.resolution
-        env.reset(evaluation_seed("conformance"))
-        frames = env.render()
-        ensure(frames.dtype == np.uint8, f"frames are {frames.dtype}")
-        ensure(frames.shape == (len(spec.views), side, side, 3), f"frames have shape {frames.shape}")
-        ensure(frames.std() > 1, "the image is blank")
-        ensure(env.state().shape == (spec.state_dim,) and env.state().dtype == np.float32, "state")
-        ensure(env.proprio().shape == (spec.proprio_dim,) and env.proprio().dtype == np.float32, "proprio")
-        score = env.score()
-        ensure(spec.metric in score, f"score() lacks the metric '{spec.metric}'")
-        ensure(all(f"task/{task}" in score for task in spec.tasks), "score() lacks a task")
+        spec = cls.spec(env.config)
+        with Faults() as faults:
+            env.reset(evaluation_seed("conformance"))
+            _observe(faults, env, spec, "at step 0, after reset(seed)")
+            env.step(np.mean([spec.action_low, spec.action_high], axis=0).astype(np.float32))
+            _observe(faults, env, spec, "at step 1")
     finally:
         env.close()
 
 
-def env_is_deterministic(cls: type[Simulator]) -> None:
+def _observe(faults: Faults, env: Simulator, spec: EnvSpec, when: str) -> None:
+    side = env.config.resolution
+    frames = env.render()
+    wanted = (len(spec.views), side, side, 3)
+    views = f"{len(spec.views)} views ({', '.join(spec.views)}) of {side} x {side} pixels"
+    faults.ensure(frames.dtype == np.uint8, f"frames {when}: render() gave numbers of type {frames.dtype}, promised is uint8")
+    faults.ensure(frames.shape == wanted, f"frames {when}: render() gave shape {frames.shape}, promised are {views}: {wanted}")
+    faults.ensure(
+        frames.std() > 1, f"frames {when}: the image is blank, every pixel is {frames.flat[0] if frames.size else 'absent'}"
+    )
+    for name, values, size, where in (
+        ("state", env.state(), spec.state_dim, "state_names"),
+        ("proprio", env.proprio(), spec.proprio_dim, "proprio_dim"),
+    ):
+        faults.ensure(values.dtype == np.float32, f"{name} {when}: {name}() gave {values.dtype}, promised is float32")
+        faults.ensure(
+            values.shape == (size,),
+            f"{name} {when}: {name}() gave shape {values.shape}, spec().{where} promises {size} numbers",
+        )
+        faults.ensure(bool(np.isfinite(values).all()), f"{name} {when}: {name}() contains NaN or infinite numbers")
+    score = env.score()
+    low, high = spec.metric_range
+    has = faults.ensure(
+        spec.metric in score, f"score {when}: score() lacks the metric '{spec.metric}', it has {', '.join(score)}"
+    )
+    if has:
+        value = score[spec.metric]
+        faults.ensure(low <= value <= high, f"score {when}: {spec.metric} is {value:g}, metric_range is {low:g} to {high:g}")
+    absent = [task for task in spec.tasks if f"task/{task}" not in score]
+    faults.ensure(not absent, f"score {when}: score() lacks {', '.join(f'task/{task}' for task in absent)}")
+
+
+def env_is_deterministic(cls: type[Simulator], config: Any = None) -> None:
     """The seed decides the episode, whatever was simulated before."""
-    env = _simulator(cls)
+    env = _simulator(cls, config)
     try:
         first = _play(env, 1)
         _play(env, 2)
-        again = _play(env, 1)
-        ensure(all(np.array_equal(a, b) for a, b in zip(first, again, strict=True)), "the same seed played differently")
+        _same(first, _play(env, 1), "the same seed played differently after another episode")
     finally:
         env.close()
 
 
-def env_leaves_global_randomness_alone(cls: type[Simulator]) -> None:
+def env_leaves_global_randomness_alone(cls: type[Simulator], config: Any = None) -> None:
     """No global generator is read or moved: numpy's, torch's or Python's own."""
-    env = _simulator(cls)
+    env = _simulator(cls, config)
     try:
         _seed_globally(1)
         before = _global_state()
         one = _play(env, 1)
         ensure(_global_state() == before, "a global generator moved")
         _seed_globally(2)
-        ensure(all(np.array_equal(a, b) for a, b in zip(one, _play(env, 1), strict=True)), "a global generator matters")
+        _same(one, _play(env, 1), "a global generator matters: the same seed played differently")
     finally:
         env.close()
 
 
-def env_expert_acts(cls: type[Simulator]) -> None:
-    """The expert gives actions of the right size and improves the score, the same for the same seed."""
-    env = _simulator(cls)
+def env_expert_acts(cls: type[Simulator], config: Any = None) -> None:
+    """The expert, if there is one, gives actions of the right size and improves the score, the same for the same seed."""
+    if not cls.has_expert():
+        return
+    env = _simulator(cls, config)
     try:
         spec = cls.spec(env.config)
         played = []
@@ -97,19 +130,23 @@ def env_expert_acts(cls: type[Simulator]) -> None:
             env.reset(seed("conformance", 3))
             before = env.score()[spec.metric]
             actions = list(_perform(env))
-            ensure(all(action.shape == (spec.action_dim,) for action in actions), "action size")
-            ensure(env.score()[spec.metric] > before, "the expert did not raise the score")
+            sizes = {action.shape for action in actions}
+            ensure(sizes == {(spec.action_dim,)}, f"expert actions have shapes {sizes}, promised is ({spec.action_dim},)")
+            ensure(
+                env.score()[spec.metric] > before,
+                f"the expert did not raise {spec.metric} above {before:g}, its value at step 0",
+            )
             played.append(np.stack(actions))
         ensure(np.array_equal(played[0], played[1]), "the expert acted differently under the same seed")
     finally:
         env.close()
 
 
-def env_expert_of_any_state(cls: type[Simulator]) -> None:
+def env_expert_of_any_state(cls: type[Simulator], config: Any = None) -> None:
     """An expert that is said to act on the present state alone has no memory: one that was just made would do the same."""
     if not cls.expert_of_any_state:
         return
-    env = _simulator(cls)
+    env = _simulator(cls, config)
     try:
         spec = cls.spec(env.config)
         env.reset(seed("conformance", 8))
@@ -125,9 +162,9 @@ def env_expert_of_any_state(cls: type[Simulator]) -> None:
         env.close()
 
 
-def env_tasks(cls: type[Simulator]) -> None:
+def env_tasks(cls: type[Simulator], config: Any = None) -> None:
     """The seed names the task that an episode asks for, and what is once done stays done."""
-    env = _simulator(cls)
+    env = _simulator(cls, config)
     try:
         spec, asked = cls.spec(env.config), [cls.task(env.config, number) for number in range(20)]
         ensure(asked == [cls.task(env.config, number) for number in range(20)], "the same seed asks for another task")
@@ -142,9 +179,11 @@ def env_tasks(cls: type[Simulator]) -> None:
         env.close()
 
 
-def env_demonstrations(cls: type[Simulator]) -> None:
+def env_demonstrations(cls: type[Simulator], config: Any = None) -> None:
     """Demonstrations reach the expert's target, and are the same however many workers record them."""
-    config = component_config(cls, "smoke", cls.name)
+    if not cls.has_expert():
+        return
+    config = _config(cls, config)
     spec, seeds = cls.spec(config), [seed("conformance", number) for number in (5, 6)]
     one, two = (list(demonstrate(cls, config, seeds, workers=workers, timeout=120)) for workers in (1, 2))
     for a, b in zip(one, two, strict=True):
@@ -154,12 +193,12 @@ def env_demonstrations(cls: type[Simulator]) -> None:
         ensure(all(np.array_equal(x, y) for x, y in pairs), "one worker and two recorded different episodes")
 
 
-def env_close(cls: type[Simulator]) -> None:
+def env_close(cls: type[Simulator], config: Any = None) -> None:
     """Closing frees what was opened: no process stays behind, and no file."""
     own = psutil.Process()
     left = []
     for _ in range(3):  # the first may load libraries that stay
-        env = _simulator(cls)
+        env = _simulator(cls, config)
         env.reset(seed("conformance", 7))
         env.render()
         env.close()
@@ -169,10 +208,10 @@ def env_close(cls: type[Simulator]) -> None:
     ensure(left[1] == left[2], f"processes and open files grew from {left[1]} to {left[2]}")
 
 
-def _with_example(check: Callable[[type[Dataset], Any], None]) -> Callable[[type[Dataset]], None]:
-    def run(cls: type[Dataset]) -> None:
+def _with_example(check: Callable[[type[Dataset], Any], None]) -> Callable[..., None]:
+    def run(cls: type[Dataset], config: Any = None) -> None:
         with tempfile.TemporaryDirectory() as folder:
-            config = replace(component_config(cls, "smoke", cls.name), **cls.example(Path(folder)))
+            config = replace(_config(cls, config), **cls.example(Path(folder)))
             if reason := cls.unavailable_reason(config):
                 raise Unavailable(reason)
             check(cls, config)
@@ -219,8 +258,17 @@ def dataset_is_deterministic(cls: type[Dataset], config: Any) -> None:
 
 
 def _perform(env: Simulator) -> Iterator[np.ndarray]:
-    """The expert's actions, each after it was taken."""
+    """The expert's actions, each after it was taken; without an expert, any."""
     spec = env.spec(env.config)
+    if not env.has_expert():
+        rng = numpy_rng("conformance", "without an expert")
+        for _ in range(spec.max_steps):
+            drawn = rng.uniform(spec.action_low, spec.action_high).astype(np.float32)
+            over = env.step(drawn)
+            yield drawn
+            if over:
+                return
+        return
     expert = env.expert(seed("conformance", 4))
     for _ in range(spec.max_steps):
         if (action := expert.act()) is None:
@@ -229,6 +277,16 @@ def _perform(env: Simulator) -> Iterator[np.ndarray]:
         yield np.asarray(action)
         if over:
             return
+
+
+def _same(one: tuple[np.ndarray, ...], two: tuple[np.ndarray, ...], what: str) -> None:
+    """Of two episodes as `_play` gives them; all that differ are named, the states with the first step."""
+    with Faults() as faults:
+        for name, a, b in zip(("states", "frames", "proprio", "score"), one, two, strict=True):
+            if np.array_equal(a, b):
+                continue
+            where = f" from step {int(np.flatnonzero((a != b).any(axis=1))[0])} on" if name == "states" else " at the end"
+            faults.ensure(False, f"{what}: {name} differ{where}")
 
 
 def _seed_globally(number: int) -> None:

@@ -13,7 +13,7 @@ import torch
 from safetensors.torch import load, save
 
 from benchmark import registry
-from benchmark.conformance.common import check_preset_names, ensure, tensors
+from benchmark.conformance.common import Faults, check_preset_names, ensure, tensors
 from benchmark.contracts.data import DataSpec, Episode
 from benchmark.contracts.encoder import Encoder
 from benchmark.contracts.method import Method
@@ -52,9 +52,9 @@ def _built(cls: type[Method], config: Any, spec: DataSpec) -> Method:
     return cls(config, spec)
 
 
-def _with_demos(check: Callable[[type[Method], Any, Demos], None]) -> Callable[[type[Method]], None]:
-    def run(cls: type[Method]) -> None:
-        config = component_config(cls, "smoke", "fake")
+def _with_demos(check: Callable[[type[Method], Any, Demos], None]) -> Callable[..., None]:
+    def run(cls: type[Method], config: Any = None) -> None:
+        config = component_config(cls, "smoke", "fake") if config is None else config
         if reason := cls.unavailable_reason(config):
             raise Unavailable(reason)
         with tempfile.TemporaryDirectory() as folder:
@@ -64,7 +64,7 @@ def _with_demos(check: Callable[[type[Method], Any, Demos], None]) -> Callable[[
     return run
 
 
-def method_presets(cls: type[Method]) -> None:
+def method_presets(cls: type[Method], config: Any = None) -> None:
     """Presets and variants set only fields that exist, to values that are allowed."""
     check_preset_names(cls)
     for preset in PRESETS:
@@ -81,22 +81,30 @@ def method_presets(cls: type[Method]) -> None:
 def encoder_shapes(cls: type[Method], config: Any, demos: Demos) -> None:
     """The encoder gives finite features of the declared size, the same for uint8 and float frames."""
     encoder = _built(cls, config, demos.spec).encoder.eval()
-    features = _encode(encoder, demos)
-    ensure(features.shape == (6, encoder.dim * (1 if encoder.reads == "state" else 2)), f"shape {tuple(features.shape)}")
-    ensure(bool(features.isfinite().all()), "features are not finite")
-    if encoder.reads == "state":
-        return
-    images = torch.from_numpy(np.array(demos.frames[:6, 0])).permute(0, 3, 1, 2)
-    with torch.no_grad():
-        whole = encoder.pooled(images)
-        torch.testing.assert_close(whole, encoder.pooled(images.float() / 255), rtol=1e-4, atol=1e-4)
-        torch.testing.assert_close(whole[:1], encoder.pooled(images[:1]), rtol=1e-3, atol=1e-3)
-        if encoder.patch_dim is not None:
-            tokens = encoder.patch(images)
-            ensure(
-                tokens.ndim == 3 and tokens.shape[0] == 6 and tokens.shape[2] == encoder.patch_dim,
-                f"patch shape {tuple(tokens.shape)}",
-            )
+    with Faults() as faults:
+        features = _encode(encoder, demos)
+        views = 1 if encoder.reads == "state" else 2
+        faults.ensure(
+            features.shape == (6, encoder.dim * views),
+            f"pooled(images): 6 moments of {views} views gave shape {tuple(features.shape)}, encoder.dim is {encoder.dim}",
+        )
+        faults.ensure(bool(features.isfinite().all()), "pooled(images) contains NaN or infinite numbers")
+        if encoder.reads == "state":
+            return
+        images = torch.from_numpy(np.array(demos.frames[:6, 0])).permute(0, 3, 1, 2)
+        with torch.no_grad():
+            whole = encoder.pooled(images)
+            as_floats, alone = encoder.pooled(images.float() / 255), encoder.pooled(images[:1])
+            same = torch.allclose(whole, as_floats, rtol=1e-4, atol=1e-4)
+            faults.ensure(same, "pooled(images) differs between uint8 images and the same as floats from 0 to 1")
+            same = torch.allclose(whole[:1], alone, rtol=1e-3, atol=1e-3)
+            faults.ensure(same, "pooled(images) of one image depends on the images beside it in the batch")
+            if encoder.patch_dim is not None:
+                tokens = encoder.patch(images)
+                faults.ensure(
+                    tokens.ndim == 3 and tokens.shape[0] == 6 and tokens.shape[2] == encoder.patch_dim,
+                    f"patch(images) has shape {tuple(tokens.shape)}, promised is (6, tokens, {encoder.patch_dim})",
+                )
 
 
 @_with_demos
@@ -128,15 +136,19 @@ def method_trains(cls: type[Method], config: Any, demos: Demos) -> None:
     ensure(save(tensors(whole)) == save(tensors(again)), "two identical runs differ")
     ensure(save(tensors(whole)) == save(tensors(_train(cls, config, demos, [STEPS // 2, STEPS]))), "a resumed run differs")
     method = _built(cls, config, demos.spec).train()
-    loss, logs = method.loss(_sampler(method, demos).batch_at(0), torch_rng("conformance"))
-    ensure(loss.ndim == 0 and bool(loss.isfinite()), f"the loss is {loss}")
-    ensure(all(not v.requires_grad for v in logs.values()), "logged values must be detached")
-    loss.backward()
-    listed = {id(p) for g in method.groups() for p in g.params}
-    names = [n for n, p in method.named_parameters() if id(p) in listed and p.grad is None]
-    ensure(not names, f"no gradient reaches {', '.join(names[:5])}")
-    forgotten = [n for n, p in method.named_parameters() if p.requires_grad and id(p) not in listed]
-    ensure(not forgotten, f"trainable but in no group: {', '.join(forgotten[:5])}")
+    with Faults() as faults:
+        loss, logs = method.loss(_sampler(method, demos).batch_at(0), torch_rng("conformance"))
+        faults.ensure(
+            loss.ndim == 0 and bool(loss.isfinite()), f"loss(batch, rng) at step 0 is {loss}, promised is a finite number"
+        )
+        attached = [name for name, value in logs.items() if value.requires_grad]
+        faults.ensure(not attached, f"loss(batch, rng) logs {', '.join(attached)} with a gradient: detach() them")
+        loss.backward()
+        listed = {id(p) for g in method.groups() for p in g.params}
+        names = [n for n, p in method.named_parameters() if id(p) in listed and p.grad is None]
+        faults.ensure(not names, f"no gradient reaches {', '.join(names[:5])}: use them in loss, or leave them out of groups()")
+        forgotten = [n for n, p in method.named_parameters() if p.requires_grad and id(p) not in listed]
+        faults.ensure(not forgotten, f"trainable but in no group of groups(): {', '.join(forgotten[:5])}")
 
 
 class _StopHere(Exception):

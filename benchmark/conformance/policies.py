@@ -10,7 +10,7 @@ import torch
 from safetensors.torch import load, save
 
 from benchmark import registry
-from benchmark.conformance.common import check_preset_names, ensure, tensors
+from benchmark.conformance.common import Faults, check_preset_names, ensure, tensors
 from benchmark.contracts.data import Chunks
 from benchmark.contracts.policy import Policy
 from benchmark.contracts.presets import PRESETS, component_config
@@ -50,9 +50,9 @@ def _act(policy: Policy, batch: Chunks, rngs: list[torch.Generator]) -> torch.Te
     return policy.act(batch.features, batch.goal, rngs, **more)
 
 
-def _policy(cls: type[Policy], goal_dim: int = 0) -> Policy:
+def _policy(cls: type[Policy], config: Any, goal_dim: int = 0) -> Policy:
     torch.manual_seed(seed("conformance"))
-    policy = cls(component_config(cls, "smoke", "fake"), _spec(cls, goal_dim))
+    policy = cls(component_config(cls, "smoke", "fake") if config is None else config, _spec(cls, goal_dim))
     samples = _chunks(policy)
     if cls.Tokenizer:
         policy.tokenizer.fit(samples.actions, torch_rng("conformance", "tokenize"))
@@ -60,7 +60,7 @@ def _policy(cls: type[Policy], goal_dim: int = 0) -> Policy:
     return policy
 
 
-def policy_presets(cls: type[Policy]) -> None:
+def policy_presets(cls: type[Policy], config: Any = None) -> None:
     """Presets set only fields that exist, to values that are allowed; `inputs` names only what there is."""
     for name in cls.inputs:
         if name not in ("features", *SEPARATE):
@@ -71,19 +71,25 @@ def policy_presets(cls: type[Policy]) -> None:
             component_config(cls, preset, env)
 
 
-def policy_acts(cls: type[Policy]) -> None:
+def policy_acts(cls: type[Policy], config: Any = None) -> None:
     """Actions are finite chunks of the declared size, with and without a goal."""
     for goal_dim in (0, 4):
-        policy = _policy(cls, goal_dim).eval()
+        policy = _policy(cls, config, goal_dim).eval()
         batch = _chunks(policy, samples=5)
-        actions = _act(policy, batch, [torch_rng("row", i) for i in range(5)])
-        ensure(actions.shape == (5, policy.config.chunk, ACTIONS), f"shape {tuple(actions.shape)}")
-        ensure(bool(actions.isfinite().all()), "actions are not finite")
+        given = f"act(features, {'goal' if goal_dim else 'None'}, rngs) of 5 episodes"
+        with Faults() as faults:
+            actions = _act(policy, batch, [torch_rng("row", i) for i in range(5)])
+            wanted = (5, policy.config.chunk, ACTIONS)
+            faults.ensure(
+                actions.shape == wanted,
+                f"{given}: shape {tuple(actions.shape)}, promised is (episodes, chunk, actions): {wanted}",
+            )
+            faults.ensure(bool(actions.isfinite().all()), f"{given}: actions contain NaN or infinite numbers")
 
 
-def policy_rows_are_independent(cls: type[Policy]) -> None:
+def policy_rows_are_independent(cls: type[Policy], config: Any = None) -> None:
     """An episode's actions depend on its own observations and generator, not on the rows beside it."""
-    policy = _policy(cls).eval()
+    policy = _policy(cls, config).eval()
     batch = _chunks(policy, samples=5)
     first = _act(policy, batch, [torch_rng("row", i) for i in range(5)])
     changed = batch.features.clone()
@@ -92,9 +98,9 @@ def policy_rows_are_independent(cls: type[Policy]) -> None:
     torch.testing.assert_close(first[0], second[0], rtol=1e-5, atol=1e-6)
 
 
-def policy_round_trip(cls: type[Policy]) -> None:
+def policy_round_trip(cls: type[Policy], config: Any = None) -> None:
     """A fresh policy with stored tensors loaded into it acts the same."""
-    policy = _policy(cls).eval()
+    policy = _policy(cls, config).eval()
     other = cls(policy.config, policy.spec)
     other.load_state_dict(load(save(tensors(policy))))
     batch = _chunks(policy, samples=5)
@@ -102,12 +108,12 @@ def policy_round_trip(cls: type[Policy]) -> None:
     ensure(torch.equal(act(policy), act(other.eval())), "actions differ after loading")
 
 
-def policy_tokenizer(cls: type[Policy]) -> None:
+def policy_tokenizer(cls: type[Policy], config: Any = None) -> None:
     """A tokenizer is made of its own settings and fitted with its generator alone; its policy takes it over and leaves it."""
     made_of = cls.Tokenizer
     if made_of is None:
         return
-    policy = _policy(cls)
+    policy = _policy(cls, config)
     settings, actions = made_of.settings(policy.config), _chunks(policy).actions
 
     def fitted() -> dict[str, torch.Tensor]:
@@ -123,11 +129,11 @@ def policy_tokenizer(cls: type[Policy]) -> None:
     ensure(not any(id(p) in trained for p in policy.tokenizer.parameters()), "the policy goes on training its tokenizer")
 
 
-def policy_learns(cls: type[Policy]) -> None:
+def policy_learns(cls: type[Policy], config: Any = None) -> None:
     """The loss is finite, falls on a fixed batch, and its gradient reaches every tensor that is trained."""
     if not cls.learns:
         return
-    policy = _policy(cls).train()
+    policy = _policy(cls, config).train()
     batch = _chunks(policy)
     params = [p for g in policy.groups() for p in g.params]
     optimizer = torch.optim.Adam(params, lr=1e-3)

@@ -15,6 +15,7 @@ import numpy as np
 
 from benchmark.contracts.data import DataSpec, Episode
 from benchmark.contracts.specs import EnvSpec, Presets, require
+from benchmark.core.errors import BenchmarkError
 
 HELD_OUT = "held_out"  # a score: 1 where the episode shows things that no demonstration does, 0 where it does not
 
@@ -86,6 +87,11 @@ class Dataset(Environment):
     sources: ClassVar[tuple[str, ...]] = ("recorded",)
 
     @classmethod
+    def named(cls, instance: str) -> type[Dataset]:
+        """The one that a table calls `NAME:INSTANCE`, where one class stands for many data sets."""
+        raise BenchmarkError(f"{cls.name} is a single data set; there is no {cls.name}:{instance}")
+
+    @classmethod
     @abstractmethod
     def import_demonstrations(cls, config: Any) -> Iterator[Episode]:
         """All of them, in a fixed order; `config.episodes` of them will be taken."""
@@ -135,9 +141,15 @@ class Simulator(Environment):
         """Named scores of the episode so far: `spec.metric`, a 0/1 entry `task/<name>` for each task, and `HELD_OUT` where
         evaluation has episodes with things that no demonstration shows."""
 
-    @abstractmethod
     def expert(self, seed: int) -> Expert:
-        """A demonstrator for the episode just reset; `seed` decides its choices and noise."""
+        """A demonstrator for the episode just reset; `seed` decides its choices and noise. A simulator without one names its
+        recordings in `sources`, without "scripted"."""
+        raise NotImplementedError(f"{self.name} has no scripted expert: its demonstrations are recorded ones")
+
+    @classmethod
+    def has_expert(cls) -> bool:
+        """Whether demonstrations can be made here."""
+        return "scripted" in cls.sources and cls.expert is not Simulator.expert
 
     def replay(self, states: np.ndarray, actions: np.ndarray) -> dict[str, float]:
         """Send a recording's actions from its first state: how far the simulator strays from it, and what is reached."""

@@ -19,6 +19,9 @@ from benchmark.core.errors import UnknownName
 
 BACKBONES = ("resnet18", "vit_tiny", "vit_small", "vit_base")  # what `benchmark.models.encoders.build_backbone` can build
 
+# What a method without presets of its own gets: the width that every row of a preset has, at a batch that it can afford
+SIZES: Presets = {"smoke": {"width": 8, "batch_size": 16}, "quick": {"width": 16}, "standard": {"width": 32}}
+
 
 @dataclass(frozen=True)
 class BatchSpec:
@@ -83,7 +86,7 @@ class Method(nn.Module, ABC):
 
     name: ClassVar[str]
     Config: ClassVar[type[MethodConfig]] = MethodConfig
-    presets: ClassVar[Presets] = {}
+    presets: ClassVar[Presets] = SIZES
     variants: ClassVar[Mapping[str, Mapping[str, Any]]] = {}  # named ablations: variant -> overrides of Config fields
     learns: ClassVar[bool] = True
     privileged: ClassVar[bool] = False  # sees the simulator state; shown apart in tables

@@ -48,5 +48,5 @@ def arithmetic(device: str) -> str:
 
 
 def cores() -> int:
-    """Cores this process may use, which on a shared machine is fewer than there are."""
-    return len(os.sched_getaffinity(0))
+    """Cores this process may use, which on a shared machine is fewer than there are. macOS does not tell."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import re
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
 from rich.console import Console
@@ -18,6 +19,7 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
+COMMAND = re.compile(r"\b(python3? -m|python3? scripts/|(sudo )?apt(-get)? install|pip install|git (clone|checkout)|hf auth)\b")
 LOG_EVERY = 15.0  # seconds between two lines of one task where there is no terminal
 
 
@@ -26,11 +28,19 @@ def notice(text: str) -> None:
     print(text, file=sys.stderr, flush=True)
 
 
+def has_command(text: str) -> bool:
+    """Whether a reader may want to copy a part of it into a shell."""
+    return bool(COMMAND.search(text))
+
+
 class Task:
     """One piece of work whose progress is shown."""
 
     def update(self, done: float, total: float, note: str = "") -> None:
         """How far it is. Cheap enough to call every step."""
+
+    def log(self, point: Mapping[str, float]) -> None:
+        """A point of a learning curve, with its `step`."""
 
 
 class Reporter:
@@ -41,8 +51,9 @@ class Reporter:
         self.draws = sys.stderr.isatty() and not quiet  # a terminal shows what changes; a log file gets lines
 
     def say(self, text: str, style: str = "") -> None:
-        # a line of a log stays one, however long
-        self.console.print(text, style=style or None, markup=False, soft_wrap=not self.console.is_terminal)
+        # a line of a log stays one, however long, and so does one with a command: a line break in it could not be copied
+        whole = not self.console.is_terminal or has_command(text)
+        self.console.print(text, style=style or None, markup=False, soft_wrap=whole)
 
     def warn(self, text: str) -> None:
         self.say(text, "yellow")

@@ -27,7 +27,7 @@ def provenance() -> dict[str, Any]:
     """Versions, commit and hardware, for manifests."""
     import torch
 
-    versions = {PACKAGE: _own_version(), **plugins(), **{name: _version(name) for name in PACKAGES}}
+    versions = {PACKAGE: own_version(), **plugins(), **{name: _version(name) for name in PACKAGES}}
     return {
         "versions": {"python": platform.python_version(), **{name: v for name, v in versions.items() if v}},
         "git": _own_repository(),
@@ -62,7 +62,7 @@ def _version(package: str) -> str | None:
         return None
 
 
-def _own_version() -> str | None:
+def own_version() -> str | None:
     """Of the code that runs: a checkout's may differ from that of what is installed."""
     project = ROOT / "pyproject.toml"
     if project.is_file() and (about := tomllib.loads(project.read_text()).get("project", {})).get("name") == PACKAGE:

@@ -16,16 +16,17 @@ import numpy as np
 from benchmark.core.errors import BenchmarkError
 from benchmark.data.episodes import Demos
 from benchmark.datasets.files import require_packages
-from benchmark.datasets.lerobot import ACTION, IMAGES, PRIVILEGED, SEMANTICS, STATE, VERSION
+from benchmark.datasets.lerobot import ACTION, IMAGES, PRIVILEGED, SEMANTICS, STATE, VERSION, numbered
 
 DATA = "data/chunk-{chunk_index:03d}/file-{file_index:03d}.parquet"
 VIDEO = "videos/{video_key}/chunk-{chunk_index:03d}/file-{file_index:03d}.mp4"
 FIRST = {"chunk_index": 0, "file_index": 0}
 CODEC = ["-crf", "10", "-g", "2"]
+QUANTILES = (1, 10, 50, 90, 99)  # percent, as LeRobot's own statistics have; policies normalise by the outer ones
 SAMPLED = 200  # frames behind the statistics of images
 
 
-def export(demos: Demos, semantics: dict[str, str], name: str, target: Path) -> None:
+def export(demos: Demos, semantics: dict[str, Any], name: str, target: Path) -> None:
     """Into a folder that must not exist yet; it appears when it is whole."""
     require_packages("lerobot", "pyarrow")
     if target.exists():
@@ -43,7 +44,7 @@ def export(demos: Demos, semantics: dict[str, str], name: str, target: Path) -> 
         shutil.rmtree(beside, ignore_errors=True)
 
 
-def _write(demos: Demos, semantics: dict[str, str], name: str, root: Path) -> None:
+def _write(demos: Demos, semantics: dict[str, Any], name: str, root: Path) -> None:
     import pandas as pd
 
     spec, total = demos.spec, int(demos.ends[-1])
@@ -65,7 +66,11 @@ def _write(demos: Demos, semantics: dict[str, str], name: str, root: Path) -> No
     _parquet(_episodes(demos, keys, texts), root / "meta/episodes/chunk-000/file-000.parquet")
     for view, key in enumerate(keys):
         _encode(demos.frames[:, view], root / VIDEO.format(video_key=key, **FIRST), spec.hz)
-    features = {key: {"dtype": "float32", "shape": [v.shape[1]], "names": None} for key, v in columns.items()}
+    names = {key: numbered(key, v.shape[1]) for key, v in columns.items()}
+    names[ACTION] = list(semantics.get("names") or names[ACTION])
+    features: dict[str, Any] = {
+        key: {"dtype": "float32", "shape": [v.shape[1]], "names": names[key]} for key, v in columns.items()
+    }
     features |= {key: _video_feature(spec.resolution, spec.hz) for key in keys}
     scalars = {
         "timestamp": "float32",
@@ -89,7 +94,7 @@ def _write(demos: Demos, semantics: dict[str, str], name: str, root: Path) -> No
         "data_path": DATA,
         "video_path": VIDEO,
         "features": features,
-        SEMANTICS: semantics,
+        SEMANTICS: {key: value for key, value in semantics.items() if key != "names"},
     }
     (root / "meta/info.json").write_text(json.dumps(info, indent=4))
     stats: dict[str, Any] = {key: _stats(values) for key, values in columns.items()}
@@ -131,6 +136,7 @@ def _stats(values: np.ndarray) -> dict[str, list[float]]:
         "mean": values.mean(0, dtype=float),
         "std": values.std(0, dtype=float),
     }
+    numbers |= {f"q{percent:02d}": np.percentile(values, percent, axis=0) for percent in QUANTILES}
     return {key: value.tolist() for key, value in numbers.items()} | {"count": [len(values)]}
 
 

@@ -56,7 +56,8 @@ class Folder(Source):
         hz = self._facts.get("hz") or next((Video(p).fps for p in self._items[0][1].values() if _video(p)), None)
         if not isinstance(hz, int | float | None):
             raise BenchmarkError(f"{self.path / FACTS}: 'hz' is {hz!r}, expected a number")
-        return Description(self._views, len(self._items), hz, Actions(**{k: said.get(k, UNKNOWN) for k in Actions().__dict__}))
+        meaning = {name: said.get(name, UNKNOWN) for name in ("representation", "gripper", "units")}
+        return Description(self._views, len(self._items), hz, Actions(**meaning, names=tuple(said.get("names", ()))))
 
     def files(self) -> list[Path]:
         images = [p for _, views in self._items for view in views.values() for p in ([view] if _video(view) else _images(view))]

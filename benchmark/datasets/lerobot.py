@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import string
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ import numpy as np
 from benchmark.contracts.data import Episode
 from benchmark.core.errors import BenchmarkError
 from benchmark.datasets.budget import allow
-from benchmark.datasets.files import existing, inside, read_json, reading
+from benchmark.datasets.files import decode_picture, existing, inside, read_json, reading
 from benchmark.datasets.source import Actions, Description, Source, make_episode
 from benchmark.datasets.video import Video
 
@@ -38,13 +38,16 @@ class LeRobot(Source):
         self._info = read_json(self._facts)
         version = self._info.get("codebase_version", "none")
         if not str(version).startswith("v3."):
-            raise BenchmarkError(f"{path} is a LeRobotDataset {version}; only {VERSION} is read: convert it with LeRobot first")
+            raise BenchmarkError(
+                f"{path} is a LeRobotDataset {version}; only {VERSION} is read. {_conversion(path, str(version))}"
+            )
         with reading(self._facts):
             features = self._info.get("features", {})
             images = [name for name, f in features.items() if f.get("dtype") in ("video", "image")]
-            self._cameras = [name for name in images if features[name]["dtype"] == "video" and _colour(features[name])]
+            self._cameras = [name for name in images if features[name]["dtype"] == "image" or _colour(features[name])]
+            self._in_table = [name for name in self._cameras if features[name]["dtype"] == "image"]  # of use_videos=False
             if not self._cameras or ACTION not in features:
-                raise BenchmarkError(f"{self._facts}: no colour video or no '{ACTION}' among {', '.join(features)}")
+                raise BenchmarkError(f"{self._facts}: no colour images or no '{ACTION}' among {', '.join(features)}")
             self._left_out = [name for name in images if name not in self._cameras]
             self._numeric = [name for name in (STATE, PRIVILEGED) if name in features]
             fps = self._info.get("fps")
@@ -52,7 +55,8 @@ class LeRobot(Source):
                 raise BenchmarkError(f"{self._facts}: fps is {fps!r}")
             self._hz = float(fps)
             said = self._info.get(SEMANTICS, {})
-            self._actions = Actions(**{k: str(said[k]) for k in Actions().__dict__ if k in said})
+            meaning = {k: str(said[k]) for k in ("representation", "gripper", "units") if k in said}
+            self._actions = Actions(**meaning, names=_names(features[ACTION]))
         self._tables = sorted(path.glob("meta/episodes/*/*.parquet"))
         rows = [row for table in self._tables for row in _read(table).to_pylist()]
         if absent := {"episode_index", "length"} - set(rows[0] if rows else ()):
@@ -79,7 +83,8 @@ class LeRobot(Source):
         return Description(views, len(self._rows), self._hz, self._actions, notes)
 
     def files(self) -> list[Path]:
-        named = [self._data(row) for row in self._rows] + [self._video(row, c) for row in self._rows for c in self._cameras]
+        videos = [camera for camera in self._cameras if camera not in self._in_table]
+        named = [self._data(row) for row in self._rows] + [self._video(row, c) for row in self._rows for c in videos]
         return [self._facts, *self._tables, *dict.fromkeys(named)]
 
     def _stream(self, start: int, side: int | None) -> Iterator[Episode]:
@@ -88,7 +93,7 @@ class LeRobot(Source):
         for row in self._rows[start:]:
             if self._data(row) != opened:
                 opened = self._data(row)
-                table = _read(opened, [ACTION, *self._numeric, "episode_index", "frame_index"])
+                table = _read(opened, [ACTION, *self._numeric, *self._in_table, "episode_index", "frame_index"])
             assert table is not None
             yield self._episode(row, table, videos, side)
         for video in videos.values():
@@ -105,8 +110,11 @@ class LeRobot(Source):
             raise BenchmarkError(f"{path}: the steps of episode {number} are not in the order of frame_index")
         with reading(path):
             columns = {name: np.asarray(mine[name].to_pylist(), np.float32) for name in (ACTION, *self._numeric)}
-        views = {}
+        views: dict[str, Iterable[np.ndarray]] = {}
         for camera in self._cameras:
+            if camera in self._in_table:
+                views[camera] = _pictures(mine[camera].to_pylist(), f"{path}, episode {number}, {camera}")
+                continue
             file = self._video(row, camera)
             if camera not in videos or videos[camera].path != file:
                 videos[camera] = Video(file)
@@ -152,6 +160,37 @@ def _pattern(text: str, names: set[str]) -> str:
         if name is not None and (name not in names or width not in WIDTHS or conversion):
             raise ValueError(f"{text[:80]!r} is no path pattern; it may hold {', '.join(sorted(names))}")
     return text
+
+
+def _conversion(path: Path, version: str) -> str:
+    """The command of LeRobot that makes it readable."""
+    if not version.startswith("v2.1"):
+        return "Convert it with LeRobot first, version by version"
+    module = "lerobot.scripts.convert_dataset_v21_to_v30"  # lerobot.datasets.v30.convert_... before LeRobot 0.5
+    return f"Convert it with: python -m {module} --repo-id={path.name} --root={path} --push-to-hub=false"
+
+
+def _names(feature: dict[str, Any]) -> tuple[str, ...]:
+    """One per dimension, as a list or under any key; nothing where there are as many as there should be not."""
+    names = feature.get("names") or ()
+    if isinstance(names, dict):
+        names = next(iter(names.values()), ())
+    whole = isinstance(names, list) and len(names) == math.prod(feature.get("shape", ()))
+    return tuple(map(str, names)) if whole and names != numbered(ACTION, len(names)) else ()
+
+
+def numbered(key: str, count: int) -> list[str]:
+    """How an export names numbers that nobody has named: LeRobot's viewers want a name for each."""
+    return [f"{key.rpartition('.')[2]}_{index}" for index in range(count)]
+
+
+def _pictures(column: list[Any], where: str) -> Iterator[np.ndarray]:
+    """Images that lie in the table itself, as PNG or JPEG."""
+    for cell in column:
+        data = cell.get("bytes") if isinstance(cell, dict) else None
+        if not data:
+            raise BenchmarkError(f"{where}: a step has no image in the table")
+        yield decode_picture(data, where)
 
 
 def _colour(feature: dict[str, Any]) -> bool:

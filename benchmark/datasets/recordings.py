@@ -71,7 +71,7 @@ def _import(
         "format": source.format,
         "resolution": side,
         "episodes": count,
-        "description": asdict(said),
+        "description": _described(said),
         "files": _hash(source, task),
     }
     request = json.loads(json.dumps(request))
@@ -96,6 +96,14 @@ def _import(
             finished = datetime.now(UTC).isoformat(timespec="seconds")
             store.commit(KIND, name, building, {**manifest, "summary": summary, "finished": finished})
     return where
+
+
+def _described(said: Description) -> dict[str, Any]:
+    """Without names that the source does not give, as before any were kept: the same import is the same request."""
+    described = asdict(said)
+    if not said.actions.names:
+        del described["actions"]["names"]
+    return described
 
 
 def _differences(old: dict[str, Any], new: dict[str, Any]) -> str:
@@ -255,6 +263,22 @@ def verify(store: Store, name: str) -> str:
         if path.stat().st_size != entry["bytes"] or checksum(path) != entry["sha256"]:
             raise Corrupt(f"{path} has changed since '{name}' was imported from it; import it again under another name")
     return f"{name} is whole, and so are the {len(files)} files it was imported from"
+
+
+def bytes_of(store: Store, name: str) -> int:
+    _require(store, name)
+    return sum(entry["bytes"] for entry in manifest_of(store, name)["files"].values())
+
+
+def remove(store: Store, name: str) -> int:
+    """Bytes that were freed. Out of the way by one rename first: an interrupted removal leaves no half of a recording."""
+    freed = bytes_of(store, name)
+    with store.claims.hold(KIND, name, lambda: None):
+        gone = store.root / KIND / f".{name}.removed"
+        shutil.rmtree(gone, ignore_errors=True)
+        store.folder(KIND, name).rename(gone)
+        shutil.rmtree(gone)
+    return freed
 
 
 def _require(store: Store, name: str) -> None:

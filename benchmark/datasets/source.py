@@ -31,6 +31,7 @@ class Actions:
     representation: str = UNKNOWN  # one of contracts.specs.REPRESENTATIONS
     gripper: str = UNKNOWN  # which value opens it and which closes it
     units: str = UNKNOWN
+    names: tuple[str, ...] = ()  # one per dimension; empty: unknown
 
 
 @dataclass(frozen=True)

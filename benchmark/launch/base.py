@@ -27,7 +27,7 @@ FINAL = ("probe", "rollout")  # the stages whose results a table shows
 
 def execution_of(config: Config) -> Execution:
     """What a configuration says of how stages are executed."""
-    return Execution(config.machine.workers, config.rollout.timeout, config.pretrain.checkpoint_every)
+    return Execution(config.machine.workers, config.rollout.timeout, config.pretrain.checkpoint_every, config.tracker)
 
 
 class Launcher(Protocol):

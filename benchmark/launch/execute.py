@@ -19,6 +19,7 @@ from benchmark.core.signals import pending
 from benchmark.core.typed import to_json
 from benchmark.launch.availability import unavailable_reason
 from benchmark.launch.events import Observer, ReporterObserver, StageTask
+from benchmark.launch.trackers import tracked
 from benchmark.planning.graph import Stage
 from benchmark.stages import module_of
 from benchmark.stages.base import Artifact, Context, Execution
@@ -96,9 +97,9 @@ class Executor:
         start = time.monotonic()
         self.events.stage_started(stage)
         with self.store.building(stage.kind, stage.key) as building:
-            task = StageTask(stage, self.events)
-            context = Context(stage.params, inputs, building.out, building.work, task, self.execution)
-            with MemoryWatch() as memory:
+            told = StageTask(stage, self.events)
+            with MemoryWatch() as memory, tracked(told, self.execution.tracker, stage, self.store.root, self.reporter) as task:
+                context = Context(stage.params, inputs, building.out, building.work, task, self.execution)
                 summary = module_of(stage.kind).run(context)
             seconds = time.monotonic() - start
             manifest = Manifest(

@@ -36,7 +36,8 @@ from benchmark.planning.config.schema import Config
 from benchmark.planning.graph import CellId, Plan, RunCell, Stage, make_stage
 from benchmark.planning.keys import code_behind
 from benchmark.planning.request import DEFAULT, Request
-from benchmark.planning.variants import FINETUNED, expand_methods, is_finetuned, with_variant
+from benchmark.planning.sweeps import split_sweeps, with_sweeps
+from benchmark.planning.variants import expand_methods, is_finetuned, pretrained_as, with_variant
 from benchmark.stages.params import collect, demos, embed, fit, pretrain, probe, rollout, tokenize, video, visualize
 from benchmark.storage.manifests import Ref
 
@@ -46,7 +47,8 @@ INPUTS = {"demos": "demos", "features": "embed", "encoder": "pretrain", "policy"
 
 def make_plan(request: Request) -> Plan:
     """Validate everything a user can get wrong, then lay out the stages. Nothing runs, and no network or simulator is built."""
-    methods = expand_methods(request.methods)
+    overrides, sweeps = split_sweeps(request.overrides)
+    methods = with_sweeps(expand_methods(request.methods), sweeps)
     plan = Plan(request.preset, [], {}, {})
     envs = _whole(_expand("envs", request.envs, registry.envs()), registry.envs(), plan)
     policies = _whole(_expand("policies", request.policies, registry.policies()), registry.policies(), plan)
@@ -58,7 +60,7 @@ def make_plan(request: Request) -> Plan:
             methods=dict.fromkeys(m for m, _ in methods if m not in broken),
             policies=policies,
             envs=envs,
-            overrides=request.overrides,
+            overrides=overrides,
         )
     for env, config in plan.configs.items():
         recipe = Recipe(env, config)
@@ -206,6 +208,11 @@ class Recipe:
         demonstrations, goal = self.env_config.demonstrations, self.config.fit.goal
         if demonstrations not in self.env.sources:
             return f"env.{self.env.name}.demonstrations={demonstrations}: there are {', '.join(self.env.sources)}"
+        if demonstrations == "scripted" and issubclass(self.env, Simulator) and not self.env.has_expert():
+            others = " or ".join(
+                f"env.{self.env.name}.demonstrations={name}" for name in self.env.sources if name != "scripted"
+            )
+            return f"{self.env.name} has no scripted expert: {others or 'write one, or name recordings in its sources'}"
         if goal == "task" and not spec.tasks:
             return f"fit.goal=task: {self.env.name} has no tasks"
         if goal not in ("none", "task") and (unseen := self._tasks_not_held_out(spec)):
@@ -241,8 +248,7 @@ class Recipe:
             learning = pretrain.Learning(budget, self.config.split.held_out, self.config.machine.device, settings.precision)
         seed = cell.seed if method.seeded(config) else 0
         params = pretrain.Params(cell.method, to_json(config), seed, learning, content_of(method, config))
-        # a row that is fine-tuned starts from the encoder of the plain one
-        row = row_label(cell.method, cell.variant.removesuffix(FINETUNED).removesuffix("@"))
+        row = row_label(cell.method, pretrained_as(cell.variant))
         label = f"{row} · {cell.env}" + (f" · seed {cell.seed}" if method.seeded(config) else "")
         return self._make("pretrain", f"pretrain · {label}", params, {"demos": self.demos.ref}, method)
 

@@ -10,6 +10,16 @@ from benchmark.core.errors import BenchmarkError
 DEFAULT = "default"  # a name that stands for what the configuration says (config/defaults.yaml)
 
 
+def own_preset(base: str, name: str) -> str:
+    """How a table names a preset of somebody's own: with what it is based on."""
+    return f"{base}+{name}"
+
+
+def base_preset(preset: str) -> str:
+    """The one of ours whose settings components know."""
+    return preset.partition("+")[0]
+
+
 @dataclass(frozen=True)
 class Request:
     methods: Sequence[str] = ("all",)  # "dynamo", "dynamo:no_forward", "dynamo:all" or "all"

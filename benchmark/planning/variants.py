@@ -8,14 +8,11 @@ from typing import Any
 
 from benchmark import registry
 from benchmark.core.errors import BenchmarkError, UnknownName
-from benchmark.core.names import parse_address, parse_row
+from benchmark.core.names import joined_variant, parse_address, parse_row, variant_parts
+from benchmark.planning.config.compose import with_setting
 
 FINETUNED = "finetuned"  # the encoder of the plain row goes on learning with the policy: another recipe, not another config
 IMAGENET_LR = 0.1  # of that from scratch: 1e-5 for 1e-4 in the DynaMo paper, Tables 9 and 11
-
-
-def is_finetuned(variant: str) -> bool:
-    return variant.rpartition("@")[2] == FINETUNED
 
 
 def variants_of(cls: Any, config: Any, env: str = "") -> dict[str, dict[str, Any]]:
@@ -30,18 +27,32 @@ def variants_of(cls: Any, config: Any, env: str = "") -> dict[str, dict[str, Any
 
 
 def with_variant(cls: Any, config: Any, variant: str, env: str) -> Any:
-    """A method's config with a named variant applied on top, in an environment."""
+    """A method's config with a variant applied on top, in an environment: named ones, and settings as `lr=1e-4`."""
+    parts = variant_parts(variant)
     if cls.addressed:
-        address, variant = parse_address(variant)
+        address, named = parse_address(parts[0] if parts else "")
         if not address:
             raise BenchmarkError(f"{cls.name} alone is no row: write {cls.source}")
-        config = replace(config, **cls.at(address))
-    if not variant:
-        return config
-    variants = variants_of(cls, config, env)
-    if variant not in variants:
-        raise UnknownName(f"variant of {cls.name}", variant, variants)
-    return replace(config, **variants[variant])
+        config, parts = replace(config, **cls.at(address)), [named, *parts[1:]]
+    for part in filter(None, parts):
+        field, given, value = part.partition("=")
+        if given:
+            config = with_setting(config, f"method.{cls.name}", field, value)
+            continue
+        variants = variants_of(cls, config, env)
+        if part not in variants:
+            raise UnknownName(f"variant of {cls.name}", part, variants)
+        config = replace(config, **variants[part])
+    return config
+
+
+def is_finetuned(variant: str) -> bool:
+    return pretrained_as(variant) != variant
+
+
+def pretrained_as(variant: str) -> str:
+    """The variant whose encoder a fine-tuned one starts from."""
+    return joined_variant(part.removesuffix(f"@{FINETUNED}") for part in variant_parts(variant) if part != FINETUNED)
 
 
 def expand_methods(names: Sequence[str]) -> list[tuple[str, str]]:

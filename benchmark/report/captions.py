@@ -118,17 +118,27 @@ def _unusual(view: ResultsView) -> list[str]:
 
 def _limits(view: ResultsView, columns: Sequence[Column]) -> list[str]:
     """On presets that are too small to rank methods: what difference they could show at all."""
-    presets = [preset for preset in dict.fromkeys(view.cells.preset) if preset in BUDGET_LIMITED]
+    presets = [preset for preset in dict.fromkeys(view.cells.preset) if preset.partition("+")[0] in BUDGET_LIMITED]
     if not presets:
         return []
     several = len({column.policy for column in columns}) > 1
-    sizes = []
+    sizes, apart = [], []
     for column in dict.fromkeys(columns):
         size = quality.resolution(view, column)
-        if size is not None:
-            sizes.append(f"{size:.2f} in {view.env_title(column.env)}" + f" with {column.policy}" * several)
+        where = f"in {view.env_title(column.env)}" + f" with {column.policy}" * several
+        if size is not None and size > reach(view, column):
+            apart.append(where)
+        elif size is not None:
+            sizes.append(f"{size:.2f} {where}")
     limits = f" Minimum detectable difference {', '.join(sizes)} ({100 * POWER:g} % power)." if sizes else ""
+    limits += f" Nothing could be told apart {' and '.join(apart)}." if apart else ""
     return [f"Budget-limited (preset {', '.join(presets)}): not a ranking of methods.{limits}"]
+
+
+def reach(view: ResultsView, column: Column) -> float:
+    """The largest difference that two scores can have."""
+    low, high = view.bounds(column.env)
+    return high - low
 
 
 def agreement(view: ResultsView, column: Column) -> str:

@@ -59,6 +59,11 @@ def _take_names_literally(figure: Figure) -> None:
             text.set_parse_math(False)
 
 
+def dash(index: int) -> str:
+    """Of the line of that number. Neighbours differ in colour and dash, and the first 24 lines in one of them."""
+    return DASHES[(index + index // 12) % len(DASHES)]
+
+
 def line(axes: Axes, rows: pd.DataFrame, x: str, colour: str, dash: str = "-", label: str = "") -> None:
     """A thin line per seed, a thick one for their mean."""
     for _, seed in rows.groupby("seed"):

@@ -12,7 +12,7 @@ from benchmark.core.errors import BenchmarkError, UnknownName
 from benchmark.core.progress import count
 from benchmark.report import drawing
 from benchmark.report.captions import heading
-from benchmark.report.drawing import COLOURS, DASHES, GREY, MARKERS
+from benchmark.report.drawing import COLOURS, GREY, MARKERS
 from benchmark.report.images import Images
 from benchmark.results import statistics
 from benchmark.results.budgets import by_budget, rows_of
@@ -178,8 +178,9 @@ def spectrum(spectra: pd.DataFrame, env: str | None = None) -> Figure:
     rows = list(chosen.groupby(["method", "variant"], sort=False))
     figure, axes = drawing.one_panel(5.2, 3.4, entries=len(rows))
     for index, ((method, variant), of_row) in enumerate(rows):
-        dash = DASHES[index // len(COLOURS) % len(DASHES)]
-        drawing.line(axes, of_row, "index", COLOURS[index % len(COLOURS)], dash, str(RowId(str(method), str(variant))))
+        drawing.line(
+            axes, of_row, "index", COLOURS[index % len(COLOURS)], drawing.dash(index), str(RowId(str(method), str(variant)))
+        )
     axes.set(xscale="log", yscale="log", xlabel="component", ylabel="share of variance")
     axes.set_ylim(max(chosen.value.min(), 1e-6), 1)
     drawing.title(figure, f"{env}: feature spectrum")

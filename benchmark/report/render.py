@@ -19,10 +19,11 @@ from rich.console import Console, Group
 from rich.text import Text
 
 from benchmark.core.errors import UnknownName
+from benchmark.core.progress import has_command
 from benchmark.report.table import DASH, Table, TableCell, TableRow
 
 KINDS = {"ceiling": "ceiling: sees the simulator state", "floor": "floor: not trained", "row": "", "total": ""}
-PROSE = 110  # columns of a terminal that captions fill at least
+ENDLESS = 100_000  # columns of a pipe: nothing is folded there, and a line can be found by its words
 SUPERSCRIPTS = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
@@ -55,7 +56,14 @@ def _superscript(table: Table, notes: Sequence[str]) -> str:
 def to_rich(table: Table, *, plain: bool = False) -> Group:
     """For a terminal. Brackets of intervals are text here, not markup. `plain`: a star where bold cannot be shown."""
     notes = [Text(f"{str(i).translate(SUPERSCRIPTS)} {note}", style="dim") for i, note in enumerate(table.notes, 1)]
-    return Group(_grid(table, plain), Text(table.caption), *(Text(remark) for remark in table.remarks), *notes)
+    return Group(_grid(table, plain), *map(_paragraph, [Text(table.caption), *map(Text, table.remarks), *notes]))
+
+
+def _paragraph(text: Text) -> Text:
+    """Folded between words, but for one with a command in it: what is copied must hold no line break."""
+    if has_command(text.plain):
+        text.no_wrap, text.overflow = True, "ignore"
+    return text
 
 
 def _grid(table: Table, plain: bool) -> rich.table.Table:
@@ -78,9 +86,8 @@ def _grid(table: Table, plain: bool) -> rich.table.Table:
 
 
 def to_text(table: Table) -> str:
-    """Without colour and as wide as the rows need, for files and pipes."""
-    console = Console(width=1000, file=io.StringIO(), color_system=None)
-    console.width = max(PROSE, console.measure(_grid(table, plain=True)).maximum)
+    """Without colour and as wide as the text is, for files and pipes."""
+    console = Console(width=ENDLESS, file=io.StringIO(), color_system=None)
     return _captured(console, to_rich(table, plain=True))
 
 

@@ -11,6 +11,7 @@ import pandas as pd
 
 from benchmark import registry
 from benchmark.core.errors import BenchmarkError
+from benchmark.core.names import component_of
 from benchmark.results.bundle import Results
 from benchmark.results.imported import curves_and_spectra, provenance, records_and_cells
 from benchmark.storage.columns import CELL_COLUMNS
@@ -91,7 +92,7 @@ def completed(cells: pd.DataFrame) -> pd.DataFrame:
 
 def _state_target(env: str) -> float | None:
     """What the environment of today says: it is a judgement, not a measurement."""
-    if env not in registry.envs().names() or registry.envs().problem(env):
+    if component_of(env) not in registry.envs().names() or registry.envs().problem(env):
         return None
     cls = registry.envs().get(env)
     return cls.spec(cls.Config()).state_target

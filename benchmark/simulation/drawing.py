@@ -52,6 +52,12 @@ def gl_backend() -> str:
     raise Unavailable(f"{asked}. Fix it with: {' or: '.join(INSTALL[name] for name in candidates)}")
 
 
+def choose_backend() -> None:
+    """Set MUJOCO_GL, where there is a way to draw, for simulators that draw themselves: MuJoCo reads it when it is imported."""
+    if gl_missing() is None:
+        os.environ["MUJOCO_GL"] = gl_backend()
+
+
 def gl_missing() -> str | None:
     """What `gl_backend` would complain about, or None."""
     try:
@@ -156,16 +162,20 @@ class Renderer:
 
     def render(self, qpos: np.ndarray, cameras: Sequence[Any]) -> np.ndarray:
         """(views, H, W, 3) uint8 with bodies where `qpos` puts them, seen by each `mujoco.MjvCamera`."""
-        mujoco = self._mujoco
         self._data.qpos[:] = qpos
-        mujoco.mj_kinematics(self._model, self._data)
-        mujoco.mj_camlight(self._model, self._data)
+        self._mujoco.mj_kinematics(self._model, self._data)
+        self._mujoco.mj_camlight(self._model, self._data)
+        return self.draw(self._data, cameras)
+
+    def draw(self, data: Any, cameras: Sequence[Any]) -> np.ndarray:
+        """The same of a simulation of this very model that goes on."""
+        mujoco = self._mujoco
         _make_current()
         mujoco.mjr_setBuffer(mujoco.mjtFramebuffer.mjFB_OFFSCREEN, self._buffers)  # another renderer may have bound its own
         frames = np.empty((len(cameras), self._area.height, self._area.width, 3), np.uint8)
         everything = mujoco.mjtCatBit.mjCAT_ALL
         for frame, camera in zip(frames, cameras, strict=True):
-            mujoco.mjv_updateScene(self._model, self._data, self._options, None, camera, everything, self._scene)
+            mujoco.mjv_updateScene(self._model, data, self._options, None, camera, everything, self._scene)
             mujoco.mjr_render(self._area, self._scene, self._buffers)
             mujoco.mjr_readPixels(frame, None, self._area, self._buffers)
         return frames[:, ::-1].copy()  # GL counts rows from below

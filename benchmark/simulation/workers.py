@@ -28,7 +28,8 @@ from benchmark.core.machine import cores
 from benchmark.core.signals import ENDING
 
 PRELOADED = ("benchmark.simulation.pool", "benchmark.simulation.demonstrate")
-CONTEXT = multiprocessing.get_context("forkserver")
+# macOS breaks processes that fork after its frameworks are loaded, and a fork server loads them with numpy
+CONTEXT: Any = multiprocessing.get_context("forkserver" if sys.platform == "linux" else "spawn")
 THREADS = (  # libraries read these when they are imported; the last is Mesa's software renderer
     "OMP_NUM_THREADS",
     "OPENBLAS_NUM_THREADS",

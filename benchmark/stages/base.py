@@ -41,6 +41,7 @@ class Execution:
     workers: int | None = None  # simulator processes; None: one per core
     timeout: float = 120.0  # seconds without an answer after which a simulator is given up
     checkpoint_every: int = 200  # steps between checkpoints that an interrupted pretraining resumes from
+    tracker: str = "none"  # who else is told of learning curves while they grow: none | tensorboard | wandb | trackio
 
 
 @dataclass

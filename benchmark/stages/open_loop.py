@@ -25,6 +25,7 @@ from benchmark.stages.params.rollout import Params
 
 BATCH = 256
 METRIC = "action_r2"
+LOWEST = -1.0
 
 
 def open_loop(context: Context[Params], encoder: Encoder, agent: Agent) -> list[Outcome]:
@@ -82,8 +83,16 @@ def _goal(context: Context[Params], demos: Demos, episode: int) -> str | np.ndar
 
 
 def agreement(predicted: np.ndarray, recorded: np.ndarray) -> dict[str, float]:
-    """The share of the actions' variance that is predicted, not below 0, and the mean absolute error."""
+    """The share of the actions' variance that is predicted, and the mean absolute error.
+
+    Below 0 it is worse than the mean of the actions, and nothing bounds it: an episode of little movement would outweigh all
+    others of a mean. So the score stops at -1, an error of twice the variance; `action_r2_raw` goes on.
+    """
     residual = np.square(predicted - recorded).sum()
     variance = np.square(recorded - recorded.mean(0)).sum()
     r2 = 1 - residual / variance if variance > 0 else float(residual == 0)
-    return {METRIC: max(0.0, float(r2)), "action_error": float(np.abs(predicted - recorded).mean())}
+    return {
+        METRIC: max(LOWEST, float(r2)),
+        f"{METRIC}_raw": float(r2),
+        "action_error": float(np.abs(predicted - recorded).mean()),
+    }

@@ -71,6 +71,7 @@ def train(
         trainable.after_step(step, steps)
         if step % every == 0 or step == steps - 1:
             trained.curves.append(curve_point(step, steps, values, rate))
+            task.log(trained.curves[-1])
             task.update(step + 1, steps, f"loss {trained.curves[-1]['loss']:.4g}")
         step += 1
         if step % checkpoint_every == 0 or step == steps:
@@ -81,6 +82,7 @@ def train(
                 if keep is not None and is_lowest(point["validation_loss"], trained.curves):
                     trained.best = on_cpu(keep.state_dict())
                 trained.curves.append({"step": step, **point})
+                task.log(trained.curves[-1])
             trained.seconds = time.monotonic() - start
             checkpoint.save(step, trained)
     module.eval()

@@ -22,7 +22,7 @@ BEFORE = Request(["dynamo"], ["toy"], ["knn"], 2, "smoke", ["pretrain.steps=3"],
 
 
 def test_a_matrix_has_defaults() -> None:
-    assert request(parse(["run"])) == Request(["all"], ["default"], ["default"])
+    assert request(parse(["run"])) == Request()
     command = "plan --methods a,b --envs c --policies d --seeds 2 --first-seed 5 --preset paper k=1"
     assert request(parse(command.split())) == Request(["a", "b"], ["c"], ["d"], 2, "paper", ["k=1"], first_seed=5)
 

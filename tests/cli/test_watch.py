@@ -10,7 +10,7 @@ import pytest
 from rich.console import Console
 
 from benchmark.cli.watch import LineObserver, ScreenObserver, drawing, watching
-from benchmark.core.progress import Reporter
+from benchmark.core.progress import Reporter, duration
 from benchmark.launch.events import ReporterObserver
 from benchmark.planning.estimates import Estimate
 from benchmark.planning.graph import Plan, RunCell
@@ -63,14 +63,34 @@ def written(console: Console) -> str:
 def test_each_cell_is_one_line_with_its_score_even_of_a_quiet_run(
     plan: Plan, scores: PartialScores, quiet: bool, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    observer = LineObserver(Reporter(quiet), scores)
+    estimates = {key: Estimate(100.0, 0) for key in plan.stages}
+    observer = LineObserver(Reporter(quiet), scores, plan, estimates)
     observer.run_started(plan.cells)
+    for key in plan.cells[0].stages.values():
+        observer.stage_finished(plan.stages[key], 50.0)
+    capsys.readouterr()
     observer.cell_finished(plan.cells[0])
     observer.cell_failed(plan.cells[1])
+    done = set(plan.cells[0].stages.values())
+    lefts = [{key for cell in plan.cells[n:] for key in cell.stages.values()} - done for n in (1, 2)]
     assert capsys.readouterr().err.splitlines() == [
-        "[1/4] random · toy · knn · seed 0: 0.50 of 1 (2 episodes, 1 crashed)",
-        "[2/4] random · toy · knn · seed 1: failed",
+        f"[1/4] random · toy · knn · seed 0: 0.50 of 1 (2 episodes, 1 crashed), about {duration(50 * len(lefts[0]))} left",
+        f"[2/4] random · toy · knn · seed 1: failed, about {duration(50 * len(lefts[1]))} left",
     ]
+    observer.cell_failed(plan.cells[2])
+    observer.cell_failed(plan.cells[3])
+    assert capsys.readouterr().err.splitlines()[-1] == "[4/4] state · toy · knn · seed 1: failed"
+
+
+def test_a_line_with_a_command_is_never_folded() -> None:
+    """A line break that the program makes would be copied with the command; one that the terminal makes is not."""
+    reporter = Reporter()
+    reporter.console = terminal()
+    reporter.say("word " * 30)
+    assert len(written(reporter.console).splitlines()) == 2
+    reporter.console = terminal()
+    reporter.say(f"{'word ' * 30}python -m pip install 'a' 'b'")
+    assert len(written(reporter.console).splitlines()) == 1
 
 
 def test_a_long_line_of_a_log_stays_one(capsys: pytest.CaptureFixture[str]) -> None:

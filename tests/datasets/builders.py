@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import pickle
+import shutil
 import struct
 import zlib
 from collections.abc import Callable
@@ -178,6 +179,32 @@ def write_video(path: Path, frames: np.ndarray, fps: float) -> None:
     for frame in frames:
         writer.send(np.ascontiguousarray(frame))
     writer.close()
+
+
+def lerobot_images(root: Path) -> Built:
+    """As LeRobot writes with use_videos=False: one camera's images lie in the table, as PNG, and nothing is lost."""
+    built = lerobot(root)
+    import pandas as pd
+
+    key = "observation.images.wrist"
+    for file, members in enumerate(([0, 1], [2])):
+        path = root / f"data/chunk-000/file-{file:03d}.parquet"
+        frames = np.concatenate([built.frames[number][:, 1] for number in members])
+        table = pd.read_parquet(path)
+        table[key] = [{"bytes": _png(frame), "path": f"{index}.png"} for index, frame in enumerate(frames)]
+        table.to_parquet(path)
+    shutil.rmtree(root / "videos" / key)
+    info = json.loads((root / "meta/info.json").read_text())
+    info["features"][key] = {"dtype": "image", "shape": [SIDE, SIDE, 3]}
+    info["features"]["action"]["names"] = {"motors": ["pan", "lift", "grip"]}
+    (root / "meta/info.json").write_text(json.dumps(info))
+    return built
+
+
+def _png(frame: np.ndarray) -> bytes:
+    out = io.BytesIO()
+    Image.fromarray(frame).save(out, format="PNG")
+    return out.getvalue()
 
 
 def lerobot(root: Path) -> Built:
@@ -385,6 +412,7 @@ BUILDERS = (
     dynamo_libero,
     zarr,
     lerobot,
+    lerobot_images,
     rlds,
     libero_hdf5,
     spawnnet,

@@ -19,6 +19,7 @@ from benchmark.contracts.data import Episode
 from benchmark.core.errors import BenchmarkError, Corrupt, Unavailable, UnknownName
 from benchmark.core.progress import Task
 from benchmark.data.episodes import Demos, DemosWriter, open_demos
+from benchmark.datasets import open_source
 from benchmark.datasets.folder import Folder
 from benchmark.datasets.reader import Reader
 from benchmark.datasets.recordings import find, import_recording, verify
@@ -277,6 +278,81 @@ def test_impossible_flags_stop_before_any_work(flag: str, value: str, tmp_path: 
 # ------------------------------------------------------------------------------------------------------------ the way back
 
 
+def test_the_exported_statistics_have_quantiles_and_the_numbers_have_names(store: Store, tmp_path: Path) -> None:
+    pytest.importorskip("pyarrow", reason="python -m pip install -e .[data]")
+    demos = take(store, builders.lerobot_images(tmp_path / "data").path)
+    meaning = store.raw_manifest("recordings", "mine")["request"]["description"]["actions"]
+    assert meaning["names"] == ["pan", "lift", "grip"]
+    root = tmp_path / "lerobot"
+    assert main(["data", "export", "mine", "--to", "lerobot", str(root), "--home", str(store.root)]) == 0
+    features = json.loads((root / "meta/info.json").read_text())["features"]
+    assert features["action"]["names"] == ["pan", "lift", "grip"]
+    assert features["observation.state"]["names"] == [f"state_{index}" for index in range(4)]
+    stats = json.loads((root / "meta/stats.json").read_text())
+    np.testing.assert_allclose(stats["action"]["q10"], np.quantile(demos.actions, 0.1, axis=0), rtol=1e-5)
+    assert np.shape(stats["observation.images.top"]["q99"]) == (3, 1, 1)
+    assert set(stats["action"]) == {"min", "max", "mean", "std", "count", "q01", "q10", "q50", "q90", "q99"}
+
+
+def test_an_older_lerobot_data_set_comes_with_the_command_that_converts_it(tmp_path: Path) -> None:
+    pytest.importorskip("pyarrow", reason="python -m pip install -e .[data]")
+    path = builders.lerobot(tmp_path / "pusht").path
+    info = json.loads((path / "meta/info.json").read_text())
+    for version, advice in (
+        ("v2.1", f"convert_dataset_v21_to_v30 --repo-id=pusht --root={path}"),
+        ("v1.6", "version by version"),
+    ):
+        (path / "meta/info.json").write_text(json.dumps(info | {"codebase_version": version}))
+        with pytest.raises(BenchmarkError, match=advice):
+            open_source(path)
+
+
+def test_a_data_set_of_the_hub_is_fetched_by_its_id(
+    store: Store, source: Built, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    import huggingface_hub
+
+    asked = []
+
+    def snapshot(name: str, *, repo_type: str, revision: str | None) -> str:
+        asked.append((name, repo_type, revision))
+        if name == "org/private":
+            raise OSError("401 Client Error\nmore")
+        return str(source.path)
+
+    monkeypatch.setattr(huggingface_hub, "snapshot_download", snapshot)
+    home = ["--home", str(store.root)]
+    assert main(["data", "import", "hf:org/folding.towels@v2", *home, "--quiet"]) == 0
+    assert store.keys("recordings") == ["folding"]
+    assert main(["data", "inspect", "hf:org/other", *home]) == 0
+    assert asked == [("org/folding.towels", "dataset", "v2"), ("org/other", "dataset", None)]
+    assert main(["data", "import", "hf:org/private", *home]) == 2
+    assert "cannot be fetched: 401 Client Error. Without a network" in capsys.readouterr().err
+
+
+def test_recordings_are_listed_and_removed(store: Store, source: Built, capsys: pytest.CaptureFixture[str]) -> None:
+    home = ["--home", str(store.root)]
+    assert main(["data", "list", *home]) == 0
+    assert "no recordings in" in capsys.readouterr().out
+    take(store, source.path)
+    take(store, source.path, "other", side=16)
+    capsys.readouterr()
+    assert main(["data", "list", "--format", "json", *home]) == 0
+    rows = json.loads(capsys.readouterr().out)
+    assert [(row["name"], row["episodes"], row["hz"]) for row in rows] == [
+        ("recording:mine", 3, "5"),
+        ("recording:other", 3, "5"),
+    ]
+    assert rows[1]["views"] == "front, side at 16 pixels"
+    assert main(["data", "rm", "mine", *home]) == 0
+    assert store.keys("recordings") == ["mine", "other"]
+    assert main(["data", "rm", "mine", "--yes", *home]) == 0
+    assert "removed" in capsys.readouterr().out
+    assert [path.name for path in (store.root / "recordings").iterdir()] == ["other"]
+    assert source.path.exists()
+    assert main(["data", "rm", "mine", "--yes", *home]) == 2
+
+
 def test_a_round_trip_through_lerobot(store: Store, tmp_path: Path, source: Built, capsys: pytest.CaptureFixture[str]) -> None:
     pytest.importorskip("pyarrow", reason="python -m pip install -e .[data]")
     before = take(store, source.path)
@@ -391,13 +467,37 @@ def test_an_environment_without_a_recording_says_what_to_do(tmp_path: Path, monk
         RecordingConfig(name="../x")
 
 
-@pytest.mark.parametrize("build", [builders.folder_of_images, builders.rlds], ids=lambda build: build.__name__)
-def test_from_an_import_to_a_table(build: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_recordings_are_environments_by_name_several_in_one_table(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     home = str(tmp_path / "home")
-    path = build(tmp_path / "data").path
-    assert main(["data", "import", str(path), "--name", "mine", "--hz", "5", "--home", home, "--quiet"]) == 0
-    flags = ["--home", home, "--quiet", "--preset", "smoke", "machine.threads=1", "env.recording.name=mine"]
-    assert main(["run", "--envs", "recording", "--methods", "random,byol,state", "--policies", "knn,mlp", *flags]) == 0
+    for name, build in (("images", builders.folder_of_images), ("tf-records", builders.rlds)):
+        path = build(tmp_path / name).path
+        assert main(["data", "import", str(path), "--name", name, "--hz", "5", "--home", home, "--quiet"]) == 0
+    flags = ["--home", home, "--quiet", "--preset", "smoke", "machine.threads=1", "env.recording.episodes=2"]
+    envs = ["--envs", "recording:images,recording:tf-records", "--methods", "random,state", "--policies", "knn"]
+    assert main(["run", *envs, *flags]) == 0
     shown = capsys.readouterr().out
-    assert "byol" in shown
+    assert "images (recording)" in shown
+    assert "tf-records (recording)" in shown
     assert "action_r2" in shown
+    store = Store(tmp_path / "home")
+    made = [store.manifest("demos", key) for key in store.keys("demos")]
+    configs = {manifest.params["env"]: manifest.params["config"] for manifest in made}
+    assert {env: config["name"] for env, config in configs.items()} == {
+        "recording:images": "images",
+        "recording:tf-records": "tf-records",
+    }
+    assert all(config["episodes"] == 2 for config in configs.values())
+    assert main(["table", "main", *envs[:2], "--format", "json", "--home", home]) == 0
+
+
+def test_a_recording_by_name_is_the_class_with_that_name(store: Store, source: Built, monkeypatch: pytest.MonkeyPatch) -> None:
+    take(store, source.path)
+    monkeypatch.setenv("BENCHMARK_HOME", str(store.root))
+    cls: Any = registry.envs().get("recording:mine")
+    assert cls is registry.envs().get("recording:mine")
+    assert (cls.name, cls.Config().name, cls.spec(cls.Config()).action_dim) == ("recording:mine", "mine", 3)
+    assert cls.spec(cls.Config()).metric_range == (-1.0, 1.0)
+    with pytest.raises(BenchmarkError, match="cannot name a recording"):
+        registry.envs().get("recording:../x")
+    with pytest.raises(BenchmarkError, match="kitchen:mine"):
+        registry.envs().get("kitchen:mine")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -81,6 +83,12 @@ def test_a_legend_of_many_rows_fits_into_the_figure():
     figure.canvas.draw()
     box, whole = figure.axes[0].get_legend().get_window_extent(), figure.bbox
     assert 0 <= box.y0 < box.y1 <= whole.y1
+
+
+def test_lines_differ_in_colour_and_dash_from_their_neighbours_and_in_one_from_all():
+    looks = [(drawing.COLOURS[index % len(drawing.COLOURS)], drawing.dash(index)) for index in range(24)]
+    assert len(set(looks)) == len(looks)
+    assert all(a[0] != b[0] and a[1] != b[1] for a, b in pairwise(looks))
 
 
 def test_spectrum_is_a_share_of_variance():

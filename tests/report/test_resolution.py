@@ -51,7 +51,7 @@ def test_a_setting_that_can_separate_encoders_shows_why():
         ({"state": 0.6, "random": 0.1}, "cannot: state misses its bar"),
         ({"state": 0.7, "random": 0.665}, "cannot: the interval of state does not lie above that of random"),
         (
-            {"state": 0.95, "random": 0.05, "seeds": 2, "swing": 0.15},
+            {"state": 0.95, "random": 0.05, "seeds": 2, "swing": 0.053},
             "cannot: the MDD is not smaller than the gap of 0.90",
         ),
         ({"state": 0.9, "random": 0.05, "seeds": 1}, "cannot: no MDD: a row has one training seed"),
@@ -59,6 +59,16 @@ def test_a_setting_that_can_separate_encoders_shows_why():
 )
 def test_a_verdict_says_what_stands_in_the_way_and_nothing_else(made, verdict):
     assert cell(table_of("resolution", *setting(**made)), "verdict").text == verdict
+
+
+def test_a_difference_larger_than_the_scale_is_said_and_not_shown():
+    records, cells = setting(state=0.95, random=0.05, seeds=2, swing=0.3, noise=0.3)
+    shown = table_of("resolution", records, cells)
+    assert (cell(shown, "mdd").text, cell(shown, "mdd").value) == ("—", None)
+    assert cell(shown, "mdd").notes == ("nothing could be told apart: a difference would have to be larger than the scale",)
+    assert "nothing could be told apart" in cell(shown, "verdict").text
+    assert "Nothing could be told apart in Push-T." in shown.caption
+    assert "Minimum detectable difference" not in shown.caption
 
 
 def test_scores_that_never_vary_have_no_mdd():

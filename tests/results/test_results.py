@@ -15,6 +15,7 @@ import pytest
 from benchmark import registry
 from benchmark.cli.images import visualizations
 from benchmark.cli.main import main, parse
+from benchmark.cli.selection import request as request_of
 from benchmark.core.progress import Reporter
 from benchmark.data.episodes import open_demos
 from benchmark.launch.execute import Executor
@@ -206,9 +207,7 @@ def test_the_command_of_a_row_makes_its_stages(toy: type) -> None:
     for cell in plan.cells[::3]:
         typed = command(provenance, Column(cell.id.env, cell.id.policy), RowId(cell.id.method, cell.id.variant))
         options = parse(shlex.split(typed)[3:])
-        again = make_plan(
-            Request(options.methods, options.envs, options.policies, options.seeds, options.preset, options.overrides)
-        )
+        again = make_plan(request_of(options))
         assert [c.stages for c in again.cells if c.id == cell.id] == [cell.stages]
 
 

@@ -56,10 +56,12 @@ def env() -> Iterator[str]:
 
 def test_agreement_by_hand():
     recorded = np.array([[0.0], [1.0], [2.0]])
-    assert agreement(recorded, recorded) == {"action_r2": 1.0, "action_error": 0.0}
+    assert agreement(recorded, recorded) == {"action_r2": 1.0, "action_r2_raw": 1.0, "action_error": 0.0}
     assert agreement(recorded.mean(0) + 0 * recorded, recorded)["action_r2"] == 0.0
     assert agreement(recorded + np.eye(3)[:, :1], recorded)["action_r2"] == pytest.approx(1 - 1 / 2)
-    assert agreement(-recorded, recorded)["action_r2"] == 0.0, "worse than the mean is not better than nothing"
+    assert agreement(recorded[::-1] / 2 + 0.5, recorded)["action_r2"] == pytest.approx(-1.25 + 0.0, abs=1), "below 0, not cut"
+    worse = agreement(-recorded, recorded)
+    assert (worse["action_r2"], worse["action_r2_raw"]) == (-1.0, 1 - 20 / 2)
 
 
 def test_a_recording_is_scored_without_a_simulator(env: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]):

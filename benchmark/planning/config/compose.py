@@ -1,5 +1,8 @@
 """Presets and overrides -> one validated `Config` per environment, composed by Hydra.
 
+Hydra stays for its grammar: typed overrides (`joint.rates=[trunk.*:0.5,*:0]`, which YAML cannot read) and lists of values
+(planning/sweeps.py). Its launchers are not used, nor its working folders: stages and the store do that.
+
 Later wins: field defaults, the component's preset, its preset for the environment, the stage preset, the environment's
 protocol, overrides from the user.
 """
@@ -16,6 +19,7 @@ from typing import Any
 from hydra import compose, initialize_config_module
 from hydra.core.config_store import ConfigStore
 from hydra.core.global_hydra import GlobalHydra
+from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import HydraException
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
@@ -23,7 +27,9 @@ from omegaconf.errors import OmegaConfBaseException
 from benchmark import registry
 from benchmark.contracts.presets import PRESETS, component_config
 from benchmark.core.errors import BenchmarkError, UnknownName, suggest
+from benchmark.core.names import component_of
 from benchmark.planning.config.schema import Config, Schema
+from benchmark.planning.request import base_preset
 
 BUDGETS = {"pretrain": ("frames", "steps", "epochs"), "fit": ("steps", "epochs")}
 
@@ -38,12 +44,14 @@ def compose_config(
     overrides: Sequence[str] = (),
 ) -> Config:
     """The configuration of one environment; `envs` are all that the overrides may name."""
+    preset = base_preset(preset)
     if preset not in PRESETS:
         raise UnknownName("preset", preset, PRESETS)
     groups = {
         "method": {name: component_config(registry.methods().get(name), preset, env) for name in methods},
         "policy": {name: component_config(registry.policies().get(name), preset, env) for name in policies},
-        "env": {name: component_config(registry.envs().get(name), preset, name) for name in {env, *envs}},
+        # `env.recording.resolution=64` is for all recordings of a table; the one that this is about comes last and stays
+        "env": {component_of(n): component_config(registry.envs().get(n), preset, component_of(n)) for n in (*envs, env)},
     }
     root = _dataclass("Root", {group: _dataclass(group, nodes) for group, nodes in groups.items()}, base=Schema)
     for text in overrides:
@@ -60,7 +68,18 @@ def compose_config(
     values: dict[str, Any] = {f.name: getattr(plain, f.name) for f in fields(Schema)}
     for group, nodes in groups.items():
         values[group] = {name: getattr(getattr(plain, group), name) for name in nodes}
+    values["env"] |= {env: values["env"][component_of(env)]}
     return Config(**values)
+
+
+def with_setting(config: Any, path: str, name: str, text: str) -> Any:
+    """A component's config with one field set, as an override would."""
+    _check_key(f"{name}={text}", config, path)
+    try:
+        value = OverridesParser.create().parse_override(f"{name}={text}").value()
+        return OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(config), {name: value}))
+    except (HydraException, OmegaConfBaseException) as error:
+        raise BenchmarkError(f"{path}.{name}={text}: {_one_sentence(error, [])}") from error
 
 
 def _dataclass(name: str, values: dict[str, Any], base: type = object) -> Any:
@@ -69,14 +88,14 @@ def _dataclass(name: str, values: dict[str, Any], base: type = object) -> Any:
     return make_dataclass(name, specs, bases=(base,))()
 
 
-def _check_key(text: str, root: Any) -> None:
+def _check_key(text: str, root: Any, path: str = "the configuration") -> None:
     """An override must read key=value and name something that exists."""
     if not re.fullmatch(r"[A-Za-z_][\w.\-]*=.*", text, re.S):
         raise BenchmarkError(f"'{text}' is not an override; write key=value, e.g. pretrain.epochs=4")
     key = text.split("=", 1)[0]
     if key == "preset":
         raise BenchmarkError("choose the preset with --preset, not with an override")
-    node, path = root, "the configuration"
+    node = root
     for part in key.split("."):
         known = [f.name for f in fields(node)] if is_dataclass(node) else []
         if part not in known:

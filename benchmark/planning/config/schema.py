@@ -9,12 +9,13 @@ from typing import Any
 from omegaconf import MISSING
 
 from benchmark.contracts.specs import require
-from benchmark.core.errors import BenchmarkError
+from benchmark.core.errors import BenchmarkError, UnknownName
 
 GOALS = ("none", "last", "future", "task", "language")
 MOST_THREADS = 1024  # more than any machine has cores; some OpenMP runtimes crash on far more
 MOST_WORKERS = 1024  # processes
 PRECISIONS = ("auto", "fp32", "bf16")
+TRACKERS = ("none", "tensorboard", "wandb", "trackio")
 SHIFTS = ("none", "mild", "medium", "strong")
 
 
@@ -186,6 +187,11 @@ class Schema:
     joint: JointConfig = field(default_factory=JointConfig)
     rollout: RolloutConfig = field(default_factory=RolloutConfig)
     machine: MachineConfig = field(default_factory=MachineConfig)
+    tracker: str = "none"  # none | tensorboard | wandb | trackio: learning curves while they grow; on no key
+
+    def __post_init__(self) -> None:
+        if self.tracker not in TRACKERS:
+            raise UnknownName("tracker", self.tracker, TRACKERS)
 
 
 @dataclass

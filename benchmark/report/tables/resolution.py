@@ -25,6 +25,7 @@ NO_TRAINED = "no trained row has scores"
 ONE_SEED = "one training seed says nothing of other seeds"
 NO_AGREEMENT = f"fewer than {MIN_ROWS} rows have two seeds in common, or their scores do not differ"
 NOTHING = "nothing has been run"
+BEYOND = "nothing could be told apart: a difference would have to be larger than the scale"
 A_ROW_OF_ONE = "a row has one training seed"
 NO_VARIANCE = "the scores of a seed do not vary, or are of one episode"
 CAPTION = (
@@ -80,6 +81,7 @@ def _settings(views: Sequence[ResultsView]) -> dict[Column, ResultsView]:
 def _row(view: ResultsView, column: Column, ceilings: Sequence[RowId], floors: Sequence[RowId]) -> TableRow:
     of = separation(view, column)
     agreement = quality.agreement(view, column)
+    beyond = of.detectable is not None and of.detectable > captions.reach(view, column)
     met = {True: "yes", False: "no", None: DASH}[of.reaches]
     cells = (
         TableCell(f"{of.maximum:g}", of.maximum),
@@ -92,13 +94,13 @@ def _row(view: ResultsView, column: Column, ceilings: Sequence[RowId], floors: S
         _spread(of.of_median_row, NO_TRAINED),
         _number(agreement.correlation if agreement else None, NO_AGREEMENT),
         TableCell(f"{captions.counts(of.episodes)} x {captions.counts(of.seeds)}" if of.episodes and of.seeds else DASH),
-        _number(of.detectable, _undetectable(of)),
-        TableCell(CAN if of.separates else f"cannot: {'; '.join(_obstacles(of))}"),
+        TableCell(DASH, notes=(BEYOND,)) if beyond else _number(of.detectable, _undetectable(of)),
+        TableCell(CAN if of.separates else f"cannot: {'; '.join(_obstacles(of, beyond))}"),
     )
     return TableRow(captions.setting(view, column), cells)
 
 
-def _obstacles(of: Separation) -> Iterator[str]:
+def _obstacles(of: Separation, beyond: bool) -> Iterator[str]:
     """Everything that stands in the way, in the order of the columns."""
     if of.seeds is None:
         yield NOTHING
@@ -113,7 +115,9 @@ def _obstacles(of: Separation) -> Iterator[str]:
         yield NO_FLOOR
     elif of.ceiling and of.not_below:
         yield f"the interval of {of.ceiling.row} does not lie above that of {' and '.join(map(str, of.not_below))}"
-    if of.detectable is None:
+    if beyond:
+        yield BEYOND
+    elif of.detectable is None:
         yield f"no MDD: {_undetectable(of)}"
     elif of.gap is not None and not of.resolves:
         yield f"the MDD is not smaller than the gap of {of.gap:.2f}"
