@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from itertools import chain
 
 from rich.console import Console
 from rich.live import Live
@@ -88,7 +89,8 @@ class ScreenObserver:
 
     def stage_started(self, stage: Stage) -> None:
         ends = time.monotonic() + self._left.of([stage])
-        first = next(cell for cell in self._waiting.values() if stage.key in cell.stages.values())  # it is built for this one
+        cells = chain(self._waiting.values(), self._plan.cells)  # side by side, its cell may have failed just before
+        first = next(cell for cell in cells if stage.key in cell.stages.values())  # it is built for this one
         self._running[stage.key] = Running(stage.label, ends), Pace(), Place.of(first.id)
         self._show_stages()
         self._recount()

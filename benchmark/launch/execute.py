@@ -9,12 +9,16 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
+import torch
+
 from benchmark.core.errors import BenchmarkError, Corrupt, Unavailable
+from benchmark.core.machine import set_threads
 from benchmark.core.progress import Reporter
 from benchmark.core.provenance import component_provenance, provenance
 from benchmark.core.typed import to_json
 from benchmark.launch.availability import unavailable_reason
 from benchmark.launch.events import Observer, ReporterObserver, StageTask
+from benchmark.launch.failures import forget_log, write_log
 from benchmark.planning.graph import Stage
 from benchmark.stages import module_of
 from benchmark.stages.base import Artifact, Context, Execution
@@ -23,7 +27,11 @@ from benchmark.storage.manifests import Manifest, Ref
 
 
 class StageFailed(Exception):
-    """A stage could not be built; the reason has been reported and stored."""
+    """A stage could not be built; the reason, which this says, has been reported and stored."""
+
+
+class OutOfMemory(StageFailed):
+    """There was not enough memory at that moment. Nothing is stored: it may be tried again."""
 
 
 class Busy(Exception):
@@ -69,9 +77,13 @@ class Executor:
                 return folder
             try:
                 self._build(stage)
+            except (MemoryError, torch.OutOfMemoryError) as error:
+                self.events.stage_interrupted(stage)
+                reason = "out of memory" + "".join(f": {line}" for line in str(error).splitlines()[:1])
+                self.reporter.say(f"{stage.label}: {reason}", "red")
+                raise OutOfMemory(reason) from error
             except Exception as error:
-                self._report(stage, error)
-                raise StageFailed(stage.label) from error
+                raise StageFailed(self._report(stage, error)) from error
             except BaseException:
                 self.events.stage_interrupted(stage)
                 raise
@@ -89,6 +101,8 @@ class Executor:
         if reason := unavailable_reason(stage):
             raise Unavailable(reason)
         inputs = self.artifacts(stage.inputs)
+        if self.execution.threads:
+            set_threads(self.execution.threads)
         start = time.monotonic()
         self.events.stage_started(stage)
         with self.store.building(stage.kind, stage.key) as building:
@@ -112,12 +126,16 @@ class Executor:
             )
             self.store.commit(stage.kind, stage.key, building, manifest.to_json())
         self.store.note_failure(stage.key, None)
+        forget_log(self.store, stage.key)
         self.events.stage_finished(stage, seconds)
 
-    def _report(self, stage: Stage, error: Exception) -> None:
+    def _report(self, stage: Stage, error: Exception) -> str:
         reason = str(error) if isinstance(error, BenchmarkError) else f"{type(error).__name__}: {error}"
         self.store.note_failure(stage.key, StageFailure(reason, isinstance(error, Unavailable)))
         self.events.stage_failed(stage, reason)
         self.reporter.say(f"{stage.label} failed: {reason}", "red")
-        if not isinstance(error, BenchmarkError):
-            self.reporter.say("".join(traceback.format_exception(error)).rstrip(), "dim")
+        text = "" if isinstance(error, BenchmarkError) else "".join(traceback.format_exception(error)).rstrip()
+        if text:
+            self.reporter.say(text, "dim")
+        write_log(self.store, stage.key, text or reason)
+        return reason
