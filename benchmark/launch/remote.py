@@ -12,6 +12,7 @@ import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from benchmark.core.errors import BenchmarkError
 from benchmark.launch.base import End, Ending, published
 from benchmark.launch.events import Observer
 from benchmark.launch.task import add_components, added_components, execute_key
@@ -34,20 +35,26 @@ class RemoteTask:
     def __call__(self) -> Ending:
         add_components({room: [_load(where) for where in names] for room, names in self.added.items()})
         store = Store(Path(self.home))
-        if reason := self._waits_for(store):
-            store.note_failure(self.key, StageFailure(reason))
-            return Ending(self.key, End.FAILED, reason)
+        ending = self._execute(store)
+        if ending.end is End.FAILED and store.failure(self.key) is None:
+            store.note_failure(self.key, StageFailure(ending.reason))
+        return ending
+
+    def _execute(self, store: Store) -> Ending:
+        try:
+            stage, _ = published(store, self.key)
+        except BenchmarkError as error:
+            return Ending(self.key, End.FAILED, str(error))
+        absent = [ref for ref in stage.inputs.values() if not store.has(ref.kind, ref.key)]
+        if any(store.failure(ref.key) for ref in absent):
+            return Ending(self.key, End.FAILED, "a stage it builds on failed")
+        if absent:
+            return Ending(self.key, End.TAKEN, f"{absent[0]} is not there: the job that makes it was lost")
         news = News(store)
         try:
             return execute_key(store, self.key, news, patient=True)  # of a lost attempt a claim may be left for a while
         finally:
             news.forget(self.key)
-
-    def _waits_for(self, store: Store) -> str | None:
-        """The failure of what the stage builds on, where that is why it cannot run."""
-        stage, _ = published(store, self.key)
-        failed = any(store.failure(ref.key) for ref in stage.inputs.values() if not store.has(ref.kind, ref.key))
-        return "a stage it builds on failed" if failed else None
 
 
 class News:
