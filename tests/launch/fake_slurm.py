@@ -1,4 +1,4 @@
-"""A cluster in a folder: `sbatch`, `squeue`, `sacct` and `scancel` for a PATH, and methods that move jobs from state to state."""
+"""A cluster in a folder: `sbatch`, `squeue`, `sacct` and `scancel` for a PATH, and methods that move jobs on."""
 
 from __future__ import annotations
 

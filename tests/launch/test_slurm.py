@@ -1,9 +1,9 @@
-"""A plan on a cluster that a test drives: what is submitted, and what is made of preemption, timeouts, dead nodes, dead stages."""
+"""A plan on a cluster that a test drives: what is submitted, and what is made of preemption, timeouts and dead nodes."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+import time
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -48,11 +48,11 @@ def plan(toy: type) -> Plan:
 
 
 @pytest.fixture
-def cluster(tmp_path: Path, store: Store, monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeSlurm]:
+def cluster(tmp_path: Path, store: Store, monkeypatch: pytest.MonkeyPatch) -> FakeSlurm:
     monkeypatch.setenv("PATH", os.environ["PATH"])
     monkeypatch.setattr(slurm_module, "POLL", 0.0)
     monkeypatch.setattr(slurm_module, "PATIENCE", 0.0)
-    yield FakeSlurm(tmp_path / "cluster", store.root)
+    return FakeSlurm(tmp_path / "cluster", store.root)
 
 
 def engine_of(store: Store) -> SlurmEngine:
@@ -193,7 +193,7 @@ def test_a_controller_that_does_not_answer_is_asked_again(plan: Plan, store: Sto
 def test_watching_brings_a_plan_through_a_dead_node(
     plan: Plan, store: Store, cluster: FakeSlurm, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The first job of the demonstrations dies with its node; all that was queued behind it runs into nothing, and comes again."""
+    """The demonstrations die with their node; all that was queued behind them runs into nothing, and comes again."""
     estimates, executor = estimate(plan.stages, store), Executor(store, Reporter(quiet=True), observer=Told())  # type: ignore[arg-type]
     launcher = make_launcher("slurm", plan, estimates, executor, fail_fast=False)
     wait, moves = launcher.engine.wait, [0]
@@ -228,6 +228,28 @@ def test_other_code_than_was_queued_is_refused(plan: Plan, store: Store, monkeyp
     monkeypatch.setattr("benchmark.launch.base.code_behind", lambda *modules: replace(stage.code, digest="new"))
     with pytest.raises(BenchmarkError, match="was planned with other code"):
         StageTask(stage.key, store.root)()
+
+
+def test_a_signal_puts_a_stage_back_into_the_queue_and_it_goes_on_from_its_checkpoint(
+    toy: type, store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """submitit's own executor for one machine: processes, its handler of SIGUSR2, its requeueing."""
+    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[2]))
+    plan = make_plan(Request(["byol"], ["toy"], ["knn"], 1, "smoke", ["pretrain.steps=200"]))
+    demos, pretrain = of_kind(plan, "demos"), of_kind(plan, "pretrain")
+    Executor(store, Reporter(quiet=True), Execution(workers=1)).execute(demos)
+    publish(store, pretrain, Execution(threads=1, checkpoint_every=5))
+    job = submitit.LocalExecutor(tmp_path / "jobs", max_num_timeout=3).submit(StageTask(pretrain.key, store.root))
+    while not list(store.root.glob("building/*/*/checkpoint.json")):
+        assert not job.done(), job.stderr()
+        time.sleep(0.05)
+    job._interrupt()
+    job.wait()
+    said = job.stderr()
+    assert store.has("pretrain", pretrain.key), said
+    assert "Caught signal SIGUSR2" in said
+    assert said.count("Starting with") == 2
+    assert not list(store.root.glob("running/*"))
 
 
 def test_without_accounting_the_store_decides(monkeypatch: pytest.MonkeyPatch) -> None:
