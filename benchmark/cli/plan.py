@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+from collections import Counter
 from dataclasses import asdict
 
 from benchmark.cli import flags
@@ -27,14 +28,16 @@ def run(options: argparse.Namespace) -> int:
     estimates = estimate(plan.stages, store)
     stages = [{**stage.to_json(), "cached": store.has(stage.kind, key)} for key, stage in plan.stages.items()]
     if options.format == "json":
-        print(json.dumps({**plan.to_json(), "stages": stages, "estimate": asdict(forecast.total(estimates))}, indent=1))
+        costs = {"estimate": asdict(forecast.total(estimates)), "hours": asdict(forecast.hours(plan, estimates))}
+        print(json.dumps({**plan.to_json(), "stages": stages, **costs}, indent=1))
         return 0
+    feeds = Counter(key for cell in plan.cells for key in cell.stages.values())
     for kind in KINDS:
         of_kind = [stage for stage in stages if stage["kind"] == kind]
         if of_kind:
             print(f"{kind}: {len(of_kind)} ({sum(stage['cached'] for stage in of_kind)} cached)")
         for stage in of_kind:
-            users = sum(stage["key"] in cell.stages.values() for cell in plan.cells)
+            users = feeds[stage["key"]]
             cost = "cached" if stage["cached"] else f"about {duration(estimates[stage['key']].seconds)}"
             print(f"  {stage['key'][:10]}  {stage['label']:<56} {cost}, feeds {users} cell{'s' * (users != 1)}")
     for note in plan.notes:
@@ -42,4 +45,7 @@ def run(options: argparse.Namespace) -> int:
     for (method, env), reason in forecast.unavailable(plan, store).items():
         print(f"missing: {method} on {env}: {reason}")
     print(forecast.summary(plan, estimates))
+    cost = forecast.hours(plan, estimates)
+    gpus = f", {cost.gpus:.2g} GPU-hours" * bool(cost.gpus)
+    print(f"{cost.cores:.2g} core-hours{gpus}; side by side on this machine at best {duration(3600 * cost.at_best)}")
     return 0

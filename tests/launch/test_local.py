@@ -145,3 +145,18 @@ def test_libraries_of_a_worker_have_one_thread_and_its_gpus(monkeypatch: pytest.
         assert os.environ["OMP_NUM_THREADS"] == os.environ["OPENBLAS_NUM_THREADS"] == "1"
     assert os.environ["CUDA_VISIBLE_DEVICES"] == "4,6"
     assert os.environ["OMP_NUM_THREADS"] == "7"
+
+
+def test_a_worker_that_does_not_stop_is_killed(engine: Callable[[Machine], LocalEngine], stage: Stage) -> None:
+    """A simulator in a loop of its own does not hear a signal."""
+    pool, said = engine(Machine(cores=1, memory=8.0)), []
+
+    class Deaf:
+        def __getattr__(self, verb: str) -> Callable[..., None]:
+            return lambda *_: said.append(verb)
+
+    pool.submit([Job(stage, Needs())])
+    pool._workers[0].process = Deaf()
+    pool.cancel()
+    assert said == ["terminate", "join", "kill", "join"]
+    assert not pool._workers

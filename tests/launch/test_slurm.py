@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import signal
 import time
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
 from benchmark.cli.main import main
@@ -239,11 +241,13 @@ def test_a_signal_puts_a_stage_back_into_the_queue_and_it_goes_on_from_its_check
     demos, pretrain = of_kind(plan, "demos"), of_kind(plan, "pretrain")
     Executor(store, Reporter(quiet=True), Execution(workers=1)).execute(demos)
     publish(store, pretrain, Execution(threads=1, checkpoint_every=5))
-    job = submitit.LocalExecutor(tmp_path / "jobs", max_num_timeout=3).submit(StageTask(pretrain.key, store.root))
+    executor = submitit.LocalExecutor(tmp_path / "jobs", max_num_timeout=3)
+    executor.update_parameters(timeout_min=30)
+    job = executor.submit(StageTask(pretrain.key, store.root))
     while not list(store.root.glob("building/*/*/checkpoint.json")):
         assert not job.done(), job.stderr()
         time.sleep(0.05)
-    job._interrupt()
+    psutil.Process(int(job.job_id)).children()[0].send_signal(signal.SIGUSR2)
     job.wait()
     said = job.stderr()
     assert store.has("pretrain", pretrain.key), said
