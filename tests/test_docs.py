@@ -26,6 +26,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """This project with one more method, policy and environment: the files of the documents, put where these say."""
     folder = tmp_path_factory.mktemp("project")
     shutil.copytree(ROOT / "benchmark", folder / "benchmark", symlinks=True)  # its links lead to the folders below
+    (folder / "results").symlink_to(ROOT / "results")
     for document, kind in ADDED.items():
         shutil.copytree(ROOT / kind, folder / kind, ignore=shutil.ignore_patterns("__pycache__"))
         [name] = re.findall(rf"`{kind}/(\w+)\.py`", (ROOT / "docs" / document).read_text())

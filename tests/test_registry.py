@@ -212,7 +212,7 @@ def test_classes_by_hand(zoo: Callable[..., Registry[Any]]) -> None:
 @pytest.fixture
 def _broken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """A file in methods/ that cannot be imported."""
-    import methods
+    from benchmark import methods
 
     (tmp_path / "my_broken_idea.py").write_text("import no_such_package\n")
     monkeypatch.setattr(methods, "__path__", [*methods.__path__, str(tmp_path)])

@@ -52,7 +52,7 @@ FAULTS = (
         "scripts/released_dynamo.py",
         "        sys.path.remove(str(checkout.resolve()))",
         "        pass",
-        f"{REFERENCE}::test_our_environments_are_not_hidden_by_those_of_the_checkout",
+        f"{REFERENCE}::test_the_checkout_does_not_stay_importable",
     ),
     Fault(
         "reference: a first loss that differs passes",
