@@ -39,7 +39,9 @@ from benchmark.storage.artifacts import KINDS, MANIFEST, Store  # noqa: E402
 from tests.toy import Toy  # noqa: E402
 
 RUNNERS = 3
-PAUSE = (0.3, 2.0)  # seconds between two kills, drawn evenly: shorter than a stage, longer than a plan
+PAUSE = 1.0  # seconds between a sign of work and the next kill, at most
+SIGN = 30.0  # seconds until a kill without one: it hits a plan, or a runner that waits for another
+AT_WORKERS = 0.75  # of the kills
 SETTINGS = (
     *("pretrain.steps=30", "pretrain.checkpoint_every=5", "fit.steps=60", "fit.checkpoint_every=10", "rollout.episodes=4"),
     *("machine.threads=1", "machine.workers=0"),  # simulators in the process of the stage: killed alone, one costs an episode
@@ -52,6 +54,23 @@ class Watch:
 
     store: Store
     artifacts: dict[tuple[str, str], int] = field(default_factory=dict)  # -> the inode of its manifest
+    signs: frozenset[tuple[str, int]] = frozenset()
+
+    def wait(self) -> None:
+        """Until a stage has begun, gone on or ended since the last time."""
+        deadline = time.monotonic() + SIGN
+        while (signs := self._signs()) == self.signs and time.monotonic() < deadline:
+            time.sleep(0.02)
+        self.signs = signs
+
+    def _signs(self) -> frozenset[tuple[str, int]]:
+        building = (self.store.root / "building").glob("*/*/*")
+        stages = (folder for kind in KINDS for folder in (self.store.root / kind).glob("*"))
+        signs = set()
+        for path in (*building, *stages):
+            with contextlib.suppress(FileNotFoundError):
+                signs.add((str(path), path.stat().st_mtime_ns))
+        return frozenset(signs)
 
     def look(self) -> None:
         for kind in KINDS:
@@ -102,7 +121,7 @@ def torment(home: Path, cells: int, kills: int, log: Path, rng: random.Random) -
     """Until the plan is done after enough kills; if it is done before, some artifacts are taken away."""
     watch, killed = Watch(Store(home).prepare()), Counter[str]()
     runners = dict.fromkeys(range(RUNNERS), 0)
-    commands = {number: [*arguments(home, cells), f"machine.cores={1 + number % 2}"] for number in runners}
+    commands = {number: [*arguments(home, cells), f"machine.cores={1 + number}"] for number in runners}
     complete: set[int] = set()
     seen: list[psutil.Process] = []
     while len(complete) < RUNNERS:
@@ -115,17 +134,19 @@ def torment(home: Path, cells: int, kills: int, log: Path, rng: random.Random) -
                     complete.add(number)
                 elif code == 0:
                     forget_some(watch, rng)
-        time.sleep(rng.uniform(*PAUSE))
+        watch.wait()
+        time.sleep(rng.uniform(0.0, PAUSE))
         watch.look()
         alive = [pid for pid in runners.values() if pid]
         workers = [worker for pid in alive for worker in workers_of(pid)]
         seen += workers
         if alive and killed.total() < kills:
-            victim, kind = rng.choice([*((pid, "runners") for pid in alive), *((one.pid, "workers") for one in workers)])
+            kind = "workers" if workers and rng.random() < AT_WORKERS else "runners"
+            victim = rng.choice([one.pid for one in workers] if kind == "workers" else alive)
             with contextlib.suppress(ProcessLookupError):
                 os.kill(victim, signal.SIGKILL)
                 killed[kind] += 1
-    _, left = psutil.wait_procs(seen, timeout=10)
+    left = [one for one in psutil.wait_procs(seen, timeout=10)[1] if one.status() != psutil.STATUS_ZOMBIE]
     assert not left, f"left behind: {left}"
     return killed
 

@@ -252,7 +252,7 @@ def test_a_signal_puts_a_stage_back_into_the_queue_and_it_goes_on_from_its_check
     said = job.stderr()
     assert store.has("pretrain", pretrain.key), said
     assert "Caught signal SIGUSR2" in said
-    assert said.count("Starting with") == 2
+    assert job.stdout().count("Starting with") == 2
     assert not list(store.root.glob("running/*"))
 
 
