@@ -35,6 +35,7 @@ def cluster() -> Iterator[Any]:
     root = str(Path(__file__).parents[2])
     before = os.environ.get("PYTHONPATH")
     os.environ["PYTHONPATH"] = root
+    os.environ.setdefault("RAY_worker_niceness", "0")  # at Ray's 15 its workers wait for every other test of a busy machine
     nodes = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False})
     ray.init(address=nodes.address, log_to_driver=False, runtime_env={"env_vars": {"PYTHONPATH": root, "OMP_NUM_THREADS": "1"}})
     yield nodes
