@@ -45,7 +45,7 @@ def run(options: argparse.Namespace) -> int:
     for (method, env), reason in forecast.unavailable(plan, store).items():
         print(f"missing: {method} on {env}: {reason}")
     print(forecast.summary(plan, estimates))
-    cost = forecast.hours(plan, estimates)
-    gpus = f", {cost.gpus:.2g} GPU-hours" * bool(cost.gpus)
-    print(f"{cost.cores:.2g} core-hours{gpus}; side by side on this machine at best {duration(3600 * cost.at_best)}")
+    hours = forecast.hours(plan, estimates)
+    gpus = f", {hours.gpus:.2g} GPU-hours" * bool(hours.gpus)
+    print(f"{hours.cores:.2g} core-hours{gpus}; side by side on this machine at best {duration(3600 * hours.at_best)}")
     return 0
