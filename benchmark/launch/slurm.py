@@ -87,7 +87,6 @@ class SlurmEngine:
         for array in self._arrays(new):
             before = {self._ids[key].partition("_")[0] for job in array for key in job.after}
             self._submit(array, sorted(before))
-        write_text(self._ledger, json.dumps(self._ids))
         states = [alive[self._ids[job.key]] for job in jobs if self._ids.get(job.key) in alive]
         running = states.count("RUNNING")
         self.reporter.say(
@@ -172,9 +171,16 @@ class SlurmEngine:
         executor = _submitit("submitit").SlurmExecutor(self.folder, max_num_timeout=self.config.timeouts)
         executor.update_parameters(**self._parameters(array, before))
         tasks = [StageTask(job.key, self.store.root) for job in array]
-        with executor.batch():
-            submitted = [executor.submit(task) for task in tasks]
+        try:
+            with executor.batch():
+                submitted = [executor.submit(task) for task in tasks]
+        except _submitit("submitit.core.utils").FailedJobError as error:  # too many jobs of one user, an unknown partition
+            text = " ".join(str(error).split())
+            raise BenchmarkError(
+                f"sbatch refused: {text}. What was submitted before goes on; the same command adds the rest"
+            ) from error
         self._ids |= {job.key: one.job_id for job, one in zip(array, submitted, strict=True)}
+        write_text(self._ledger, json.dumps(self._ids))
 
     def _parameters(self, array: Sequence[Job], before: Sequence[str]) -> dict[str, Any]:
         """Of sbatch, in submitit's words. `requeue`: after the failure of a node, too."""

@@ -14,7 +14,9 @@ QUEUED = ("PENDING", "RUNNING", "REQUEUED", "COMPLETING")
 COMMANDS = {
     # a job or each task of an array has a file with its state
     "sbatch": """
-n=$(cat $F/next); echo $((n + 1)) > $F/next; cp "$1" $F/$n.sh
+n=$(cat $F/next)
+[ $n -ge $(cat $F/limit) ] && { echo "sbatch: error: QOSMaxSubmitJobPerUserLimit" >&2; exit 1; }
+echo $((n + 1)) > $F/next; cp "$1" $F/$n.sh
 tasks=$(sed -n 's/^#SBATCH --array=0-\\([0-9]*\\)%.*/\\1/p' "$1")
 if [ -z "$tasks" ]; then echo PENDING > $F/jobs/$n; else for i in $(seq 0 $tasks); do echo PENDING > $F/jobs/${n}_$i; done; fi
 echo "Submitted batch job $n"
@@ -40,6 +42,7 @@ class FakeSlurm:
         for name in ("bin", "jobs", "history"):
             (folder / name).mkdir(parents=True)
         (folder / "next").write_text("101")
+        (folder / "limit").write_text("999")
         for name, text in COMMANDS.items():
             path = self.bin / name
             path.write_text(f"#!/bin/bash\nF={folder}\n{text.strip()}\n")

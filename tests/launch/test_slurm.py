@@ -131,6 +131,18 @@ def test_a_second_command_takes_over_what_is_in_the_queue(plan: Plan, store: Sto
     assert cluster.queue().keys() == before.keys()
 
 
+def test_what_was_submitted_before_a_refusal_is_not_submitted_again(plan: Plan, store: Store, cluster: FakeSlurm) -> None:
+    """A limit of the cluster is met halfway."""
+    (cluster.folder / "limit").write_text("103")
+    with pytest.raises(BenchmarkError, match="QOSMaxSubmitJobPerUserLimit"):
+        engine_of(store).submit(jobs_of(plan, store))
+    before = cluster.queue()
+    (cluster.folder / "limit").write_text("999")
+    engine_of(store).submit(jobs_of(plan, store))
+    assert before.keys() < cluster.queue().keys()
+    assert len(cluster.queue()) == len(plan.stages)
+
+
 def test_a_preempted_job_that_is_in_the_queue_again_is_not_over(plan: Plan, store: Store, cluster: FakeSlurm) -> None:
     """Accounting says PREEMPTED of the attempt before; submitit takes that for the end."""
     engine, stage, job = one(plan, store)
