@@ -108,13 +108,17 @@ class _Rates:
 
     def __init__(self, store: Store):
         rates: dict[tuple[str, ...], list[float]] = defaultdict(list)
+        sizes: dict[str, Size] = {}
         for kind in KINDS:
             for key in store.keys(kind):
                 try:
                     manifest = store.manifest(kind, key)
                     params: Any = manifest.params_as(PARAMS[kind])
-                    made_from = store.manifest("demos", manifest.input("demos").key if kind != "demos" else key)
-                    units = work(params, _measured(made_from.params_as(demos.Params), made_from.summary_as(demos.Summary)))
+                    made_from = manifest.input("demos").key if kind != "demos" else key
+                    if made_from not in sizes:  # thousands of stages are made from the same few
+                        read = store.manifest("demos", made_from)
+                        sizes[made_from] = _measured(read.params_as(demos.Params), read.summary_as(demos.Summary))
+                    units = work(params, sizes[made_from])
                 except (BenchmarkError, LookupError, TypeError):
                     continue  # of another version: a component, a field or a budget that this one does not know
                 if units:
