@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from benchmark.core.errors import Corrupt
 from benchmark.methods._shared.published import Frozen
-from benchmark.models.encoders import ImageEncoder
+from benchmark.models.images import ImageEncoder
 from benchmark.models.precision import at_least_float32
 from benchmark.models.weights import PackageFile, Weights
 

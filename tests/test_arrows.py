@@ -15,7 +15,8 @@ import pytest
 ROOT = Path(__file__).parents[1]
 ROOMS = [  # ARCHITECTURE.md says what each is for
     *("core", "contracts", "registry", "storage", "data", "models", "training", "simulation", "datasets"),
-    *("stages", "planning", "launch", "results", "report", "conformance", "bench", "cli"),
+    *("stages", "planning", "launch", "results", "report", "conformance", "bench"),
+    *("notebook", "api", "cli"),
 ]
 COMPONENTS = {  # what a component may use of the benchmark
     "methods": {"core", "contracts", "data", "models"},

@@ -14,8 +14,9 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 SUBJECTS = {
-    *("keys", "seeds", "splits", "budgets", "selection", "statistics", "normalisation", "masks", "storage", "training"),
-    *("recipe", "paper", "features", "weights", "libero", "goals", "reference", "order", "live", "bench", "launch"),
+    *("articulated", "bench", "block_push", "budgets", "dagger", "encoders", "features", "foreign", "goals", "keys"),
+    *("launch", "libero", "live", "masks", "normalisation", "order", "paper", "recipe", "reference", "seeds", "selection"),
+    *("splits", "statistics", "storage", "training", "weights"),
 }
 
 

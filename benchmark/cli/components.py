@@ -57,7 +57,7 @@ def ablations() -> Rows:
         cls = registry.methods().get(name)
         for variant, values in variants_of(cls, cls.Config()).items():
             sets = ", ".join(f"{k}={v:g}" if k == "lr" else f"{k}={v}" for k, v in values.items())
-            rows.append({"name": f"{name}:{variant}", "sets": sets})
+            rows.append({"name": f"{name}:{'ADDRESS@' * cls.addressed}{variant}", "sets": sets})
     return rows
 
 

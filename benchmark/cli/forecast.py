@@ -33,7 +33,7 @@ def announce(plan: Plan, store: Store, reporter: Reporter) -> dict[str, Estimate
 def unavailable(plan: Plan, store: Store) -> dict[tuple[str, str], str]:
     """Why rows cannot run here, once for all their seeds and policies."""
     reasons = unavailable_cells(plan, unavailable_stages(plan, store), store)
-    return {(cell.method, cell.env): reason for cell, reason in reasons.items()}
+    return {(cell.row, cell.env): reason for cell, reason in reasons.items()}
 
 
 def total(estimates: dict[str, Estimate]) -> Estimate:

@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 from benchmark.cli.parser import Parser
 from benchmark.core.errors import BenchmarkError
+from benchmark.core.text import printable_lines
 
 
 class Verb(NamedTuple):
@@ -42,6 +43,7 @@ VERBS = {
     "data": Verb("benchmark.cli.data", "Demonstrations and recordings: make, import, inspect, verify, export."),
     "weights": Verb("benchmark.cli.weights", "Published weights: list what is known and what is here, fetch, verify."),
     "results": Verb("benchmark.cli.results", "Look after the store: list, show, verify, export, clean up."),
+    "hub": Verb("benchmark.cli.hub", "Share encoders, policies and results on the Hugging Face hub: push, pull."),
     "worker": Verb("benchmark.cli.worker", "Execute stages by their keys: what they build on has to be in the store."),
     "bench": Verb(
         "benchmark.cli.bench",
@@ -73,7 +75,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         with _home(getattr(options, "home", None)):
             return options.run(options)
     except BenchmarkError as error:
-        print(f"error: {error}", file=sys.stderr)
+        print(f"error: {printable_lines(str(error))}", file=sys.stderr)
         return 2
     except BrokenPipeError:
         sys.stderr.close()

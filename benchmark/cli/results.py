@@ -5,12 +5,15 @@ from __future__ import annotations
 import argparse
 import json
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from benchmark.cli import flags
 from benchmark.cli.parser import Action, add_actions
-from benchmark.core.errors import Corrupt
+from benchmark.core.errors import BenchmarkError, Corrupt
 from benchmark.storage.artifacts import KINDS, Store
+
+if TYPE_CHECKING:
+    from benchmark.planning.graph import Plan
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -84,6 +87,36 @@ def export(options: argparse.Namespace) -> int:
     return 0
 
 
+def export_encoder(options: argparse.Namespace) -> int:
+    """Write the encoder of a row for others: safetensors, a card, and the lines of timm or torch that load it without this."""
+    from benchmark.results.encoders import choose, export_encoder
+
+    plan, store = _plan(options)
+    cell = choose(plan, store, options.row, options.env, options.policy, options.seed)
+    for line in export_encoder(plan, store, cell, options.output):
+        print(line)
+    return 0
+
+
+def export_policy(options: argparse.Namespace) -> int:
+    """Write the policy of a row with its encoder, for `hub push` and `benchmark.load_policy`."""
+    from benchmark.results.encoders import choose, export_policy
+
+    plan, store = _plan(options)
+    cell = choose(plan, store, options.row, options.env, options.policy, options.seed)
+    if not store.has("fit", cell.stages["fit"]):
+        raise BenchmarkError(f"{cell.label} has no policy in {store.root}: `python -m benchmark run` with it trains one")
+    print(export_policy(plan, store, cell, options.output))
+    return 0
+
+
+def _plan(options: argparse.Namespace) -> tuple[Plan, Store]:
+    from benchmark.cli.selection import plan_of_last
+
+    store = Store(options.home).prepare()
+    return plan_of_last(options, store), store
+
+
 def gc(options: argparse.Namespace) -> int:
     """Remove what the last run of each matrix no longer needs: superseded artifacts, quarantine, unfinished work."""
     from benchmark.core.progress import size
@@ -120,8 +153,17 @@ def _show(parser: argparse.ArgumentParser) -> None:
 
 
 def _export(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("folder", type=Path, help="where to write")
+    parser.add_argument("folder", type=flags.output_folder, help="where to write")
     flags.add_records(parser)
+
+
+def _taken(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("row", help="as the table calls it, e.g. dynamo or timm:resnet34@random")
+    parser.add_argument("--output", type=Path, required=True, metavar="DIR", help="where to write")
+    parser.add_argument("--env", help="whose, where the row was trained in several")
+    parser.add_argument("--policy", help="which, where the encoder learned with several")
+    parser.add_argument("--seed", type=int, help="the training seed (default: the first)")
+    flags.add_matrix(parser, default_from_last=True)
 
 
 def _gc(parser: argparse.ArgumentParser) -> None:
@@ -134,5 +176,7 @@ ACTIONS = {
     "show": Action(_show, show),
     "verify": Action(_store, verify),
     "export": Action(_export, export),
+    "export-encoder": Action(_taken, export_encoder),
+    "export-policy": Action(_taken, export_policy),
     "gc": Action(_gc, gc),
 }

@@ -13,6 +13,7 @@ from benchmark.cli.parser import Action, add_actions
 from benchmark.core.errors import UnknownName
 
 if TYPE_CHECKING:
+    from benchmark.models.hub import Repository
     from benchmark.models.weights import Weights
 
 
@@ -49,8 +50,11 @@ def show_all(options: argparse.Namespace) -> int:
 def fetch(options: argparse.Namespace) -> int:
     """Download the weights of a method from where they are published, check them, and put them where they are looked for."""
     from benchmark.core.progress import Reporter
-    from benchmark.models.downloads import fetch
+    from benchmark.models.downloads import fetch, fetch_repository
 
+    if (repository := _repository(options.name)) is not None:
+        print(fetch_repository(repository))
+        return 0
     weights = _weights(options.name)
     with _clean_exit(), Reporter(options.quiet).task(f"fetch {weights.name}") as task:
         path = fetch(weights, task.update)
@@ -60,8 +64,20 @@ def fetch(options: argparse.Namespace) -> int:
 
 def verify(options: argparse.Namespace) -> int:
     """Check the weights of a method against their checksum and the network they are for."""
+    from benchmark.core.errors import Corrupt
     from benchmark.models.weights import verify
+    from benchmark.planning.variants import expand_methods, with_variant
 
+    if _repository(options.name) is not None:
+        from benchmark import registry
+
+        ((method, variant),) = expand_methods([options.name])
+        cls: Any = registry.methods().get(method)
+        config = with_variant(cls, cls.Config(), variant, "")
+        if reason := cls.unavailable_reason(config):
+            raise Corrupt(f"{options.name}: {reason}")
+        print(f"all tensors match; {config.sha256}")
+        return 0
     print(verify(_weights(options.name)))
     return 0
 
@@ -99,8 +115,18 @@ def _weights(name: str) -> Weights:
     return weights[name]
 
 
+def _repository(name: str) -> Repository | None:
+    """Where the weights of a row that is named by its address are; None of a name that is none."""
+    from benchmark import registry
+    from benchmark.core.names import parse_address, parse_row
+
+    method, address = parse_row(name)
+    cls: Any = registry.methods().get(method) if ":" in name else None
+    return cls.repository(parse_address(address)[0]) if cls is not None and hasattr(cls, "repository") else None
+
+
 def _name(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("name", help="a method, as in `weights list`")
+    parser.add_argument("name", help="a method, as in `weights list`, or an address: timm:resnet34, hf:ORG/NAME")
     flags.add_home(parser)
 
 

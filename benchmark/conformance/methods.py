@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,7 @@ from benchmark.core.seeds import numpy_rng, seed, torch_rng
 from benchmark.data.episodes import Demos, DemosWriter, open_demos
 from benchmark.data.windows import WindowSampler
 from benchmark.models.features import encode
-from benchmark.planning.variants import variants_of, with_variant
+from benchmark.planning.variants import variants_of
 from benchmark.training.loop import train
 
 STEPS = 4
@@ -69,8 +70,8 @@ def method_presets(cls: type[Method]) -> None:
     for preset in PRESETS:
         for env in registry.envs().names():
             config = component_config(cls, preset, env)
-            for variant in variants_of(cls, config, env):
-                with_variant(cls, config, variant, env)
+            for values in variants_of(cls, config, env).values():
+                replace(config, **values)
     known = set(variants_of(cls, cls.Config()))
     unknown = {name for name in cls.variants if "/" in name and name.partition("/")[0] not in known}
     ensure(not unknown, f"{', '.join(sorted(unknown))}: there is no such variant")

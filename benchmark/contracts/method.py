@@ -52,10 +52,20 @@ class MethodConfig(TrainingConfig):
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.backbone not in self.backbones:
-            raise UnknownName("backbone", self.backbone, self.backbones)
+            self._check_timm()
         require(self.init in ("scratch", "imagenet"), f"init '{self.init}' is none of scratch, imagenet")
         resnet18 = self.backbone == "resnet18" and self.width == 64
         require(self.init == "scratch" or resnet18, "init=imagenet needs backbone=resnet18 and width=64, as published")
+
+    def _check_timm(self) -> None:
+        """A backbone that is not ours is a network of timm's, which has the width of its name."""
+        import timm  # not above: whoever names none of its networks has no use for a second of imports
+
+        if self.backbones is not BACKBONES:
+            raise UnknownName("backbone", self.backbone, self.backbones)
+        if not timm.is_model(self.backbone):
+            known = [*BACKBONES, *timm.list_models()]
+            raise UnknownName("backbone", self.backbone, known, f"{', '.join(BACKBONES)}, and timm.list_models()")
 
 
 class Method(nn.Module, ABC):
@@ -79,6 +89,7 @@ class Method(nn.Module, ABC):
     privileged: ClassVar[bool] = False  # sees the simulator state; shown apart in tables
     joint: ClassVar[bool] = False  # its encoder learns with the policy and in no other way
     floor: ClassVar[bool] = False  # what every other row must rise above; shown apart in tables
+    addressed: ClassVar[bool] = False  # its rows are `NAME:ADDRESS` and `NAME:ADDRESS@VARIANT`; NAME alone is none
     source: ClassVar[str] = ""  # paper section or repository the recipe comes from, for `list methods`
 
     def __init__(self, config: Any, data: DataSpec):
@@ -107,6 +118,16 @@ class Method(nn.Module, ABC):
     def unavailable_reason(cls, config: Any) -> str | None:
         """None if the method can run here; otherwise what is missing and the command that fixes it."""
         return None
+
+    @classmethod
+    def at(cls, address: str) -> Mapping[str, Any]:
+        """What an address sets in the Config of an addressed method. An unknown one is an error that names the nearest."""
+        raise NotImplementedError(f"{cls.name} is not addressed")
+
+    @classmethod
+    def licence(cls, config: Any) -> str:
+        """Of the published weights that it takes; empty where it takes none. Exported encoders carry it."""
+        return ""
 
     @classmethod
     def joint_rate(cls, config: Any) -> float:

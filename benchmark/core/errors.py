@@ -11,11 +11,11 @@ class BenchmarkError(Exception):
 
 
 class UnknownName(BenchmarkError):
-    """A name that nothing is registered under."""
+    """A name that nothing is registered under. Where too many are known to print, `listing` says where they stand."""
 
-    def __init__(self, kind: str, name: str, known: Iterable[str]):
+    def __init__(self, kind: str, name: str, known: Iterable[str], listing: str = ""):
         known = sorted(known)
-        super().__init__(f"unknown {kind} '{name}'{suggest(name, known)} Known: {', '.join(known) or 'none'}")
+        super().__init__(f"unknown {kind} '{name}'{suggest(name, known)} Known: {listing or ', '.join(known) or 'none'}")
 
 
 class Unavailable(BenchmarkError):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,7 @@ def write_video(frames: np.ndarray, path: Path, fps: float) -> None:
 
 def video_name(cell: Mapping[str, Any], episode: int | str, score: float | str) -> str:
     """The file of a recorded episode. It names the rollout: the same cell under other settings has other videos."""
-    words = [cell["env"], cell["method"], cell["variant"] or "full", cell["policy"], f"seed{cell['seed']}"]
+    variant = re.sub(r"[^\w.@]+", "_", cell["variant"]) or "full"  # it may be an address, with slashes
+    words = [cell["env"], cell["method"], variant, cell["policy"], f"seed{cell['seed']}"]
     shown = score if isinstance(score, str) else f"{score:g}"
     return f"{'-'.join([*words, cell['stages']['rollout'][:10]])}-episode{episode}-score{shown}.mp4"

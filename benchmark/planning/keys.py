@@ -28,7 +28,8 @@ from benchmark.core.errors import BenchmarkError
 from benchmark.core.provenance import plugins
 from benchmark.storage.files import key_of
 
-INERT = (  # modules and packages that cannot change a number: messages, the store, the launchers, how names are looked up
+INERT = (  # modules and packages that cannot change a number: the Python interface, messages, the store, the launchers, names
+    "benchmark.api",
     "benchmark.core.errors",
     "benchmark.core.progress",
     "benchmark.core.provenance",

@@ -14,7 +14,7 @@ from benchmark import registry
 from benchmark.planning.config.compose import BUDGETS, compose_config
 from benchmark.planning.config.schema import Config
 from benchmark.planning.graph import CellId, Plan
-from benchmark.planning.variants import FINETUNED, with_variant
+from benchmark.planning.variants import is_finetuned, with_variant
 
 # How it runs, what is told as a budget, and who demonstrated, which is compared with the printed number's
 APART = {
@@ -38,7 +38,7 @@ def departures(cell: CellId, ours: Config, paper: Config) -> tuple[str, ...]:
 
 def _differing(cell: CellId, ours: Config, paper: Config) -> Iterator[tuple[str, str]]:
     method, policy = registry.methods().get(cell.method), registry.policies().get(cell.policy)
-    joint = method.joint or cell.variant == FINETUNED
+    joint = method.joint or is_finetuned(cell.variant)
     mine, theirs = (with_variant(method, config.method[cell.method], cell.variant, cell.env) for config in (ours, paper))
     parts: list[tuple[str, Any, Any]] = [("embed", ours.embed, paper.embed), ("split", ours.split, paper.split)]
     if method.learns:

@@ -18,9 +18,18 @@ from benchmark.planning.graph import RESOURCES, Plan, Stage
 
 GB = 1e9
 # A process with torch and a small network has 0.7 GB, measured; frames of demonstrations are mapped and shared.
-MEMORY = {"demos": 1.0, "pretrain": 2.0, "embed": 1.5, "probe": 1.0, "tokenize": 1.0, "fit": 1.5, "rollout": 1.5}
+MEMORY = {
+    "demos": 1.0,
+    "collect": 1.5,
+    "pretrain": 2.0,
+    "embed": 1.5,
+    "probe": 1.0,
+    "tokenize": 1.0,
+    "fit": 1.5,
+    "rollout": 1.5,
+}
 # Shares of a GPU, our choice: a pretraining fills one, the small networks of heads leave most of one idle.
-SHARE = {"pretrain": 1.0, "embed": 0.5, "tokenize": 0.25, "fit": 0.25, "rollout": 0.25}
+SHARE = {"pretrain": 1.0, "embed": 0.5, "tokenize": 0.25, "fit": 0.25, "collect": 0.25, "rollout": 0.25}
 SLACK = 3.0  # of the estimated time that a scheduler is asked for: a stage that runs out of it is stopped and queued again
 LEAST_MINUTES = 10.0  # to start Python, import torch and read the demonstrations on a busy file system
 

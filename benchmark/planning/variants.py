@@ -7,11 +7,15 @@ from dataclasses import replace
 from typing import Any
 
 from benchmark import registry
-from benchmark.core.errors import UnknownName
-from benchmark.core.names import parse_row
+from benchmark.core.errors import BenchmarkError, UnknownName
+from benchmark.core.names import parse_address, parse_row
 
 FINETUNED = "finetuned"  # the encoder of the plain row goes on learning with the policy: another recipe, not another config
 IMAGENET_LR = 0.1  # of that from scratch: 1e-5 for 1e-4 in the DynaMo paper, Tables 9 and 11
+
+
+def is_finetuned(variant: str) -> bool:
+    return variant.rpartition("@")[2] == FINETUNED
 
 
 def variants_of(cls: Any, config: Any, env: str = "") -> dict[str, dict[str, Any]]:
@@ -27,6 +31,11 @@ def variants_of(cls: Any, config: Any, env: str = "") -> dict[str, dict[str, Any
 
 def with_variant(cls: Any, config: Any, variant: str, env: str) -> Any:
     """A method's config with a named variant applied on top, in an environment."""
+    if cls.addressed:
+        address, variant = parse_address(variant)
+        if not address:
+            raise BenchmarkError(f"{cls.name} alone is no row: write {cls.source}")
+        config = replace(config, **cls.at(address))
     if not variant:
         return config
     variants = variants_of(cls, config, env)
@@ -41,12 +50,16 @@ def expand_methods(names: Sequence[str]) -> list[tuple[str, str]]:
     for name in names:
         method, variant = parse_row(name)
         if method == "all" and not variant:
-            pairs += [(name, "") for name in registry.methods().names()]
+            pairs += [(name, "") for name in registry.methods().names() if not _addressed(name)]
             continue
         cls = registry.methods().get(method)
-        if variant == "all":
+        if variant == "all" and not cls.addressed:
             pairs += [(cls.name, ""), *((cls.name, v) for v in variants_of(cls, cls.Config()))]
         else:
             with_variant(cls, cls.Config(), variant, "")
             pairs.append((cls.name, variant))
     return list(dict.fromkeys(pairs))
+
+
+def _addressed(name: str) -> bool:
+    return registry.methods().problem(name) is None and registry.methods().get(name).addressed

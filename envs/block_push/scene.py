@@ -1,19 +1,22 @@
-"""The scene in PyBullet: an xArm 6 with a tip that pushes, two blocks, two targets, two cameras.
+"""The scene in PyBullet: an xArm 6 with a tip that pushes, two blocks and two targets on a floor.
 
 The arm comes with pybullet_data; the rest is made of primitive shapes with the sizes, masses, frictions and colours of the
-released assets, save for a simpler tip. Images come from PyBullet's own software renderer: no GL, the same on every machine.
+released assets, save for a simpler tip.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 import pybullet
-import pybullet_data
 from pybullet_utils.bullet_client import BulletClient
 
+from benchmark.envs.block_push import cameras
+from benchmark.envs.block_push.arm import write_arm
 from benchmark.envs.block_push.layout import EFFECTOR_START, WORKSPACE, Layout
 
 SUBSTEPS = 24  # of 1/240 s: control at 10 Hz
@@ -27,21 +30,15 @@ BLOCK_HALF = 0.02
 BLOCK_COLOURS = ((1.0, 0.3412, 0.3490, 1.0), (0.3412, 1.0, 0.3490, 1.0))
 TARGET_HALF, TARGET_RIM = 0.06, 0.006
 TARGET_COLOURS = ((0.0, 1.0, 0.0, 1.0), (1.0, 0.0, 0.0, 1.0))
-FOCAL = 0.803  # of the cameras, in image widths
-CAMERAS = {  # position, Euler angles of an optical frame that looks along its z axis with y down
-    "front": ((1.0, 0.0, 0.75), (math.pi / 4, math.pi, -math.pi / 2)),
-    "side": ((0.35, 0.7, 0.75), (math.pi / 4, math.pi, 0.0)),
-}
 
 
 class Scene:
     def __init__(self) -> None:
         self._bullet = bullet = BulletClient(pybullet.DIRECT)
-        bullet.setAdditionalSearchPath(pybullet_data.getDataPath())
         bullet.setGravity(0, 0, -9.8)
-        bullet.loadURDF("plane.urdf", [0, 0, -0.001])
-        self._fixed([0.25, 0.5, 0.0005], [0.35, 0, 0], [0.2, 0.2, 0.2, 1])
-        self._arm = bullet.loadURDF("xarm/xarm6_robot.urdf", useFixedBase=True)
+        bullet.changeVisualShape(cameras.load_floor(bullet), -1, rgbaColor=[0] * 4)
+        with TemporaryDirectory() as folder:
+            self._arm = bullet.loadURDF(str(write_arm(Path(folder))), useFixedBase=True)
         joints = range(bullet.getNumJoints(self._arm))
         self._joints = [j for j in joints if bullet.getJointInfo(self._arm, j)[2] == pybullet.JOINT_REVOLUTE]
         self._effector = self._joints[-1]
@@ -52,9 +49,6 @@ class Scene:
         self._pristine = bullet.saveState()
         self.command = EFFECTOR_START
         self.targets = np.zeros((2, 2))
-        self._views = [_view(*pose) for pose in CAMERAS.values()]
-        angle = 2 * math.degrees(math.atan(0.5 / FOCAL))
-        self._projection = bullet.computeProjectionMatrixFOV(angle, 1.0, 0.01, 10.0)
 
     def reset(self, layout: Layout) -> None:
         self._bullet.restoreState(self._pristine)
@@ -84,23 +78,11 @@ class Scene:
         return np.array([[*at[:2], self._bullet.getEulerFromQuaternion(facing)[2]] for at, facing in poses])
 
     def images(self, side: int) -> np.ndarray:
-        """(2, side, side, 3), in the order of `CAMERAS`."""
-        return np.stack([self._picture(view, side) for view in self._views])
+        """(2, side, side, 3), in the order of `cameras.CAMERAS`."""
+        return cameras.images(self._bullet, side)
 
     def close(self) -> None:
         self._bullet.disconnect()
-
-    def _picture(self, view: list[float], side: int) -> np.ndarray:
-        image = self._bullet.getCameraImage(
-            side,
-            side,
-            view,
-            self._projection,
-            shadow=0,
-            flags=pybullet.ER_NO_SEGMENTATION_MASK,
-            renderer=pybullet.ER_TINY_RENDERER,
-        )
-        return np.reshape(image[2], (side, side, 4))[..., :3].astype(np.uint8)
 
     def _aim(self, position: np.ndarray) -> None:
         """Solve for the joints that bring the effector above a point, and make them the motors' goal."""
@@ -160,15 +142,6 @@ class Scene:
             rgbaColors=[colour] * 4,
         )
         return self._bullet.createMultiBody(0, -1, look)
-
-    def _fixed(self, half: Sequence[float], at: Sequence[float], colour: Sequence[float]) -> None:
-        look = self._bullet.createVisualShape(pybullet.GEOM_BOX, halfExtents=half, rgbaColor=colour)
-        self._bullet.createMultiBody(0, -1, look, at)
-
-
-def _view(position: Sequence[float], euler: Sequence[float]) -> list[float]:
-    frame = np.reshape(pybullet.getMatrixFromQuaternion(pybullet.getQuaternionFromEuler(euler)), (3, 3))
-    return pybullet.computeViewMatrix(position, position + frame[:, 2], -frame[:, 1])
 
 
 def _quaternion(yaw: float) -> tuple[float, ...]:

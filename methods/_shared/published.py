@@ -16,7 +16,8 @@ from benchmark.contracts.data import DataSpec
 from benchmark.contracts.encoder import Encoder
 from benchmark.contracts.method import Method, MethodConfig
 from benchmark.contracts.specs import Presets, require
-from benchmark.models.encoders import IMAGENET_MEAN, IMAGENET_STD, ViTEncoder
+from benchmark.models.encoders import ViTEncoder
+from benchmark.models.images import IMAGENET_MEAN, IMAGENET_STD
 from benchmark.models.weights import Weights, content, load, unavailable_reason
 
 
@@ -77,6 +78,10 @@ class Frozen(Method):
     @classmethod
     def seeded(cls, config: Any) -> bool:
         return not config.pretrained
+
+    @classmethod
+    def licence(cls, config: Any) -> str:
+        return cls.weights.licence if config.pretrained else ""
 
     @classmethod
     def unavailable_reason(cls, config: Any) -> str | None:

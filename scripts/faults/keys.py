@@ -45,15 +45,15 @@ FAULTS = (
     Fault(
         "keys: fits without the policy's code",
         "benchmark/planning/recipes.py",
-        'seed {cell.seed}", params, inputs, policy)',
-        'seed {cell.seed}", params, inputs)',
+        'self._make("fit", label, params, inputs, fitting.policy)',
+        'self._make("fit", label, params, inputs)',
         f"{KEYS}::test_code_of_a_policy_changes_its_fits_and_rollouts",
     ),
     Fault(
         "keys: tokenizers without the policy's code",
         "benchmark/planning/recipes.py",
-        'label, params, {"demos": self.demos.ref}, policy)',
-        'label, params, {"demos": self.demos.ref})',
+        'label, params, {"demos": shown.ref}, policy)',
+        'label, params, {"demos": shown.ref})',
         f"{KEYS}::test_code_of_a_tokenizer_changes_it_and_the_fits_of_all_encoders[tokenizer]",
     ),
     Fault(

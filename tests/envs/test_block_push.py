@@ -9,7 +9,11 @@ from benchmark.envs.block_push import BlockPush
 from benchmark.envs.block_push.layout import ACTION_UNIT, BLOCKS, TARGETS, Layout, draw_layout
 from benchmark.envs.block_push.score import Tally
 
-pytest.importorskip("pybullet", reason="python -m pip install -e .[block_push]")
+pybullet = pytest.importorskip("pybullet", reason="python -m pip install -e .[block_push]")
+
+from benchmark.envs.block_push import cameras  # noqa: E402  after the check that PyBullet is there
+from benchmark.envs.block_push.arm import coarse  # noqa: E402
+from benchmark.envs.block_push.scene import Scene  # noqa: E402
 
 FAR = Layout(np.array([[0.3, -0.2, 0.3], [0.5, -0.2, 0.9]]), np.array([[0.28, 0.2, np.pi], [0.52, 0.2, np.pi]]))
 
@@ -104,6 +108,35 @@ def test_blocks_lie_where_the_published_cameras_would_see_them():
             assert abs(rows.mean() - 8) < 2.5
             assert abs(columns.mean() - 8) < 2.5
     env.close()
+
+
+def test_floor_and_table_drawn_once_give_the_image_of_all_drawn_together(env):
+    scene = Scene()
+    scene.reset(draw_layout(np.random.default_rng(3)))
+    composed = scene.images(96)
+    scene._bullet.changeVisualShape(0, -1, rgbaColor=[1] * 4)
+    look = scene._bullet.createVisualShape(pybullet.GEOM_BOX, halfExtents=cameras.TABLE_HALF, rgbaColor=cameras.TABLE_COLOUR)
+    scene._bullet.createMultiBody(0, -1, look, cameras.TABLE_AT)
+    for image, view in zip(composed, cameras.CAMERAS, strict=True):
+        together, _ = cameras._drawn(scene._bullet, view, 96)
+        assert len(np.unique(image.reshape(-1, 3), axis=0)) > 50
+        assert np.array_equal(image, together)
+    scene.close()
+
+
+def test_a_coarse_mesh_keeps_its_shape():
+    """A sphere of 10 cm in triangles of a few millimetres."""
+    u, v = np.meshgrid(np.linspace(0, 2 * np.pi, 121), np.linspace(0, np.pi, 61))
+    points = 0.1 * np.stack([np.cos(u) * np.sin(v), np.sin(u) * np.sin(v), np.cos(v)], axis=-1)
+    a, b, c, d = points[:-1, :-1], points[:-1, 1:], points[1:, :-1], points[1:, 1:]
+    corners = np.concatenate([np.stack([a, c, b], 2).reshape(-1, 3, 3), np.stack([b, c, d], 2).reshape(-1, 3, 3)])
+    after = coarse(corners, 0.012)
+    assert len(after) < len(corners) / 5
+    assert np.abs(np.linalg.norm(after, axis=-1) - 0.1).max() < 0.002
+    spans = np.cross(after[:, 1] - after[:, 0], after[:, 2] - after[:, 0])
+    assert np.linalg.norm(spans, axis=1).min() > 0, "no triangle has shrunk to a line"
+    assert np.linalg.norm(spans, axis=1).sum() / 2 == pytest.approx(4 * np.pi * 0.1**2, rel=0.05), "no hole"
+    assert ((spans * after.mean(1)).sum(1) > 0).mean() > 0.99, "faces still look outwards"
 
 
 # ------------------------------------------------------------------------------------------------------------- the score

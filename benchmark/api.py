@@ -1,0 +1,193 @@
+"""The benchmark from Python: `import benchmark as bm`, then `bm.run(...)`. The words are those of the command line.
+
+bm.run(methods=["random", "timm:resnet34@random"], envs=["pusht"], policies=["knn"], preset="smoke")
+bm.results().scores
+bm.load_encoder("random")
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+from benchmark import notebook, registry
+from benchmark.contracts.method import Method
+from benchmark.core.errors import BenchmarkError
+from benchmark.core.machine import set_threads
+from benchmark.core.progress import Reporter
+from benchmark.launch.base import execution_of
+from benchmark.launch.execute import Executor
+from benchmark.launch.local import LocalLauncher
+from benchmark.planning.estimates import estimate
+from benchmark.planning.history import last, remember
+from benchmark.planning.recipes import make_plan
+from benchmark.planning.request import Request
+from benchmark.results import encoders
+from benchmark.results.bundle import Results
+from benchmark.results.export import load
+from benchmark.results.gather import collect
+from benchmark.results.view import ResultsView
+from benchmark.storage.artifacts import Store
+
+if TYPE_CHECKING:
+    from benchmark.contracts.encoder import Encoder
+    from benchmark.models.agent import Agent
+
+Names = str | Sequence[str]
+
+
+@dataclass(frozen=True)
+class Tables:
+    """What a matrix gave, as DataFrames."""
+
+    scores: pd.DataFrame  # a line per row, environment and policy, with its interval
+    cells: pd.DataFrame  # a line per cell: its status, its budget, what was measured of its encoder
+    records: pd.DataFrame  # a line per evaluation episode
+
+    def _repr_html_(self) -> str:
+        return self.scores.to_html(index=False)
+
+
+def run(
+    methods: Names | None = None,
+    envs: Names | None = None,
+    policies: Names | None = None,
+    *,
+    seeds: int | None = None,
+    first_seed: int | None = None,
+    preset: str | None = None,
+    overrides: Sequence[str] = (),
+    home: str | Path | None = None,
+    quiet: bool = False,
+) -> Tables:
+    """Run every cell of the matrix, as `python -m benchmark run` does; what exists is not computed again. Cells that failed or
+    cannot run here say so in `cells.status` and `cells.reason`."""
+    request = _request(Request(), methods, envs, policies, seeds, first_seed, preset, overrides)
+    made, store, reporter = make_plan(request), _store(home), Reporter(quiet)
+    remember(store, request)
+    config = next(iter(made.configs.values()))
+    set_threads(config.machine.threads)
+    LocalLauncher(Executor(store, reporter, execution_of(config))).run(made, estimate(made.stages, store))
+    return _tables(Results(*collect(made, store)))
+
+
+def plan(
+    methods: Names | None = None,
+    envs: Names | None = None,
+    policies: Names | None = None,
+    *,
+    seeds: int | None = None,
+    first_seed: int | None = None,
+    preset: str | None = None,
+    overrides: Sequence[str] = (),
+    home: str | Path | None = None,
+) -> pd.DataFrame:
+    """What `run` would do: a line per stage, with whether it is stored and about how many seconds it takes. Runs nothing."""
+    request = _request(Request(), methods, envs, policies, seeds, first_seed, preset, overrides)
+    made, store = make_plan(request), Store(_home(home))
+    costs = estimate(made.stages, store)
+    lines = [
+        {
+            "kind": stage.kind,
+            "label": stage.label,
+            "key": key,
+            "stored": key not in costs,
+            "seconds": costs[key].seconds if key in costs else 0.0,
+            "cells": sum(key in cell.stages.values() for cell in made.cells),
+        }
+        for key, stage in made.stages.items()
+    ]
+    return pd.DataFrame(lines, columns=["kind", "label", "key", "stored", "seconds", "cells"])
+
+
+def results(
+    methods: Names | None = None,
+    envs: Names | None = None,
+    policies: Names | None = None,
+    *,
+    seeds: int | None = None,
+    first_seed: int | None = None,
+    preset: str | None = None,
+    overrides: Sequence[str] = (),
+    records: str | Path | None = None,
+    home: str | Path | None = None,
+) -> Tables:
+    """What a store holds of a matrix, that of the last run where nothing else is named; or exported `records`."""
+    if records is not None:
+        if overrides:
+            raise BenchmarkError("records were made with their own settings; they take no overrides")
+        first = first_seed or 0
+        wanted = None if seeds is None else range(first, first + seeds)
+        rows, places, heads = (None if names is None else _names(names) for names in (methods, envs, policies))
+        return _tables(load(Path(records)).only(rows, places, heads, wanted, preset))
+    store = _store(home)
+    request = _request(last(store) or Request(), methods, envs, policies, seeds, first_seed, preset, overrides)
+    return _tables(Results(*collect(make_plan(request), store)))
+
+
+def load_encoder(
+    row: str,
+    *,
+    env: str | None = None,
+    policy: str | None = None,
+    seed: int | None = None,
+    home: str | Path | None = None,
+) -> Encoder:
+    """The trained encoder of a row of the last run, frozen: frames (N, 3, H, W), uint8, in, features out."""
+    store = _store(home)
+    made = make_plan(last(store) or Request())
+    return encoders.encoder_of(made, store, encoders.choose(made, store, row, env, policy, seed))
+
+
+def load_policy(folder: str | Path) -> tuple[Encoder, Agent]:
+    """The encoder and the agent of a policy that `results export-policy` or `hub pull` wrote."""
+    return encoders.load_policy(Path(folder))
+
+
+def register_method(cls: type[Method], home: str | Path | None = None) -> type[Method]:
+    """Make a row of a class. One that was written in a notebook is saved as a file of the store first, with what it uses of the
+    other cells, and that file is what runs: the key of its results is made of it. Works as a decorator."""
+    if cls.__module__ == "__main__" and notebook.without_file():
+        cls = notebook.save(cls, _store(home).root / "notebook")
+    for name in [name for name in registry.methods().names() if name == cls.name]:
+        if registry.methods().where(name).startswith(notebook.PREFIX):  # an earlier text of the same cell
+            registry.methods().remove(name)
+    return registry.methods().add(cls)
+
+
+def _request(base: Request, methods: Names | None, envs: Names | None, policies: Names | None, *others: Any) -> Request:
+    names = [None if value is None else _names(value) for value in (methods, envs, policies)]
+    fields_ = ("methods", "envs", "policies", "seeds", "first_seed", "preset", "overrides")
+    given = {field: value for field, value in zip(fields_, (*names, *others), strict=True) if value is not None and value != ()}
+    if "seeds" in given:
+        given.setdefault("first_seed", 0)
+    return replace(base, **given)
+
+
+def _names(names: Names) -> list[str]:
+    return names.split(",") if isinstance(names, str) else list(names)
+
+
+def _home(home: str | Path | None) -> Path:
+    return Path(home or os.environ.get("BENCHMARK_HOME", "runs"))
+
+
+def _store(home: str | Path | None) -> Store:
+    return Store(_home(home)).prepare()
+
+
+def _tables(held: Results) -> Tables:
+    view = ResultsView(held)
+    lines = [
+        {"row": str(row), **score}
+        for column in view.columns
+        for row in view.rows
+        if (score := encoders.score_of(view, column, row)) is not None
+    ]
+    names = ["row", "env", "policy", "metric", "estimate", "low", "high", "covers", "level", "seeds", "episodes"]
+    return Tables(pd.DataFrame(lines, columns=names), held.cells, held.records)

@@ -1,0 +1,36 @@
+"""What encoders of images share: preprocessing."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from benchmark.contracts.encoder import Encoder, as_float
+
+IMAGENET_MEAN = (0.485, 0.456, 0.406)
+IMAGENET_STD = (0.229, 0.224, 0.225)
+
+
+class ImageEncoder(Encoder):
+    """Preprocessing shared by encoders of images: [0, 1] floats, an optional resize, channel normalisation.
+
+    `size` is for networks tied to one resolution: frames of another are resized with antialiasing. Without it frames keep the
+    size they come in.
+    """
+
+    mean: Tensor
+    std: Tensor
+
+    def __init__(self, size: int | None = None, mean: tuple[float, ...] = IMAGENET_MEAN, std: tuple[float, ...] = IMAGENET_STD):
+        super().__init__()
+        self.size = size
+        self.register_buffer("mean", torch.tensor(mean).view(-1, 1, 1), persistent=False)
+        self.register_buffer("std", torch.tensor(std).view(-1, 1, 1), persistent=False)
+
+    def prepare(self, images: Tensor) -> Tensor:
+        """Raw frames -> the trunk's input, in the memory layout that convolutions are fastest in."""
+        images = as_float(images)
+        if self.size is not None and images.shape[-2:] != (self.size, self.size):
+            images = F.interpolate(images, (self.size, self.size), mode="bicubic", antialias=True)
+        return ((images - self.mean) / self.std).contiguous(memory_format=torch.channels_last)
