@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-import timm
 import torch
 from torch import Tensor, nn
 
@@ -51,6 +50,8 @@ class EfficientNetEncoder(ImageEncoder):
 
 def network(size: int) -> nn.Module:
     """Works at any size. Padding and norms are those of TensorFlow, where the weights were trained."""
+    import timm
+
     return timm.create_model("tf_efficientnet_lite0", num_classes=0)
 
 

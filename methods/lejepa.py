@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import torch
-from lightly.models.modules.heads import LeJEPAProjectionHead
 from torch import Tensor
 
 from benchmark.contracts.data import DataSpec, Windows
@@ -53,6 +52,8 @@ class LeJEPA(TwoViewMethod):
     variants = {**TwoViewMethod.variants, "no_regulariser": {"weight": 0.0}}
 
     def __init__(self, config: LeJEPAConfig, data: DataSpec):
+        from lightly.models.modules.heads import LeJEPAProjectionHead
+
         super().__init__(config, data)
         self.projector = LeJEPAProjectionHead(self.encoder.dim, config.hidden, config.out, num_layers=3)
 

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from lightly.models.modules.heads import LeWMProjectionHead
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -71,6 +70,8 @@ class LeWM(Method):
     variants = {"no_sigreg": {"sigreg_weight": 0.0}, "stop_gradient": {"stop_gradient": True}}
 
     def __init__(self, config: LeWMConfig, data: DataSpec):
+        from lightly.models.modules.heads import LeWMProjectionHead
+
         super().__init__(config, data)
         width = config.embedding
         self.projector = LeWMProjectionHead(self.encoder.dim, config.hidden, width)

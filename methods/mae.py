@@ -6,9 +6,6 @@ from dataclasses import dataclass
 from typing import Any, cast
 
 import torch
-from lightly.models.utils import initialize_2d_sine_cosine_positional_embedding as sine_cosine
-from lightly.models.utils import patchify
-from timm.models.vision_transformer import Block
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -72,6 +69,9 @@ class MAE(Method):
     decoder_positions: Tensor
 
     def __init__(self, config: MAEConfig, data: DataSpec):
+        from lightly.models.utils import initialize_2d_sine_cosine_positional_embedding as sine_cosine
+        from timm.models.vision_transformer import Block
+
         super().__init__(config, data)
         vit: Any = cast(ViTEncoder, self.encoder).vit
         width = config.decoder_width
@@ -116,6 +116,8 @@ class MAE(Method):
         return self.head(full.gather(1, _index(masked, full)))
 
     def target(self, images: Tensor, masked: Tensor) -> Tensor:
+        from lightly.models.utils import patchify
+
         patches = patchify(images, self.patch_size)
         patches = patches.gather(1, _index(masked, patches))
         if self.config.norm_pix:

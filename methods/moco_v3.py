@@ -6,7 +6,6 @@ import math
 from dataclasses import dataclass
 
 import torch
-from lightly.models.modules.heads import ProjectionHead
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -47,6 +46,8 @@ class MoCoV3(MomentumMethod):
     variants = {**MomentumMethod.variants, "over_time": {"offset": 1}}
 
     def __init__(self, config: MoCoV3Config, data: DataSpec):
+        from lightly.models.modules.heads import ProjectionHead
+
         super().__init__(config, data)
         hidden, out = config.hidden, config.out
         self.predictor = ProjectionHead(
@@ -55,6 +56,8 @@ class MoCoV3(MomentumMethod):
 
     def build_projector(self) -> nn.Module:
         """The heads that the reference gives a ResNet: no linear layer has a bias, the last norm no weights."""
+        from lightly.models.modules.heads import ProjectionHead
+
         dim, hidden, out = self.encoder.dim, self.config.hidden, self.config.out
         last = nn.BatchNorm1d(out, affine=False)
         return ProjectionHead([(dim, hidden, nn.BatchNorm1d(hidden), nn.ReLU(), False), (hidden, out, last, None, False)])

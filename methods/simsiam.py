@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import torch
-from lightly.models.modules.heads import SimSiamPredictionHead, SimSiamProjectionHead
 from torch import Tensor
 
 from benchmark.contracts.data import DataSpec, Windows
@@ -51,6 +50,8 @@ class SimSiam(TwoViewMethod):
     variants = {**TwoViewMethod.variants, "no_stop_gradient": {"stop_gradient": False}}
 
     def __init__(self, config: SimSiamConfig, data: DataSpec):
+        from lightly.models.modules.heads import SimSiamPredictionHead, SimSiamProjectionHead
+
         super().__init__(config, data)
         self.projector = SimSiamProjectionHead(self.encoder.dim, config.hidden, config.out)
         self.predictor = SimSiamPredictionHead(config.out, config.bottleneck, config.out)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import torch
-from lightly.models.modules.heads import VICRegProjectionHead
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -57,6 +56,8 @@ class VICReg(TwoViewMethod):
     }
 
     def __init__(self, config: VICRegConfig, data: DataSpec):
+        from lightly.models.modules.heads import VICRegProjectionHead
+
         super().__init__(config, data)
         self.projector = VICRegProjectionHead(self.encoder.dim, config.hidden, config.out, num_layers=3)
 

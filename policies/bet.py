@@ -122,7 +122,7 @@ class BeT(Policy):
     def _heads(self, features: Tensor, goal: Tensor | None) -> tuple[Tensor, Tensor]:
         """Bin logits (B, bins) and an offset for each (B, bins, chunk * A)."""
         bins = self.config.bins
-        hidden = self.trunk(condition(features, goal))[:, -1]
+        hidden = self.trunk(condition(features, goal), last=True)[:, -1]
         logits, offsets = self.head(hidden).split([bins, bins * self.tokenizer.centres.shape[1]], dim=-1)
         return logits, offsets.unflatten(1, (bins, -1))
 

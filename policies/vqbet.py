@@ -22,11 +22,12 @@ one is repeated for the codes; the release drops such windows, and with them the
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import cast
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from benchmark.contracts.data import Chunks
 from benchmark.contracts.policy import Policy, PolicyConfig
@@ -36,6 +37,8 @@ from benchmark.policies._shared.parts import (
     GRASPING,
     QUICK_HORIZON,
     SMOKE_HORIZON,
+    block_outputs,
+    block_outputs_alone,
     categorical,
     condition,
     focal_loss,
@@ -117,11 +120,11 @@ class VQBeT(Policy):
 
     def loss(self, batch: Chunks, rng: torch.Generator) -> tuple[Tensor, dict[str, Tensor]]:
         target = self.tokenizer.encode(batch.actions.flatten(1))
-        logits, offsets = self._heads(batch.features, batch.goal)
+        logits, hidden = self._heads(batch.features, batch.goal)
         codes = categorical(logits, torch.rand(target.shape, generator=rng, device=target.device))
         if not self.config.as_released:
             codes[:, 0] = target[:, 0]
-        predicted = self._compose(codes, offsets)
+        predicted = self._compose(codes, hidden, block_outputs_alone if codes.device.type == "cpu" else block_outputs)
         offset = masked_mean((predicted - batch.actions).abs(), batch.valid)
         weights = CODE_WEIGHTS[: self.config.groups]
         code = torch.stack([w * focal_loss(logits[:, g], target[:, g], GAMMA) for g, w in enumerate(weights)]).sum()
@@ -130,20 +133,19 @@ class VQBeT(Policy):
         return code + self.config.offset_weight * offset, {name: value.detach() for name, value in logs.items()}
 
     def act(self, features: Tensor, goal: Tensor | None, rngs: Sequence[torch.Generator]) -> Tensor:
-        logits, offsets = self._heads(features, goal)
+        logits, hidden = self._heads(features, goal)
         uniform = rows_uniform(rngs, (self.config.groups,), logits)
-        return self._compose(categorical(logits, uniform, self.config.temperature), offsets)
+        return self._compose(categorical(logits, uniform, self.config.temperature), hidden, block_outputs)
 
     def _heads(self, features: Tensor, goal: Tensor | None) -> tuple[Tensor, Tensor]:
-        """Code logits (B, groups, codes) and the offset for each code (B, groups, codes, chunk, A)."""
+        """Code logits (B, groups, codes), and what the last layer of the offsets is given."""
         c = self.config
-        hidden = self.trunk(condition(features, goal))[:, -1]
-        logits = self.code_head(hidden).unflatten(1, (c.groups, c.codes))
-        return logits, self.offset_head(hidden).unflatten(1, (c.groups, c.codes, c.chunk, self.spec.action_dim))
+        seen = self.trunk(condition(features, goal), last=True)[:, -1]
+        return self.code_head(seen).unflatten(1, (c.groups, c.codes)), self.offset_head[:-1](seen)
 
-    def _compose(self, codes: Tensor, offsets: Tensor) -> Tensor:
-        """The decoded chunk of the codes plus the sum of their offsets."""
-        rows = torch.arange(len(codes), device=codes.device)[:, None]
-        groups = torch.arange(self.config.groups, device=codes.device)
-        chosen = offsets[rows, groups, codes].sum(1)
-        return self.tokenizer.decode(codes).view_as(chosen) + chosen
+    def _compose(self, codes: Tensor, hidden: Tensor, choose: Callable[[Tensor, nn.Linear, Tensor, int], Tensor]) -> Tensor:
+        """The decoded chunk (B, chunk, A) of the codes plus the sum of their offsets: a block of outputs for each code."""
+        c, size = self.config, self.config.chunk * self.spec.action_dim
+        blocks = codes + c.codes * torch.arange(c.groups, device=codes.device)
+        offsets = choose(hidden, cast(nn.Linear, self.offset_head[-1]), blocks, size).sum(1)
+        return (self.tokenizer.decode(codes) + offsets).unflatten(1, (c.chunk, self.spec.action_dim))

@@ -15,8 +15,19 @@ import pytest
 ROOT = Path(__file__).parent.parent
 SUBJECTS = {
     *("articulated", "bench", "block_push", "budgets", "dagger", "encoders", "features", "foreign", "goals", "keys"),
-    *("launch", "libero", "live", "masks", "normalisation", "order", "paper", "recipe", "reference", "seeds", "selection"),
-    *("splits", "statistics", "storage", "training", "weights"),
+    *(
+        "launch",
+        "libero",
+        "live",
+        "masks",
+        "memory",
+        "normalisation",
+        "order",
+        "paper",
+        "recipe",
+        "reference",
+    ),
+    *("reliability", "seeds", "selection", "splits", "statistics", "storage", "training", "weights"),
 }
 
 

@@ -28,13 +28,13 @@ def _measure(resolution: int) -> Callable[[Bench, str], list[Measurement]]:
         torch.manual_seed(0)
         encoder = build_backbone("resnet18", WIDTHS[bench.scale.preset], resolution).to(bench.device).eval()
         demos = noise(resolution, bench.scale.episodes, env)
-        block = slice(0, max(1, min(BATCH, bench.scale.pixels // resolution**2)))
+        block = slice(0, max(1, min(BATCH[bench.device], bench.scale.pixels // resolution**2)))
         rows = demos.observations(block, "frames", bench.device)
         frames = len(demos.frames[block])
 
         def stage() -> None:
             there = demos.observations(block, "frames", bench.device)
-            encode(encoder, there, "pooled").float().cpu().numpy()
+            encode(encoder, there, "pooled", bench.precision).cpu().numpy()
 
         def half() -> None:
             with torch.autocast(bench.device, torch.bfloat16):
@@ -43,7 +43,7 @@ def _measure(resolution: int) -> Callable[[Bench, str], list[Measurement]]:
         rates = bench.timer.rates({"stage": stage, "network": half})
         weights = sum(p.nbytes for p in encoder.parameters())
         cost = Cost(flops_of(lambda: encode(encoder, rows, "pooled")), weights + demos.frames[block].nbytes)
-        precisions = {"stage": "fp32", "network": "bf16"}
+        precisions = {"stage": bench.precision, "network": "bf16"}
         return [
             bench.measured(
                 f"{name}/{how}",

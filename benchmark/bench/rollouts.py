@@ -65,7 +65,7 @@ def _measure(env: str) -> Callable[[Bench, str], list[Measurement]]:
 def _lines(bench: Bench, name: str, cls: type[Simulator], config: EnvConfig) -> list[Measurement]:
     scale, spec = bench.scale, cls.spec(config)
     encoder, agent = untrained(bench, cls, config)
-    controller = AgentController(encoder, agent, scale.slots)
+    controller = AgentController(encoder, agent, scale.slots, precision=bench.precision)
     seconds: dict[str, list[float]] = defaultdict(list)
     [worker] = start(Solo, [(cls, config)], timeout=TIMEOUT, inline=scale.workers == 0, name=cls.name)
 
@@ -90,7 +90,7 @@ def _lines(bench: Bench, name: str, cls: type[Simulator], config: EnvConfig) -> 
     looks = float(np.mean([controller.needs_frame(time) for time in range(spec.max_steps)]))
     alone, drawn = (rates[how].seconds for how in ("simulator", "drawing"))
     simulating = (alone + looks * max(0.0, drawn - alone)) / workers
-    network = bench.ceilings.seconds(cost_of_step(encoder, agent, cls, config, looks), "fp32")
+    network = bench.ceilings.seconds(cost_of_step(encoder, agent, cls, config, looks), bench.precision)
     floors = {"simulator": None, "drawing": None, "whole": simulating + network}
     views = f"{len(spec.views)} x {config.resolution} px" if len(spec.views) > 1 else f"{config.resolution} px"
     details = {

@@ -26,7 +26,7 @@ def _measure(bench: Bench, name: str) -> list[Measurement]:
 
     def publish() -> str:
         key = f"{next(numbers):020d}"
-        with store.lock(KIND, key, lambda: None), store.building(KIND, key) as building:
+        with store.claims.hold(KIND, key, lambda: None), store.building(KIND, key) as building:
             for file in range(FILES):
                 (building.out / f"{file}.bin").write_bytes(content)
             store.commit(KIND, key, building, {})

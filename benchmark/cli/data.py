@@ -104,7 +104,7 @@ def inspect(options: argparse.Namespace) -> int:
     from benchmark.datasets.inspect import contact_sheet, inspect, text
 
     limits = Limits(options.memory_limit, options.time_limit)
-    facts, demos = inspect(Store(options.home).prepare(), options.what, options.source_format, limits)
+    facts, demos = inspect(Store(options.home), options.what, options.source_format, limits)
     if options.sheet:
         contact_sheet(demos, options.sheet)
     print(json.dumps(facts, indent=1) if options.format == "json" else text(facts))
@@ -115,7 +115,7 @@ def verify(options: argparse.Namespace) -> int:
     """Check a recording against its checksums, and the files it was imported from against theirs."""
     from benchmark.datasets.recordings import verify
 
-    print(verify(Store(options.home).prepare(), options.name))
+    print(verify(Store(options.home), options.name))
     return 0
 
 
@@ -125,7 +125,7 @@ def export(options: argparse.Namespace) -> int:
     from benchmark.datasets import recordings
     from benchmark.datasets.export_lerobot import export
 
-    store = Store(options.home).prepare()
+    store = Store(options.home)
     demos = open_demos(recordings.find(store, options.name))
     actions = store.raw_manifest(recordings.KIND, options.name)["request"]["description"]["actions"]
     export(demos, actions, options.name, options.folder)

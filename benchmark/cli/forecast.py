@@ -37,12 +37,15 @@ def unavailable(plan: Plan, store: Store) -> dict[tuple[str, str], str]:
 
 
 def total(estimates: dict[str, Estimate]) -> Estimate:
-    return Estimate(sum(e.seconds for e in estimates.values()), sum(e.bytes for e in estimates.values()))
+    """Seconds and disk add up; stages that run one after another need the memory of the largest."""
+    costs = estimates.values()
+    return Estimate(sum(e.seconds for e in costs), sum(e.bytes for e in costs), max((e.memory for e in costs), default=0.0))
 
 
 def summary(plan: Plan, estimates: dict[str, Estimate]) -> str:
     costs, todo = total(estimates), f"{len(estimates)} of {len(plan.stages)} stages to do"
-    return f"{len(plan.cells)} cells, {todo}: about {duration(costs.seconds)}, {size(costs.bytes)} of disk"
+    needs = f"about {duration(costs.seconds)}, {size(costs.bytes)} of disk, {size(costs.memory)} of memory"
+    return f"{len(plan.cells)} cells, {todo}: {needs}"
 
 
 @dataclass(frozen=True)

@@ -3,17 +3,25 @@
 from __future__ import annotations
 
 import argparse
+import errno
 import importlib
 import os
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import NamedTuple
 
 from benchmark.cli.parser import Parser
 from benchmark.core.errors import BenchmarkError
+from benchmark.core.signals import ending_cleanly
 from benchmark.core.text import printable_lines
+
+# of a disk or a file system and of no mistake in here: full, read-only, gone
+OF_THE_MACHINE = (
+    *(errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM),
+    *(errno.EIO, errno.ESTALE, errno.ENOTCONN, errno.EHOSTDOWN),
+)
 
 
 class Verb(NamedTuple):
@@ -42,7 +50,7 @@ VERBS = {
     "check": Verb("benchmark.cli.check", "Run the conformance suite on one method, policy or environment."),
     "data": Verb("benchmark.cli.data", "Demonstrations and recordings: make, import, inspect, verify, export."),
     "weights": Verb("benchmark.cli.weights", "Published weights: list what is known and what is here, fetch, verify."),
-    "results": Verb("benchmark.cli.results", "Look after the store: list, show, verify, export, clean up."),
+    "results": Verb("benchmark.cli.results", "Look after the store: list, show, verify, redo, export, clean up."),
     "hub": Verb("benchmark.cli.hub", "Share encoders, policies and results on the Hugging Face hub: push, pull."),
     "worker": Verb("benchmark.cli.worker", "Execute stages by their keys: what they build on has to be in the store."),
     "bench": Verb(
@@ -71,18 +79,26 @@ EXAMPLES = """examples:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     try:
-        options = parse(arguments)
-        with _home(getattr(options, "home", None)):
-            return options.run(options)
+        with ending_cleanly():
+            options = parse(arguments)
+            with _home(getattr(options, "home", None)):
+                return options.run(options)
     except BenchmarkError as error:
         print(f"error: {printable_lines(str(error))}", file=sys.stderr)
         return 2
     except BrokenPipeError:
         sys.stderr.close()
         return 0
-    except KeyboardInterrupt:
-        print("\ninterrupted; run the same command again and it goes on from here", file=sys.stderr)
-        return 130
+    except KeyboardInterrupt as error:
+        with suppress(OSError):  # the terminal may be what has gone
+            print("\ninterrupted; run the same command again and it goes on from here", file=sys.stderr)
+        return getattr(error, "code", 130)
+    except OSError as error:
+        if error.errno not in OF_THE_MACHINE:
+            raise
+        place = f": {error.filename}" if error.filename else ""
+        print(f"error: {error.strerror}{place}; when that is put right, the same command goes on from here", file=sys.stderr)
+        return 2
 
 
 def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:

@@ -1,4 +1,4 @@
-"""Show what would run: cells, stages they share, what is cached, time and disk."""
+"""Show what would run: cells, stages they share, what is cached, time, disk and memory."""
 
 from __future__ import annotations
 
@@ -6,8 +6,12 @@ import argparse
 import json
 from collections import Counter
 from dataclasses import asdict
+from typing import TYPE_CHECKING
 
 from benchmark.cli import flags
+
+if TYPE_CHECKING:
+    from benchmark.planning.estimates import Estimate
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -18,7 +22,6 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     from benchmark.cli import forecast
     from benchmark.cli.selection import request
-    from benchmark.core.progress import duration
     from benchmark.planning.estimates import estimate
     from benchmark.planning.recipes import make_plan
     from benchmark.storage.artifacts import KINDS, Store
@@ -38,7 +41,7 @@ def run(options: argparse.Namespace) -> int:
             print(f"{kind}: {len(of_kind)} ({sum(stage['cached'] for stage in of_kind)} cached)")
         for stage in of_kind:
             users = feeds[stage["key"]]
-            cost = "cached" if stage["cached"] else f"about {duration(estimates[stage['key']].seconds)}"
+            cost = "cached" if stage["cached"] else _cost(estimates[stage["key"]])
             print(f"  {stage['key'][:10]}  {stage['label']:<56} {cost}, feeds {users} cell{'s' * (users != 1)}")
     for note in plan.notes:
         print(note)
@@ -49,3 +52,9 @@ def run(options: argparse.Namespace) -> int:
     gpus = f", {hours.gpus:.2g} GPU-hours" * bool(hours.gpus)
     print(f"{hours.cores:.2g} core-hours{gpus}; side by side on this machine at best {duration(3600 * hours.at_best)}")
     return 0
+
+
+def _cost(estimate: Estimate) -> str:
+    from benchmark.core.progress import duration, size
+
+    return f"about {duration(estimate.seconds)}, {size(estimate.memory)} of memory"

@@ -32,10 +32,10 @@ def run(options: argparse.Namespace) -> int:
 
     view, sheets, recorded = ResultsView(selection.results(options)), [], []
     if not options.records:  # records hold numbers; images and videos are in the store
-        store = Store(options.home).prepare()
+        store = Store(options.home)
         plan = selection.plan_of_last(options, store)
         executor = Executor(store, Reporter(options.quiet), execution_of(next(iter(plan.configs.values()))))
-        sheets = images(visualizations(plan, executor))
+        sheets = images(visualizations(plan, executor, make=store.is_writable()))
         recorded = videos(options.home / "videos", view.results.provenance)
     figures = gallery(view, sheets)
     text = page(view, recorded, figures)

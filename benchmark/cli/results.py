@@ -1,4 +1,4 @@
-"""Look after the store: list, show, verify, export, clean up."""
+"""Look after the store: list, show, verify, redo, export, clean up."""
 
 from __future__ import annotations
 
@@ -15,6 +15,8 @@ from benchmark.storage.artifacts import KINDS, Store
 if TYPE_CHECKING:
     from benchmark.planning.graph import Plan
 
+REPAIR = "; add --repair to set the others aside, then run again to rebuild them"
+
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     add_actions(parser, ACTIONS)
@@ -28,50 +30,77 @@ def ls(options: argparse.Namespace) -> int:
     """List the artifacts in the store, with their sizes."""
     from benchmark.core.progress import size
 
-    store = Store(options.home).prepare()
+    store = Store(options.home)
     rows: list[dict[str, Any]] = []
     for kind in KINDS:
-        for key in store.keys(kind):
-            manifest = store.manifest(kind, key)
-            total = sum(entry.bytes for entry in manifest.files.values())
-            rows.append({"kind": kind, "key": key, "label": manifest.label, "bytes": total, "finished": manifest.finished})
+        for key in store.places(kind):
+            row: dict[str, Any] = {"kind": kind, "key": key, "label": "", "bytes": 0, "finished": "", "error": None}
+            try:
+                manifest = store.manifest(kind, key)
+                total = sum(entry.bytes for entry in manifest.files.values())
+                rows.append({**row, "label": manifest.label, "bytes": total, "finished": manifest.finished})
+            except Corrupt as error:
+                rows.append({**row, "error": str(error)})
     if options.format == "json":
         print(json.dumps(rows, indent=1))
     else:
         for row in rows:
-            print(f"{row['kind']:<9} {row['key'][:10]}  {row['label']:<56} {size(row['bytes']):>9}  {row['finished']}")
+            name, line = f"{row['kind']:<9} {row['key'][:10]}", f"{row['label']:<56} {size(row['bytes']):>9}  {row['finished']}"
+            print(f"{name}  damaged: {row['error']}" if row["error"] else f"{name}  {line}")
         print(f"{len(rows)} artifacts, {size(sum(r['bytes'] for r in rows))} in {store.root}")
     return 0
 
 
 def show(options: argparse.Namespace) -> int:
     """Print the manifest of one artifact: its recipe, inputs, summary, files and provenance."""
-    store = Store(options.home).prepare()
+    store = Store(options.home)
     manifest = store.manifest(*store.find(options.key))
     print(json.dumps(manifest.to_json(), indent=1))
     return 0
 
 
 def verify(options: argparse.Namespace) -> int:
-    """Check every file in the store against its checksum."""
-    store = Store(options.home).prepare()
-    rows = []
+    """Check every file in the store against its checksum. What is damaged can be set aside; the next run makes it again."""
+    store = Store(options.home)
+    rows: list[dict[str, Any]] = []
     for kind in KINDS:
-        for key in store.keys(kind):
+        for key in store.places(kind):
+            error = None
             try:
+                store.manifest(kind, key)
                 store.verify(kind, key)
-                rows.append({"kind": kind, "key": key, "error": None})
-            except Corrupt as error:
-                rows.append({"kind": kind, "key": key, "error": str(error)})
-    corrupt = [row for row in rows if row["error"]]
+            except Corrupt as reason:
+                error = str(reason)
+            rows.append({"kind": kind, "key": key, "error": error})
+    corrupt, notes = [row for row in rows if row["error"]], store.damaged_notes()
+    moved = []
+    if options.repair:
+        moved = [str(store.prepare().quarantine(row["kind"], row["key"])) for row in corrupt]
+        moved += [str(store.set_aside(path)) for path in notes]
     if options.format == "json":
         print(json.dumps(rows, indent=1))
     else:
         for row in corrupt:
             print(f"corrupt: {row['error']}")
-        advice = "; run again to rebuild the others" if corrupt else ""
+        for path in notes:
+            print(f"corrupt: {path} is no JSON object")
+        for target in moved:
+            print(f"moved to {target}")
+        advice = "" if not corrupt else "; run again to rebuild the others" if options.repair else REPAIR
         print(f"{len(rows) - len(corrupt)} of {len(rows)} artifacts are whole{advice}")
-    return 1 if corrupt else 0
+    return 1 if corrupt or notes else 0
+
+
+def redo(options: argparse.Namespace) -> int:
+    """Set artifacts aside with all that was made from them: the next run makes them again."""
+    from benchmark.storage.cleanup import with_dependents
+
+    store = Store(options.home).prepare()
+    for kind, key in with_dependents(store, [store.find(prefix) for prefix in options.keys]):
+        with store.claims.try_hold(kind, key) as held:
+            what = f"moved to {store.quarantine(kind, key)}" if held else "is being built; left alone"
+            print(f"{kind}/{key}: {what}")
+    return 0
 
 
 def export(options: argparse.Namespace) -> int:
@@ -131,12 +160,12 @@ def gc(options: argparse.Namespace) -> int:
     items = removable(store, wanted)
     total = sum(item.bytes for item in items)
     if options.format == "json":
-        print(json.dumps({"folders": [str(i.folder) for i in items], "bytes": total, "deleted": options.yes}, indent=1))
+        print(json.dumps({"folders": [str(i.path) for i in items], "bytes": total, "deleted": options.yes}, indent=1))
     else:
         for item in items:
-            print(item.folder.relative_to(store.root))
+            print(item.path.relative_to(store.root))
         verb = "deleted" if options.yes else "would be deleted (add --yes)"
-        print(f"{len(items)} folders, {size(total)}: {verb}")
+        print(f"{len(items)} files and folders, {size(total)}: {verb}")
     for item in items if options.yes else []:
         remove(store, item)
     return 0
@@ -150,6 +179,16 @@ def _store(parser: argparse.ArgumentParser) -> None:
 def _show(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("key", help="a key or the beginning of one")
     _store(parser)
+
+
+def _verify(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--repair", action="store_true", help="move what is damaged into quarantine/")
+    _store(parser)
+
+
+def _redo(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("keys", nargs="+", metavar="KEY", help="keys or the beginnings of keys, as `results ls` shows them")
+    flags.add_home(parser)
 
 
 def _export(parser: argparse.ArgumentParser) -> None:
@@ -174,7 +213,8 @@ def _gc(parser: argparse.ArgumentParser) -> None:
 ACTIONS = {
     "ls": Action(_store, ls),
     "show": Action(_show, show),
-    "verify": Action(_store, verify),
+    "verify": Action(_verify, verify),
+    "redo": Action(_redo, redo),
     "export": Action(_export, export),
     "export-encoder": Action(_taken, export_encoder),
     "export-policy": Action(_taken, export_policy),

@@ -35,7 +35,7 @@ def scores(options: argparse.Namespace) -> Results:
     """Records and cells of those that are named, from `--records` or the store."""
     if options.records:
         return _exported(options)
-    store = Store(options.home).prepare()
+    store = Store(options.home)
     return Results(*collect(plan_of_last(options, store), store))
 
 
@@ -43,7 +43,7 @@ def results(options: argparse.Namespace) -> Results:
     """The same with curves, spectra and provenance."""
     if options.records:
         return _exported(options)
-    store = Store(options.home).prepare()
+    store = Store(options.home)
     wanted = request(options, last(store))
     return gather(make_plan(wanted), store, wanted)
 

@@ -67,4 +67,4 @@ class Encoder(nn.Module, ABC):
 
 def as_float(images: Tensor) -> Tensor:
     """uint8 0..255 -> float 0..1; float passes through."""
-    return images.float() / 255 if images.dtype == torch.uint8 else images
+    return images.float().div_(255) if images.dtype == torch.uint8 else images

@@ -37,6 +37,16 @@ def set_threads(threads: int | None) -> None:
     torch.set_num_threads(threads or cores())
 
 
+def arithmetic(device: str) -> str:
+    """What decides how sums are rounded on a device: `NVIDIA H100`, `AVX512, 2 threads`. It is on no key: machines share
+    stores, and what they compute is alike, not equal."""
+    import torch
+
+    if device == "cuda":
+        return torch.cuda.get_device_name()
+    return f"{torch.backends.cpu.get_cpu_capability()}, {torch.get_num_threads()} threads"
+
+
 def cores() -> int:
     """Cores this process may use, which on a shared machine is fewer than there are."""
     return len(os.sched_getaffinity(0))

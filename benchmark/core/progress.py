@@ -21,6 +21,11 @@ from rich.progress import (
 LOG_EVERY = 15.0  # seconds between two lines of one task where there is no terminal
 
 
+def notice(text: str) -> None:
+    """One line about something unusual that was put right, from where no reporter is at hand."""
+    print(text, file=sys.stderr, flush=True)
+
+
 class Task:
     """One piece of work whose progress is shown."""
 

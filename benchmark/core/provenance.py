@@ -1,4 +1,4 @@
-"""Where results come from, for manifests: versions, commits, hardware. It stands on no key, because it changes no number."""
+"""Where results come from, for manifests: versions, commits, hardware. It stands on no key: machines share a store."""
 
 from __future__ import annotations
 

@@ -7,10 +7,10 @@ follow one another; opening the folder reads nothing but headers.
 
 from __future__ import annotations
 
+import hashlib
+import io
 import json
 import os
-import zipfile
-import zlib
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -19,8 +19,9 @@ import numpy as np
 import torch
 
 from benchmark.contracts.data import DataSpec, Episode, Observations, check_episode
-from benchmark.core.errors import BenchmarkError
+from benchmark.core.errors import BenchmarkError, Corrupt
 from benchmark.core.seeds import numpy_rng
+from benchmark.storage.files import seal, unseal
 
 ARRAYS = ("actions", "states", "proprio")
 
@@ -91,7 +92,7 @@ class DemosWriter:
         self._columns: dict[str, list[np.ndarray]] = {name: [] for name in ARRAYS}
         self._ends: list[int] = []
         self._infos: list[dict[str, Any]] = []
-        self._file = path.open("r+b" if journal and path.is_file() else "wb")
+        self._file = path.open("r+b" if journal and path.is_file() else "w+b")
         self._write_header(0)
         if journal:
             self._recover(journal)
@@ -117,19 +118,23 @@ class DemosWriter:
         self._infos.append(info)
 
     def _recover(self, journal: Path) -> None:
-        """Take in the episodes that are both noted and there, up to the first that is not whole; forget the others."""
+        """Take in the episodes that are both noted and there, up to the first that is not as it was; forget the others."""
         journal.mkdir(parents=True, exist_ok=True)
-        start, per_step = self._file.tell(), int(np.prod(self._frame))
-        held = (self._file.seek(0, os.SEEK_END) - start) // per_step
+        start, per_step, whole = self._file.tell(), int(np.prod(self._frame)), True
         for path in sorted(journal.glob("*.npz")):
-            note = _noted(path) if held >= 0 else None
-            held = held - len(note[0]["actions"]) if note else -1
-            if note and held >= 0:
-                self._keep(*note)
+            note = _noted(path) if whole else None
+            whole = note is not None and self._holds(note, per_step)
+            if note and whole:
+                self._keep(note.arrays, note.info)
             else:
                 path.unlink()
         self._file.truncate(start + (self._ends[-1] if self._ends else 0) * per_step)
         self._file.seek(0, os.SEEK_END)
+
+    def _holds(self, note: _Note, per_step: int) -> bool:
+        """Whether the frames that come next in the file are those of a note."""
+        frames = self._file.read(len(note.arrays["actions"]) * per_step)
+        return hashlib.sha256(frames).digest() == note.frames
 
     def finish(self) -> None:
         if not self._ends:
@@ -149,21 +154,34 @@ class DemosWriter:
         np.lib.format.write_array_header_1_0(self._file, header)
 
 
+@dataclass(frozen=True)
+class _Note:
+    """What a journal says of an episode whose frames are in the file of all frames: those have their checksum here."""
+
+    arrays: dict[str, np.ndarray]
+    info: dict[str, Any]
+    frames: bytes
+
+
 def _note(path: Path, episode: Episode) -> None:
-    beside = path.with_suffix(".part")
-    with beside.open("wb") as file:
-        arrays: dict[str, Any] = {name: np.asarray(getattr(episode, name), np.float32) for name in ARRAYS}
-        np.savez(file, info=np.frombuffer(json.dumps(episode.info).encode(), np.uint8), **arrays)
-    beside.replace(path)
+    file = io.BytesIO()
+    arrays: dict[str, Any] = {name: np.asarray(getattr(episode, name), np.float32) for name in ARRAYS}
+    frames = hashlib.sha256(np.ascontiguousarray(episode.frames).tobytes()).digest()
+    for name, text in {"info": json.dumps(episode.info).encode(), "frames": frames}.items():
+        arrays[name] = np.frombuffer(text, np.uint8)
+    np.savez(file, **arrays)
+    seal(path, file.getvalue())
 
 
-def _noted(path: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]] | None:
-    """The arrays and the info of a note, if it is whole."""
+def _noted(path: Path) -> _Note | None:
+    """A note, if it is whole."""
     try:
-        with np.load(path, allow_pickle=False) as file:
-            return {name: file[name] for name in ARRAYS}, json.loads(file["info"].tobytes())
-    except (OSError, ValueError, LookupError, EOFError, zipfile.BadZipFile, zlib.error):
+        data = unseal(path)
+    except Corrupt:
         return None
+    with np.load(io.BytesIO(data), allow_pickle=False) as file:
+        arrays = {name: file[name] for name in ARRAYS}
+        return _Note(arrays, json.loads(file["info"].tobytes()), file["frames"].tobytes())
 
 
 def open_demos(folder: Path) -> Demos:

@@ -76,8 +76,8 @@ def _import(
     }
     request = json.loads(json.dumps(request))
     where = store.folder(KIND, name)
-    with store.lock(KIND, name, lambda: None):
-        if store.has(KIND, name):
+    with store.claims.hold(KIND, name, lambda: None):
+        if (where / MANIFEST).is_file():
             if others := _differences(manifest_of(store, name)["request"], request):
                 raise BenchmarkError(
                     f"{where} holds another import; choose another --name, or remove that folder first. Not the same: {others}"

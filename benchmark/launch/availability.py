@@ -38,7 +38,7 @@ def unavailable_stages(plan: Plan, store: Store) -> dict[str, str]:
 
 
 def _finished(cell: RunCell, store: Store) -> bool:
-    return all(kind in cell.stages and store.has(kind, cell.stages[kind]) for kind in FINAL)
+    return all(kind in cell.stages for kind in FINAL) and all(store.has(kind, key) for kind, key in cell.stages.items())
 
 
 def unavailable_cells(plan: Plan, stages: Mapping[str, str], store: Store) -> dict[CellId, str]:

@@ -103,7 +103,10 @@ def published(store: Store, key: str) -> tuple[Stage, Execution]:
     path = store.root / "stages" / f"{key}.json"
     if not path.is_file():
         raise BenchmarkError(f"no stage {key} was planned in {store.root}: `python -m benchmark run ...` plans it")
-    text: dict[str, Any] = json.loads(path.read_text())
+    try:
+        text: dict[str, Any] = json.loads(path.read_bytes())
+    except (OSError, ValueError, RecursionError) as error:
+        raise BenchmarkError(f"{path} cannot be read ({error}): `python -m benchmark run ...` plans it again") from error
     kind, inputs = text["kind"], {name: Ref.parse(ref) for name, ref in text["inputs"].items()}
     code = code_behind(f"benchmark.stages.{kind}", *text["components"])
     if stage_key(kind, text["params"], text["inputs"], code) != key:

@@ -207,7 +207,10 @@ class _Run:
         return self.launcher.resources.generous(needs) if wanted.alone else needs
 
     def _look_at(self, cell: RunCell) -> None:
-        stages = [self.plan.stages[cell.stages[kind]] for kind in FINAL]
+        stages = [self.plan.stages[key] for key in cell.stages.values()]
+        stages = [
+            one for one in stages if one.kind in FINAL or not self.store.has(one.kind, one.key)
+        ]  # tables read others, too
         missing = {stage.key for stage in stages if not self._have(stage, cell)}
         if not missing:
             self.events.cell_finished(cell)

@@ -1,10 +1,12 @@
-"""Executes one stage: opens what it builds on, runs it under its lock, and publishes what it leaves. Any process can."""
+"""Executes one stage: opens what it builds on, runs it under its claim, and publishes what it leaves. Any process can."""
 
 from __future__ import annotations
 
+import os
 import time
 import traceback
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -13,8 +15,10 @@ import torch
 
 from benchmark.core.errors import BenchmarkError, Corrupt, Unavailable
 from benchmark.core.machine import set_threads
+from benchmark.core.memory import MemoryWatch
 from benchmark.core.progress import Reporter
 from benchmark.core.provenance import component_provenance, provenance
+from benchmark.core.signals import pending
 from benchmark.core.typed import to_json
 from benchmark.launch.availability import unavailable_reason
 from benchmark.launch.events import Observer, ReporterObserver, StageTask
@@ -54,7 +58,7 @@ class Executor:
 
     def stored(self, ref: Ref) -> Path | None:
         """The verified folder of an artifact, or None; a corrupt one is moved out of the way."""
-        if not self.store.has(ref.kind, ref.key):
+        if not os.path.lexists(self.store.folder(ref.kind, ref.key)):
             return None
         try:
             return self.store.open(ref.kind, ref.key)
@@ -72,7 +76,7 @@ class Executor:
                 raise Busy(stage)
             self.reporter.say(f"{stage.label}: another run is building it; waiting")
 
-        with self.store.lock(stage.kind, stage.key, taken):
+        with self.store.claims.hold(stage.kind, stage.key, taken):
             if (folder := self.stored(stage.ref)) is not None:
                 return folder
             try:
@@ -82,11 +86,11 @@ class Executor:
                 reason = "out of memory" + "".join(f": {line}" for line in str(error).splitlines()[:1])
                 self.reporter.say(f"{stage.label}: {reason}", "red")
                 raise OutOfMemory(reason) from error
-            except Exception as error:
+            except BaseException as error:
+                if pending() or not isinstance(error, Exception):
+                    self.events.stage_interrupted(stage)
+                    raise
                 raise StageFailed(self._report(stage, error)) from error
-            except BaseException:
-                self.events.stage_interrupted(stage)
-                raise
         return self.store.open(stage.kind, stage.key)
 
     def artifacts(self, inputs: Mapping[str, Ref]) -> dict[str, Artifact]:
@@ -108,7 +112,8 @@ class Executor:
         with self.store.building(stage.kind, stage.key) as building:
             task = StageTask(stage, self.events)
             context = Context(stage.params, inputs, building.out, building.work, task, self.execution)
-            summary = module_of(stage.kind).run(context)
+            with MemoryWatch() as memory:
+                summary = module_of(stage.kind).run(context)
             seconds = time.monotonic() - start
             manifest = Manifest(
                 kind=stage.kind,
@@ -119,7 +124,11 @@ class Executor:
                 code=stage.code.digest,
                 libraries=stage.code.libraries,
                 summary=to_json(summary),
-                machine={**context.facts, "components": component_provenance(stage.components)},
+                machine={
+                    **context.facts,
+                    "memory": {"before": memory.before, "peak": memory.peak},
+                    "components": component_provenance(stage.components),
+                },
                 provenance=provenance(),
                 wall_seconds=round(seconds, 3),
                 finished=datetime.now(UTC).isoformat(timespec="seconds"),
@@ -131,11 +140,13 @@ class Executor:
 
     def _report(self, stage: Stage, error: Exception) -> str:
         reason = str(error) if isinstance(error, BenchmarkError) else f"{type(error).__name__}: {error}"
-        self.store.note_failure(stage.key, StageFailure(reason, isinstance(error, Unavailable)))
+        with suppress(OSError):  # a full disk, perhaps; what failed first is what counts
+            self.store.note_failure(stage.key, StageFailure(reason, isinstance(error, Unavailable)))
         self.events.stage_failed(stage, reason)
         self.reporter.say(f"{stage.label} failed: {reason}", "red")
         text = "" if isinstance(error, BenchmarkError) else "".join(traceback.format_exception(error)).rstrip()
         if text:
             self.reporter.say(text, "dim")
-        write_log(self.store, stage.key, text or reason)
+        with suppress(OSError):
+            write_log(self.store, stage.key, text or reason)
         return reason

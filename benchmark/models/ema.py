@@ -7,7 +7,6 @@ from copy import deepcopy
 from typing import Any
 
 import torch
-from lightly.models.utils import update_momentum
 from torch import nn
 
 
@@ -28,7 +27,9 @@ class EMA(nn.Module):
 
     def update(self, online: nn.Module, momentum: float) -> None:
         """target <- momentum * target + (1 - momentum) * online."""
-        update_momentum(online, self.target, momentum)
+        targets = [p.detach() for p in self.target.parameters()]
+        torch._foreach_mul_(targets, momentum)
+        torch._foreach_add_(targets, [p.detach() for p in online.parameters()], alpha=1 - momentum)
 
 
 def cosine_momentum(start: float, step: int, steps: int) -> float:

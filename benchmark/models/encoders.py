@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import torch
-from lightly.models.utils import initialize_2d_sine_cosine_positional_embedding as sine_cosine
-from timm.models.vision_transformer import VisionTransformer
 from torch import Tensor, nn
 
 from benchmark.contracts.encoder import Encoder
@@ -17,6 +15,9 @@ from benchmark.models.precision import at_least_float32
 from benchmark.models.resnet import STAGES, ResNet18
 from benchmark.models.timm_encoder import Network, build, nearest_size
 from benchmark.models.weights import load
+
+if TYPE_CHECKING:
+    from timm.models.vision_transformer import VisionTransformer
 
 WIDTHS = {"smoke": 8, "quick": 16, "standard": 32, "paper": 64}  # of the backbone, the same for every row of a preset
 VIT_SHAPES = {"vit_tiny": (12, 3), "vit_small": (12, 6), "vit_base": (12, 12)}  # blocks, heads (DeiT and ViT papers)
@@ -125,6 +126,9 @@ def _vit(name: str, width: int, resolution: int) -> ViTEncoder:
     A resolution that the patch does not divide is resized to the next lower one that it does. The start is that of MAE:
     positions are sines and cosines that are not learned, linear layers are Xavier's.
     """
+    from lightly.models.utils import initialize_2d_sine_cosine_positional_embedding as sine_cosine
+    from timm.models.vision_transformer import VisionTransformer
+
     blocks, heads = VIT_SHAPES[name]
     patch = 16 if resolution >= 128 else 8
     size = resolution // patch * patch

@@ -13,12 +13,15 @@ from benchmark.contracts.data import DataSpec, Observations
 from benchmark.contracts.encoder import Encoder
 from benchmark.contracts.method import Method
 from benchmark.core.errors import BenchmarkError
+from benchmark.models.precision import at_least_float32, autocast
 
 
 @torch.no_grad()
-def encode(encoder: Encoder, observations: Observations, kind: str = "pooled") -> Tensor:
-    """Features as rollouts see them: in evaluation mode, without gradients."""
-    return features_of(encoder.eval(), observations, kind)
+def encode(encoder: Encoder, observations: Observations, kind: str = "pooled", precision: str = "fp32") -> Tensor:
+    """Features as rollouts see them: in evaluation mode, without gradients, float32 whatever they are computed in."""
+    raw = observations.state if encoder.reads == "state" else observations.frames
+    with autocast("cpu" if raw is None else raw.device, precision):
+        return at_least_float32(features_of(encoder.eval(), observations, kind))
 
 
 def features_of(encoder: Encoder, observations: Observations, kind: str = "pooled") -> Tensor:

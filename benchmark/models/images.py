@@ -30,7 +30,11 @@ class ImageEncoder(Encoder):
 
     def prepare(self, images: Tensor) -> Tensor:
         """Raw frames -> the trunk's input, in the memory layout that convolutions are fastest in."""
+        own = images.dtype == torch.uint8  # then the floats are ours, and what follows need not allocate
         images = as_float(images)
         if self.size is not None and images.shape[-2:] != (self.size, self.size):
             images = F.interpolate(images, (self.size, self.size), mode="bicubic", antialias=True)
-        return ((images - self.mean) / self.std).contiguous(memory_format=torch.channels_last)
+            own = True
+        in_place = own and images.dtype == self.mean.dtype
+        centred = images.sub_(self.mean).div_(self.std) if in_place else (images - self.mean) / self.std
+        return centred.contiguous(memory_format=torch.channels_last)

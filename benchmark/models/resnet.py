@@ -6,9 +6,28 @@ from collections.abc import Collection
 
 import torch
 from torch import Tensor, nn
-from torchvision.models.resnet import BasicBlock
 
 STAGES = ("layer1", "layer2", "layer3", "layer4")
+
+
+class BasicBlock(nn.Module):
+    """Two 3 x 3 convolutions beside a shortcut: torchvision's block and parameter names. Written out because importing it takes
+    two seconds, for its detectors and torch's compiler."""
+
+    def __init__(self, inputs: int, outputs: int, stride: int = 1, downsample: nn.Module | None = None):
+        super().__init__()
+        self.conv1 = nn.Conv2d(inputs, outputs, 3, stride=stride, padding=1, bias=False)
+        self.bn1 = nn.BatchNorm2d(outputs)
+        self.relu = nn.ReLU(inplace=True)
+        self.conv2 = nn.Conv2d(outputs, outputs, 3, padding=1, bias=False)
+        self.bn2 = nn.BatchNorm2d(outputs)
+        self.downsample = downsample
+
+    def forward(self, x: Tensor) -> Tensor:
+        shortcut = x if self.downsample is None else self.downsample(x)
+        x = self.bn2(self.conv2(self.relu(self.bn1(self.conv1(x)))))
+        x += shortcut
+        return self.relu(x)
 
 
 class ResNet18(nn.Module):

@@ -40,11 +40,12 @@ class Transformer(nn.Module):
         self.head = nn.Linear(width, outputs)
         self._initialise()
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor, last: bool = False) -> Tensor:
+        """With `last`, (N, 1, outputs) of the last position: what only the others need is left out of the last block."""
         x = self.dropout(self.embed(x) + self.positions[: x.shape[1]])
-        for block in self.blocks:
+        for block in self.blocks[:-1]:
             x = block(x)
-        return self.head(self.norm(x))
+        return self.head(self.norm(self.blocks[-1](x, last)))
 
     def _initialise(self) -> None:
         """GPT-2: normal with deviation 0.02; what is added to the residual stream shrinks with the number of additions."""
@@ -70,13 +71,23 @@ class Block(nn.Module):
         self.contract = nn.Linear(mlp_ratio * width, width)
         self.dropout = nn.Dropout(dropout)
 
-    def forward(self, x: Tensor) -> Tensor:
-        x = x + self.dropout(self.project(self._attend(self.attention_norm(x))))
+    def forward(self, x: Tensor, last: bool = False) -> Tensor:
+        attended = self._attend(self.attention_norm(x), last)
+        x = (x[:, -1:] if last else x) + self.dropout(self.project(attended))
         return x + self.dropout(self.contract(F.gelu(self.expand(self.mlp_norm(x)), approximate=self.gelu)))
 
-    def _attend(self, x: Tensor) -> Tensor:
+    def _attend(self, x: Tensor, last: bool) -> Tensor:
+        """(N, T, width), or (N, 1, width) for the last position, which sees all whether causal or not."""
         n, t, width = x.shape
-        q, k, v = self.query_key_value(x).view(n, t, 3, self.heads, width // self.heads).permute(2, 0, 3, 1, 4)
         dropout = self.dropout.p if self.training else 0.0
-        attended = F.scaled_dot_product_attention(q, k, v, dropout_p=dropout, is_causal=self.causal)
-        return attended.transpose(1, 2).reshape(n, t, width)
+        weight, bias = self.query_key_value.weight, self.query_key_value.bias
+        if t == 1 and not dropout:  # a softmax over one position is 1
+            return F.linear(x, weight[2 * width :], bias[2 * width :])
+        if last:
+            q = F.linear(x[:, -1:], weight[:width], bias[:width])
+            k, v = F.linear(x, weight[width:], bias[width:]).chunk(2, dim=-1)
+        else:
+            q, k, v = self.query_key_value(x).chunk(3, dim=-1)
+        q, k, v = (y.view(n, y.shape[1], self.heads, width // self.heads).transpose(1, 2) for y in (q, k, v))
+        attended = F.scaled_dot_product_attention(q, k, v, dropout_p=dropout, is_causal=self.causal and not last)
+        return attended.transpose(1, 2).reshape(n, -1, width)

@@ -21,7 +21,6 @@ from typing import Any
 
 import torch
 from safetensors.torch import load_file
-from timm.layers import resample_abs_pos_embed
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -218,6 +217,8 @@ def _resize_positions(tensors: Tensors, network: nn.Module, offset: float | None
     if side == 0 or side**2 != given.shape[1] - prefix:
         return
     if offset is None:
+        from timm.layers import resample_abs_pos_embed
+
         tensors["pos_embed"] = resample_abs_pos_embed(given, grid, num_prefix_tokens=prefix)
     else:
         square = given[:, prefix:].unflatten(1, (side, side)).permute(0, 3, 1, 2)

@@ -1,4 +1,4 @@
-"""How long a plan will take and how much disk it will need, from what this store has seen.
+"""How long a plan will take and how much disk and memory it will need, from what this store has seen.
 
 Time is work divided by rate. The rate of a stage is taken from finished stages of the same kind and component on the same kind
 of machine in this store, else of the same kind there, else from other machines, else from rough defaults for two cores.
@@ -18,6 +18,7 @@ from benchmark.core.errors import BenchmarkError
 from benchmark.core.provenance import provenance
 from benchmark.core.typed import from_json
 from benchmark.planning.graph import Stage
+from benchmark.planning.memory import peak
 from benchmark.stages.params import collect, demos, embed, fit, pretrain, probe, rollout, tokenize, video, visualize
 from benchmark.storage.artifacts import KINDS, Store
 from benchmark.storage.manifests import Manifest, Ref
@@ -56,7 +57,8 @@ BYTES_PER_WEIGHT = 4
 @dataclass(frozen=True)
 class Estimate:
     seconds: float
-    bytes: float
+    bytes: float  # of disk
+    memory: float = 0.0  # bytes at the peak
 
 
 @dataclass(frozen=True)
@@ -75,7 +77,9 @@ def estimate(stages: Mapping[str, Stage], store: Store) -> dict[str, Estimate]:
     estimates = {}
     for key, stage in todo.items():
         size = sizes[key] if key in sizes else sizes[stage.inputs["demos"].key]
-        estimates[key] = Estimate(work(stage.params, size) * rates.of(stage.params), _disk(stage, stages, size))
+        seconds = work(stage.params, size) * rates.of(stage.params)
+        memory = peak(stage, stages, size.frames, size.max_steps)
+        estimates[key] = Estimate(seconds, _disk(stage, stages, size), memory)
     return estimates
 
 
@@ -189,7 +193,7 @@ def _disk(stage: Stage, stages: Mapping[str, Stage], size: Size) -> float:
     trained = stages[stage.inputs["encoder"].key] if "encoder" in stage.inputs else stage
     width = trained.params.config["width"] if isinstance(trained.params, pretrain.Params) else 64
     if isinstance(stage.params, pretrain.Params) and not registry.methods().get(stage.params.method).privileged:
-        copies = 3 if stage.params.learning else 1  # a ResNet-18's weights, and two moments while training
+        copies = 2 * 3 if stage.params.learning else 1  # a ResNet-18's weights; while training two checkpoints, with moments
         return copies * 11.2e6 * (width / 64) ** 2 * BYTES_PER_WEIGHT
     match stage.kind:
         case "embed":

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from benchmark.core.errors import BenchmarkError
+from benchmark.core.progress import notice
 from benchmark.core.typed import from_json, to_json
 from benchmark.planning.graph import Plan
 from benchmark.planning.recipes import make_plan
@@ -22,8 +23,18 @@ def remember(store: Store, request: Request) -> None:
 
 
 def last(store: Store) -> Request | None:
+    """The last one; where the note of it is damaged, the request that was written last."""
     path = store.root / "last.json"
-    return _read(path) if path.is_file() else None
+    if not path.exists():
+        return None
+    try:
+        return _read(path)
+    except BenchmarkError as error:
+        others = sorted((store.root / "plans").glob("*.json"), key=lambda other: other.stat().st_mtime_ns)
+        if not others:
+            raise
+        notice(f"{error}; taking the last of {others[-1].parent}. The next run writes it again")
+        return _read(others[-1])
 
 
 def plans(store: Store) -> Iterator[Plan]:
@@ -38,6 +49,6 @@ def plans(store: Store) -> Iterator[Plan]:
 
 def _read(path: Path, advice: str = "") -> Request:
     try:
-        return from_json(Request, json.loads(path.read_text()))
-    except (ValueError, TypeError, BenchmarkError) as error:
+        return from_json(Request, json.loads(path.read_bytes()))
+    except (OSError, ValueError, RecursionError, BenchmarkError) as error:
         raise BenchmarkError(f"{path} is not a request that this version understands ({error}){advice}") from error

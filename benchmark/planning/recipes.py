@@ -176,10 +176,8 @@ class Recipe:
             return "shift.evaluation needs a simulator; shift.train shifts the recordings"
         if self._environment_refused:
             return self._environment_refused
-        if self.config.fit.dagger.rounds and not (issubclass(self.env, Simulator) and self.env.expert_of_any_state):
-            return f"fit.dagger needs an expert that can label any state, which {self.env.name} does not have"
-        if self.config.fit.dagger.rounds and self.config.fit.goal != "none":
-            return f"fit.dagger knows no goals: fit.goal={self.config.fit.goal}"
+        if self.config.fit.dagger.rounds and (reason := self._no_rounds(policy)):
+            return reason
         if joint and not policy.learns:
             return f"{policy.name} has no gradient that an encoder could be trained by"
         return None
@@ -190,6 +188,18 @@ class Recipe:
             data = data_spec(self.env, self.env_config)
             self._featureless[name] = why_no_features(method, config, data, self.config.embed.features)
         return self._featureless[name]
+
+    def _no_rounds(self, policy: type[Policy]) -> str | None:
+        """Why DAgger cannot be had. A label is the expert's action in one state: those of the states after it are what it would
+        have done where the policy went, and no plan of its own, so a chunk of them would teach what nobody does."""
+        if not (issubclass(self.env, Simulator) and self.env.expert_of_any_state):
+            return f"fit.dagger needs an expert that can label any state, which {self.env.name} does not have"
+        if self.config.fit.goal != "none":
+            return f"fit.dagger knows no goals: fit.goal={self.config.fit.goal}"
+        if self.config.policy[policy.name].chunk != 1:
+            name = f"policy.{policy.name}"
+            return f"fit.dagger labels one action at a time. Fix it with: {name}.chunk=1 {name}.execute=1"
+        return None
 
     def _refused_environment(self, spec: EnvSpec) -> str | None:
         """Settings that ask for something this environment or its demonstrations do not have."""
@@ -237,7 +247,7 @@ class Recipe:
         return self._make("pretrain", f"pretrain · {label}", params, {"demos": self.demos.ref}, method)
 
     def _embed(self, pretrained: Stage, shown: Stage) -> Stage:
-        params = embed.Params(self.config.embed.features, self.config.machine.device)
+        params = embed.Params(self.config.embed.features, self.config.machine.device, self.config.embed.precision)
         inputs = {"demos": shown.ref, "encoder": pretrained.ref}
         label = pretrained.label.replace("pretrain", "embed", 1) + _round(shown)
         return self._make("embed", label, params, inputs)
@@ -302,6 +312,7 @@ class Recipe:
             slots=self.config.rollout.slots,
             features=self.config.embed.features,
             device=self.config.machine.device,
+            precision=self.config.embed.precision,
         )
         inputs = {"demos": shown.ref, "encoder": fitting.pretrained.ref, "policy": fitted.ref}
         label = f"collect {cell.policy} · {cell.row} · {cell.env} · seed {cell.seed} · round {number}"
@@ -318,6 +329,7 @@ class Recipe:
             shift=self.config.shift.evaluation,
             features=self.config.embed.features,
             device=self.config.machine.device,
+            precision=self.config.embed.precision,
         )
         inputs = {"demos": self.demos.ref, "encoder": pretrained.ref, "policy": fitted.ref}
         label = f"rollouts {cell.policy} · {cell.row} · {cell.env} · seed {cell.seed}"

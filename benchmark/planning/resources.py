@@ -69,9 +69,10 @@ class Resources:
         given = getattr(self._config.resources, stage.kind)
         gpu = SHARE.get(stage.kind, 0.0) if self._machine.gpus and self._config.machine.device != "cpu" else 0.0
         seconds = self._estimates[stage.key].seconds if stage.key in self._estimates else 0.0
+        memory = self._estimates[stage.key].memory / GB if stage.key in self._estimates else 0.0
         needs = Needs(
             cores=given.cores or self._cores(stage),
-            memory=MEMORY[stage.kind] if given.memory is None else given.memory,
+            memory=(memory or MEMORY[stage.kind]) if given.memory is None else given.memory,
             gpu=gpu if given.gpu is None else given.gpu,
             minutes=given.minutes or ceil(max(LEAST_MINUTES, SLACK * seconds / 60)),
         )

@@ -23,6 +23,7 @@ GOALS = {
     "language": "Conditioned on a language embedding of the episode's task.",
 }
 FITTED = "Episodes start as the training demonstrations did: a test of fitting, not of generalising."
+MIXED = "Computed with different arithmetic ({}): equal settings give other numbers on each."
 DEPARTURES = 4  # from the paper's recipe that a footnote names
 NOT_PLANNED = "not part of this run"
 BEST = "Bold or *: the highest score and those not distinguishable from it in a paired comparison on common episodes."
@@ -110,8 +111,9 @@ def _kind_of_interval(view: ResultsView, rows: Sequence[tuple[statistics.Groups,
 def _unusual(view: ResultsView) -> list[str]:
     """What changes the meaning of the numbers, where it was chosen. Older records have no column for it."""
     goals = [goal for goal in dict.fromkeys(view.cells.get("goal", ())) if goal in GOALS]
+    mixed = quality.mixed_arithmetic(view)
     fitted = (view.cells.get("starts", pd.Series(dtype=str)) == "demonstrations").any()
-    return [GOALS[goal] for goal in goals] + [FITTED] * bool(fitted)
+    return [GOALS[goal] for goal in goals] + [FITTED] * bool(fitted) + [MIXED.format(", ".join(mixed))] * bool(mixed)
 
 
 def _limits(view: ResultsView, columns: Sequence[Column]) -> list[str]:

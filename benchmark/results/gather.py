@@ -5,6 +5,7 @@ Nothing is computed that a manifest or a record does not hold, and nothing is tr
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +20,7 @@ from benchmark.planning.variants import is_finetuned, with_variant
 from benchmark.stages.params import demos, embed, fit, pretrain, probe, rollout
 from benchmark.storage.artifacts import Store
 from benchmark.storage.columns import RECORD_COLUMNS
+from benchmark.storage.manifests import Manifest
 from benchmark.storage.records import read_records
 
 if TYPE_CHECKING:  # it imports torch
@@ -114,7 +116,13 @@ def _measured(cell: RunCell, store: Store) -> dict[str, Any]:
         "collapsed": probed.collapsed,
         "collapse_reason": probed.collapse_reason,
         "not_learned": pretrained.not_learned,
+        "computed_with": "; ".join(sorted(computed_with(manifests.values()))),
     }
+
+
+def computed_with(manifests: Iterable[Manifest]) -> set[str]:
+    """What the stages of a cell were computed with that changes how sums are rounded."""
+    return {str(fact) for each in manifests for name in ("arithmetic", "precision") if (fact := each.machine.get(name))}
 
 
 def _shift(config: Config) -> str:
@@ -127,12 +135,15 @@ def _status(cell: RunCell, store: Store) -> tuple[str, str | None]:
     """done | missing (cannot run, here or anywhere) | failed (was tried) | pending (was not)."""
     if cell.refused:
         return "missing", cell.refused
+    damage = next((damage for kind, key in cell.stages.items() if (damage := store.damage(kind, key))), None)
     try:
         if all(store.has(kind, key) for kind, key in cell.stages.items()):
             store.open("rollout", cell.stages["rollout"])
             return "done", None
     except Corrupt as error:
-        return "pending", f"corrupt: {error}; run the same command again to rebuild it"
+        damage = str(error)
+    if damage:
+        return "pending", f"corrupt: {damage}; the next run makes it again"
     failures = [failure for key in cell.stages.values() if (failure := store.failure(key))]
     if not failures:
         return "pending", "not run yet"

@@ -14,6 +14,8 @@ from benchmark.results.options import STATISTICS, Column, RowId
 from benchmark.results.power import Components, components, detectable
 from benchmark.results.view import ResultsView
 
+PRECISIONS = {"fp32", "bf16"}
+
 
 @dataclass(frozen=True)
 class Absent:
@@ -100,6 +102,13 @@ def sample(view: ResultsView, env: str) -> Sample:
         seeds=Span.of(records.groupby(["method", "variant", "policy"]).seed.nunique()),
         demonstrations=distinct(cells.demonstrations),
     )
+
+
+def mixed_arithmetic(view: ResultsView) -> list[str]:
+    """What the cells were computed with, if not all with the same: threads and instruction sets or GPUs, and precisions."""
+    facts = {fact for text in view.cells.get("computed_with", ()) if isinstance(text, str) for fact in text.split("; ") if fact}
+    precisions = facts & PRECISIONS
+    return sorted(facts) if len(precisions) > 1 or len(facts - precisions) > 1 else []
 
 
 def distinct(values: pd.Series) -> list[str]:

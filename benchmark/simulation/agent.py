@@ -37,11 +37,12 @@ class AgentController:
         agent: Agent,
         slots: int,
         kind: str = "pooled",
+        precision: str = "fp32",
         goals: Given | None = None,
         language: Given | None = None,
     ):
         """`goals` gives a goal-conditioned policy the goal of an episode, `language` one that takes it what was asked for."""
-        self.encoder, self.agent, self.kind = encoder.eval(), agent.eval(), kind
+        self.encoder, self.agent, self.kind, self.precision = encoder.eval(), agent.eval(), kind, precision
         self.config, spec = agent.policy.config, agent.policy.spec
         self.device = agent.actions.scale.device
         self._offsets = self.config.stride * np.arange(self.config.history - 1, -1, -1)
@@ -96,7 +97,7 @@ class AgentController:
                 frames=None if reads_state or slots.frames is None else self._on_device(slots.frames),
                 valid=self._on_device(rows),
             )
-            features = encode(self.encoder, observations, self.kind).float()
+            features = encode(self.encoder, observations, self.kind, self.precision)
         at = torch.from_numpy(slots.time % self._history.shape[1])[rows]
         self._history[self._rows[rows], at] = features[rows]
         if self._proprio is not None:

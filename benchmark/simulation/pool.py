@@ -1,8 +1,9 @@
 """Simulators addressed by slot, wherever they run.
 
-A slot's episode is a function of its seed and actions. So when a worker dies, only the episode that it was simulating at that
-moment is lost: the others of that worker are played again in its successor from their seed and the actions so far, and what an
-episode ends with does not depend on which episodes share a process with it.
+A slot's episode is a function of its seed and actions. So when a worker dies, its episodes are played again in its successor,
+from their seed and the actions so far, and what an episode ends with does not depend on which episodes share a process with it.
+A process may have died of causes that are none of the episode's (memory, a signal from outside), so that is no score: where a
+second process dies at an episode, the rollout ends with an error. What a simulator raises is the episode's own, and a crash.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from benchmark.contracts.environment import EnvConfig, Expert, Simulator
 from benchmark.core.seeds import seed as seed_of
 from benchmark.simulation.observations import ObservationBuffer, checked_score
 from benchmark.simulation.shift import Shift
-from benchmark.simulation.workers import Failure, Pulse, Worker, answers, end, num_workers, reason, start
+from benchmark.simulation.workers import Failure, Pulse, SimulationError, Worker, answers, end, num_workers, reason, start
 
 
 class Order(NamedTuple):
@@ -126,6 +127,7 @@ class Pool:
         self._shares = [range(first, slots, max(1, size)) for first in range(max(1, size))]
         self._workers: list[Worker] = []
         self._past: dict[int, tuple[int, list[np.ndarray]]] = {}  # of each running episode: its seed, the actions so far
+        self._suspects: set[int] = set()  # seeds of episodes at which a process died
         self._settled = True  # nobody is in the middle of something
 
     def __enter__(self) -> Pool:
@@ -163,10 +165,10 @@ class Pool:
             for worker, answer in answers(waiting):
                 index = waiting.pop(worker)
                 if isinstance(answer, Failure):
-                    answer = self._lost(index, answer)
-                    if again := self._again(index, orders):
-                        self._workers[index].send(again)
-                        waiting[self._workers[index]] = index
+                    self._replace(index, answer)
+                    self._workers[index].send(self._again(index, orders))
+                    waiting[self._workers[index]] = index
+                    continue
                 replies.update({slot: reply for slot, reply in answer.items() if slot in orders or reply.over})
                 for slot, reply in answer.items():
                     if reply.over:
@@ -174,18 +176,23 @@ class Pool:
         self._settled = True
         return replies
 
-    def _lost(self, index: int, failure: Failure) -> dict[int, Reply]:
-        """Replaces a worker. Its crashed episode is the one in its hands; if it had none in its hands, all that ran there."""
+    def _replace(self, index: int, failure: Failure) -> None:
+        """A new process instead of one that died, unless one has died at the same episode before: at the one that it was busy
+        with, or if there was none, at any of those that ran there."""
         busy = self._workers[index].pulse.slot
+        running = [slot for slot in self._shares[index] if slot in self._past]
+        blamed = {self._past[slot][0] for slot in ([busy] if busy in running else running)}
+        if twice := sorted(blamed & self._suspects):
+            raise SimulationError(
+                f"a second process of {self._cls.name} died in the episode with seed {twice[0]}: {failure.reason}. Nothing was "
+                "stored; where memory was short, machine.workers=1 needs less"
+            )
+        self._suspects |= blamed
         self._workers[index].end()
         [self._workers[index]] = self._start([self._shares[index]])
-        crashed = [busy] if busy in self._past else [slot for slot in self._shares[index] if slot in self._past]
-        for slot in crashed:
-            del self._past[slot]
-        return {slot: Reply(error=failure.reason) for slot in crashed}
 
     def _again(self, index: int, orders: Mapping[int, Order]) -> list[Order]:
-        """What brings the surviving episodes of a replaced worker to where they should be now."""
+        """What brings the episodes of a replaced worker to where they should be now."""
         running = [slot for slot in self._shares[index] if slot in self._past]
         return [Order(slot, *self._past[slot], render=slot in orders and orders[slot].render) for slot in running]
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
-from benchmark.core.machine import resolve_device, resolve_precision
+from benchmark.core.machine import arithmetic, resolve_device, resolve_precision
 from benchmark.core.progress import Task
 from benchmark.storage.artifacts import Store
 from benchmark.storage.manifests import Manifest, Ref
@@ -59,6 +59,7 @@ class Context(Generic[P]):
     def device(self, name: str) -> str:
         """The device that a request (auto | cpu | cuda) means on this machine."""
         self.facts["device"] = resolve_device(name)
+        self.facts["arithmetic"] = arithmetic(self.facts["device"])
         return self.facts["device"]
 
     def precision(self, name: str, device: str) -> str:

@@ -56,7 +56,9 @@ def _play(context: Context[Params], before: Demos) -> tuple[list[Episode], list[
     assert issubclass(cls, Simulator)
     device = context.device(params.device)
     encoder, agent = load_acting(context.inputs["policy"], context.inputs["encoder"], before.spec, LAST, device)
-    collector = Collector(AgentController(encoder, agent, params.slots, params.features), cls.spec(config))
+    precision = context.precision(params.precision, device)
+    controller = AgentController(encoder, agent, params.slots, params.features, precision)
+    collector = Collector(controller, cls.spec(config))
     seeds = [seed("collection", cls.name, params.seed, params.round, number) for number in range(params.episodes)]
     outcomes: list[Outcome] = []
 

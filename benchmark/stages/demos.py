@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 from collections.abc import Iterator
 from dataclasses import replace
@@ -13,7 +14,8 @@ import numpy as np
 from benchmark import registry
 from benchmark.contracts.data import Episode
 from benchmark.contracts.environment import Environment, Simulator, data_spec
-from benchmark.core.errors import BenchmarkError
+from benchmark.core.errors import BenchmarkError, Corrupt
+from benchmark.core.progress import notice
 from benchmark.core.seeds import seed
 from benchmark.core.typed import from_json
 from benchmark.data.episodes import DemosWriter
@@ -21,6 +23,7 @@ from benchmark.simulation.demonstrate import demonstrate
 from benchmark.simulation.shift import Shift
 from benchmark.stages.base import Context
 from benchmark.stages.params.demos import Params, Summary
+from benchmark.storage.files import seal, unseal
 
 
 def run(context: Context[Params]) -> Summary:
@@ -66,7 +69,7 @@ def _recorded(context: Context[Params], cls: type[Environment], config: Any) -> 
 def _scripted(context: Context[Params], cls: type[Simulator], config: Any) -> Iterator[Episode]:
     """Finished episodes are kept in `work`, so an interrupted recording goes on where it stopped."""
     paths = [context.work / f"{index:06d}.npz" for index in range(config.episodes)]
-    todo = [index for index, path in enumerate(paths) if not path.is_file()]
+    todo = [index for index, path in enumerate(paths) if not _is_whole(path)]
     seeds = [seed("demonstrations", cls.name, index) for index in todo]
     done = config.episodes - len(todo)
     execution = context.execution
@@ -80,20 +83,32 @@ def _scripted(context: Context[Params], cls: type[Simulator], config: Any) -> It
 
 
 def _save(path: Path, episode: Episode) -> None:
-    part = path.with_suffix(".part")
-    with part.open("wb") as file:
-        np.savez(
-            file,
-            frames=episode.frames,
-            actions=episode.actions,
-            states=episode.states,
-            proprio=episode.proprio,
-            info=np.frombuffer(json.dumps(episode.info).encode(), np.uint8),
-        )
-    part.replace(path)
+    file = io.BytesIO()
+    np.savez(
+        file,
+        frames=episode.frames,
+        actions=episode.actions,
+        states=episode.states,
+        proprio=episode.proprio,
+        info=np.frombuffer(json.dumps(episode.info).encode(), np.uint8),
+    )
+    seal(path, file.getvalue())
+
+
+def _is_whole(path: Path) -> bool:
+    """Whether an episode was recorded before; one that was damaged since is set aside and recorded again."""
+    if not path.exists():
+        return False
+    try:
+        unseal(path)
+    except Corrupt as error:
+        notice(f"damaged episode: {error}. Set aside; recording it again")
+        path.replace(path.with_suffix(".npz.damaged"))
+        return False
+    return True
 
 
 def _load(path: Path) -> Episode:
-    with np.load(path, allow_pickle=False) as file:
+    with np.load(io.BytesIO(unseal(path)), allow_pickle=False) as file:
         arrays = {name: file[name] for name in ("frames", "actions", "states", "proprio")}
         return Episode(**arrays, info=json.loads(file["info"].tobytes()))

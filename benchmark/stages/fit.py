@@ -7,10 +7,8 @@ before. What depends on actions alone has been made by a stage that all encoders
 
 from __future__ import annotations
 
-import shutil
 from dataclasses import replace
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -31,6 +29,7 @@ from benchmark.stages.load.demos import environment_of, load_demos, load_feature
 from benchmark.stages.load.encoder import load_trainable_encoder
 from benchmark.stages.load.tokenizer import load_tokenizer
 from benchmark.stages.params.fit import LAST, VALIDATION, Params, Summary
+from benchmark.training.checkpoints import on_cpu
 from benchmark.training.joint import JointModel, with_observations
 from benchmark.training.loop import train
 
@@ -78,7 +77,7 @@ def run(context: Context[Params]) -> Summary:
     )
     if agent.policy.learns:
         summary = _learn(context, agent, demos, training, validation, summary)
-    save_agent(agent, context.out / file_of(LAST))
+    save_file(on_cpu(agent.state_dict()), context.out / file_of(LAST))
     return summary
 
 
@@ -103,7 +102,6 @@ def _learn(
     params, joint, device = context.params, context.params.joint, context.facts["device"]
     budget = params.budget
     steps = budget.steps or max(1, round((budget.epochs or agent.policy.config.epochs) * training.steps_per_epoch))
-    best = context.work / file_of(VALIDATION)
     learner: Any = agent.policy
     if joint:
         proprio = torch.from_numpy(demos.proprio).to(device)
@@ -112,14 +110,12 @@ def _learn(
     def batch_at(sampler: ChunkSampler, step: int) -> Chunks:
         return with_observations(sampler.batch_at(step), demos) if joint else sampler.batch_at(step)
 
-    def validate(curves: list[dict[str, float]]) -> dict[str, float]:
+    def validate() -> dict[str, float]:
         with torch.no_grad():
             rng = torch_rng("validation", params.seed, device=device)
             batches = range(min(VALIDATION_BATCHES, validation.steps_per_epoch))
-            loss = float(np.mean([float(learner.loss(batch_at(validation, i), rng)[0]) for i in batches]))
-        if all(loss < row.get("validation_loss", np.inf) for row in curves):
-            save_agent(agent, best)
-        return {"validation_loss": loss}
+            losses = [float(learner.loss(batch_at(validation, i), rng)[0]) for i in batches]
+        return {"validation_loss": float(np.mean(losses))}
 
     trained = train(
         learner,
@@ -133,9 +129,10 @@ def _learn(
         checkpoint_every=budget.checkpoint_every,
         task=context.task,
         validate=validate,
+        keep=agent,
     )
     trained.save(context.out / "curves.csv")
-    shutil.copyfile(best, context.out / file_of(VALIDATION))  # not moved: a fit that is killed after this line is resumed
+    save_file(trained.best, context.out / file_of(VALIDATION))
     views = len(demos.spec.views)
     return replace(
         untrained,
@@ -144,7 +141,3 @@ def _learn(
         validation_loss=trained.curves[-1]["validation_loss"],
         frames_seen=steps * training.batch_size * agent.policy.config.history * views if joint else 0,
     )
-
-
-def save_agent(agent: Agent, path: Path) -> None:
-    save_file({name: tensor.detach().cpu().contiguous().clone() for name, tensor in agent.state_dict().items()}, path)

@@ -50,7 +50,7 @@ def evaluation_goals(context: Context[Any], kind: str, encoder: Encoder, agent: 
     if goal in GOAL_WORDS:
         rows = demos.ends[_held_out(context, demos)] - 1
         observations = demos.observations(rows, encoder.reads, context.facts["device"])
-        features = encode(encoder, observations, kind).float()
+        features = encode(encoder, observations, kind, context.facts["precision"])
         return _of_a_held_out_demonstration(context, agent.observe(features, observations.proprio))
     if goal == "language":
         return evaluation_language(context)

@@ -44,11 +44,11 @@ def predict(
     context: Context[Params], encoder: Encoder, agent: Agent, demos: Demos, episode: int, seed: int
 ) -> tuple[np.ndarray, np.ndarray]:
     """The next action at every step, predicted and recorded, both normalised: no dimension counts more than another."""
-    device = context.facts["device"]
+    device, precision = context.facts["device"], context.facts["precision"]
     rows = slice(demos.starts[episode], demos.ends[episode])
     parts = [slice(at, min(at + BATCH, rows.stop)) for at in range(rows.start, rows.stop, BATCH)]
     blocks = [demos.observations(part, encoder.reads, device) for part in parts]
-    features = torch.cat([encode(encoder, block, context.params.features).float() for block in blocks])
+    features = torch.cat([encode(encoder, block, context.params.features, precision) for block in blocks])
     actions = agent.actions(torch.from_numpy(demos.actions[rows]).to(device))
     proprio = torch.from_numpy(demos.proprio[rows]).to(device)
     table = agent.observe(features, proprio), actions, np.array([0]), np.array([len(actions)]), np.array([0])

@@ -10,6 +10,7 @@ from collections import defaultdict
 from typing import Any
 
 import numpy as np
+from scipy import linalg
 
 from benchmark.data.episodes import Demos
 from benchmark.stages.base import Context
@@ -20,6 +21,7 @@ RIDGE = 1e-3  # relative to the mean variance of the features
 QUERIES = 2000  # held-out frames used as nearest-neighbour queries at most
 REFERENCES = 8000  # training frames searched at most
 VARIES = 1e-3  # a state dimension with a smaller standard deviation has nothing to read; a feature, relative to the largest
+WIDE = 4096  # features of which all frames are looked at for the spectrum
 COLLAPSED_RANK = 2.0
 COLLAPSED_SPREAD = 1e-2
 
@@ -67,9 +69,14 @@ def linear_r2(x: np.ndarray, y: np.ndarray, x_test: np.ndarray, y_test: np.ndarr
     """Held-out R2 of ridge regression, per target, clipped at -1 so that one bad target cannot hide the others."""
     mean, target = x.mean(0), y.mean(0)
     centred = x - mean
-    gram = centred.T @ centred / len(x)
-    penalty = RIDGE * max(np.trace(gram) / len(gram), 1e-12)
-    weights = np.linalg.solve(gram + penalty * np.eye(len(gram)), centred.T @ (y - target) / len(x))
+    n, dim = x.shape
+    penalty = RIDGE * max((centred**2).sum() / (n * dim), 1e-12)
+    few = n < dim  # then the same weights are those of a sum over frames (kernel form), and the system is as small as these
+    system = (centred @ centred.T if few else centred.T @ centred) / n
+    system[np.diag_indices_from(system)] += penalty
+    given = y - target if few else centred.T @ (y - target)
+    weights = linalg.solve(system, given / n, assume_a="pos", overwrite_a=True)
+    weights = centred.T @ weights if few else weights
     error = ((x_test - mean) @ weights + target - y_test) ** 2
     variance = ((y_test - target) ** 2).mean(0)
     return np.maximum(1 - error.mean(0) / np.maximum(variance, VARIES**2), -1.0)
@@ -86,9 +93,17 @@ def nearest_error(x: np.ndarray, y: np.ndarray, x_test: np.ndarray, y_test: np.n
 
 
 def singular_values(x: np.ndarray) -> np.ndarray:
-    """Standard deviations along the principal axes, largest first."""
-    values = np.linalg.eigvalsh(np.cov(x, rowvar=False).reshape(x.shape[1], x.shape[1]))
-    return np.sqrt(np.maximum(values[::-1], 0))
+    """Standard deviations along the principal axes, largest first; of features wider than WIDE, from as many evenly spaced
+    frames: all frames would take minutes, and a rank of thousands is none that this is asked for."""
+    n, dim = x.shape
+    if dim > WIDE:
+        x = x[np.linspace(0, n - 1, min(WIDE, n)).astype(int)]
+    centred = x - x.mean(0)
+    products = centred @ centred.T if len(x) < dim else centred.T @ centred  # with the same eigenvalues, but for zeros
+    values = np.zeros(dim)
+    largest = np.linalg.eigvalsh(products / max(len(x) - 1, 1))[::-1][:dim]
+    values[: len(largest)] = np.maximum(largest, 0)
+    return np.sqrt(values)
 
 
 def health(x: np.ndarray, spectrum: np.ndarray) -> dict[str, Any]:

@@ -53,9 +53,10 @@ def write(context: Context[Params], outcomes: list[Outcome]) -> Summary:
 
 
 def acting(context: Context[Params]) -> tuple[Encoder, Agent]:
-    """The encoder and the agent of a cell, on the device of the stage."""
+    """The encoder and the agent of a cell, on the device of the stage; the facts say in what precision the encoder computes."""
     params, inputs = context.params, context.inputs
     device = context.device(params.device)
+    context.precision(params.precision, device)
     return load_acting(inputs["policy"], inputs["encoder"], load_demos(context).spec, params.checkpoint, device)
 
 
@@ -72,6 +73,7 @@ def simulate(
         agent,
         slots=params.slots,
         kind=params.features,
+        precision=context.facts["precision"],
         goals=evaluation_goals(context, params.features, encoder, agent),
         language=evaluation_language(context) if agent.policy.spec.language_dim else None,
     )

@@ -1,37 +1,38 @@
 """Artifacts on disk. Files are the truth: a folder named by the hash of everything that determines it.
 
-    <root>/<kind>/<key>/            the artifact and its manifest.json
-    <root>/building/<kind>-<key>/   `out` becomes the artifact; `work` keeps checkpoints until it does
-    <root>/quarantine/              artifacts that did not match their manifest
-    <root>/locks/                   one lock per artifact (claims.py)
-    <root>/plans/, last.json        what was requested of this store (planning/history.py)
-    <root>/stages/<key>.json        stages that any process can execute by key (launch/base.py)
-    <root>/failures/<key>.json      why a stage could not be built
+    <root>/<kind>/<key>/              the artifact and its manifest.json
+    <root>/building/<kind>-<key>/*/   one folder per attempt: `out` becomes the artifact; `work` keeps checkpoints until it does
+    <root>/quarantine/                what did not match its manifest
+    <root>/claims/                    who is building what (claims.py)
+    <root>/plans/, last.json          what was requested of this store (planning/history.py)
+    <root>/stages/<key>.json          stages that any process can execute by key (launch/base.py)
+    <root>/failures/<key>.json        why a stage could not be built
 
-An artifact is built in a folder of its own and renamed into place, so it is there whole or not at all. It is verified against
-the checksums of its manifest when a process first opens it.
+An artifact is built in a folder of its attempt and renamed into place, so it is there whole or not at all. It is verified
+against the checksums of its manifest when a process first opens it; the manifest carries its own.
 """
 
 from __future__ import annotations
 
-import errno
 import json
 import os
-import shutil
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from benchmark.core.errors import BenchmarkError, Corrupt
+from benchmark.core.typed import from_json, to_json
+from benchmark.storage import litter
 from benchmark.storage.claims import Claims
-from benchmark.storage.files import checksum, flush, write_text
-from benchmark.storage.manifests import Manifest
+from benchmark.storage.files import checksum, discard, entries, flush, is_full, write_text
+from benchmark.storage.manifests import FileEntry, Manifest, parse_raw, signed
+from benchmark.storage.processes import token
 
 KINDS = ("demos", "collect", "pretrain", "embed", "probe", "tokenize", "fit", "rollout", "visualize", "video")
-FOLDERS = ("building", "quarantine", "locks", "plans", "stages", "failures")
+FOLDERS = ("building", "quarantine", "claims", "plans", "stages", "failures")
 MANIFEST = "manifest.json"
 VERSION = 2
 VERSION_FILE = "store.json"
@@ -58,33 +59,52 @@ class Store:
 
     def __init__(self, root: Path):
         self.root = root.absolute()
-        self.claims = Claims(self.root / "locks")
+        self.claims = Claims(self.root / "claims")
         self._verified: set[Path] = set()
+        self._manifests: dict[Path, tuple[tuple[int, int, int], dict[str, Any]]] = {}  # what was read of which file
         self._refuse_other_versions()
 
     def prepare(self) -> Store:
-        """Create the folders, or say why that is impossible, before any work starts. Returns the store itself."""
+        """Create the folders, or say why that is impossible, before any work starts, and clear away what processes of this
+        machine left that were killed. Returns the store itself."""
         try:
             for name in (*KINDS, *FOLDERS):
                 (self.root / name).mkdir(parents=True, exist_ok=True)
-            if not (self.root / VERSION_FILE).is_file():
+            if _version(self.root / VERSION_FILE) is None:
                 write_text(self.root / VERSION_FILE, json.dumps({"version": VERSION}))
-            probe = self.root / "building" / f".probe-{os.getpid()}"
-            probe.touch()
-            probe.unlink()
+            with tempfile.TemporaryFile(dir=self.root / "building"):
+                self._sweep()
         except OSError as error:
             raise BenchmarkError(
                 f"the store {self.root} is not writable ({error.strerror}); choose another with --home or BENCHMARK_HOME"
             ) from error
         return self
 
+    def is_writable(self) -> bool:
+        try:
+            self.prepare()
+        except BenchmarkError:
+            return False
+        return True
+
+    def _sweep(self) -> None:
+        """Only what nobody needs: unfinished work stays for the next attempt."""
+        self.claims.sweep(self.has)
+        for path in litter.of_dead_processes(self.folders()):
+            discard(path)
+        for path in entries(self.root / "building"):
+            kind, _, key = path.name.partition("-")
+            if self.has(kind, key):
+                discard(path)
+
+    def folders(self) -> list[Path]:
+        """Those that files are written in, besides artifacts."""
+        return [self.root, *(self.root / name for name in FOLDERS)]
+
     def _refuse_other_versions(self) -> None:
         path = self.root / VERSION_FILE
-        try:
-            version = json.loads(path.read_text())["version"] if path.is_file() else None
-        except (OSError, ValueError, TypeError, KeyError) as error:
-            raise BenchmarkError(f"{path} cannot be read ({error}): choose another store with --home") from error
-        if version is None and any(self.keys(kind) for kind in KINDS):
+        version = _version(path)
+        if version is None and not path.exists() and any(self.keys(kind) for kind in KINDS):
             version = 1
         if version not in (None, VERSION):
             raise BenchmarkError(
@@ -96,7 +116,20 @@ class Store:
         return self.root / kind / key
 
     def has(self, kind: str, key: str) -> bool:
-        return (self.folder(kind, key) / MANIFEST).is_file()
+        """Whether there is an artifact that can be opened, as far as its manifest says: a damaged one counts as absent."""
+        try:
+            self.raw_manifest(kind, key)
+        except Corrupt:
+            return False
+        return True
+
+    def damage(self, kind: str, key: str) -> str | None:
+        """What is wrong with what lies where an artifact would; None if there is nothing, or its manifest is in order."""
+        try:
+            self.raw_manifest(kind, key)
+        except Corrupt as error:
+            return str(error) if os.path.lexists(self.folder(kind, key)) else None
+        return None
 
     def manifest(self, kind: str, key: str) -> Manifest:
         """That of a stage's artifact."""
@@ -106,12 +139,18 @@ class Store:
             raise Corrupt(f"{self.folder(kind, key) / MANIFEST} is no manifest of this version: {error}") from error
 
     def raw_manifest(self, kind: str, key: str) -> dict[str, Any]:
-        """As JSON: what recordings have is their own."""
+        """As JSON, with its checksum found right and its list of files well-formed: what else recordings say is their own."""
         path = self.folder(kind, key) / MANIFEST
         try:
-            return json.loads(path.read_text())
-        except (OSError, ValueError) as error:
+            status = path.stat()
+            stamp = status.st_mtime_ns, status.st_size, status.st_ino
+            if path not in self._manifests or self._manifests[path][0] != stamp:
+                self._manifests[path] = stamp, parse_raw(path.read_bytes(), kind, key, kind in KINDS)
+        except (OSError, ValueError, RecursionError) as error:
             raise Corrupt(f"{path} cannot be read: {error}") from error
+        except BenchmarkError as error:
+            raise Corrupt(f"{path}: {error}") from error
+        return self._manifests[path][1]
 
     def open(self, kind: str, key: str) -> Path:
         """The folder of an artifact whose every file is what the manifest says; otherwise `Corrupt`."""
@@ -125,60 +164,120 @@ class Store:
         folder = self.folder(kind, key)
         for name, entry in self.raw_manifest(kind, key)["files"].items():
             path = folder / name
-            if not path.is_file():
-                raise Corrupt(f"{path} is missing")
-            if path.stat().st_size != entry["bytes"]:
-                raise Corrupt(f"{path} has {path.stat().st_size} bytes, its manifest says {entry['bytes']}")
-            if checksum(path) != entry["sha256"]:
-                raise Corrupt(f"{path} does not match the checksum in its manifest")
+            try:
+                if not path.is_file():
+                    raise Corrupt(f"{path} is missing")
+                if path.stat().st_size != entry["bytes"]:
+                    raise Corrupt(f"{path} has {path.stat().st_size} bytes, its manifest says {entry['bytes']}")
+                if checksum(path) != entry["sha256"]:
+                    raise Corrupt(f"{path} does not match the checksum in its manifest")
+            except OSError as error:
+                raise Corrupt(f"{path} cannot be read: {error.strerror}") from error
 
     def quarantine(self, kind: str, key: str) -> Path:
         """Move a corrupt artifact out of the way, keeping it for whoever wants to know what happened."""
-        target = self.root / "quarantine" / f"{kind}-{key}-{datetime.now(UTC):%Y%m%dT%H%M%S%f}"
-        self.folder(kind, key).rename(target)
+        return self.set_aside(self.folder(kind, key))
+
+    def set_aside(self, path: Path) -> Path:
+        """Move a file or folder of the store into quarantine; returns where it is then."""
+        target = self.root / "quarantine" / f"{path.parent.name}-{path.name}-{token()}"
+        target.parent.mkdir(exist_ok=True)
+        with suppress(FileNotFoundError):  # another process was faster
+            path.rename(target)
+        self._verified.discard(path)
+        self._manifests.pop(path / MANIFEST, None)
         return target
 
-    def lock(self, kind: str, key: str, waiting: Callable[[], None]) -> AbstractContextManager[None]:
-        """Hold the lock of an artifact; `waiting` is called once if another process has it, and may raise."""
-        return self.claims.hold(kind, key, waiting)
-
     def building_folder(self, kind: str, key: str) -> Path:
+        """Where the attempts at an artifact have their folders."""
         return self.root / "building" / f"{kind}-{key}"
 
     @contextmanager
     def building(self, kind: str, key: str) -> Iterator[Building]:
-        """The folders to build in, with what an interrupted attempt left in `work`. The caller holds the lock."""
-        base = self.building_folder(kind, key)
-        out, work = base / "out", base / "work"
-        shutil.rmtree(out, ignore_errors=True)
-        out.mkdir(parents=True)
-        work.mkdir(exist_ok=True)
+        """The folders of a new attempt, with what the one before left in `work`. The caller holds the claim."""
+        attempt = self.building_folder(kind, key) / token()
+        out, work = attempt / "out", attempt / "work"
         try:
+            out.mkdir(parents=True)
+            self._take_up(attempt)
             yield Building(out, work)
-        except OSError as error:
-            shutil.rmtree(out, ignore_errors=True)
-            if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        except BaseException as error:
+            taken_over = not attempt.exists()
+            discard(out)
+            if not entries(work):
+                self._leave(attempt)
+            if not isinstance(error, Exception):
+                raise
+            if is_full(error):
                 raise BenchmarkError(
                     f"the disk is full: {kind} {key} was not stored in {self.root}. Free some space "
                     f"(`python -m benchmark results gc` lists what can go) and run the same command again: it goes on from here"
                 ) from error
+            if taken_over and isinstance(error, OSError):
+                raise BenchmarkError(
+                    f"another process took {kind} {key} over, because this one gave no sign of life for a minute"
+                ) from error
             raise
+
+    def _take_up(self, attempt: Path) -> None:
+        """Move the work of earlier attempts into this one. Whoever made them is gone: this process holds the claim."""
+        work = attempt / "work"
+        for other in entries(attempt.parent):
+            if other != attempt:
+                if not work.exists() and entries(other / "work"):
+                    (other / "work").rename(work)
+                discard(other)
+        work.mkdir(exist_ok=True)
+
+    def _leave(self, attempt: Path) -> None:
+        discard(attempt)
+        with suppress(OSError):  # another attempt is in there
+            attempt.parent.rmdir()
 
     def commit(self, kind: str, key: str, building: Building, manifest: Mapping[str, Any]) -> None:
         """Checksum, write the manifest, flush, and rename into place."""
         files = {}
-        for path in sorted(p for p in building.out.rglob("*") if p.is_file()):
-            files[path.relative_to(building.out).as_posix()] = {"sha256": checksum(path), "bytes": path.stat().st_size}
+        paths = sorted(building.out.rglob("*"))
+        for path in paths:
             flush(path)
-        text = json.dumps({**manifest, "kind": kind, "key": key, "files": files}, indent=1, sort_keys=True)
-        write_text(building.out / MANIFEST, text)
-        building.out.rename(self.folder(kind, key))
+            if path.is_file():
+                entry = FileEntry(checksum(path), path.stat().st_size)
+                files[path.relative_to(building.out).as_posix()] = to_json(entry)
+        content = signed({**manifest, "kind": kind, "key": key, "files": files})
+        write_text(building.out / MANIFEST, json.dumps(content, indent=1, sort_keys=True))
+        flush(building.out)
+        self._publish(building.out, kind, key)
         flush(self.root / kind)
-        shutil.rmtree(building.out.parent)
-        self._verified.add(self.folder(kind, key))
+        self._leave(building.out.parent)
+
+    def _publish(self, out: Path, kind: str, key: str) -> None:
+        """By one rename. Where another process has published the same artifact meanwhile, this copy goes; what is in the way
+        without being an artifact is set aside."""
+        place = self.folder(kind, key)
+        for last in (False, True):
+            try:
+                out.rename(place)
+            except OSError:
+                if self.has(kind, key):
+                    return
+                if last or not os.path.lexists(place):
+                    raise
+                self.quarantine(kind, key)
+            else:
+                self._verified.add(place)
+                return
 
     def keys(self, kind: str) -> list[str]:
         return sorted(p.name for p in (self.root / kind).glob("*") if (p / MANIFEST).is_file())
+
+    def places(self, kind: str) -> list[str]:
+        """The names of all that lies where artifacts of a kind do, damaged ones as well."""
+        return [path.name for path in entries(self.root / kind)]
+
+    def damaged_notes(self) -> list[Path]:
+        """Files besides artifacts that cannot be read: requests, descriptions of stages, reasons of failures."""
+        paths = [path for name in ("plans", "stages", "failures") for path in entries(self.root / name)]
+        return [path for path in [*paths, self.root / "last.json"] if path.suffix == ".json" and _is_damaged(path)]
 
     def find(self, prefix: str) -> tuple[str, str]:
         """The (kind, key) an abbreviated key stands for."""
@@ -199,8 +298,31 @@ class Store:
         if failure is None:
             path.unlink(missing_ok=True)
         else:
-            write_text(path, json.dumps({"error": failure.error, "unavailable": failure.unavailable}))
+            write_text(path, json.dumps(to_json(failure)))
 
     def failure(self, key: str) -> StageFailure | None:
+        """Why a stage failed when it was last tried. A note that is damaged says that much."""
         path = self.root / "failures" / f"{key}.json"
-        return StageFailure(**json.loads(path.read_text())) if path.is_file() else None
+        try:
+            return from_json(StageFailure, json.loads(path.read_bytes()))
+        except FileNotFoundError:
+            return None
+        except (OSError, ValueError, RecursionError, BenchmarkError) as error:
+            return StageFailure(f"it failed, and why is lost: {path} cannot be read ({error}); the next run tries it again")
+
+
+def _is_damaged(path: Path) -> bool:
+    try:
+        return not isinstance(json.loads(path.read_bytes()), dict)
+    except FileNotFoundError:
+        return False
+    except (OSError, ValueError, RecursionError):
+        return True
+
+
+def _version(path: Path) -> Any:
+    """What a store says of itself; None if it says nothing that can be read, which the next run makes good."""
+    try:
+        return json.loads(path.read_bytes())["version"]
+    except (OSError, ValueError, RecursionError, TypeError, LookupError):
+        return None

@@ -2,50 +2,62 @@
 
 from __future__ import annotations
 
-import shutil
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from benchmark.storage import litter
 from benchmark.storage.artifacts import KINDS, Store
+from benchmark.storage.files import discard, entries
+from benchmark.storage.manifests import Ref
+
+LOCKS = "locks"  # what an earlier edition had instead of claims
 
 
 @dataclass(frozen=True)
 class Removable:
-    """A folder that may go; those of an artifact are removed under its lock."""
+    """A file or folder that may go; those of an artifact are removed under its claim."""
 
-    folder: Path
+    path: Path
     kind: str = ""
     key: str = ""
 
     @property
     def bytes(self) -> int:
-        return sum(file.stat().st_size for file in self.folder.rglob("*") if file.is_file())
+        files = self.path.rglob("*") if self.path.is_dir() else [self.path]
+        return sum(file.stat().st_size for file in files if file.is_file())
 
 
 def removable(store: Store, wanted: Collection[str]) -> list[Removable]:
-    """Artifacts that are not wanted, unfinished work, and quarantine, but nothing that is being built at this moment."""
-    artifacts = [
-        Removable(store.folder(kind, key), kind, key) for kind in KINDS for key in store.keys(kind) if key not in wanted
-    ]
-    for folder in sorted((store.root / "building").iterdir()):
-        kind, _, key = folder.name.partition("-")
-        artifacts.append(Removable(folder, kind, key))
-    free = [item for item in artifacts if not _is_held(store, item)]
-    return [*free, *(Removable(folder) for folder in sorted((store.root / "quarantine").iterdir()))]
+    """Artifacts that are not wanted, unfinished work, quarantine and litter, but nothing that is being built at this moment."""
+    items = [Removable(store.folder(kind, key), kind, key) for kind in KINDS for key in store.places(kind) if key not in wanted]
+    for path in entries(store.root / "building"):
+        kind, _, key = path.name.partition("-")
+        items.append(Removable(path, kind, key))
+    free = [item for item in items if not store.claims.is_held(item.kind, item.key)]
+    others = [*entries(store.root / "quarantine"), *entries(store.root / LOCKS), *litter.of_anybody(store.folders())]
+    return [*free, *map(Removable, others)]
+
+
+def with_dependents(store: Store, chosen: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
+    """Artifacts (kind, key) and all that was made from them."""
+    gone = list(dict.fromkeys(chosen))
+    made_from: dict[tuple[str, str], list[tuple[str, str]]] = {}
+    for place in ((kind, key) for kind in KINDS for key in store.keys(kind) if store.has(kind, key)):
+        inputs = store.raw_manifest(*place).get("inputs", {}).values()
+        for ref in map(Ref.parse, inputs):
+            made_from.setdefault((ref.kind, ref.key), []).append(place)
+    for place in gone:  # grows meanwhile
+        gone += [other for other in made_from.get(place, ()) if other not in gone]
+    return gone
 
 
 def remove(store: Store, item: Removable) -> bool:
     """Whether it is gone: what has been taken up again since stays."""
     if not item.kind:
-        shutil.rmtree(item.folder)
+        discard(item.path)
         return True
     with store.claims.try_hold(item.kind, item.key) as held:
         if held:
-            shutil.rmtree(item.folder, ignore_errors=False)
+            discard(store.set_aside(item.path))  # at once as a whole: half an artifact would be a corrupt one
         return held
-
-
-def _is_held(store: Store, item: Removable) -> bool:
-    with store.claims.try_hold(item.kind, item.key) as held:
-        return not held

@@ -44,6 +44,7 @@ _COST = (  # exist once a cell is done
     Field("demonstrator_score"),  # mean over the demonstrations
     Field("frames_seen"),
     Field("finetuned", "flag"),  # its policy went on to train the encoder
+    Field("computed_with", "text", ""),  # arithmetic and precisions, '; ' between them
     Field("not_learned", "text"),  # why its pretraining cannot have taught it anything
     Field("gradient_steps"),
     Field("pretrain_params"),

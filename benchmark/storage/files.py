@@ -2,11 +2,24 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
+import re
+import shutil
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+
+from benchmark.core.errors import Corrupt
+from benchmark.storage.processes import token
+
+TEMPORARY = ".tmp"  # how the name of a file ends that is being written; before it stands whose it is
+SEAL = 64  # letters of a sha256
+FULL = (errno.ENOSPC, errno.EDQUOT)
+# safetensors writes in Rust and says only this; numpy counts what C's fwrite took
+FULL_TEXT = re.compile(rf"os error ({errno.ENOSPC}|{errno.EDQUOT})\b|\d+ requested and \d+ written")
 
 
 def key_of(value: Any) -> str:
@@ -27,10 +40,35 @@ def write_text(path: Path, text: str) -> None:
 
 def write_bytes(path: Path, data: bytes) -> None:
     """Replace a file whole or not at all."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    temporary.write_bytes(data)
-    flush(temporary)
-    temporary.replace(path)
+    temporary = temporary_name(path)
+    try:
+        temporary.write_bytes(data)
+        flush(temporary)
+        temporary.replace(path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+
+
+def temporary_name(path: Path) -> Path:
+    return path.with_name(f".{path.name}.{token()}{TEMPORARY}")
+
+
+def seal(path: Path, data: bytes) -> None:
+    """Replace a file by data and their checksum: for what is read back before an artifact's manifest could vouch for it."""
+    write_bytes(path, b"%s\n%s" % (data, hashlib.sha256(data).hexdigest().encode()))
+
+
+def unseal(path: Path) -> bytes:
+    """The data of a sealed file, or `Corrupt`."""
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise Corrupt(f"{path} cannot be read: {error.strerror}") from error
+    data, written = content[: -SEAL - 1], content[-SEAL:]
+    if len(content) <= SEAL or hashlib.sha256(data).hexdigest().encode() != written:
+        raise Corrupt(f"{path} does not match its checksum")
+    return data
 
 
 def flush(path: Path) -> None:
@@ -40,3 +78,35 @@ def flush(path: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def discard(path: Path) -> None:
+    """Remove a file or a folder with all that is in it. What somebody else removes meanwhile is gone as well."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path, onerror=_raise_unless_gone)
+    else:
+        path.unlink(missing_ok=True)
+
+
+def entries(folder: Path) -> list[Path]:
+    """What is in a folder, sorted; nothing if there is no such folder."""
+    try:
+        return sorted(folder.iterdir())
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+
+
+def is_full(error: BaseException | None) -> bool:
+    """Whether the disk being full, or a quota, is behind an error: not every library says so by its type."""
+    return any(getattr(each, "errno", None) in FULL or FULL_TEXT.search(str(each)) is not None for each in _with_causes(error))
+
+
+def _with_causes(error: BaseException | None) -> Iterator[BaseException]:
+    while error is not None:
+        yield error
+        error = error.__cause__ or error.__context__
+
+
+def _raise_unless_gone(function: Any, path: str, failure: Any) -> None:
+    if not isinstance(failure[1], FileNotFoundError):
+        raise failure[1]

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
+from benchmark.core.errors import BenchmarkError
 from benchmark.core.typed import from_json, to_json
 
 T = TypeVar("T")
+CHECKSUM = "checksum"  # of all else that a manifest says
 
 
 @dataclass(frozen=True)
@@ -66,3 +70,35 @@ class Manifest:
 
     def input(self, name: str) -> Ref:
         return Ref.parse(self.inputs[name])
+
+
+def signed(manifest: Mapping[str, Any]) -> dict[str, Any]:
+    """A manifest as JSON, with its checksum."""
+    plain = json.loads(json.dumps(manifest))
+    return {**plain, CHECKSUM: _checksum(plain)}
+
+
+def parse_raw(data: bytes, kind: str, key: str, of_stage: bool) -> dict[str, Any]:
+    """The manifest of an artifact as JSON, its checksum and its list of files found right. Those of earlier editions have no
+    checksum; of a stage's, the other fields are looked at instead. Recordings may be moved and renamed."""
+    manifest = json.loads(data)
+    if not isinstance(manifest, dict):
+        raise BenchmarkError(f"a manifest is an object, not {str(manifest)[:40]!r}")
+    written = manifest.pop(CHECKSUM, None)
+    if written is not None and written != _checksum(manifest):
+        raise BenchmarkError("the manifest does not match its own checksum")
+    if of_stage and (manifest.get("kind"), manifest.get("key")) != (kind, key):
+        raise BenchmarkError(f"the manifest is of {manifest.get('kind')}/{manifest.get('key')}, not of {kind}/{key}")
+    files = manifest.get("files")
+    if not isinstance(files, dict):
+        raise BenchmarkError("the manifest lists no files")
+    for name, entry in files.items():
+        if not (isinstance(entry, dict) and isinstance(entry.get("sha256"), str) and type(entry.get("bytes")) is int):
+            raise BenchmarkError(f"the manifest says nothing of the size and checksum of {name}")
+    if of_stage and written is None:
+        Manifest.parse(manifest)
+    return manifest
+
+
+def _checksum(manifest: Mapping[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(manifest, sort_keys=True).encode()).hexdigest()

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -11,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from benchmark.contracts.training import ParameterGroup
+from benchmark.models.precision import autocast
 
 
 class Trainable(Protocol):
@@ -49,7 +48,7 @@ class EagerStep:
         return self.compute(batch)
 
     def compute(self, batch: Any) -> dict[str, Tensor]:
-        with self._autocast():
+        with autocast(self.device, self.precision):
             loss, logs = self.trainable.loss(batch, self.rng)
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()
@@ -57,11 +56,9 @@ class EagerStep:
         self.optimizer.step()
         return {"loss": loss.detach(), **logs, **norms}
 
-    def _autocast(self) -> AbstractContextManager[Any]:
-        if self.precision == "bf16":
-            return torch.autocast(torch.device(self.device).type, torch.bfloat16)
-        return nullcontext()
-
 
 def _clip(params: list[nn.Parameter], limit: float | None) -> Tensor:
-    return nn.utils.clip_grad_norm_(params, limit if limit is not None else math.inf)
+    """The norm of the gradients, which are scaled down to the limit if there is one."""
+    if limit is None:
+        return nn.utils.get_total_norm([p.grad for p in params if p.grad is not None])
+    return nn.utils.clip_grad_norm_(params, limit)

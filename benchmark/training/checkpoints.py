@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import csv
+import hashlib
 import json
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load, save
 from torch import Tensor, nn
 
-from benchmark.storage.files import write_text
+from benchmark.core.errors import Corrupt
+from benchmark.core.progress import notice
+from benchmark.storage.files import seal, unseal, write_bytes
+
+KEPT = 2  # checkpoints: the last one, and the one before in case the last cannot be read
+Tensors = dict[str, Tensor]
 
 
 @dataclass
@@ -21,6 +27,7 @@ class Trained:
 
     seconds: float
     curves: list[dict[str, float]] = field(default_factory=list)
+    best: Tensors = field(default_factory=dict)  # the weights at the lowest loss on held-out demonstrations
 
     def save(self, path: Path) -> None:
         """One row per logged step."""
@@ -32,13 +39,15 @@ class Trained:
 
 
 class Checkpoint:
-    """Weights and optimiser state as safetensors, the rest as JSON; the JSON is replaced last and names the step."""
+    """`step<N>.safetensors` holds weights, optimiser state and the best weights so far; `step<N>.json`, written after it, the
+    rest and its checksum. One that cannot be read is set aside, and training goes back to the one before."""
 
     def __init__(self, folder: Path, module: nn.Module, optimizer: torch.optim.Optimizer):
         self.folder, self.module, self.optimizer = folder, module, optimizer
 
     def save(self, step: int, trained: Trained) -> None:
         tensors = {f"module/{k}": v for k, v in self.module.state_dict().items()}
+        tensors |= {f"best/{k}": v for k, v in trained.best.items()}
         plain: dict[str, Any] = {}
         for index, state in self.optimizer.state_dict()["state"].items():
             for name, value in state.items():
@@ -46,32 +55,66 @@ class Checkpoint:
                     tensors[f"optimizer/{index}/{name}"] = value
                 else:
                     plain[f"{index}/{name}"] = value
-        weights = f"step{step}.safetensors"
-        save_file({k: v.detach().cpu().contiguous().clone() for k, v in tensors.items()}, self.folder / weights)
-        state = {"step": step, "weights": weights, "optimizer": plain, "curves": trained.curves, "seconds": trained.seconds}
-        write_text(self.folder / "checkpoint.json", json.dumps(state))
-        for old in self.folder.glob("step*.safetensors"):
-            if old.name != weights:
-                old.unlink()
+        data = save(on_cpu(tensors))
+        write_bytes(self.folder / f"step{step}.safetensors", data)
+        state = {"optimizer": plain, "curves": trained.curves, "seconds": trained.seconds}
+        text = json.dumps({**state, "sha256": hashlib.sha256(data).hexdigest()})
+        seal(self.folder / f"step{step}.json", text.encode())
+        for old in self._steps()[KEPT:]:
+            for suffix in ("json", "safetensors"):
+                (self.folder / f"step{old}.{suffix}").unlink(missing_ok=True)
 
     def load(self) -> tuple[int, Trained]:
-        path = self.folder / "checkpoint.json"
-        if not path.is_file():
-            return 0, Trained(0.0)
-        state = json.loads(path.read_text())
-        tensors = load_file(self.folder / state["weights"])
-        self.module.load_state_dict({k.removeprefix("module/"): v for k, v in tensors.items() if k.startswith("module/")})
+        """Put the last good one in place; its step, or 0 where there is none."""
+        for step in self._steps():
+            try:
+                state, tensors = self._read(step)
+            except Corrupt as error:
+                notice(f"damaged checkpoint: {error}. Set aside; going back to the one before")
+                for suffix in ("json", "safetensors"):
+                    path = self.folder / f"step{step}.{suffix}"
+                    if path.exists():
+                        path.replace(path.with_suffix(f".{suffix}.damaged"))
+                continue
+            self.module.load_state_dict(_under("module/", tensors))
+            self._restore_optimizer({**_under("optimizer/", tensors), **state["optimizer"]})
+            return step, Trained(state["seconds"], state["curves"], _under("best/", tensors))
+        return 0, Trained(0.0)
+
+    def _steps(self) -> list[int]:
+        """Of the checkpoints in the folder, the last one first."""
+        names = (path.stem.removeprefix("step") for path in self.folder.glob("step*.json"))
+        return sorted((int(name) for name in names if name.isdecimal()), reverse=True)
+
+    def _read(self, step: int) -> tuple[dict[str, Any], Tensors]:
+        state = json.loads(unseal(self.folder / f"step{step}.json"))
+        path = self.folder / f"step{step}.safetensors"
+        try:
+            data = path.read_bytes()
+        except OSError as error:
+            raise Corrupt(f"{path} cannot be read: {error.strerror}") from error
+        if hashlib.sha256(data).hexdigest() != state["sha256"]:
+            raise Corrupt(f"{path} does not match its checksum")
+        return state, load(data)
+
+    def _restore_optimizer(self, values: dict[str, Any]) -> None:
         restored: dict[int, dict[str, Any]] = {}
-        named = {k.removeprefix("optimizer/"): v for k, v in tensors.items() if k.startswith("optimizer/")}
-        for key, value in {**named, **state["optimizer"]}.items():
-            index, name = key.split("/", 1)
-            restored.setdefault(int(index), {})[name] = value
+        for key, value in values.items():
+            number, name = key.split("/", 1)
+            restored.setdefault(int(number), {})[name] = value
         params = [p for group in self.optimizer.param_groups for p in group["params"]]
         for index, moments in restored.items():
             for name, value in moments.items():
                 if isinstance(value, Tensor) and value.shape == params[index].shape:
-                    moments[name] = torch.empty_like(params[index]).copy_(
-                        value
-                    )  # fused kernels want the parameter's own layout
+                    # fused kernels want the parameter's own layout
+                    moments[name] = torch.empty_like(params[index]).copy_(value)
         self.optimizer.load_state_dict({"state": restored, "param_groups": self.optimizer.state_dict()["param_groups"]})
-        return state["step"], Trained(state["seconds"], state["curves"])
+
+
+def on_cpu(tensors: Tensors) -> Tensors:
+    """Copies as files hold them."""
+    return {name: tensor.detach().cpu().contiguous().clone() for name, tensor in tensors.items()}
+
+
+def _under(prefix: str, tensors: Tensors) -> Tensors:
+    return {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import nullcontext
 from dataclasses import replace
 from fnmatch import fnmatchcase
 
@@ -18,6 +17,7 @@ from benchmark.core.errors import BenchmarkError
 from benchmark.data.episodes import Demos
 from benchmark.models.agent import Agent
 from benchmark.models.features import features_of
+from benchmark.models.precision import autocast
 
 Rates = Sequence[tuple[str, float]]  # (pattern of parameter names, learning rate as a fraction of the policy's)
 
@@ -77,8 +77,7 @@ class JointModel(nn.Module):
 
     def _observe(self, frames: Tensor, rows: Tensor) -> Tensor:
         """The policy itself stays in full precision, as on a frozen encoder."""
-        half = torch.autocast(frames.device.type, torch.bfloat16) if self.precision == "bf16" else nullcontext()
-        with half:
+        with autocast(frames.device, self.precision):
             features = features_of(self.encoder, Observations(frames=frames), self.kind)
         return self.agent.observe(features.float(), self._proprio[rows])
 

@@ -22,7 +22,7 @@ from benchmark.core.progress import Task
 from benchmark.core.seeds import seed as seed_of
 from benchmark.training.accelerator import EagerStep, Step, Trainable
 from benchmark.training.captured import CapturedStep
-from benchmark.training.checkpoints import Checkpoint, Trained
+from benchmark.training.checkpoints import Checkpoint, Trained, on_cpu
 from benchmark.training.optimizers import make_optimizer, set_learning_rates, tensor_rates
 
 CURVE_POINTS = 200  # rows a learning curve has at most
@@ -40,12 +40,14 @@ def train(
     checkpoints: Path,
     checkpoint_every: int,
     task: Task,
-    validate: Callable[[list[dict[str, float]]], dict[str, float]] | None = None,
+    validate: Callable[[], dict[str, float]] | None = None,
+    keep: nn.Module | None = None,
     capture: bool = True,
 ) -> Trained:
     """Train in place, on CUDA by captured steps where the module allows it.
 
-    `validate(curves so far)` is called at each checkpoint; what it returns joins the curves.
+    `validate()` is called at each checkpoint; what it returns joins the curves. `Trained.best` becomes the weights of `keep` at
+    the checkpoint with the lowest `validation_loss`.
     """
     trainable: Trainable = module  # type: ignore[assignment]
     module.to(device).train()
@@ -74,12 +76,20 @@ def train(
         if step % checkpoint_every == 0 or step == steps:
             if validate is not None:
                 module.eval()
-                trained.curves.append({"step": step, **validate(trained.curves)})
+                point = validate()
                 module.train()
+                if keep is not None and is_lowest(point["validation_loss"], trained.curves):
+                    trained.best = on_cpu(keep.state_dict())
+                trained.curves.append({"step": step, **point})
             trained.seconds = time.monotonic() - start
             checkpoint.save(step, trained)
     module.eval()
     return trained
+
+
+def is_lowest(loss: float, curves: list[dict[str, float]]) -> bool:
+    """Whether no checkpoint so far has had a lower one; the first always counts, whatever it is."""
+    return all(loss < row.get("validation_loss", math.inf) for row in curves)
 
 
 def curve_point(step: int, steps: int, values: dict[str, Tensor], rate: float) -> dict[str, float]:

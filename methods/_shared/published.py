@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
-import timm
 import torch
 from torch import Tensor, nn
 
@@ -94,6 +93,8 @@ class Frozen(Method):
 
 def vit(architecture: str, size: int, **options: Any) -> nn.Module:
     """A vision transformer of timm's, without a classifier."""
+    import timm
+
     return timm.create_model(architecture, num_classes=0, img_size=size, **options)
 
 

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import torch
-from lightly.models.modules.heads import BYOLPredictionHead, BYOLProjectionHead
 from torch import Tensor, nn
 
 from benchmark.contracts.data import DataSpec, Windows
@@ -126,10 +125,14 @@ class Bootstrap(MomentumMethod):
     """
 
     def __init__(self, config: Any, data: DataSpec):
+        from lightly.models.modules.heads import BYOLPredictionHead
+
         super().__init__(config, data)
         self.predictor = BYOLPredictionHead(config.out, config.hidden, config.out)
 
     def build_projector(self) -> nn.Module:
+        from lightly.models.modules.heads import BYOLProjectionHead
+
         return BYOLProjectionHead(self.encoder.dim, self.config.hidden, self.config.out)
 
     def loss(self, batch: Windows, rng: torch.Generator) -> tuple[Tensor, dict[str, Tensor]]:

@@ -55,6 +55,52 @@ def mlp(inputs: int, hidden: Sequence[int], outputs: int) -> nn.Sequential:
     return nn.Sequential(*layers, nn.Linear(sizes[-1], outputs))
 
 
+# ---------------------------------------------------------------------------------------- blocks of a layer's outputs
+
+
+def block_outputs(x: Tensor, layer: nn.Linear, blocks: Tensor, size: int) -> Tensor:
+    """(B, D), the numbers of some blocks of `size` outputs for each row (B, G) -> those outputs, (B, G, size)."""
+    rows = torch.arange(len(x), device=x.device)[:, None]
+    return layer(x).unflatten(1, (-1, size))[rows, blocks]
+
+
+def block_outputs_alone(x: Tensor, layer: nn.Linear, blocks: Tensor, size: int) -> Tensor:
+    """The same without the blocks that a row does not ask for, and equal up to rounding.
+
+    Rows that ask for one block are multiplied together, so the rounding of a row depends on the others: for training only. The
+    sizes of these groups are numbers of the host, which would wait for a GPU.
+    """
+    order = blocks.flatten().argsort(stable=True)
+    weight, bias = layer.weight.unflatten(0, (-1, size)), layer.bias.unflatten(0, (-1, size))
+    counts = blocks.flatten().bincount(minlength=len(weight)).tolist()
+    asked = blocks.flatten()[order]
+    outputs = _GroupedProduct.apply(x[order // blocks.shape[1]], weight, counts) + bias[asked]
+    return torch.empty_like(outputs).index_copy(0, order, outputs).unflatten(0, blocks.shape)
+
+
+class _GroupedProduct(torch.autograd.Function):
+    """Consecutive groups of rows, each multiplied by its own matrix: (N, D), (K, size, D), K sizes of groups -> (N, size)."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, weight: Tensor, counts: list[int]) -> Tensor:
+        ctx.save_for_backward(x, weight)
+        ctx.counts = counts
+        out = x.new_empty(len(x), weight.shape[1])
+        for rows, matrix, group in zip(x.split(counts), weight, out.split(counts), strict=True):
+            torch.mm(rows, matrix.T, out=group)
+        return out
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, Tensor, None]:
+        x, weight = ctx.saved_tensors
+        of_x, of_weight = torch.empty_like(x), torch.empty_like(weight)
+        groups = zip(x.split(ctx.counts), weight, grad.split(ctx.counts), of_x.split(ctx.counts), of_weight, strict=True)
+        for rows, matrix, given, of_rows, of_matrix in groups:
+            torch.mm(given, matrix, out=of_rows)
+            torch.mm(given.T, rows, out=of_matrix)
+        return of_x, of_weight, None
+
+
 # ------------------------------------------------------------------------------------------------------------- sampling
 
 

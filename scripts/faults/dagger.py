@@ -52,6 +52,13 @@ FAULTS = (
         f"{COLLECT}::test_an_expert_with_a_memory_cannot_label",
     ),
     Fault(
+        "dagger: labels of several states are taken for a plan",
+        "benchmark/planning/recipes.py",
+        "if self.config.policy[policy.name].chunk != 1:",
+        "if False:",
+        f"{COLLECT}::test_labels_are_no_chunks",
+    ),
+    Fault(
         "dagger: seen and held out are swapped",
         "benchmark/results/generalisation.py",
         "Halves(of(0.0), of(1.0),",

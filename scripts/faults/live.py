@@ -10,8 +10,8 @@ FAULTS = (
     Fault(
         "live: an interrupted stage is not told",
         "benchmark/launch/execute.py",
-        "            except BaseException:\n                self.events.stage_interrupted(stage)\n",
-        "            except BaseException:\n",
+        "                    self.events.stage_interrupted(stage)\n",
+        "",
         f"{EVENTS}::test_an_interruption_is_told_and_goes_on_upwards",
     ),
     Fault(

@@ -9,9 +9,9 @@ LOOP = "training/test_loop.py"
 FAULTS = (
     Fault(
         "selection: the highest validation loss is kept",
-        "benchmark/stages/fit.py",
-        'loss < row.get("validation_loss", np.inf)',
-        'loss > row.get("validation_loss", -np.inf)',
+        "benchmark/training/loop.py",
+        'loss < row.get("validation_loss", math.inf)',
+        'loss > row.get("validation_loss", -math.inf)',
         f"{ACCOUNTS}::test_the_checkpoint_that_acts_is_the_one_that_was_chosen[validation-20]",
     ),
     Fault(

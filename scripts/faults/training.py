@@ -5,6 +5,7 @@ from faults.fault import Fault
 ACCOUNTS = "stages/test_accounts.py"
 TOKENIZE = "stages/test_tokenize.py"
 LOOP = "training/test_loop.py"
+PARTS = "policies/test_policy_parts.py"
 
 FAULTS = (
     Fault(
@@ -45,22 +46,22 @@ FAULTS = (
     Fault(
         "training: the momentum of a target is inverted",
         "benchmark/models/ema.py",
-        "update_momentum(online, self.target, momentum)",
-        "update_momentum(online, self.target, 1 - momentum)",
+        "torch._foreach_mul_(targets, momentum)",
+        "torch._foreach_mul_(targets, 1 - momentum)",
         "models/test_ema.py::test_update_is_the_published_average",
     ),
     Fault(
         "training: gradients are not clipped",
         "benchmark/training/accelerator.py",
-        "limit if limit is not None else math.inf",
-        "math.inf",
+        "clip_grad_norm_(params, limit)",
+        "clip_grad_norm_(params, float('inf'))",
         f"{LOOP}::test_groups_are_clipped_separately",
     ),
     Fault(
         "training: a resumed run repeats a step",
         "benchmark/training/checkpoints.py",
-        'return state["step"], Trained(',
-        'return state["step"] - 1, Trained(',
+        "return step, Trained(",
+        "return step - 1, Trained(",
         f"{LOOP}::test_a_resumed_run_takes_up_at_the_next_step",
     ),
     Fault(
@@ -76,5 +77,40 @@ FAULTS = (
         "weight_decay = config.weight_decay if decay else 0.0",
         "weight_decay = config.weight_decay",
         f"{LOOP}::test_groups_keep_their_own_rate_and_schedule",
+    ),
+    Fault(
+        "training: rows that ask for one block get that of another",
+        "policies/_shared/parts.py",
+        "torch.mm(rows, matrix.T, out=group)",
+        "torch.mm(rows, weight[0].T, out=group)",
+        f"{PARTS}::test_blocks_computed_alone_are_those_of_the_whole_layer_and_so_are_their_gradients",
+    ),
+    Fault(
+        "training: blocks come back in the order they were multiplied in",
+        "policies/_shared/parts.py",
+        "torch.empty_like(outputs).index_copy(0, order, outputs)",
+        "outputs",
+        f"{PARTS}::test_blocks_computed_alone_are_those_of_the_whole_layer_and_so_are_their_gradients",
+    ),
+    Fault(
+        "training: rows of a rollout are multiplied together",
+        "policies/vqbet.py",
+        "self.config.temperature), hidden, block_outputs)",
+        "self.config.temperature), hidden, block_outputs_alone)",
+        "policies/test_vqbet.py::test_rows_of_a_rollout_are_not_multiplied_in_groups",
+    ),
+    Fault(
+        "training: the last position sees the first alone",
+        "benchmark/models/transformer.py",
+        "is_causal=self.causal and not last",
+        "is_causal=self.causal",
+        "models/test_transformer.py::test_the_last_position_alone_is_that_of_all_and_so_are_its_gradients",
+    ),
+    Fault(
+        "training: attention to one position is left out with its dropout",
+        "benchmark/models/transformer.py",
+        "if t == 1 and not dropout:",
+        "if t == 1:",
+        "models/test_transformer.py::test_dropout_of_the_attention_to_one_position_is_not_left_out",
     ),
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import importlib
 import io
 import os
@@ -52,6 +53,7 @@ def test_help_shows_every_verb_and_imports_none() -> None:
         "cli.parser",
         "core",
         "core.errors",
+        "core.signals",
         "core.text",
     }
     for name, verb in VERBS.items():
@@ -100,6 +102,22 @@ def test_an_interrupt_says_how_to_go_on_and_exits_130(monkeypatch: pytest.Monkey
     verb_that(monkeypatch, run)
     assert main(["doctor"]) == 130
     assert "run the same command again" in capsys.readouterr().err
+
+
+def test_a_disk_that_gives_out_is_one_line_and_a_mistake_of_ours_is_not(monkeypatch: pytest.MonkeyPatch, capsys) -> None:
+    def run(options):
+        raise error
+
+    verb_that(monkeypatch, run)
+    for number in (errno.ENOSPC, errno.EROFS, errno.ESTALE):
+        error = OSError(number, os.strerror(number), "/data/runs/last.json")
+        assert main(["doctor"]) == 2
+        said = capsys.readouterr().err
+        assert said.count("\n") == 1
+        assert f"error: {os.strerror(number)}: /data/runs/last.json" in said
+    error = OSError(errno.EBADF, "Bad file descriptor")
+    with pytest.raises(OSError, match="Bad file"):
+        main(["doctor"])
 
 
 def test_a_reader_that_has_gone_away_is_no_error(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -113,7 +113,7 @@ def kill_when_there_is(pattern: str, home: Path, *arguments: str) -> None:
 def test_kill_9_and_the_same_command_end_with_identical_records(home: Path, tmp_path: Path, stage: str) -> None:
     long = ("pretrain.steps=60", "fit.steps=200", "policy.vqbet.tokenizer_epochs=200")
     arguments = ("--methods", "byol", "--policies", "vqbet", "machine.threads=1", *long)
-    kill_when_there_is(f"building/{stage}-*/out", home, *arguments)
+    kill_when_there_is(f"building/{stage}-*/*/out", home, *arguments)
     assert not list(home.glob("rollout/*/manifest.json")), "it was killed too late to mean anything"
     assert run(home, *arguments) == 0
     assert run(tmp_path / "whole", *arguments) == 0
@@ -145,8 +145,8 @@ def test_what_another_run_is_building_is_left_for_last(home: Path) -> None:
     arguments = ("--methods", "byol,random", "--policies", "mlp", "machine.threads=1")
     plan = make_plan(Request(["byol", "random"], ["toy"], ["mlp"], 1, "smoke", ["machine.threads=1"]))
     other, stages = Store(home).prepare(), plan.cells[0].stages
-    with other.lock("pretrain", stages["pretrain"], lambda: None):  # as a run does that pretrains byol
-        with other.lock("demos", stages["demos"], lambda: None):  # and before that made the demonstrations
+    with other.claims.hold("pretrain", stages["pretrain"], lambda: None):  # as a run does that pretrains byol
+        with other.claims.hold("demos", stages["demos"], lambda: None):  # and before that made the demonstrations
             process = start(home, *arguments)
             assert process.stderr is not None
             while "waiting" not in process.stderr.readline():
@@ -306,7 +306,7 @@ def test_cleaning_up_leaves_what_another_process_is_building(home: Path, capsys:
     for key in ("running", "abandoned"):
         with store.building("fit", key) as building:
             (building.work / "checkpoint.json").write_text("{}")
-    with store.lock("fit", "running", lambda: None):
+    with store.claims.hold("fit", "running", lambda: None):
         assert main(["results", "gc", "--yes", "--home", str(home)]) == 0
     printed = capsys.readouterr().out
     assert "fit-abandoned" in printed
@@ -387,7 +387,7 @@ def test_results_say_whose_encoder_the_policy_trained(home: Path, tmp_path: Path
 
 def test_end_to_end_continues_where_it_was_interrupted(home: Path, tmp_path: Path) -> None:
     arguments = ("--methods", "end_to_end", "--policies", "mlp", "fit.steps=30", "joint.batch=4", "fit.checkpoint_every=5")
-    kill_when_there_is("building/fit-*/*/checkpoint.json", home, *arguments, "machine.threads=1")
+    kill_when_there_is("building/fit-*/*/work/step*.json", home, *arguments, "machine.threads=1")
     assert not list(home.glob("fit/*/manifest.json")), "it was killed too late to mean anything"
     assert run(home, *arguments) == 0
     assert run(tmp_path / "whole", *arguments) == 0

@@ -41,8 +41,17 @@ def test_what_was_written_is_read(value: Outer) -> None:
         ({"inner": {"sizes": [], "shares": 1}}, "Inner has no field shares"),
         ({"inner": {}}, "Inner lacks sizes"),
         ({"inner": 3}, "Inner is an object, not 3"),
+        ({"name": 3}, r"Outer.name is 3, not str"),
+        ({"name": None}, r"Outer.name is None, not str"),
+        ({"inner": {"sizes": 4}}, r"Inner.sizes is 4, not a list"),
+        ({"inner": {"sizes": [1.5]}}, r"Inner.sizes is 1.5, not int"),
+        ({"inner": {"sizes": [True]}}, r"Inner.sizes is True, not int"),
+        ({"inner": {"sizes": [], "share": "half"}}, r"Inner.share is 'half', not float"),
+        ({"pairs": [["x", 1, 2]]}, r"Outer.pairs is \['x', 1, 2\], not 2 values"),
+        ({"files": ["weights.pt"]}, r"Outer.files is \['weights.pt'\], not an object"),
+        ({"files": {"a": "0" * 99, "b": 7}}, r"Outer.files is 7, not str"),
     ],
 )
-def test_a_field_that_is_unknown_or_absent_is_named(change: dict, message: str) -> None:
+def test_a_field_that_is_unknown_absent_or_of_another_type_is_named(change: dict, message: str) -> None:
     with pytest.raises(BenchmarkError, match=message):
         from_json(Outer, {**to_json(WHOLE), **change})

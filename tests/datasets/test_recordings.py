@@ -119,6 +119,12 @@ def interrupt_at_the_end(store: Store, source: Built, monkeypatch: pytest.Monkey
             take(store, source.path)
 
 
+def work(store: Store) -> Path:
+    """Where an interrupted import has left its notes."""
+    (folder,) = (store.root / "building/recordings-mine").glob("*/work")
+    return folder
+
+
 NOTES = {"journal/00000001.npz": 1, "journal/00000000.npz": 0, "spec.json": 0, "request.json": 0}
 
 
@@ -128,7 +134,7 @@ def test_a_damaged_note_costs_no_more_than_its_episode(
     store: Store, source: Built, monkeypatch: pytest.MonkeyPatch, name: str, left: int
 ) -> None:
     interrupt_at_the_end(store, source, monkeypatch)
-    note = store.root / "building/recordings-mine/work" / name
+    note = work(store) / name
     note.write_bytes(note.read_bytes()[:left])
     starts = read_from(monkeypatch)
     np.testing.assert_array_equal(take(store, source.path).frames, np.concatenate(source.frames))
@@ -140,7 +146,7 @@ def test_a_note_of_another_shape_is_written_again(
     store: Store, source: Built, monkeypatch: pytest.MonkeyPatch, text: str
 ) -> None:
     interrupt_at_the_end(store, source, monkeypatch)
-    (store.root / "building/recordings-mine/work/spec.json").write_text(text)
+    (work(store) / "spec.json").write_text(text)
     np.testing.assert_array_equal(take(store, source.path).frames, np.concatenate(source.frames))
 
 

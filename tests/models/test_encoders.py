@@ -2,11 +2,12 @@
 
 import pytest
 import torch
+from torch.nn import functional as F
 from torch.utils.flop_counter import FlopCounterMode
 from torchvision.models import resnet18
 
 from benchmark.core.errors import UnknownName
-from benchmark.models.encoders import build_backbone
+from benchmark.models.encoders import ConvEncoder, build_backbone
 from benchmark.models.images import IMAGENET_MEAN, IMAGENET_STD
 from benchmark.models.resnet import ResNet18
 
@@ -124,6 +125,19 @@ def test_the_work_of_a_resnet18_is_that_of_the_literature():
     with FlopCounterMode(display=False) as counter:
         build_backbone("resnet18", 64, 224).eval()(torch.zeros(1, 3, 224, 224))
     assert counter.get_total_flops() / 2 == pytest.approx(1.81e9, rel=0.01)
+
+
+@pytest.mark.parametrize("size", [None, 32])
+def test_preparing_frames_is_the_same_arithmetic_in_place_and_leaves_them_alone(size):
+    frames = torch.randint(0, 256, (2, 3, 48, 48), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+    encoder = ConvEncoder(ResNet18(8), size=size)
+    floats = frames.float() / 255
+    resized = floats if size is None else F.interpolate(floats, (size, size), mode="bicubic", antialias=True)
+    expected = (resized - encoder.mean) / encoder.std
+    for given in (frames, floats):
+        before = given.clone()
+        assert torch.equal(encoder.prepare(given), expected)
+        assert torch.equal(given, before)
 
 
 def test_reduced_precision_gives_finite_gradients_where_one_pixel_is_left():

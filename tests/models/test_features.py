@@ -18,6 +18,7 @@ from benchmark.core.errors import BenchmarkError, UnknownName
 from benchmark.models.encoders import ConvEncoder, ViTEncoder, build_backbone
 from benchmark.models.features import encode, features_of, why_no_features
 from benchmark.models.resnet import ResNet18
+from tests.stages.spies import Flat
 
 STAGES = ("layer1", "layer2", "layer3", "layer4")
 
@@ -114,6 +115,20 @@ def test_views_and_features_stand_side_by_side() -> None:
         torch.testing.assert_close(features[n], torch.cat(by_hand), rtol=1e-4, atol=1e-4)
     assert not features.requires_grad
     assert features_of(encoder, Observations(frames)).requires_grad
+
+
+@pytest.mark.parametrize("name", ["resnet18", "vit_tiny"])
+def test_features_in_reduced_precision_point_where_those_in_full_do(name: str) -> None:
+    """The networks of `quick` before any training. What they give is float32 in either case."""
+    torch.manual_seed(0)
+    encoder = build_backbone(name, 16, 64)
+    observations = Observations(frames=images(6).permute(0, 2, 3, 1)[:, None])
+    full, half = (encode(encoder, observations, precision=precision) for precision in ("fp32", "bf16"))
+    assert half.dtype == full.dtype == torch.float32
+    assert not torch.equal(full, half)
+    assert torch.cosine_similarity(full, half).min() >= 0.999
+    small = Observations(frames=images(2, 32).permute(0, 2, 3, 1)[:, None])
+    assert encode(Flat(), small, precision="bf16").dtype == torch.float32, "also of encoders that do not see to it"
 
 
 def test_what_is_no_observation_gives_no_features() -> None:

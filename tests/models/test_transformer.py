@@ -70,6 +70,37 @@ def test_output_equals_the_equations_in_float64(gelu):
     torch.testing.assert_close(model(x), linear(norm(y, model.norm), model.head), rtol=1e-9, atol=1e-9)
 
 
+@pytest.mark.parametrize("positions", [1, 2, 5])
+@pytest.mark.parametrize("causal", [True, False])
+def test_the_last_position_alone_is_that_of_all_and_so_are_its_gradients(positions, causal):
+    torch.manual_seed(0)
+    model = Transformer(3, 4, causal=causal, **SMALL).double()
+    x = torch.rand(2, positions, 3, dtype=torch.float64, requires_grad=True)
+    wanted = [x, *model.parameters()]
+
+    def results(y):
+        return y, *torch.autograd.grad(y.square().sum(), wanted)
+
+    for ours, theirs in zip(results(model(x, last=True)), results(model(x)[:, -1:]), strict=True):
+        torch.testing.assert_close(ours, theirs, rtol=1e-9, atol=1e-12)
+
+
+def test_attention_over_one_position_is_the_value_there_to_the_bit():
+    """So it is left out; the smaller product for the values alone may round otherwise."""
+    torch.manual_seed(0)
+    block = Transformer(3, 4, **SMALL).blocks[0]
+    x = torch.rand(6, 1, 8)
+    q, k, v = (y.view(6, 1, 2, 4).transpose(1, 2) for y in block.query_key_value(x).chunk(3, -1))
+    assert torch.equal(F.scaled_dot_product_attention(q, k, v), v)
+    torch.testing.assert_close(block._attend(x, last=False), v.transpose(1, 2).reshape(6, 1, 8))
+
+
+def test_dropout_of_the_attention_to_one_position_is_not_left_out():
+    torch.manual_seed(0)
+    block = Transformer(3, 4, dropout=0.5, **SMALL).blocks[0]
+    assert (block._attend(torch.rand(40, 1, 8), last=True) == 0).any()
+
+
 def test_dropout_only_while_training():
     torch.manual_seed(0)
     model, x = Transformer(3, 4, dropout=0.5, **SMALL), torch.rand(1, 5, 3)

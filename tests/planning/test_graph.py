@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -216,3 +218,18 @@ def test_a_store_of_another_version_still_lets_the_plan_say_how_long(tmp_path: P
         facts = {"label": "", "inputs": {}, "code": "", "libraries": {}, "summary": {}, "machine": {}, "provenance": {}}
         store.commit("pretrain", "0" * 20, building, {**facts, "params": params, "wall_seconds": 1.0, "finished": ""})
     assert set(estimate(stages, store)) == set(stages)
+
+
+@pytest.mark.slow
+def test_a_plan_of_all_rows_imports_no_library_of_networks() -> None:
+    """They take four seconds, the plan itself one."""
+    heavy = "{'timm', 'torchvision', 'lightly', 'torch._dynamo', 'matplotlib', 'mujoco'}"
+    code = f"""
+import sys
+from benchmark.planning.recipes import make_plan
+from benchmark.planning.request import Request
+assert len(make_plan(Request(methods=("all",))).cells) > 20
+print(sorted({heavy} & sys.modules.keys()))
+"""
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert ran.stdout.strip() == "[]"

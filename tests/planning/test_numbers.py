@@ -27,7 +27,7 @@ MB = 10**6
         ("rollout.timeout=inf", r"rollout\.timeout is a number of seconds"),
         ("machine.threads=-1", r"machine\.threads must be from 1 to 1024, not -1"),
         ("machine.threads=100000", r"machine\.threads must be from 1 to 1024, not 100000"),
-        ("machine.workers=0", r"machine\.workers must be from 1 to 1024, not 0"),
+        ("machine.workers=-1", r"machine\.workers must be from 0 to 1024, not -1"),
         ("joint.rates=['*:inf']", r"joint\.rates must be finite"),
     ],
 )

@@ -37,6 +37,7 @@ def test_the_preset_is_the_paper():
         ("policy.vqbet.width=64", "policy.vqbet.width=64 (paper: 512)"),
         ("env.pusht.resolution=96", "env.pusht.resolution=96 (paper: 224)"),
         ("embed.features=patch", "embed.features=patch (paper: pooled)"),
+        ("embed.precision=auto", "embed.precision=auto (paper: fp32)"),
         ("fit.goal=last", "fit.goal=last (paper: none)"),
         ("fit.standardise=true", "fit.standardise=True (paper: False)"),
         ("fit.proprio=true", "fit.proprio=True (paper: False)"),

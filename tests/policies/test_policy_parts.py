@@ -5,7 +5,17 @@ import torch
 
 from benchmark import registry
 from benchmark.contracts.presets import component_config
-from benchmark.policies._shared.parts import categorical, condition, focal_loss, k_means, masked_mean, nearest, rows_normal
+from benchmark.policies._shared.parts import (
+    block_outputs,
+    block_outputs_alone,
+    categorical,
+    condition,
+    focal_loss,
+    k_means,
+    masked_mean,
+    nearest,
+    rows_normal,
+)
 
 
 def rng(seed: int = 0) -> torch.Generator:
@@ -78,3 +88,19 @@ def test_a_row_of_noise_belongs_to_its_generator():
 def test_where_things_are_grasped_all_heads_see_a_past_and_plan_at_every_step(name: str, preset: str, env: str) -> None:
     config = component_config(registry.policies().get(name), preset, env)
     assert (config.history, config.stride, config.chunk, config.execute) == (4, 2, 8, 1)
+
+
+def test_blocks_computed_alone_are_those_of_the_whole_layer_and_so_are_their_gradients():
+    """In float64, where rounding hides nothing. Nobody asks for block 3: its gradient is zero, not whatever was there."""
+    x, layer = torch.randn(7, 5, dtype=torch.float64, generator=rng()), torch.nn.Linear(5, 4 * 3).double()
+    blocks = torch.tensor([[0, 2], [2, 1], [0, 0], [1, 2], [2, 2], [1, 0], [0, 1]])
+    weights = torch.randn(7, 2, 3, dtype=torch.float64, generator=rng(1))
+
+    def results(choose):
+        given = x.clone().requires_grad_()
+        outputs = choose(given, layer, blocks, 3)
+        return outputs, *torch.autograd.grad((outputs * weights).sum(), [given, layer.weight, layer.bias])
+
+    for ours, theirs in zip(results(block_outputs_alone), results(block_outputs), strict=True):
+        torch.testing.assert_close(ours, theirs, rtol=1e-12, atol=1e-12)
+    assert not results(block_outputs_alone)[2][9:].any()

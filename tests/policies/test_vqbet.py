@@ -6,6 +6,7 @@ import torch
 from benchmark.contracts.data import Chunks
 from benchmark.contracts.presets import component_config
 from benchmark.contracts.specs import PolicySpec
+from benchmark.policies._shared.parts import block_outputs, block_outputs_alone
 from benchmark.policies._shared.residual_vq import ResidualVQ, ResidualVQConfig
 from benchmark.policies.vqbet import VQBeT, VQBeTConfig
 from tests.policies.prepared import prepare
@@ -129,16 +130,27 @@ def test_fitting_is_a_function_of_the_generator():
     assert all(torch.equal(one[name], two[name]) for name in one)
 
 
-def test_an_action_is_the_decoded_codes_plus_one_offset_per_code():
+@pytest.mark.parametrize("choose", [block_outputs, block_outputs_alone])
+def test_an_action_is_the_decoded_codes_plus_one_offset_per_code(choose):
     policy, batch = fitted()
-    logits, offsets = policy._heads(batch.features[:5], None)
+    logits, hidden = policy._heads(batch.features[:5], None)
     codes = torch.tensor([[3, 1], [0, 0], [15, 2], [7, 7], [4, 9]])
-    chunks = policy._compose(codes, offsets)
+    chunks = policy._compose(codes, hidden, choose)
+    offsets = policy.offset_head[-1](hidden).view(5, 2, 16, 4, 2)
     for row, (first, second) in enumerate(codes.tolist()):
         latent = policy.tokenizer.codebooks[0, first] + policy.tokenizer.codebooks[1, second]
         decoded = policy.tokenizer.decoder(latent).view(4, 2)
         torch.testing.assert_close(chunks[row], decoded + offsets[row, 0, first] + offsets[row, 1, second])
     assert logits.shape == (5, 2, 16)
+
+
+def test_rows_of_a_rollout_are_not_multiplied_in_groups(monkeypatch):
+    """While training, rows that share a code are: their rounding depends on each other. In a rollout it must not."""
+    policy, batch = fitted()
+    monkeypatch.setattr("benchmark.policies.vqbet.block_outputs_alone", None)
+    assert policy.act(batch.features[:4], None, [rng(i) for i in range(4)]).shape == (4, 4, 2)
+    with pytest.raises(TypeError):
+        policy.loss(batch, rng())
 
 
 @pytest.mark.parametrize("as_released", [False, True])

@@ -95,6 +95,19 @@ def test_nothing_run_yet_is_a_table_of_dashes():
         table_of("main", records, cells.iloc[:0])
 
 
+def test_rows_of_different_arithmetic_are_told_apart():
+    """The number of threads, the instruction set and the precision are on no key, and change numbers."""
+    records, cells = make()
+    alike = cells.assign(computed_with="AVX512, 2 threads; bf16")
+    alike.loc[alike.method == "random", "computed_with"] = "AVX512, 2 threads"
+    assert "arithmetic" not in table_of("main", records, alike).caption
+    assert "arithmetic" not in table_of("main", records, cells).caption, "records of an earlier version do not say"
+    for other in ("AVX512, 1 threads; bf16", "AVX2, 2 threads; bf16", "AVX512, 2 threads; fp32"):
+        mixed = alike.copy()
+        mixed.loc[mixed.method == "dynamo", "computed_with"] = other
+        assert "Computed with different arithmetic (" in table_of("main", records, mixed).caption
+
+
 def test_small_presets_say_what_they_could_resolve():
     records, cells = make()
     size = quality.resolution(view_of(records, cells), Column("kitchen", "mlp"))

@@ -63,7 +63,7 @@ def test_of_a_spectrum_the_first_axes_are_kept(home: Path, found: Results, monke
 @pytest.fixture(scope="module")
 def sheets(home: Path, found: Results) -> dict[str, Images]:
     executor = Executor(Store(home).prepare(), Reporter(quiet=True))
-    return {sheet.name: sheet for sheet in images(visualizations(make_plan(REQUEST), executor))}
+    return {sheet.name: sheet for sheet in images(visualizations(make_plan(REQUEST), executor, make=True))}
 
 
 def test_everything_behind_a_number_is_gathered(home: Path, found: Results) -> None:

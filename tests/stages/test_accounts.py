@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -95,6 +96,27 @@ def test_without_standardising_a_policy_is_fed_features_as_they_are_but_the_stat
     state, raw = (samples.features[:, -1] for samples in Clock.prepared)  # the ceiling runs first
     assert raw.mean(0).abs().max() > 0.2
     torch.testing.assert_close(state.std(0, correction=0).amax(), torch.tensor(1.0), atol=1e-2, rtol=0)
+
+
+@pytest.mark.parametrize(("precision", "half"), [("fp32", False), ("bf16", True)])
+def test_embedding_and_rollouts_see_features_of_the_precision_that_was_asked_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, precision: str, half: bool
+) -> None:
+    seen: dict[bool, int] = {}
+    pooled = Flat.pooled
+
+    def watched(self: Flat, images: torch.Tensor) -> torch.Tensor:
+        if not torch.is_grad_enabled():  # not pretraining
+            seen[torch.is_autocast_enabled("cpu")] = seen.get(torch.is_autocast_enabled("cpu"), 0) + 1
+        return pooled(self, images)
+
+    monkeypatch.setattr(Flat, "pooled", watched)
+    run(tmp_path, "--methods", "tally", "pretrain.steps=1", "fit.steps=1", f"embed.precision={precision}")
+    assert list(seen) == [half]
+    assert seen[half] > 3, "frames of demonstrations, and then those of episodes"
+    for kind in ("embed", "rollout"):
+        (manifest,) = tmp_path.glob(f"{kind}/*/manifest.json")
+        assert json.loads(manifest.read_text())["machine"]["precision"] == precision
 
 
 def test_a_variant_trains_with_its_own_settings(tmp_path: Path) -> None:

@@ -21,7 +21,8 @@ from benchmark.storage.artifacts import Store
 from tests.toy import SPEED, Toy
 
 ROUNDS, EPISODES = 2, 5
-SETTINGS = [f"fit.dagger.rounds={ROUNDS}", f"fit.dagger.episodes={EPISODES}", "fit.steps=40"]
+ONE = ["policy.mlp.chunk=1", "policy.mlp.execute=1"]
+SETTINGS = [f"fit.dagger.rounds={ROUNDS}", f"fit.dagger.episodes={EPISODES}", "fit.steps=40", *ONE]
 
 
 class Guided(Toy):
@@ -126,6 +127,12 @@ def test_rounds_come_before_the_fit_that_is_scored() -> None:
 def test_an_expert_with_a_memory_cannot_label() -> None:
     assert "an expert that can label any state" in str(make_plan(request(envs=["kitchen"])).cells[0].refused)
     assert "fit.goal=last" in str(make_plan(request("fit.goal=last")).cells[0].refused)
+
+
+def test_labels_are_no_chunks() -> None:
+    """The labels of the next states are what the expert would have done where the policy went, not its plan."""
+    [cell] = make_plan(request("policy.mlp.chunk=4", "policy.mlp.execute=1")).cells
+    assert "Fix it with: policy.mlp.chunk=1 policy.mlp.execute=1" in str(cell.refused)
 
 
 def test_the_same_from_the_start_or_after_the_last_round_was_lost(tmp_path: Path) -> None:

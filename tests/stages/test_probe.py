@@ -5,6 +5,7 @@ import re
 import numpy as np
 import pytest
 
+from benchmark.stages import probe as stage
 from benchmark.stages.probe import health, linear_r2, nearest_error, singular_values, standardised
 
 RNG = np.random.default_rng(0)
@@ -74,3 +75,31 @@ def test_a_low_share_of_the_dimension_is_no_collapse() -> None:
     result = health(x, singular_values(x))
     assert result["effective_rank"] == pytest.approx(3, rel=0.05)
     assert (result["collapsed"], result["collapse_reason"]) == (False, None)
+
+
+@pytest.mark.parametrize("features", [20, 700])
+def test_few_or_many_features_are_fitted_by_the_same_ridge_regression(features: int) -> None:
+    """Against its definition, where there are more features than the 500 frames, too."""
+    x = RNG.normal(size=(600, features)) @ RNG.normal(size=(features, features)) + STATE @ RNG.normal(size=(3, features))
+    centred, test = x[:500] - x[:500].mean(0), x[500:] - x[:500].mean(0)
+    gram = centred.T @ centred / 500
+    ridge = stage.RIDGE * np.trace(gram) / features * np.eye(features)
+    weights = np.linalg.solve(gram + ridge, centred.T @ (TRAIN - TRAIN.mean(0)) / 500)
+    wrong = ((test @ weights + TRAIN.mean(0) - TEST) ** 2).mean(0)
+    expected = 1 - wrong / ((TEST - TRAIN.mean(0)) ** 2).mean(0)
+    assert linear_r2(x[:500], TRAIN, x[500:], TEST) == pytest.approx(np.maximum(expected, -1), abs=1e-6)
+
+
+@pytest.mark.parametrize("features", [20, 80])
+def test_the_spectrum_is_that_of_the_covariance(features: int) -> None:
+    x = RNG.normal(size=(60, features)) @ RNG.normal(size=(features, features))
+    expected = np.sqrt(np.maximum(np.linalg.eigvalsh(np.cov(x, rowvar=False))[::-1], 0))
+    assert singular_values(x) == pytest.approx(expected, abs=1e-5)
+
+
+def test_the_spectrum_of_wide_features_comes_from_evenly_spaced_frames(monkeypatch: pytest.MonkeyPatch) -> None:
+    x = np.cumsum(RNG.normal(size=(900, 8)), axis=0)
+    monkeypatch.setattr(stage, "WIDE", 7)
+    some = x[np.linspace(0, 899, 7).astype(int)]
+    assert singular_values(x)[:6] == pytest.approx(np.sqrt(np.linalg.eigvalsh(np.cov(some, rowvar=False))[::-1][:6]), abs=1e-5)
+    assert len(singular_values(x)) == 8

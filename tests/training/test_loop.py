@@ -57,7 +57,7 @@ def batch_at(step: int) -> Batch:
 
 
 def run(
-    folder: Path, config: MethodConfig, stop: int | None = None, model: Model | None = None
+    folder: Path, config: MethodConfig, stop: int | None = None, model: Model | None = None, keep: bool = False
 ) -> tuple[Model, Trained | None]:
     model = model or Model()
 
@@ -78,7 +78,8 @@ def run(
             checkpoints=folder,
             checkpoint_every=4,
             task=Task(),
-            validate=lambda curves: {"validation_loss": float(len(curves))},
+            validate=lambda: {"validation_loss": float(model.average)},
+            keep=model if keep else None,
         )
     except KeyboardInterrupt:
         return model, None
@@ -201,7 +202,7 @@ def test_a_resumed_run_takes_up_at_the_next_step(tmp_path: Path) -> None:
 def test_validation_happens_in_evaluation_mode(tmp_path: Path) -> None:
     model, modes = Model(), []
 
-    def validate(curves: list[dict[str, float]]) -> dict[str, float]:
+    def validate() -> dict[str, float]:
         modes.append(model.training)
         return {}
 

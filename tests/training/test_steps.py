@@ -21,9 +21,10 @@ from benchmark.conformance.common import tensors
 from benchmark.contracts.data import Chunks, DataSpec, Windows
 from benchmark.contracts.method import MethodConfig
 from benchmark.contracts.specs import PolicySpec
+from benchmark.contracts.training import ParameterGroup, TrainingConfig
 from benchmark.core.progress import Task
 from benchmark.core.seeds import seed as seed_of
-from benchmark.training.accelerator import EagerStep
+from benchmark.training.accelerator import EagerStep, _clip
 from benchmark.training.captured import WARM_UP, CapturedStep, buffers, copy_into, layout
 from benchmark.training.lars import LARS
 from benchmark.training.loop import train
@@ -77,7 +78,7 @@ def written_out(module: nn.Module, batch_at: Any, config: Any, steps: int, seed:
     if config.optimizer == "lars":
         optimizer = LightlyLARS(parts, lr=config.lr, momentum=config.momentum)
     else:
-        optimizer = torch.optim.AdamW(parts, lr=config.lr, betas=tuple(config.betas))
+        optimizer = torch.optim.AdamW(parts, lr=config.lr, betas=tuple(config.betas), fused=True)
     losses = []
     for step in range(steps):
         for part in optimizer.param_groups:
@@ -119,6 +120,38 @@ def test_the_loop_computes_what_it_did_bit_for_bit(tmp_path: Path, name: str, op
     )
     assert [row["loss"] for row in trained.curves] == losses
     assert save(tensors(module)) == save(tensors(reference))
+
+
+@pytest.mark.parametrize("name", ["adamw", "adam", "sgd"])
+def test_fused_optimisers_take_the_steps_of_plain_ones(name: str) -> None:
+    """Up to rounding, also where weights lie channels last: a fused kernel reads a parameter and its moments in one order."""
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Conv2d(3, 8, 3), nn.ReLU(), nn.Conv2d(8, 4, 1)).to(memory_format=torch.channels_last)
+    plain, x = copy.deepcopy(model), torch.rand(2, 3, 6, 6)
+    config = TrainingConfig(optimizer=name, lr=0.01, weight_decay=0.1, betas=(0.8, 0.9))
+    fused = make_optimizer([ParameterGroup("all", list(model.parameters()))], config)
+    parts = [{"params": [p for p in plain.parameters() if (p.ndim > 1) == d], "weight_decay": 0.1 * d} for d in (True, False)]
+    kinds = {"adamw": torch.optim.AdamW, "adam": torch.optim.Adam, "sgd": torch.optim.SGD}
+    more = {"momentum": 0.9} if name == "sgd" else {"betas": (0.8, 0.9)}
+    reference = kinds[name](parts, lr=0.01, foreach=False, **more)
+    for _ in range(5):
+        for module, optimizer in ((model, fused), (plain, reference)):
+            optimizer.zero_grad()
+            (module(x) ** 2).mean().backward()
+            optimizer.step()
+    assert all(group["fused"] for group in fused.param_groups)
+    for ours, theirs in zip(model.parameters(), plain.parameters(), strict=True):
+        torch.testing.assert_close(ours, theirs, rtol=1e-5, atol=1e-6)
+
+
+def test_without_a_limit_gradients_are_measured_and_left_alone() -> None:
+    model = nn.Linear(3, 2)
+    model(torch.rand(4, 3)).sum().backward()
+    before = [p.grad.clone() for p in model.parameters() if p.grad is not None]
+    norm = _clip(list(model.parameters()), None)
+    assert float(norm) == pytest.approx(float(torch.cat([g.flatten() for g in before]).norm()))
+    assert all(torch.equal(p.grad, g) for p, g in zip(model.parameters(), before, strict=True) if p.grad is not None)
+    assert torch.equal(norm, nn.utils.clip_grad_norm_(model.parameters(), math.inf))
 
 
 def test_lars_is_lightlys_also_where_a_norm_is_zero_and_with_a_rate_that_is_a_tensor() -> None:

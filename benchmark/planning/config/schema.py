@@ -14,6 +14,7 @@ from benchmark.core.errors import BenchmarkError
 GOALS = ("none", "last", "future", "task", "language")
 MOST_THREADS = 1024  # more than any machine has cores; some OpenMP runtimes crash on far more
 MOST_WORKERS = 1024  # processes
+PRECISIONS = ("auto", "fp32", "bf16")
 SHIFTS = ("none", "mild", "medium", "strong")
 
 
@@ -54,16 +55,22 @@ class PretrainConfig:
         given = [n for n in ("frames", "steps", "epochs") if getattr(self, n) is not None]
         require(len(given) <= 1, f"pretrain.{' and pretrain.'.join(given)} both set the budget; give one")
         require(all(0 < getattr(self, n) < inf for n in given), "the pretraining budget must be positive and finite")
-        require(
-            self.precision in ("auto", "fp32", "bf16"), f"pretrain.precision '{self.precision}' is none of auto, fp32, bf16"
-        )
+        _check_precision("pretrain", self.precision)
         require(self.checkpoint_every >= 1, "pretrain.checkpoint_every must be at least 1")
+
+
+def _check_precision(stage: str, precision: str) -> None:
+    require(precision in PRECISIONS, f"{stage}.precision '{precision}' is none of {', '.join(PRECISIONS)}")
 
 
 @dataclass
 class EmbedConfig:
     # Any that the encoder has: pooled, patch, layer3 or block6; patch@3: averaged to a 3 x 3 grid; several joined by '+'
     features: str = "pooled"
+    precision: str = "auto"  # as of pretraining: auto | fp32 | bf16, here and in rollouts
+
+    def __post_init__(self) -> None:
+        _check_precision("embed", self.precision)
 
 
 @dataclass
@@ -156,17 +163,21 @@ class MachineConfig:
     """Where it runs. `device` is resolved by the machine that executes a stage, and recorded in the manifest."""
 
     device: str = "auto"  # auto | cpu | cuda
-    workers: int | None = None  # simulator processes of a stage; null: one per core that the stage gets
-    threads: int | None = None  # of a training process; null: one per core that the stage gets
+    workers: int | None = (
+        None  # simulator processes of a stage; null: one per core that the stage gets; 0: none, all happens in this process
+    )
+    threads: int | None = (
+        None  # of a training process; null: one per core. Sums are rounded by it (docs/reliability.md)
+    )
     cores: int | None = None  # that stages share, side by side; 1: one after another in this process; null: all there are
     memory: float | None = None  # GB that stages share; null: all there is
     gpus: int | None = None  # that stages share; null: all that torch finds
 
     def __post_init__(self) -> None:
         require(self.device in ("auto", "cpu", "cuda"), f"machine.device '{self.device}' is none of auto, cpu, cuda")
-        for name, most in (("workers", MOST_WORKERS), ("threads", MOST_THREADS)):
+        for name, least, most in (("workers", 0, MOST_WORKERS), ("threads", 1, MOST_THREADS)):
             count = getattr(self, name)
-            require(count is None or 1 <= count <= most, f"machine.{name} must be from 1 to {most}, not {count}")
+            require(count is None or least <= count <= most, f"machine.{name} must be from {least} to {most}, not {count}")
         for name in ("cores", "memory"):
             value = getattr(self, name)
             require(value is None or value > 0, f"machine.{name} must be positive, not {value}")

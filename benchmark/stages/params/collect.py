@@ -18,6 +18,7 @@ class Params(demos.Params):
     slots: int = 8
     features: str = "pooled"
     device: str = "auto"
+    precision: str = "auto"  # of the encoder, as in rollouts
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 class Params:
     features: str
     device: str
+    precision: str
 
 
 @dataclass(frozen=True)

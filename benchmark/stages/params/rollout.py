@@ -15,6 +15,7 @@ class Params:
     shift: str
     features: str
     device: str
+    precision: str  # of the encoder, as its features were computed for the policy
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,130 @@
+"""How much memory the stages of a plan will need at their peak: what a launcher asks a machine for.
+
+Sums of what is held at the same time, for a process that runs this stage alone. What a process keeps of earlier stages comes on
+top, and so does what mapped files of a data set take of a memory that nobody else wants.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+from benchmark import registry
+from benchmark.contracts.environment import EnvConfig
+from benchmark.core.typed import from_json
+from benchmark.planning.graph import Stage
+from benchmark.stages.embed import BATCH
+from benchmark.stages.params import collect, demos, embed, fit, pretrain, probe, rollout, tokenize, video
+
+MIB = 1 << 20
+PROCESS = 555 * MIB  # Python with torch and what a stage imports (torch 2.15 with CUDA's libraries, Linux)
+NETWORKS = 185 * MIB  # timm and lightly with torchvision, which heads of methods and vision transformers are taken from
+SIMULATOR = 200 * MIB  # of a worker process: MuJoCo's models and what draws them
+WORKERS = 2  # simulator processes; one per core is the default, and the planning host does not know the cores of the other
+FLOAT = 4
+RESNET = 11.2e6  # parameters at width 64
+# Numbers that a training step of a ResNet-18 keeps per frame for its backward pass, in units of width x side^2: three after
+# each convolution (its output, its norm's, the activation's) at a quarter, a sixteenth, ... of the area. Autocast keeps half
+# of them in two bytes.
+KEPT = 2.2 * 3
+LAST = 32  # by which a ResNet-18 divides the side of an image
+
+
+def peak(stage: Stage, stages: Mapping[str, Stage], frames: float, max_steps: int) -> float:
+    """In bytes; `frames` are time steps of the demonstrations."""
+    config = _environment(stage, stages)
+    cls, params = registry.envs().get(_demos(stage, stages).env), stage.params
+    spec = cls.spec(config)
+    image = len(spec.views) * config.resolution**2 * 3
+    encoder = _encoder(stage, stages)
+    privileged = encoder is not None and registry.methods().get(encoder.params.method).privileged
+    dim = spec.state_dim if privileged else _feature_dim(stage, stages, len(spec.views), config.resolution)
+    seen = 0 if privileged else frames * image  # pages of the frames' file
+    base = PROCESS + (NETWORKS if _built_elsewhere(stage, stages) else 0)
+    match params:
+        case collect.Params():  # beside what a rollout takes, the episodes that it keeps
+            return base + WORKERS * SIMULATOR + params.episodes * max_steps * image + frames * image
+        case demos.Params():
+            episode = max_steps * image
+            return PROCESS + WORKERS * (SIMULATOR + 2 * episode) + 2 * episode
+        case pretrain.Params(learning=None):
+            return base + _weights(params)
+        case pretrain.Params(learning=pretrain.Learning(budget=budget)):
+            drawn = (budget.frames or math.inf) * image / len(spec.views)
+            held = min(seen, drawn) + 5 * _weights(params)  # gradients, two moments and a moving average
+            return PROCESS + NETWORKS + held + _activations(params, config.resolution, spec.views)
+        case embed.Params():
+            maps = BATCH["cpu"] * len(spec.views) * config.resolution**2 * (3 + 2 * _width(stage, stages)) * FLOAT
+            return base + seen + 2 * frames * dim + (0 if privileged else maps)
+        case probe.Params():  # features in float64: as they are, standardised, centred; and their products
+            return PROCESS + frames * dim * (2 + 5 * 8) + 3 * dim**2 * 8
+        case tokenize.Params():
+            return PROCESS + 3 * frames * params.config.get("chunk", 1) * spec.action_dim * FLOAT
+        case fit.Params():
+            settings: Any = from_json(registry.policies().get(params.policy).Config, params.config)
+            held = frames * (dim + spec.action_dim) * (2 + 2 * FLOAT + FLOAT)  # stored, read, normalised
+            sampled = frames * (settings.history * dim + settings.chunk * (spec.action_dim + 1)) * FLOAT  # by `prepare`
+            return (base + seen if params.joint else PROCESS) + held + sampled
+        case rollout.Params() | video.Params():
+            slots = params.slots if isinstance(params, rollout.Params) else 1
+            return base + WORKERS * SIMULATOR + slots * image * (1 + FLOAT)
+    return base + seen
+
+
+def _demos(stage: Stage, stages: Mapping[str, Stage]) -> demos.Params:
+    return stage.params if isinstance(stage.params, demos.Params) else stages[stage.inputs["demos"].key].params
+
+
+def _environment(stage: Stage, stages: Mapping[str, Stage]) -> EnvConfig:
+    params = _demos(stage, stages)
+    return from_json(registry.envs().get(params.env).Config, params.config)
+
+
+def _encoder(stage: Stage, stages: Mapping[str, Stage]) -> Stage | None:
+    """The pretraining behind a stage, however far."""
+    if isinstance(stage.params, pretrain.Params):
+        return stage
+    for name in ("encoder", "features"):
+        if name in stage.inputs:
+            return _encoder(stages[stage.inputs[name].key], stages)
+    return None
+
+
+def _built_elsewhere(stage: Stage, stages: Mapping[str, Stage]) -> bool:
+    """Whether the encoder is of timm's: all but our ResNet-18, and the state, for which there is no network."""
+    encoder = _encoder(stage, stages)
+    if encoder is None or registry.methods().get(encoder.params.method).privileged:
+        return False
+    return encoder.params.config.get("backbone") != "resnet18"
+
+
+def _width(stage: Stage, stages: Mapping[str, Stage]) -> int:
+    encoder = _encoder(stage, stages)
+    return encoder.params.config.get("width", 64) if encoder else 0
+
+
+def _feature_dim(stage: Stage, stages: Mapping[str, Stage], views: int, resolution: int) -> int:
+    """Of all views; features with places as those of a ResNet-18's last map."""
+    if isinstance(stage.params, probe.Params | fit.Params) and "features" in stage.inputs:
+        return _feature_dim(stages[stage.inputs["features"].key], stages, views, resolution)
+    if not isinstance(stage.params, embed.Params):
+        return 0
+    places = sum(1 if part == "pooled" else _places(part, resolution) for part in stage.params.features.split("+"))
+    return 8 * _width(stage, stages) * views * places
+
+
+def _places(part: str, resolution: int) -> int:
+    _, at, side = part.partition("@")
+    return int(side) ** 2 if at else math.ceil(resolution / LAST) ** 2
+
+
+def _weights(params: pretrain.Params) -> float:
+    return RESNET * (params.config.get("width", 64) / 64) ** 2 * FLOAT
+
+
+def _activations(params: pretrain.Params, resolution: int, views: tuple[str, ...]) -> float:
+    cls: Any = registry.methods().get(params.method)
+    config: Any = from_json(cls.Config, params.config)
+    seen = config.batch_size * cls.batch_spec(config).window * len(views)
+    return seen * config.width * resolution**2 * KEPT * (FLOAT + FLOAT / 2) / 2

@@ -1,0 +1,29 @@
+"""Faults of estimates of memory."""
+
+from faults.fault import Fault
+
+MEMORY = "planning/test_memory.py"
+
+FAULTS = (
+    Fault(
+        "memory: frames that an encoder looked at are forgotten",
+        "benchmark/planning/memory.py",
+        "return base + seen + 2 * frames * dim",
+        "return base + 2 * frames * dim",
+        f"{MEMORY}::test_what_was_measured_once_in_a_process_of_its_own",
+    ),
+    Fault(
+        "memory: the state is held to be an image",
+        "benchmark/planning/memory.py",
+        "seen = 0 if privileged else frames * image",
+        "seen = frames * image",
+        f"{MEMORY}::test_what_was_measured_once_in_a_process_of_its_own",
+    ),
+    Fault(
+        "memory: a peak between two looks is missed",
+        "benchmark/core/memory.py",
+        "self.peak = max(self.peak, _peak())",
+        "pass",
+        f"{MEMORY}::test_the_peak_is_seen_though_it_is_over_when_one_looks",
+    ),
+)

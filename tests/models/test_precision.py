@@ -1,0 +1,24 @@
+"""What is computed in which precision."""
+
+from __future__ import annotations
+
+import torch
+from torch.nn import functional as F
+
+from benchmark.models.precision import autocast
+
+
+def test_attention_on_processors_stays_in_float32_amid_reduced_precision() -> None:
+    rng = torch.Generator().manual_seed(0)
+    q, k, v = (torch.randn(2, 3, 5, 4, generator=rng, dtype=torch.bfloat16, requires_grad=True) for _ in range(3))
+    mask = torch.ones(5, 5, dtype=torch.bool).tril()
+    with autocast("cpu", "bf16"):
+        attended = F.scaled_dot_product_attention(q, k, v, attn_mask=mask)
+        causal = F.scaled_dot_product_attention(q, k, v, is_causal=True)
+        assert F.linear(attended, torch.eye(4)).dtype == torch.bfloat16, "what is around it does not"
+    assert torch.equal(attended, F.scaled_dot_product_attention(q.float(), k.float(), v.float(), attn_mask=mask))
+    torch.testing.assert_close(causal, attended)
+    causal.sum().backward()
+    assert q.grad is not None
+    assert q.grad.dtype == torch.bfloat16
+    assert F.scaled_dot_product_attention(q, k, v).dtype == torch.bfloat16, "without autocast nothing is changed"

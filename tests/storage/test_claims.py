@@ -1,0 +1,195 @@
+"""Claims without locks of the operating system: on one machine or several, with owners that die, fall silent or are damaged."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import asdict, replace
+from pathlib import Path
+
+import pytest
+
+from benchmark.storage import claims as module
+from benchmark.storage.claims import BEAT, COUNTER, EXPIRES, OWNER, Claims
+from benchmark.storage.processes import Process, token
+
+
+@pytest.fixture
+def claims(tmp_path: Path) -> Claims:
+    return Claims(tmp_path / "claims")
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Callable[[float], None]:
+    """Lets so many seconds pass, by the clock of this process alone."""
+    now = [1000.0]
+    monkeypatch.setattr(module.time, "monotonic", lambda: now[0])
+    return lambda seconds: now.__setitem__(0, now[0] + seconds)
+
+
+def claimed_by(claims: Claims, process: Process, name: str = "theirs") -> Path:
+    claim = claims.folder / "fit-a"
+    claim.mkdir(parents=True)
+    (claim / OWNER).write_text(json.dumps({"name": name, "process": asdict(process)}))
+    (claim / f"{COUNTER}{name}").write_text("0")
+    return claim
+
+
+def can_be_had(claims: Claims) -> bool:
+    with claims.try_hold("fit", "a") as held:
+        return held
+
+
+ELSEWHERE = replace(Process.current(), host="node7", place="0123456789ab")
+
+
+def test_a_claim_is_held_by_one_and_given_back(claims: Claims) -> None:
+    with claims.try_hold("fit", "a") as mine, claims.try_hold("fit", "b") as another:
+        assert mine
+        assert another
+        assert claims.is_held("fit", "a")
+        assert not can_be_had(Claims(claims.folder))
+    assert not list(claims.folder.iterdir())
+    assert can_be_had(claims)
+
+
+def test_of_many_that_try_at_once_one_gets_it(claims: Claims) -> None:
+    start, end, got = threading.Barrier(8), threading.Barrier(8), []
+
+    def try_it() -> None:
+        start.wait()
+        with Claims(claims.folder).try_hold("fit", "a") as held:
+            got.append(held)
+            end.wait()
+
+    threads = [threading.Thread(target=try_it) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(got) == [False] * 7 + [True]
+    assert not list(claims.folder.iterdir())
+
+
+def test_a_dead_process_of_this_machine_holds_nothing(claims: Claims) -> None:
+    """At once, also if its number is another's by now: that one started later."""
+    ended = subprocess.Popen([sys.executable, "-c", ""])
+    ended.wait()
+    for gone in (replace(Process.current(), pid=ended.pid), replace(Process.current(), started=1)):
+        claimed_by(claims, gone)
+        assert not claims.is_held("fit", "a")
+        assert can_be_had(claims)
+
+
+def test_a_living_process_of_this_machine_keeps_its_claim(claims: Claims, clock: Callable[[float], None]) -> None:
+    claimed_by(claims, Process.current())
+    for _ in range(3):
+        assert not can_be_had(claims)
+        clock(10 * EXPIRES)
+
+
+def test_a_process_elsewhere_is_gone_when_its_counter_stood_still_before_our_eyes(
+    claims: Claims, clock: Callable[[float], None]
+) -> None:
+    """No time of day is compared, so a clock that is an hour off changes nothing."""
+    claim = claimed_by(claims, ELSEWHERE)
+    os.utime(claim / OWNER, (0, 0))
+    assert not can_be_had(claims)
+    clock(EXPIRES - 1)
+    assert not can_be_had(claims)
+    (claim / f"{COUNTER}theirs").write_text("1")
+    clock(2)
+    assert not can_be_had(claims), "it has given a sign of life"
+    clock(EXPIRES - 1)
+    assert not can_be_had(claims)
+    clock(1)
+    assert can_be_had(claims)
+    assert EXPIRES >= 10 * BEAT
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", '{"name": "x"}', '{"name": "x", "process": {"pid": "7"}}', None])
+def test_a_damaged_claim_ends_as_that_of_a_silent_process_does(
+    claims: Claims, clock: Callable[[float], None], text: str | None
+) -> None:
+    claim = claimed_by(claims, ELSEWHERE)
+    if text is None:
+        (claim / OWNER).unlink()
+    else:
+        (claim / OWNER).write_text(text)
+    assert not can_be_had(claims)
+    clock(EXPIRES)
+    assert can_be_had(claims)
+    assert not list(claims.folder.iterdir())
+
+
+def test_a_file_in_the_place_of_a_claim_does_not_stay_for_ever(claims: Claims, clock: Callable[[float], None]) -> None:
+    claims.folder.mkdir()
+    (claims.folder / "fit-a").write_text("")
+    assert not can_be_had(claims)
+    clock(EXPIRES)
+    assert can_be_had(claims)
+
+
+def test_who_lost_a_claim_does_not_take_it_back(claims: Claims) -> None:
+    """It was silent for too long; by the time it ends, the claim is another's."""
+    with claims.try_hold("fit", "a"):
+        claim = claims.folder / "fit-a"
+        claim.rename(claims.folder / "gone")
+        claimed_by(claims, ELSEWHERE)
+    assert json.loads((claim / OWNER).read_text())["name"] == "theirs"
+
+
+def test_the_counter_rises_while_a_claim_is_held_and_nobody_elses_is_touched(
+    claims: Claims, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "BEAT", 0.001)
+    with claims.try_hold("fit", "a"):
+        (counter,) = (claims.folder / "fit-a").glob(f"{COUNTER}*")
+        for _ in range(5000):
+            if counter.read_text() not in ("", "0"):
+                break
+            time.sleep(0.002)
+        else:
+            raise AssertionError("no sign of life")
+        counter.rename(counter.with_name("taken over"))
+    assert not counter.exists()
+
+
+def test_waiting_is_said_once_and_ends_when_the_claim_is_free(claims: Claims, monkeypatch: pytest.MonkeyPatch) -> None:
+    said: list[str] = []
+    claim = claimed_by(claims, ELSEWHERE)
+
+    def sleep(seconds: float) -> None:
+        said.append("slept")
+        if len(said) == 4:
+            module.discard(claim)
+
+    monkeypatch.setattr(module.time, "sleep", sleep)
+    with claims.hold("fit", "a", lambda: said.append("waiting")):
+        assert said == ["waiting", "slept", "slept", "slept"]
+
+
+def test_no_lock_of_the_operating_system_is_asked_for(claims: Claims, monkeypatch: pytest.MonkeyPatch) -> None:
+    import fcntl
+
+    def refused(*arguments: object) -> None:
+        raise OSError(37, "No locks available")
+
+    monkeypatch.setattr(fcntl, "flock", refused)
+    monkeypatch.setattr(fcntl, "lockf", refused)
+    assert can_be_had(claims)
+
+
+def test_a_token_says_whose_it_is_and_comes_once() -> None:
+    names = {token() for _ in range(100)}
+    assert len(names) == 100
+    owner = Process.of_token(names.pop())
+    assert owner is not None
+    assert owner.is_here()
+    assert owner.runs()
+    assert Process.of_token("probe-17") is None
