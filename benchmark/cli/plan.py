@@ -22,6 +22,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     from benchmark.cli import forecast
     from benchmark.cli.selection import request
+    from benchmark.core.progress import duration
     from benchmark.planning.estimates import estimate
     from benchmark.planning.recipes import make_plan
     from benchmark.storage.artifacts import KINDS, Store

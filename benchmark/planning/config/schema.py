@@ -166,9 +166,7 @@ class MachineConfig:
     workers: int | None = (
         None  # simulator processes of a stage; null: one per core that the stage gets; 0: none, all happens in this process
     )
-    threads: int | None = (
-        None  # of a training process; null: one per core. Sums are rounded by it (docs/reliability.md)
-    )
+    threads: int | None = None  # of a training process; null: one per core. Sums are rounded by it (docs/reliability.md)
     cores: int | None = None  # that stages share, side by side; 1: one after another in this process; null: all there are
     memory: float | None = None  # GB that stages share; null: all there is
     gpus: int | None = None  # that stages share; null: all that torch finds
