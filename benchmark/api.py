@@ -21,8 +21,8 @@ from benchmark.core.errors import BenchmarkError
 from benchmark.core.machine import set_threads
 from benchmark.core.progress import Reporter
 from benchmark.launch.base import execution_of
+from benchmark.launch.choose import make_launcher
 from benchmark.launch.execute import Executor
-from benchmark.launch.local import LocalLauncher
 from benchmark.planning.estimates import estimate
 from benchmark.planning.history import last, remember
 from benchmark.planning.recipes import make_plan
@@ -72,7 +72,8 @@ def run(
     remember(store, request)
     config = next(iter(made.configs.values()))
     set_threads(config.machine.threads)
-    LocalLauncher(Executor(store, reporter, execution_of(config))).run(made, estimate(made.stages, store))
+    estimates, executor = estimate(made.stages, store), Executor(store, reporter, execution_of(config))
+    make_launcher("local", made, estimates, executor, fail_fast=False).run(made, estimates)
     return _tables(Results(*collect(made, store)))
 
 

@@ -39,6 +39,7 @@ class Origin:
     where: str  # module:Class; the module alone if it cannot be read
     source: str  # the file or entry point, for messages
     load: Callable[[], Any]
+    by_hand: bool = False
 
 
 class Registry(Generic[T]):
@@ -94,9 +95,13 @@ class Registry(Generic[T]):
         others = [origin for origin in self._listed().get(name, []) if origin.where != where]
         if others:
             raise self._clash(name, [*others, Origin(where, where, lambda: cls)])
-        self._listed()[name] = [Origin(where, where, lambda: cls)]
+        self._listed()[name] = [Origin(where, where, lambda: cls, by_hand=True)]
         self._classes[name] = cls
         return cls
+
+    def added(self) -> list[type[T]]:
+        """Those registered by hand, which another process has to be told of."""
+        return [cls for name, cls in self._classes.items() if self._listed()[name][0].by_hand]
 
     def remove(self, name: str) -> None:
         self._listed().pop(name, None)

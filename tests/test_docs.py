@@ -137,6 +137,21 @@ def test_the_files_and_commands_about_settings(
     ]
 
 
+def test_every_command_and_setting_about_launchers_is_understood(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """What can be is run, without starting anything: the settings of clusters are checked as those of this machine are."""
+    text = (ROOT / "docs" / "launchers.md").read_text()
+    commands = re.findall(r"^    python -m benchmark (run .*?)(?:  +#.*)?$", text, re.M)
+    settings = re.findall(r'"([a-z]+\.\w+=\[.*?\])"|`([a-z_]+\.[a-z_.]+=[^`]+)`', text)
+    assert len(commands) >= 8
+    assert len(settings) >= 15
+    matrix = "--methods random --envs kitchen --policies knn"
+    for command in commands:
+        assert parse(shlex.split(command.replace("...", matrix))).launcher in ("local", "slurm", "ray")
+    words = ["run", *matrix.split(), "--dry-run", "--home", str(tmp_path), *(a or b for a, b in settings)]
+    assert main(words) == 0
+    assert "rollouts knn · random" in capsys.readouterr().out
+
+
 def test_every_command_of_the_readme_is_understood(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     """Those that only look are run; those that compute are planned."""
     text = (ROOT / "README.md").read_text()

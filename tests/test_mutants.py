@@ -15,7 +15,7 @@ import pytest
 ROOT = Path(__file__).parent.parent
 SUBJECTS = {
     *("articulated", "bench", "block_push", "budgets", "dagger", "encoders", "features", "foreign", "goals", "habits"),
-    *("keys", "libero", "live", "masks", "memory", "normalisation", "order", "paper", "recipe", "reference"),
+    *("keys", "launch", "libero", "live", "masks", "memory", "normalisation", "order", "paper", "recipe", "reference"),
     *("reliability", "seeds", "selection", "splits", "statistics", "storage", "training", "weights"),
 }
 

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import dataclass
 
 from benchmark.core.errors import BenchmarkError
 from benchmark.core.progress import Reporter, duration, size
 from benchmark.launch.availability import unavailable_cells, unavailable_stages
+from benchmark.launch.choose import this_machine
 from benchmark.planning.estimates import Estimate, estimate
 from benchmark.planning.graph import Plan
+from benchmark.planning.resources import Resources
 from benchmark.storage.artifacts import Store
 
 
@@ -43,3 +46,20 @@ def summary(plan: Plan, estimates: dict[str, Estimate]) -> str:
     costs, todo = total(estimates), f"{len(estimates)} of {len(plan.stages)} stages to do"
     needs = f"about {duration(costs.seconds)}, {size(costs.bytes)} of disk, {size(costs.memory)} of memory"
     return f"{len(plan.cells)} cells, {todo}: {needs}"
+
+
+@dataclass(frozen=True)
+class Hours:
+    """What stages take of this machine, with the cores and shares of a GPU that each would get."""
+
+    cores: float
+    gpus: float
+    at_best: float  # hours until all are done, if nothing ever waits
+
+
+def hours(plan: Plan, estimates: dict[str, Estimate]) -> Hours:
+    machine = this_machine(next(iter(plan.configs.values())).machine)
+    resources = Resources(plan, estimates, machine)
+    needs = [(resources.of(plan.stages[key]), estimate.seconds / 3600) for key, estimate in estimates.items()]
+    cores, gpus = sum(n.cores * time for n, time in needs), sum(n.gpu * time for n, time in needs)
+    return Hours(cores, gpus, max(cores / machine.cores, gpus / (machine.gpus or 1)))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+from collections import Counter
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
@@ -22,6 +23,7 @@ def run(options: argparse.Namespace) -> int:
     from benchmark.cli import forecast
     from benchmark.cli.printing import fitting
     from benchmark.cli.selection import request
+    from benchmark.core.progress import duration
     from benchmark.planning.estimates import estimate
     from benchmark.planning.recipes import make_plan
     from benchmark.storage.artifacts import KINDS, Store
@@ -31,14 +33,16 @@ def run(options: argparse.Namespace) -> int:
     estimates = estimate(plan.stages, store)
     stages = [{**stage.to_json(), "cached": store.has(stage.kind, key)} for key, stage in plan.stages.items()]
     if options.format == "json":
-        print(json.dumps({**plan.to_json(), "stages": stages, "estimate": asdict(forecast.total(estimates))}, indent=1))
+        costs = {"estimate": asdict(forecast.total(estimates)), "hours": asdict(forecast.hours(plan, estimates))}
+        print(json.dumps({**plan.to_json(), "stages": stages, **costs}, indent=1))
         return 0
+    feeds = Counter(key for cell in plan.cells for key in cell.stages.values())
     for kind in KINDS:
         of_kind = [stage for stage in stages if stage["kind"] == kind]
         if of_kind:
             print(f"{kind}: {len(of_kind)} ({sum(stage['cached'] for stage in of_kind)} cached)")
         for stage in of_kind:
-            users = sum(stage["key"] in cell.stages.values() for cell in plan.cells)
+            users = feeds[stage["key"]]
             cost = "cached" if stage["cached"] else _cost(estimates[stage["key"]])
             print(fitting(f"  {stage['key'][:10]}  ", stage["label"], f" {cost}, feeds {users} cell{'s' * (users != 1)}"))
     for note in plan.notes:
@@ -46,6 +50,9 @@ def run(options: argparse.Namespace) -> int:
     for (method, env), reason in forecast.unavailable(plan, store).items():
         print(f"missing: {method} on {env}: {reason}")
     print(forecast.summary(plan, estimates))
+    hours = forecast.hours(plan, estimates)
+    gpus = f", {hours.gpus:.2g} GPU-hours" * bool(hours.gpus)
+    print(f"{hours.cores:.2g} core-hours{gpus}; side by side on this machine at best {duration(3600 * hours.at_best)}")
     return 0
 
 

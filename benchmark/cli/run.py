@@ -1,6 +1,7 @@
 """Run every cell of the matrix, then print the table: environments side by side, or policies where there are several.
 
 Cheap and telling rows run first, and their scores are shown while the others go on.
+Stages that do not need each other run side by side in processes on this machine (docs/launchers.md: SLURM, Ray).
 Cells that exist already are not computed again: the same command continues an interrupted run, and a larger
 matrix adds only what is new. Rows that cannot run here become a dash with the reason.
 """
@@ -13,12 +14,18 @@ from pathlib import Path
 
 from benchmark.cli import flags
 
+LAUNCHERS = ("local", "slurm", "ray")
+
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     flags.add_matrix(parser)
     parser.add_argument(
         "--save-config", type=Path, metavar="FILE", help="write the matrix and its settings for --config (yaml)"
     )
+    parser.add_argument("--launcher", choices=LAUNCHERS, default="local", help=f"{', '.join(LAUNCHERS)} (default: local)")
+    parser.add_argument("--fail-fast", action="store_true", help="stop at the first stage that fails, leave the rest undone")
+    parser.add_argument("--watch", action="store_true", help="follow what slurm has in its queue; otherwise return at once")
+    parser.add_argument("--dry-run", action="store_true", help="print what would be submitted, with resources or scripts")
     parser.add_argument("--videos", type=int, default=0, metavar="N", help="make videos of the first N episodes of each cell")
 
 
@@ -28,9 +35,10 @@ def run(options: argparse.Namespace) -> int:
     from benchmark.cli.watch import watching
     from benchmark.core.machine import set_threads
     from benchmark.core.progress import Reporter
-    from benchmark.launch.base import Launcher, execution_of
+    from benchmark.launch.base import execution_of
+    from benchmark.launch.choose import described, make_launcher
     from benchmark.launch.execute import Executor
-    from benchmark.launch.local import LocalLauncher
+    from benchmark.launch.failures import description
     from benchmark.launch.trackers import require_tracker
     from benchmark.planning.config.files import write_request
     from benchmark.planning.history import remember
@@ -56,8 +64,12 @@ def run(options: argparse.Namespace) -> int:
     set_threads(config.machine.threads)
     execution = execution_of(config)
     with watching(plan, store, estimates, reporter) as observer:
-        launcher: Launcher = LocalLauncher(Executor(store, reporter, execution, observer))
-        failed = launcher.run(plan, estimates)
+        executor = Executor(store, reporter, execution, observer)
+        launcher = make_launcher(options.launcher, plan, estimates, executor, fail_fast=options.fail_fast)
+        if options.dry_run:
+            print(described(launcher, launcher.jobs(plan, estimates)))
+            return 0
+        result = launcher.run(plan, estimates, watch=options.watch or launcher.here)
     if options.videos:
         from benchmark.launch.videos import record_cells
 
@@ -67,4 +79,6 @@ def run(options: argparse.Namespace) -> int:
     tables = [("policies", Options(env=env)) for env in plan.configs] if several else [("main", Options())]
     for name, choices in tables:
         print(render(build(name, TableInputs(choices, [view])), "text", terminal=sys.stdout.isatty()))
-    return 1 if failed else 0
+    if result.failures:
+        Reporter().say(description(result.failures, store))
+    return 1 if result.failed else 0

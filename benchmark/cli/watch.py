@@ -96,17 +96,23 @@ class ScreenObserver:
         self._waiting: dict[CellId, RunCell] = {}  # cells that have not ended
         self._settled: set[str] = set()  # keys of stages that have
         self._running: dict[str, tuple[Running, Pace, Place]] = {}
+        self._places: dict[str, Place] = {}  # of the first cell that needs a stage: it is built for this one
 
     def run_started(self, cells: Sequence[RunCell]) -> None:
         self._waiting = {cell.id: cell for cell in cells}
+        for cell in cells:
+            keys = list(cell.stages.values())
+            while keys:  # also what a cell needs and does not list: rounds of collecting
+                if (key := keys.pop()) not in self._places:
+                    self._places[key] = Place.of(cell.id)
+                    keys += [ref.key for ref in self._plan.stages[key].inputs.values()]
         absent = {Place.of(cell.id) for cell in self._plan.cells} - {Place.of(cell.id) for cell in cells}
         self.screen.grid = replace(self.screen.grid, absent=frozenset(absent))
         self._recount(cells=len(cells))
 
     def stage_started(self, stage: Stage) -> None:
         ends = time.monotonic() + self._left.of([stage])
-        first = next(cell for cell in self._waiting.values() if stage.key in cell.stages.values())  # it is built for this one
-        self._running[stage.key] = Running(stage.label, ends), Pace(), Place.of(first.id)
+        self._running[stage.key] = Running(stage.label, ends), Pace(), self._places[stage.key]
         self._show_stages()
         self._recount()
 

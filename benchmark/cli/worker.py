@@ -1,7 +1,7 @@
 """Execute stages by their keys: what they build on has to be in the store.
 
-`run` describes every stage that it has to do in the store; any process that sees the store can execute one of them. Keys are
-those of `plan --format json`.
+`run` describes each stage in the store before it starts it; any process that sees the store can execute one of them. Keys are
+those of `plan --format json`, and of what `run` says of stages that failed.
 """
 
 from __future__ import annotations
@@ -28,5 +28,5 @@ def run(options: argparse.Namespace) -> int:
         try:
             print(Executor(store, reporter, execution).execute(stage))
         except StageFailed:
-            return 1
+            return 1  # said, with the reason
     return 0

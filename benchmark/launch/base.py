@@ -1,22 +1,26 @@
 """The seam between a plan and whatever runs it.
 
-A launcher gets a graph of stages and what each may cost, brings every cell to its last stages, tells an observer what happens
-(events.py), and says which cells it could not complete. What a stage is, is none of its business: `Executor.execute` runs one,
-in any process, given its description in the store (`publish`) and its key (`python -m benchmark worker KEY`).
+A launcher (drive.py) knows the plan: which stages are missing, in what order they tell most, what a failure takes down. An
+engine knows processes and machines: it is given jobs, says how each of them ended, and meanwhile tells an observer (events.py)
+what happens. What a stage is, is none of its business: `Executor.execute` runs one, in any process, given its description in
+the store (`publish`) and its key (`python -m benchmark worker KEY`). Results go through the store and nothing else does.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from typing import Any, Protocol
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import Enum, auto
+from typing import Any, ClassVar, Protocol
 
 from benchmark.core.errors import BenchmarkError
 from benchmark.core.typed import from_json, to_json
 from benchmark.planning.config.schema import Config
-from benchmark.planning.estimates import PARAMS, Estimate
-from benchmark.planning.graph import Plan, RunCell, Stage
+from benchmark.planning.estimates import PARAMS
+from benchmark.planning.graph import Stage
 from benchmark.planning.keys import code_behind, stage_key
+from benchmark.planning.resources import Needs
 from benchmark.stages.base import Execution
 from benchmark.storage.artifacts import Store
 from benchmark.storage.files import write_text
@@ -25,14 +29,68 @@ from benchmark.storage.manifests import Ref
 FINAL = ("probe", "rollout")  # the stages whose results a table shows
 
 
-def execution_of(config: Config) -> Execution:
-    """What a configuration says of how stages are executed."""
-    return Execution(config.machine.workers, config.rollout.timeout, config.pretrain.checkpoint_every, config.tracker)
+@dataclass(frozen=True)
+class Job:
+    """A stage that an engine is to run. It is described in the store; `after`: the keys of jobs that make what it builds on."""
+
+    stage: Stage
+    needs: Needs
+    after: tuple[str, ...] = ()
+
+    @property
+    def key(self) -> str:
+        return self.stage.key
 
 
-class Launcher(Protocol):
-    def run(self, plan: Plan, estimates: Mapping[str, Estimate]) -> list[RunCell]:
-        """Complete every cell that can run; returns those that failed. `estimates` are of the stages that are still to do."""
+class End(Enum):
+    """How a job ended. Only what has nothing to do with the stage itself is worth another try."""
+
+    DONE = auto()  # its artifact is in the store
+    FAILED = auto()  # the stage raised: it would again
+    LOST = auto()  # its process or its node is gone
+    MEMORY = auto()  # there was not enough for it beside the others
+    TAKEN = auto()  # another run is building it
+    STOPPED = auto()  # somebody cancelled it
+
+
+@dataclass(frozen=True)
+class Ending:
+    key: str
+    end: End
+    reason: str = ""
+
+
+class Engine(Protocol):
+    """Runs jobs. One that `holds_dependencies` takes all of them at once and keeps the order by itself; others are given what
+    is ready, as long as it fits."""
+
+    holds_dependencies: ClassVar[bool]
+
+    def fits(self, needs: Needs) -> bool:
+        """Whether one more job would start at once. True if nothing runs."""
+
+    def submit(self, jobs: Sequence[Job]) -> None: ...
+
+    def wait(self, timeout: float) -> list[Ending]:
+        """What has ended, after `timeout` seconds at most; the observer is told of what happens meanwhile."""
+
+    def cancel(self) -> None:
+        """End everything that was submitted; checkpoints stay."""
+
+    def close(self) -> None:
+        """Let go. What runs in processes of this one ends with it, what a cluster has goes on."""
+
+
+def execution_of(config: Config, needs: Needs | None = None) -> Execution:
+    """What a configuration says of how stages are executed, with the cores that one of them gets."""
+    cores = needs.cores if needs else None
+    return Execution(
+        workers=cores if config.machine.workers is None else config.machine.workers,
+        threads=config.machine.threads or cores,
+        timeout=config.rollout.timeout,
+        checkpoint_every=config.pretrain.checkpoint_every,
+        tracker=config.tracker,
+    )
 
 
 def publish(store: Store, stage: Stage, execution: Execution) -> None:

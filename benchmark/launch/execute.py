@@ -11,7 +11,10 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
+import torch
+
 from benchmark.core.errors import BenchmarkError, Corrupt, Unavailable
+from benchmark.core.machine import set_threads
 from benchmark.core.memory import MemoryWatch
 from benchmark.core.progress import Reporter
 from benchmark.core.provenance import component_provenance, provenance
@@ -19,6 +22,7 @@ from benchmark.core.signals import pending
 from benchmark.core.typed import to_json
 from benchmark.launch.availability import unavailable_reason
 from benchmark.launch.events import Observer, ReporterObserver, StageTask
+from benchmark.launch.failures import forget_log, write_log
 from benchmark.launch.trackers import tracked
 from benchmark.planning.graph import Stage
 from benchmark.stages import module_of
@@ -28,7 +32,11 @@ from benchmark.storage.manifests import Manifest, Ref
 
 
 class StageFailed(Exception):
-    """A stage could not be built; the reason has been reported and stored."""
+    """A stage could not be built; the reason, which this says, has been reported and stored."""
+
+
+class OutOfMemory(StageFailed):
+    """There was not enough memory at that moment. Nothing is stored: it may be tried again."""
 
 
 class Busy(Exception):
@@ -74,12 +82,16 @@ class Executor:
                 return folder
             try:
                 self._build(stage)
+            except (MemoryError, torch.OutOfMemoryError) as error:
+                self.events.stage_interrupted(stage)
+                reason = "out of memory" + "".join(f": {line}" for line in str(error).splitlines()[:1])
+                self.reporter.say(f"{stage.label}: {reason}", "red")
+                raise OutOfMemory(reason) from error
             except BaseException as error:
                 if pending() or not isinstance(error, Exception):
                     self.events.stage_interrupted(stage)
                     raise
-                self._report(stage, error)
-                raise StageFailed(stage.label) from error
+                raise StageFailed(self._report(stage, error)) from error
         return self.store.open(stage.kind, stage.key)
 
     def artifacts(self, inputs: Mapping[str, Ref]) -> dict[str, Artifact]:
@@ -94,6 +106,8 @@ class Executor:
         if reason := unavailable_reason(stage):
             raise Unavailable(reason)
         inputs = self.artifacts(stage.inputs)
+        if self.execution.threads:
+            set_threads(self.execution.threads)
         start = time.monotonic()
         self.events.stage_started(stage)
         with self.store.building(stage.kind, stage.key) as building:
@@ -122,13 +136,18 @@ class Executor:
             )
             self.store.commit(stage.kind, stage.key, building, manifest.to_json())
         self.store.note_failure(stage.key, None)
+        forget_log(self.store, stage.key)
         self.events.stage_finished(stage, seconds)
 
-    def _report(self, stage: Stage, error: Exception) -> None:
+    def _report(self, stage: Stage, error: Exception) -> str:
         reason = str(error) if isinstance(error, BenchmarkError) else f"{type(error).__name__}: {error}"
         with suppress(OSError):  # a full disk, perhaps; what failed first is what counts
             self.store.note_failure(stage.key, StageFailure(reason, isinstance(error, Unavailable)))
         self.events.stage_failed(stage, reason)
         self.reporter.say(f"{stage.label} failed: {reason}", "red")
-        if not isinstance(error, BenchmarkError):
-            self.reporter.say("".join(traceback.format_exception(error)).rstrip(), "dim")
+        text = "" if isinstance(error, BenchmarkError) else "".join(traceback.format_exception(error)).rstrip()
+        if text:
+            self.reporter.say(text, "dim")
+        with suppress(OSError):
+            write_log(self.store, stage.key, text or reason)
+        return reason

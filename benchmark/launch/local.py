@@ -1,99 +1,276 @@
-"""Runs stages in this process, one after another, each under its claim, cheap and telling cells first.
+"""Runs stages side by side on this machine, in worker processes that stay and keep their imports.
 
-A cell asks for its last stages; what is missing is built on the way, what exists is verified and used. A stage that fails takes
-down the cells that need it and nothing else. A cell that another process is working on is left for later, so that two runs on
-one store do not follow each other through the same cells.
+A worker belongs to some GPUs or to none. It follows this process: when that is killed, the worker goes at once and loses what
+a checkpoint interval holds. A terminal sends Ctrl-C to all of them; workers leave it to this process, which stops them by
+SIGTERM. What a worker writes, its simulators' messages included, goes to a file without a name, so that nothing is left of it;
+the part that a failed stage wrote becomes the log of that stage.
 """
 
 from __future__ import annotations
 
+import faulthandler
 import multiprocessing
-from collections.abc import Mapping
-from contextlib import AbstractContextManager
+import os
+import signal
+import sys
+import tempfile
+import threading
+import time
+import traceback
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from math import ceil
+from multiprocessing.connection import Connection, wait
 from pathlib import Path
+from typing import IO, Any, ClassVar
 
-from benchmark.core.errors import BenchmarkError
-from benchmark.launch.availability import unavailable_cells, unavailable_stages
-from benchmark.launch.base import FINAL, publish
-from benchmark.launch.execute import Busy, Executor, StageFailed
-from benchmark.planning.estimates import Estimate
-from benchmark.planning.graph import Plan, RunCell, Stage
-from benchmark.planning.order import execution_order
-from benchmark.storage.artifacts import StageFailure
+from benchmark.core.progress import Reporter
+from benchmark.launch.base import End, Ending, Job
+from benchmark.launch.events import Observer
+from benchmark.launch.failures import write_log
+from benchmark.launch.task import add_components, added_components, execute_key
+from benchmark.planning.graph import RunCell, Stage
+from benchmark.planning.resources import Machine, Needs
+from benchmark.simulation.workers import THREADS
+from benchmark.storage.artifacts import Store
 
-UNGUARDED = """the processes of the simulators import the script that started the run, and that started it again. Put it under
-    if __name__ == "__main__":"""
+CONTEXT = multiprocessing.get_context("spawn")  # not fork: torch has threads; the fork server is the simulators', without torch
+GRACE = 15.0  # seconds that a stage has to stop: one step of a training, and its simulators
+LOG = 1 << 16  # bytes of the end of a log that are looked at
+PULSE = 0.2  # seconds between two reports of how far a stage is
+
+
+@dataclass(frozen=True)
+class Told:
+    """What a worker tells of its stage: a method of `Observer`, and its arguments after the stage."""
+
+    event: str
+    arguments: tuple[Any, ...] = ()
 
 
 @dataclass
-class LocalLauncher:
-    executor: Executor
-    _failed: set[str] = field(default_factory=set)  # stages that failed in this run: not tried again for another cell
+class _Worker:
+    process: Any
+    connection: Connection
+    log: IO[bytes]
+    gpus: tuple[int, ...]
+    job: Job | None = None
+    shown: bool = False  # the observer was told that the stage runs
+    since: int = 0  # where the log of its stage begins
 
-    def run(self, plan: Plan, estimates: Mapping[str, Estimate]) -> list[RunCell]:
-        """Complete every cell that can run here; returns those that failed."""
-        if getattr(multiprocessing.current_process(), "_inheriting", False):
-            raise BenchmarkError(UNGUARDED)
-        self._failed.clear()
-        for stage in plan.stages.values():
-            if not self.executor.store.has(stage.kind, stage.key):
-                publish(self.executor.store, stage, self.executor.execution)
-        unavailable = unavailable_stages(plan, self.executor.store)
-        for key, reason in unavailable.items():
-            self.executor.store.note_failure(key, StageFailure(reason, unavailable=True))
-        absent = unavailable_cells(plan, unavailable, self.executor.store)
-        failed: list[RunCell] = []
-        pending = [cell for cell in execution_order(plan, estimates) if cell.id not in absent]
-        events = self.executor.events
-        events.run_started(pending)
-        while pending:
-            later: list[RunCell] = []
-            taken: list[Stage] = []
-            for cell in pending:
-                try:
-                    for stage in self._wanted(plan, cell):
-                        self.ensure(stage, plan.stages, patient=False)
-                except Busy as error:
-                    later.append(cell)
-                    taken.append(error.stage)
-                    continue
-                except StageFailed:
-                    failed.append(cell)
-                    events.cell_failed(cell)
-                    continue
-                events.cell_finished(cell)
-            if len(later) == len(pending):  # nothing was free: wait for one stage, then look around again
-                with self._wait_for(taken[0]):
-                    pass
-            pending = later
-        return failed
 
-    def ensure(self, stage: Stage, stages: Mapping[str, Stage], patient: bool = True) -> Path:
-        """The verified folder of a stage's artifact, built with all that it builds on where that is not there. Where another
-        process is building one of them, wait, or raise Busy if not `patient`."""
-        if stage.key in self._failed:
-            raise StageFailed(stage.label)
-        if (folder := self.executor.stored(stage.ref)) is not None:
-            return folder
+@dataclass
+class LocalEngine:
+    machine: Machine
+    store: Store
+    observer: Observer
+    reporter: Reporter
+    holds_dependencies: ClassVar[bool] = False
+    _workers: list[_Worker] = field(default_factory=list)
+
+    def fits(self, needs: Needs) -> bool:
+        running = [worker.job.needs for worker in self._workers if worker.job]
+        if not running:
+            return True
+        cores = sum(one.cores for one in running) + needs.cores
+        memory = sum(one.memory for one in running) + needs.memory
+        return cores <= self.machine.cores and memory <= self.machine.memory and self._gpus_for(needs) is not None
+
+    def submit(self, jobs: Sequence[Job]) -> None:
+        for job in jobs:
+            gpus = self._gpus_for(job.needs) or ()
+            idle = [worker for worker in self._workers if worker.job is None and worker.gpus == gpus]
+            worker = idle[0] if idle else self._start(gpus)
+            worker.job, worker.shown, worker.since = job, False, os.fstat(worker.log.fileno()).st_size
+            with suppress(OSError):  # it died while it had nothing to do: `wait` says so
+                worker.connection.send(job.key)
+
+    def wait(self, timeout: float) -> list[Ending]:
+        busy: dict[Any, _Worker] = {worker.connection: worker for worker in self._workers if worker.job}
+        endings = []
+        for connection in wait(list(busy), timeout):
+            try:
+                message = busy[connection].connection.recv()
+            except (EOFError, OSError):
+                endings.append(self._lost(busy[connection]))
+                continue
+            if isinstance(message, Told):
+                self._tell(busy[connection], message)
+            else:
+                endings.append(self._ended(busy[connection], message))
+        return endings
+
+    def cancel(self) -> None:
+        """Stages get a signal and some seconds; a second Ctrl-C takes these away."""
+        for worker in self._workers:
+            if worker.job and worker.shown:
+                self.observer.stage_interrupted(worker.job.stage)
+            worker.job = None
+            worker.process.terminate()
         try:
-            for ref in stage.inputs.values():
-                self.ensure(stages[ref.key], stages, patient)
-        except StageFailed:
-            self._failed.add(stage.key)
-            self.executor.store.note_failure(stage.key, StageFailure("a stage it builds on failed"))
-            raise
-        try:
-            return self.executor.execute(stage, patient=patient)
-        except StageFailed:
-            self._failed.add(stage.key)
-            raise
+            end = time.monotonic() + GRACE
+            for worker in self._workers:
+                worker.process.join(max(0.0, end - time.monotonic()))
+        finally:
+            self._end()
 
-    def _wanted(self, plan: Plan, cell: RunCell) -> list[Stage]:
-        """The last stages of a cell, and what a table reads of the others where it is gone."""
-        stages = [plan.stages[key] for key in cell.stages.values()]
-        return [stage for stage in stages if stage.kind in FINAL or not self.executor.store.has(stage.kind, stage.key)]
+    def close(self) -> None:
+        if any(worker.job for worker in self._workers):
+            return self.cancel()
+        for worker in self._workers:
+            worker.connection.close()
+        for worker in self._workers:
+            worker.process.join(GRACE)
+        self._end()
 
-    def _wait_for(self, stage: Stage) -> AbstractContextManager[None]:
-        waiting = f"{stage.label}: another run is building it; waiting"
-        return self.executor.store.claims.hold(stage.kind, stage.key, lambda: self.executor.reporter.say(waiting))
+    def _end(self) -> None:
+        for worker in self._workers:
+            worker.process.kill()
+            worker.process.join()
+            worker.connection.close()
+            worker.log.close()
+        self._workers.clear()
+
+    def _gpus_for(self, needs: Needs) -> tuple[int, ...] | None:
+        """Which GPUs a job would get; None if they are not free. Shares go to the fullest GPU that has room for them."""
+        load = dict.fromkeys(range(self.machine.gpus), 0.0)
+        for worker in self._workers:
+            if worker.job:
+                load |= {gpu: load[gpu] + min(1.0, worker.job.needs.gpu) for gpu in worker.gpus}
+        free = sorted((gpu for gpu in load if load[gpu] + min(1.0, needs.gpu) <= 1.0), key=lambda gpu: (-load[gpu], gpu))
+        count = ceil(needs.gpu)
+        return tuple(sorted(free[:count])) if len(free) >= count else None
+
+    def _start(self, gpus: tuple[int, ...]) -> _Worker:
+        self._make_room()
+        mine, theirs = CONTEXT.Pipe()
+        log = tempfile.TemporaryFile()  # noqa: SIM115 - it lives as long as the worker
+        output = Connection(os.dup(log.fileno()), readable=False)  # the class knows how to take a descriptor to a new process
+        process = CONTEXT.Process(target=_serve, args=(theirs, output, self.store.root, added_components()))
+        with _environment(gpus, self.machine.gpus):
+            process.start()
+        theirs.close()
+        output.close()
+        self._workers.append(_Worker(process, mine, log, gpus))
+        return self._workers[-1]
+
+    def _make_room(self) -> None:
+        """A worker that has nothing to do holds the memory of its imports, and of CUDA: one goes where too many wait."""
+        idle = [worker for worker in self._workers if worker.job is None]
+        if idle and len(self._workers) >= self.machine.cores:
+            self._workers.remove(idle[0])
+            idle[0].connection.close()
+            idle[0].process.join(GRACE)
+            idle[0].process.kill()
+            idle[0].log.close()
+
+    def _tell(self, worker: _Worker, message: Told) -> None:
+        assert worker.job is not None
+        worker.shown = True
+        getattr(self.observer, message.event)(worker.job.stage, *message.arguments)
+
+    def _ended(self, worker: _Worker, ending: Ending) -> Ending:
+        assert worker.job is not None
+        if ending.end is End.FAILED:
+            self.reporter.say(f"{worker.job.stage.label} failed: {ending.reason}", "red")
+            self._keep_log(worker)
+        worker.job = None
+        return ending
+
+    def _lost(self, worker: _Worker) -> Ending:
+        assert worker.job is not None
+        worker.process.join(GRACE)
+        job, code = worker.job, worker.process.exitcode
+        how = f"was killed by {signal.Signals(-code).name}" if (code or 0) < 0 else f"ended with code {code}"
+        if worker.shown:
+            self.observer.stage_interrupted(job.stage)
+        self._keep_log(worker)
+        self._workers.remove(worker)
+        worker.connection.close()
+        worker.log.close()
+        return Ending(job.key, End.LOST, f"its process {how}")
+
+    def _keep_log(self, worker: _Worker) -> None:
+        assert worker.job is not None
+        text = os.pread(worker.log.fileno(), LOG, max(worker.since, os.fstat(worker.log.fileno()).st_size - LOG))
+        write_log(self.store, worker.job.key, text.decode(errors="replace"))
+
+
+@contextmanager
+def _environment(gpus: tuple[int, ...], count: int) -> Iterator[None]:
+    """Of a process that is started here. Libraries get one thread each; torch gets those of its stage when that begins: two
+    threads that wait for each other on a busy core take many times as long as one."""
+    wanted = dict.fromkeys(THREADS, "1")
+    if count:
+        names = os.environ.get("CUDA_VISIBLE_DEVICES", ",".join(map(str, range(count)))).split(",")
+        wanted["CUDA_VISIBLE_DEVICES"] = ",".join(names[gpu] for gpu in gpus)
+    before = {name: os.environ.get(name) for name in wanted}
+    os.environ.update(wanted)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            os.environ.pop(name)
+            os.environ |= {} if value is None else {name: value}
+
+
+class _Forward:
+    """The observer in a worker: everything goes to the engine, progress not more often than somebody can look."""
+
+    def __init__(self, connection: Connection):
+        self._connection = connection
+        self._last = 0.0
+
+    def stage_started(self, stage: Stage) -> None:
+        self._connection.send(Told("stage_started"))
+
+    def stage_progress(self, stage: Stage, done: float, total: float, note: str) -> None:
+        if (now := time.monotonic()) - self._last >= PULSE:
+            self._last = now
+            self._connection.send(Told("stage_progress", (done, total, note)))
+
+    def stage_finished(self, stage: Stage, seconds: float) -> None:
+        self._connection.send(Told("stage_finished", (seconds,)))
+
+    def stage_failed(self, stage: Stage, reason: str) -> None:
+        self._connection.send(Told("stage_failed", (reason,)))
+
+    def stage_interrupted(self, stage: Stage) -> None:
+        self._connection.send(Told("stage_interrupted"))
+
+    def run_started(self, cells: Sequence[RunCell]) -> None: ...
+
+    def cell_finished(self, cell: RunCell) -> None: ...
+
+    def cell_failed(self, cell: RunCell) -> None: ...
+
+
+def _serve(connection: Connection, output: Connection, home: Path, components: Mapping[str, list[type]]) -> None:
+    """The life of a worker."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    for descriptor in (1, 2):
+        os.dup2(output.fileno(), descriptor)
+    threading.Thread(target=_follow_parent, daemon=True).start()
+    faulthandler.enable()
+    try:
+        add_components(components)
+        store, forward = Store(home), _Forward(connection)
+        while True:
+            connection.send(execute_key(store, connection.recv(), forward))
+    except (EOFError, OSError, KeyboardInterrupt):
+        code = 0
+    except BaseException:
+        traceback.print_exc()
+        code = 1
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)  # GL libraries complain at an ordinary exit
+
+
+def _follow_parent() -> None:
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+    wait([parent.sentinel])
+    os._exit(1)

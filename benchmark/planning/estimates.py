@@ -1,7 +1,7 @@
 """How long a plan will take and how much disk and memory it will need, from what this store has seen.
 
-Time is work divided by rate. The rate of a stage is taken from finished stages of the same kind and component in this store,
-else of the same kind, else from rough defaults for a two-core processor.
+Time is work divided by rate. The rate of a stage is taken from finished stages of the same kind and component on the same kind
+of machine in this store, else of the same kind there, else from other machines, else from rough defaults for two cores.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from typing import Any
 from benchmark import registry
 from benchmark.contracts.environment import EnvConfig, Environment
 from benchmark.core.errors import BenchmarkError
+from benchmark.core.provenance import provenance
 from benchmark.core.typed import from_json
 from benchmark.planning.graph import Stage
 from benchmark.planning.memory import peak
@@ -112,28 +113,42 @@ def work(params: Any, size: Size) -> float:
 
 
 class _Rates:
-    """Seconds per unit of work, by kind and component and by kind."""
+    """Seconds per unit of work, by machine, kind and component."""
 
     def __init__(self, store: Store):
         rates: dict[tuple[str, ...], list[float]] = defaultdict(list)
+        sizes: dict[Ref, Size] = {}
         for kind in KINDS:
             for key in store.keys(kind):
                 try:
                     manifest = store.manifest(kind, key)
                     params: Any = manifest.params_as(PARAMS[kind])
                     source = Ref(kind, key) if kind == "demos" else manifest.input("demos")
-                    made_from = store.manifest(source.kind, source.key)
-                    units = work(params, _measured(made_from.params_as(PARAMS[source.kind]), made_from))
+                    if source not in sizes:  # thousands of stages are made from the same few
+                        read = store.manifest(source.kind, source.key)
+                        sizes[source] = _measured(read.params_as(PARAMS[source.kind]), read)
+                    units = work(params, sizes[source])
                 except (BenchmarkError, LookupError, TypeError):
                     continue  # of another version: a component, a field or a budget that this one does not know
                 if units:
-                    rates[_rate_name(params), _component(params)].append(manifest.wall_seconds / units)
-                    rates[_rate_name(params),].append(manifest.wall_seconds / units)
+                    for name in _names(params, _machine(manifest.provenance)):
+                        rates[name].append(manifest.wall_seconds / units)
         self._median = {name: median(values) for name, values in rates.items()}
+        self._here = _machine(provenance())
 
     def of(self, params: Any) -> float:
-        by_component = self._median.get((_rate_name(params), _component(params)))
-        return by_component or self._median.get((_rate_name(params),)) or DEFAULT_RATES[_rate_name(params)]
+        measured = (rate for name in _names(params, self._here) if (rate := self._median.get(name)))
+        return next(measured, DEFAULT_RATES[_rate_name(params)])
+
+
+def _names(params: Any, machine: str) -> list[tuple[str, ...]]:
+    """What a rate is looked up under, the nearest first: the component on this kind of machine, others here, it elsewhere."""
+    rate, component = _rate_name(params), _component(params)
+    return [(machine, rate, component), (machine, rate, "*"), ("*", rate, component), ("*", rate, "*")]
+
+
+def _machine(origin: Mapping[str, Any]) -> str:
+    return f"{origin.get('processor')}, {origin.get('gpu')}"
 
 
 def _rate_name(params: Any) -> str:

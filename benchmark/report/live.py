@@ -91,6 +91,7 @@ class Screen:
         if len(self.stages) > STAGES:
             lines.append(Text(f"and {len(self.stages) - STAGES} more stages", style="dim"))
         left = self.counts.waiting + sum(max(0.0, stage.ends - now) for stage in self.stages)
+        left /= max(1, len(self.stages))  # side by side
         parts = [f"about {duration(left)} left", f"{self.counts.done} of {self.counts.cells} cells done"]
         parts += [f"{self.counts.failed} failed"] * bool(self.counts.failed)
         return [*lines, Text(" · ".join([*parts, f"{duration(now - self.since)} so far"]))]

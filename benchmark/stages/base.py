@@ -39,6 +39,7 @@ class Execution:
     """How the machine that executes a stage goes about it. Nothing here is on a key, because nothing here changes a number."""
 
     workers: int | None = None  # simulator processes; None: one per core
+    threads: int | None = None  # of torch; None: as the process has them
     timeout: float = 120.0  # seconds without an answer after which a simulator is given up
     checkpoint_every: int = 200  # steps between checkpoints that an interrupted pretraining resumes from
     tracker: str = "none"  # who else is told of learning curves while they grow: none | tensorboard | wandb | trackio

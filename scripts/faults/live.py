@@ -16,16 +16,16 @@ FAULTS = (
     ),
     Fault(
         "live: a failed cell is not told",
-        "benchmark/launch/local.py",
-        "                    events.cell_failed(cell)\n",
+        "benchmark/launch/drive.py",
+        "        self.events.cell_failed(cell)\n",
         "",
         f"{EVENTS}::test_every_stage_and_cell_is_told_once_in_order",
     ),
     Fault(
         "live: cells run in the order of the table",
-        "benchmark/launch/local.py",
-        "for cell in execution_order(plan, estimates) if",
-        "for cell in plan.cells if",
+        "benchmark/launch/drive.py",
+        "for cell in execution_order(self.plan, estimates) if",
+        "for cell in self.plan.cells if not cell.refused and",
         f"{EVENTS}::test_every_stage_and_cell_is_told_once_in_order",
     ),
     Fault(

@@ -13,8 +13,8 @@ from benchmark import registry
 from benchmark.contracts.data import Windows
 from benchmark.contracts.method import Method
 from benchmark.core.progress import Reporter
+from benchmark.launch.choose import make_launcher
 from benchmark.launch.execute import Executor
-from benchmark.launch.local import LocalLauncher
 from benchmark.models.encoders import build_backbone
 from benchmark.planning.estimates import estimate
 from benchmark.planning.graph import Plan, RunCell, Stage
@@ -75,9 +75,9 @@ class Listener:
 
 def launch(plan: Plan, store: Store) -> Listener:
     listener = Listener()
-    launcher = LocalLauncher(Executor(store, Reporter(quiet=True), observer=listener))
+    estimates, executor = estimate(plan.stages, store), Executor(store, Reporter(quiet=True), observer=listener)
     try:
-        launcher.run(plan, estimate(plan.stages, store))
+        make_launcher("local", plan, estimates, executor, fail_fast=False).run(plan, estimates)
     except KeyboardInterrupt:
         listener.heard.append(("KeyboardInterrupt",))
     return listener

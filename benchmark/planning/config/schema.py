@@ -164,14 +164,82 @@ class MachineConfig:
     """Where it runs. `device` is resolved by the machine that executes a stage, and recorded in the manifest."""
 
     device: str = "auto"  # auto | cpu | cuda
-    workers: int | None = None  # simulator processes; null: one per core; 0: none, all happens in this process
-    threads: int | None = None  # of the training process; null: one per core. Sums are rounded by it (docs/reliability.md)
+    workers: int | None = (
+        None  # simulator processes of a stage; null: one per core that the stage gets; 0: none, all happens in this process
+    )
+    threads: int | None = None  # of a training process; null: one per core. Sums are rounded by it (docs/reliability.md)
+    cores: int | None = None  # that stages share, side by side; 1: one after another in this process; null: all there are
+    memory: float | None = None  # GB that stages share; null: all there is
+    gpus: int | None = None  # that stages share; null: all that torch finds
 
     def __post_init__(self) -> None:
         require(self.device in ("auto", "cpu", "cuda"), f"machine.device '{self.device}' is none of auto, cpu, cuda")
         for name, least, most in (("workers", 0, MOST_WORKERS), ("threads", 1, MOST_THREADS)):
             count = getattr(self, name)
             require(count is None or least <= count <= most, f"machine.{name} must be from {least} to {most}, not {count}")
+        for name in ("cores", "memory"):
+            value = getattr(self, name)
+            require(value is None or value > 0, f"machine.{name} must be positive, not {value}")
+        require(self.gpus is None or self.gpus >= 0, f"machine.gpus must not be negative, but is {self.gpus}")
+
+
+@dataclass
+class StageResources:
+    """What a stage of one kind takes of a machine; null: what the plan estimates (planning/resources.py)."""
+
+    cores: int | None = None
+    memory: float | None = None  # GB
+    gpu: float | None = None  # share of one; more than one: that many
+    minutes: float | None = None  # that a scheduler is asked for
+
+    def __post_init__(self) -> None:
+        require((self.cores or 1) > 0 and (self.minutes or 1) > 0, "resources: cores and minutes must be positive")
+        require((self.memory or 0) >= 0 and (self.gpu or 0) >= 0, "resources: memory and gpu must not be negative")
+
+
+@dataclass
+class ResourcesConfig:
+    demos: StageResources = field(default_factory=StageResources)
+    collect: StageResources = field(default_factory=StageResources)
+    pretrain: StageResources = field(default_factory=StageResources)
+    embed: StageResources = field(default_factory=StageResources)
+    probe: StageResources = field(default_factory=StageResources)
+    tokenize: StageResources = field(default_factory=StageResources)
+    fit: StageResources = field(default_factory=StageResources)
+    rollout: StageResources = field(default_factory=StageResources)
+
+
+@dataclass
+class LaunchConfig:
+    """What any launcher does about stages that are lost: their process, their node, or the memory they needed."""
+
+    retries: int = 2  # of a stage that was lost; one that failed is not tried again
+
+    def __post_init__(self) -> None:
+        require(self.retries >= 0, f"launch.retries must not be negative, but is {self.retries}")
+
+
+@dataclass
+class SlurmConfig:
+    """Of the cluster, for `--launcher slurm`. Cores, memory and minutes come from resources."""
+
+    partition: str | None = None
+    account: str | None = None
+    qos: str | None = None
+    gres: str | None = None  # of stages that want a GPU, as in gpu:a100:1; null: --gpus-per-node
+    setup: list[str] = field(default_factory=list)  # lines of shell before the stage: module load cuda
+    signal: int = 90  # seconds before the end of its time in which a stage is told to stop and queued again
+    timeouts: int = 10  # how often a stage may run out of its minutes and go on from its checkpoint
+    side_by_side: int = 256  # tasks of one array at the same time
+    array: int = 1000  # tasks of one array: clusters refuse more than MaxArraySize, 1001 unless set
+
+    def __post_init__(self) -> None:
+        require(self.signal > 0 and self.side_by_side > 0 and self.array > 0, "slurm: signal, side_by_side, array are positive")
+
+
+@dataclass
+class RayConfig:
+    address: str | None = None  # of a cluster that runs, or auto; null: one on this machine for the length of the run
 
 
 @dataclass
@@ -187,6 +255,10 @@ class Schema:
     joint: JointConfig = field(default_factory=JointConfig)
     rollout: RolloutConfig = field(default_factory=RolloutConfig)
     machine: MachineConfig = field(default_factory=MachineConfig)
+    resources: ResourcesConfig = field(default_factory=ResourcesConfig)
+    launch: LaunchConfig = field(default_factory=LaunchConfig)
+    slurm: SlurmConfig = field(default_factory=SlurmConfig)
+    ray: RayConfig = field(default_factory=RayConfig)
     tracker: str = "none"  # none | tensorboard | wandb | trackio: learning curves while they grow; on no key
 
     def __post_init__(self) -> None:

@@ -1,0 +1,41 @@
+"""Runs stages in this process, one after another: for one core, for small plans, and for debuggers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import ClassVar
+
+from benchmark.launch.base import Ending, Job, published
+from benchmark.launch.execute import Executor
+from benchmark.launch.task import ending_of
+from benchmark.planning.resources import Needs
+
+
+class InlineEngine:
+    holds_dependencies: ClassVar[bool] = False
+
+    def __init__(self, executor: Executor):
+        self._executor = executor
+        self._jobs: list[Job] = []
+
+    def fits(self, needs: Needs) -> bool:
+        return not self._jobs
+
+    def submit(self, jobs: Sequence[Job]) -> None:
+        self._jobs.extend(jobs)
+
+    def wait(self, timeout: float) -> list[Ending]:
+        """Runs what was submitted; no `timeout` stops it."""
+        jobs, self._jobs = self._jobs, []
+        endings = []
+        for job in jobs:
+            _, execution = published(self._executor.store, job.key)
+            endings.append(ending_of(replace(self._executor, execution=execution), job.stage))
+        return endings
+
+    def cancel(self) -> None:
+        self._jobs.clear()
+
+    def close(self) -> None:
+        pass

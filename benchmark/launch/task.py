@@ -1,0 +1,47 @@
+"""One stage in a process that a launcher started: what every engine has in common."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from benchmark import registry
+from benchmark.core.errors import BenchmarkError
+from benchmark.core.progress import Reporter
+from benchmark.launch.base import End, Ending, published
+from benchmark.launch.events import Observer
+from benchmark.launch.execute import Busy, Executor, OutOfMemory, StageFailed
+from benchmark.planning.graph import Stage
+from benchmark.storage.artifacts import Store
+
+
+def execute_key(store: Store, key: str, observer: Observer, *, patient: bool = False) -> Ending:
+    """Execute a stage by its key, as it was described. Refused where the code of this process would compute another one."""
+    try:
+        stage, execution = published(store, key)
+    except BenchmarkError as error:
+        return Ending(key, End.FAILED, str(error))
+    return ending_of(Executor(store, Reporter(), execution, observer), stage, patient=patient)
+
+
+def ending_of(executor: Executor, stage: Stage, *, patient: bool = False) -> Ending:
+    """Execute a stage and say how that ended. An interruption goes on upwards."""
+    try:
+        executor.execute(stage, patient=patient)
+    except Busy:
+        return Ending(stage.key, End.TAKEN)
+    except OutOfMemory as error:
+        return Ending(stage.key, End.MEMORY, str(error))
+    except StageFailed as error:
+        return Ending(stage.key, End.FAILED, str(error))
+    return Ending(stage.key, End.DONE)
+
+
+def added_components() -> dict[str, list[type]]:
+    """The classes that were registered by hand in this process: another one finds files and entry points by itself."""
+    return {"methods": registry.methods().added(), "policies": registry.policies().added(), "envs": registry.envs().added()}
+
+
+def add_components(classes: Mapping[str, Iterable[type]]) -> None:
+    for room, added in classes.items():
+        for cls in added:
+            getattr(registry, room)().add(cls)
