@@ -45,7 +45,7 @@ def screen(*policies: str) -> Screen:
 
 
 def score(mean: float, seeds: int) -> CellScore:
-    return CellScore(mean, 16, 0, Interval(mean, mean - 0.4, mean + 0.4, "episodes"), seeds)
+    return CellScore(mean, 16, 0, seeds, lambda: Interval(mean, mean - 0.4, mean + 0.4, "episodes"))
 
 
 def drawn(shown: Screen, width: int, height: int = 30) -> list[str]:
