@@ -1,5 +1,5 @@
-"""The scores of a run that goes on. Numbers of a cell are computed once, and intervals only where they are shown: a run that finds
-a thousand cells in the store says so in seconds."""
+"""The scores of a run that goes on. Numbers of a cell are computed once, and intervals only where they are shown: a run
+that finds a thousand cells in the store says so in seconds."""
 
 from __future__ import annotations
 
