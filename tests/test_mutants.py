@@ -15,7 +15,7 @@ import pytest
 ROOT = Path(__file__).parent.parent
 SUBJECTS = {
     *("keys", "seeds", "splits", "budgets", "selection", "statistics", "normalisation", "masks", "storage", "training"),
-    *("recipe", "paper", "features", "weights", "libero", "goals", "reference", "order", "live", "bench"),
+    *("recipe", "paper", "features", "weights", "libero", "goals", "reference", "order", "live", "bench", "demonstrators"),
 }
 
 
