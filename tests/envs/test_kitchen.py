@@ -297,7 +297,7 @@ def test_the_expert_can_do_each_task_and_does_no_other(env, task):
     expert = KitchenExpert(arm_of(env), [task], lambda: env._completed, numpy_rng("test", task))
     steps, when = play(env, expert)
     assert set(when) == {task}
-    assert steps < 130
+    assert steps < 150  # a push may cost a second attempt
 
 
 @pytest.mark.parametrize("seed", [5, LARGE_SEED])
