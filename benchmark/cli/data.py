@@ -69,6 +69,7 @@ def import_(options: argparse.Namespace) -> int:
     """
     from benchmark.data.episodes import open_demos
     from benchmark.datasets import recordings
+    from benchmark.datasets.budget import Limits
     from benchmark.datasets.files import reading
     from benchmark.datasets.replay import replay
 
@@ -86,6 +87,7 @@ def import_(options: argparse.Namespace) -> int:
             side=options.resolution,
             episodes=options.episodes,
             stated=stated,
+            limits=Limits(options.memory_limit, options.time_limit),
         )
         manifest = store.raw_manifest(recordings.KIND, name)
         env = manifest["request"]["description"]["env"]
@@ -98,9 +100,11 @@ def import_(options: argparse.Namespace) -> int:
 
 def inspect(options: argparse.Namespace) -> int:
     """Say what a recording holds: counts, sizes, rates, ranges of actions. A path that is not imported yet will do as well."""
+    from benchmark.datasets.budget import Limits
     from benchmark.datasets.inspect import contact_sheet, inspect, text
 
-    facts, demos = inspect(Store(options.home).prepare(), options.what, options.source_format)
+    limits = Limits(options.memory_limit, options.time_limit)
+    facts, demos = inspect(Store(options.home).prepare(), options.what, options.source_format, limits)
     if options.sheet:
         contact_sheet(demos, options.sheet)
     print(json.dumps(facts, indent=1) if options.format == "json" else text(facts))
@@ -129,11 +133,18 @@ def export(options: argparse.Namespace) -> int:
     return 0
 
 
+def _add_limits(parser: argparse.ArgumentParser) -> None:
+    memory = "the most that reading may take (default: 16 times what the files take, but 0.375 at least and 6 at most)"
+    parser.add_argument("--memory-limit", type=float, metavar="GB", help=memory)
+    waiting = "how long to wait for a sign of progress of what reads (default: 60)"
+    parser.add_argument("--time-limit", type=float, metavar="S", help=waiting)
+
+
 def _make(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("env", help="an environment")
     parser.add_argument("--episodes", type=int, help="how many demonstrations (default: the preset's)")
     parser.add_argument("--preset", default="quick", help="smoke, quick (default), standard or paper")
-    parser.add_argument("--video", type=Path, metavar="FILE", help="make a video of the first demonstration (mp4)")
+    parser.add_argument("--video", type=flags.output_file, metavar="FILE", help="make a video of the first demonstration (mp4)")
     parser.add_argument("overrides", nargs="*", metavar="KEY=VALUE", help="e.g. env.kitchen.resolution=128")
     flags.add_format(parser)
     flags.add_home(parser)
@@ -150,6 +161,7 @@ def _import(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--actions", dest="representation", choices=ACTION_MEANINGS, help="what actions are")
     parser.add_argument("--gripper", help="which value opens the gripper, which closes it")
     parser.add_argument("--units", help="the units of actions")
+    _add_limits(parser)
     flags.add_home(parser)
 
 
@@ -157,7 +169,8 @@ def _inspect(parser: argparse.ArgumentParser) -> None:
     formats = ("auto", *SOURCE_FORMATS)
     parser.add_argument("what", metavar="NAME|PATH", help="a recording, or a source that is not imported")
     parser.add_argument("--as", dest="source_format", choices=formats, default="auto", help="the source's format")
-    parser.add_argument("--sheet", type=Path, metavar="FILE", help="also draw a contact sheet (png)")
+    parser.add_argument("--sheet", type=flags.output_file, metavar="FILE", help="also draw a contact sheet (png)")
+    _add_limits(parser)
     flags.add_format(parser)
     flags.add_home(parser)
 
@@ -170,7 +183,7 @@ def _verify(parser: argparse.ArgumentParser) -> None:
 def _export(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("name", help="a recording")
     parser.add_argument("--to", choices=("lerobot",), required=True, help="the format")
-    parser.add_argument("folder", type=Path, metavar="DIR", help="a folder that does not exist yet")
+    parser.add_argument("folder", type=flags.output_folder, metavar="DIR", help="a folder that does not exist yet")
     flags.add_home(parser)
 
 

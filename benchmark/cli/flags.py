@@ -52,5 +52,31 @@ def add_column(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--policy", help="the policy of a table that shows one (default: the first)")
 
 
+def output_file(text: str) -> Path:
+    """A file to write, which may exist: a device or a folder is not replaced by one."""
+    path = Path(text)
+    try:
+        if path.is_dir():
+            raise argparse.ArgumentTypeError(f"{path} is a folder; name a file")
+        if path.exists() and not path.is_file():
+            raise argparse.ArgumentTypeError(f"{path} is a device, a pipe or a socket; name a file")
+    except OSError as error:
+        raise argparse.ArgumentTypeError(f"{path} cannot be written: {error.strerror}") from error
+    output_folder(str(path.parent))
+    return path
+
+
+def output_folder(text: str) -> Path:
+    """A folder to write into, which may exist."""
+    path = Path(text)
+    try:
+        blocking = next((place for place in (path, *path.parents) if place.exists() and not place.is_dir()), None)
+    except OSError as error:
+        raise argparse.ArgumentTypeError(f"{path} cannot be written: {error.strerror}") from error
+    if blocking:
+        raise argparse.ArgumentTypeError(f"{blocking} is no folder; nothing can be written below it")
+    return path
+
+
 def names(text: str) -> list[str]:
     return [part for part in text.split(",") if part]

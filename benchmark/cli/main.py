@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 from benchmark.cli.parser import Parser
 from benchmark.core.errors import BenchmarkError
+from benchmark.core.text import printable_lines
 
 
 class Verb(NamedTuple):
@@ -73,7 +74,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         with _home(getattr(options, "home", None)):
             return options.run(options)
     except BenchmarkError as error:
-        print(f"error: {error}", file=sys.stderr)
+        print(f"error: {printable_lines(str(error))}", file=sys.stderr)
         return 2
     except BrokenPipeError:
         sys.stderr.close()

@@ -6,14 +6,13 @@ It needs no network and no server. Videos are those of `run --videos`.
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 
 from benchmark.cli import flags
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--output", type=Path, default=Path("report.html"), metavar="FILE", help="default: report.html")
-    parser.add_argument("--figures", type=Path, metavar="DIR", help="write each figure as svg and png as well")
+    parser.add_argument("--output", type=flags.output_file, default="report.html", metavar="FILE", help="default: report.html")
+    parser.add_argument("--figures", type=flags.output_folder, metavar="DIR", help="write each figure as svg and png as well")
     flags.add_records(parser)
 
 

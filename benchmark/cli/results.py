@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import json
-from pathlib import Path
 from typing import Any
 
 from benchmark.cli import flags
@@ -120,7 +119,7 @@ def _show(parser: argparse.ArgumentParser) -> None:
 
 
 def _export(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("folder", type=Path, help="where to write")
+    parser.add_argument("folder", type=flags.output_folder, help="where to write")
     flags.add_records(parser)
 
 

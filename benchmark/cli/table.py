@@ -75,14 +75,11 @@ def _inputs(options: argparse.Namespace) -> TableInputs:
 
 def _trials(path: Path) -> pd.DataFrame:
     """A file that a person wrote: what is wrong with it is said with its name."""
-    import pandas as pd
-
-    from benchmark.datasets.files import reading
     from benchmark.report.inputs import TableInputs
     from benchmark.report.tables import build
+    from benchmark.results.csv_files import read_texts
 
-    with reading(path):
-        trials = pd.read_csv(path)
+    trials = read_texts(path).frame()
     try:
         build("real", TableInputs(trials=trials))
     except BenchmarkError as error:

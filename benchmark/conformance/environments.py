@@ -15,11 +15,11 @@ import psutil
 import torch
 
 from benchmark.conformance.common import check_preset_names, ensure
+from benchmark.contracts.data import check_episode
 from benchmark.contracts.environment import Dataset, Environment, Simulator
 from benchmark.contracts.presets import PRESETS, component_config
 from benchmark.core.errors import Unavailable
 from benchmark.core.seeds import evaluation_seed, numpy_rng, seed
-from benchmark.data.episodes import check_episode
 from benchmark.simulation.demonstrate import demonstrate
 
 
@@ -101,6 +101,26 @@ def env_expert_acts(cls: type[Simulator]) -> None:
             ensure(env.score()[spec.metric] > before, "the expert did not raise the score")
             played.append(np.stack(actions))
         ensure(np.array_equal(played[0], played[1]), "the expert acted differently under the same seed")
+    finally:
+        env.close()
+
+
+def env_expert_of_any_state(cls: type[Simulator]) -> None:
+    """An expert that is said to act on the present state alone has no memory: one that was just made would do the same."""
+    if not cls.expert_of_any_state:
+        return
+    env = _simulator(cls)
+    try:
+        spec = cls.spec(env.config)
+        env.reset(seed("conformance", 8))
+        expert, rng = env.expert(seed("conformance", 4)), numpy_rng("conformance", "detour")
+        for number in range(spec.max_steps // 2):
+            action, other = expert.act(), env.expert(seed("conformance", 4)).act()
+            if action is None or other is None:
+                raise AssertionError(f"step {number}: it ended, so a state has no label")
+            ensure(np.array_equal(action, other), f"step {number}: a new expert would act differently")
+            own = number % 4 < 2  # and in between somebody else acts
+            env.step(np.asarray(action if own else rng.uniform(spec.action_low, spec.action_high), np.float32))
     finally:
         env.close()
 
@@ -239,6 +259,7 @@ SIMULATOR_PROMISES = (
     env_is_deterministic,
     env_leaves_global_randomness_alone,
     env_expert_acts,
+    env_expert_of_any_state,
     env_tasks,
     env_demonstrations,
     env_close,

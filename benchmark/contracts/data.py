@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from benchmark.contracts.specs import ActionSpec, require
+from benchmark.core.errors import BenchmarkError
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -88,3 +89,17 @@ class Chunks:
     goal_rows: Tensor | None = None  # (B,) int64, likewise for `goal` where that is an observation
     proprio: Tensor | None = None  # (B, history, P) normalised, for a policy whose `inputs` name it
     language: Tensor | None = None  # (B, L), likewise
+
+
+def check_episode(episode: Episode, frames: tuple[int, ...], widths: dict[str, int], where: str) -> None:
+    """Refuse what would poison training later: wrong shapes, NaN, nothing at all."""
+    if frames[0] == 0:
+        raise BenchmarkError(f"{where} has no steps")
+    if episode.frames.shape != frames or episode.frames.dtype != np.uint8:
+        raise BenchmarkError(f"{where}: frames are {episode.frames.dtype} {episode.frames.shape}, expected uint8 {frames}")
+    for name, width in widths.items():
+        array = getattr(episode, name)
+        if array.shape != (frames[0], width):
+            raise BenchmarkError(f"{where}: {name} has shape {array.shape}, expected {(frames[0], width)}")
+        if not np.isfinite(array).all():
+            raise BenchmarkError(f"{where}: {name} contains NaN or infinite values")

@@ -16,6 +16,8 @@ import numpy as np
 from benchmark.contracts.data import DataSpec, Episode
 from benchmark.contracts.specs import EnvSpec, Presets, require
 
+HELD_OUT = "held_out"  # a score: 1 where the episode shows things that no demonstration does, 0 where it does not
+
 
 @dataclass
 class EnvConfig:
@@ -107,6 +109,8 @@ class Simulator(Environment):
     """
 
     sources: ClassVar[tuple[str, ...]] = ("scripted",)
+    # Its expert acts on the present state alone, whoever led to it: what DAgger asks of one.
+    expert_of_any_state: ClassVar[bool] = False
 
     def __init__(self, config: Any):
         self.config = config
@@ -133,7 +137,8 @@ class Simulator(Environment):
 
     @abstractmethod
     def score(self) -> dict[str, float]:
-        """Named scores of the episode so far: `spec.metric`, and a 0/1 entry `task/<name>` for each task."""
+        """Named scores of the episode so far: `spec.metric`, a 0/1 entry `task/<name>` for each task, and `HELD_OUT` where
+        evaluation has episodes with things that no demonstration shows."""
 
     @abstractmethod
     def expert(self, seed: int) -> Expert:

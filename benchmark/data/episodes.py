@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from benchmark.contracts.data import DataSpec, Episode, Observations
+from benchmark.contracts.data import DataSpec, Episode, Observations, check_episode
 from benchmark.core.errors import BenchmarkError
 from benchmark.core.seeds import numpy_rng
 
@@ -164,20 +164,6 @@ def _noted(path: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]] | None:
             return {name: file[name] for name in ARRAYS}, json.loads(file["info"].tobytes())
     except (OSError, ValueError, LookupError, EOFError, zipfile.BadZipFile, zlib.error):
         return None
-
-
-def check_episode(episode: Episode, frames: tuple[int, ...], widths: dict[str, int], where: str) -> None:
-    """Refuse what would poison training later: wrong shapes, NaN, nothing at all."""
-    if frames[0] == 0:
-        raise BenchmarkError(f"{where} has no steps")
-    if episode.frames.shape != frames or episode.frames.dtype != np.uint8:
-        raise BenchmarkError(f"{where}: frames are {episode.frames.dtype} {episode.frames.shape}, expected uint8 {frames}")
-    for name, width in widths.items():
-        array = getattr(episode, name)
-        if array.shape != (frames[0], width):
-            raise BenchmarkError(f"{where}: {name} has shape {array.shape}, expected {(frames[0], width)}")
-        if not np.isfinite(array).all():
-            raise BenchmarkError(f"{where}: {name} contains NaN or infinite values")
 
 
 def open_demos(folder: Path) -> Demos:

@@ -9,7 +9,7 @@ import importlib
 from pathlib import Path
 
 from benchmark.core.errors import BenchmarkError, UnknownName
-from benchmark.datasets.files import inside, reading
+from benchmark.datasets.files import inside, reading, survey
 from benchmark.datasets.source import Source
 
 FORMATS = {
@@ -29,9 +29,24 @@ def importer(name: str) -> type[Source]:
 
 
 def open_source(path: Path, format_name: str = "auto") -> Source:
-    """A data set, opened by the importer of its format, all of whose files lie in it."""
+    """A data set, opened by the importer of its format, all of whose files lie in it.
+
+    It is read in this process; `reader.Reader` gives the same from a process that is held to a budget.
+    """
+    cls, _ = look(path, format_name)
+    return open_as(cls, path)
+
+
+def look(path: Path, format_name: str = "auto") -> tuple[type[Source], int]:
+    """The importer of a data set, chosen by names only, and the bytes that the data set takes on disk."""
     with reading(path):
-        source = _choose(path, format_name)(path)
+        cls = _choose(path, format_name)
+    return cls, survey(path)
+
+
+def open_as(cls: type[Source], path: Path) -> Source:
+    with reading(path):
+        source = cls(path)
         for file in source.files():
             inside(source.path, file.absolute())
     return source
@@ -40,6 +55,8 @@ def open_source(path: Path, format_name: str = "auto") -> Source:
 def _choose(path: Path, format_name: str) -> type[Source]:
     if not path.exists():
         raise BenchmarkError(f"{path} does not exist")
+    if not (path.is_file() or path.is_dir()):
+        raise BenchmarkError(f"{path} is a device, a pipe or a socket, and no file: refused")
     if path.suffix in (".pkl", ".pickle"):
         raise BenchmarkError(f"{path} is a pickle, which is never opened because it could run code; save it as plain arrays")
     if format_name != "auto":

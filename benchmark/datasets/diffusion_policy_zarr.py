@@ -9,7 +9,6 @@ import numpy as np
 
 from benchmark.contracts.data import Episode
 from benchmark.core.errors import BenchmarkError
-from benchmark.datasets.files import require_packages
 from benchmark.datasets.source import Actions, Description, Source, as_bytes, make_episode
 from benchmark.datasets.zarr_v2 import ZarrArray
 
@@ -21,13 +20,13 @@ KNOWN = {"pusht_cchi_v7_replay.zarr": (10.0, Actions("absolute", "none", "pixels
 class DiffusionPolicyZarr(Source):
     format = "diffusion_policy_zarr"
     looks_like = "a folder NAME.zarr with data/action and meta/episode_ends, or the folder around it"
+    packages = ("numcodecs",)
 
     def __init__(self, path: Path):
         root = _root(path)
         if root is None:
             raise BenchmarkError(f"{path} is no Diffusion Policy replay buffer; expected {self.looks_like}")
         super().__init__(root)
-        require_packages(self.format, "numcodecs")
         found = {folder.name: ZarrArray(folder) for folder in sorted((root / "data").iterdir()) if folder.is_dir()}
         if "action" not in found:
             raise BenchmarkError(f"{root / 'data' / 'action'} does not exist")
@@ -46,9 +45,12 @@ class DiffusionPolicyZarr(Source):
         if not self._pictures:
             raise BenchmarkError(f"{root / 'data'} holds no images: no array of shape (steps, height, width, 3)")
         self._ends_array = ZarrArray(root / "meta" / "episode_ends")
-        self._ends = self._ends_array.read(0, len(self._ends_array)).astype(np.int64)
-        if self._ends.ndim != 1 or (np.diff(self._ends, prepend=0) < 1).any() or self._ends[-1] != steps:
-            raise BenchmarkError(f"{self._ends_array.folder}: the ends of the episodes do not rise one by one to {steps} steps")
+        ends = self._ends_array.read(0, len(self._ends_array))
+        if ends.ndim != 1 or (np.rint(ends) != ends).any() or (np.diff(ends, prepend=0) < 1).any() or ends[-1] != steps:
+            raise BenchmarkError(
+                f"{self._ends_array.folder}: the ends of the episodes are not whole numbers that rise to {steps} steps"
+            )
+        self._ends = ends.astype(np.int64)
 
     @classmethod
     def recognises(cls, path: Path) -> bool:

@@ -36,6 +36,7 @@ ACTIONS = {
 class DynamoRelease(Source):
     format = "dynamo_release"
     looks_like = "a folder with obses/ or obs_multiview/ and the arrays of DynaMo's release, or libero_goal/TASK/DEMO/"
+    packages = ("torch",)
 
     def __init__(self, path: Path):
         super().__init__(path)
@@ -78,7 +79,10 @@ class DynamoRelease(Source):
                 raise BenchmarkError(
                     f"{self.path}: the mask is {mask.dtype} {mask.shape}, expected zeros and ones of shape {actions.shape[:2]}"
                 )
-            lengths = mask.sum(axis=0 if time_first else 1).astype(int)
+            time = 0 if time_first else 1
+            if (np.diff(mask.astype(np.int8), axis=time) > 0).any():
+                raise BenchmarkError(f"{self.path}: the mask has holes: some episode goes on after its end")
+            lengths = mask.sum(axis=time).astype(int)
         axis = 1 if time_first else 0
         for array, what in ((actions, "actions"), (states, "states")):
             if array.ndim != 3 or array.shape[axis] != len(self._items):

@@ -1,18 +1,19 @@
 """Opening other people's files: everything is checked, every complaint names the file, and nothing in it is ever run.
 
-Arrays load without pickles, tensors with `weights_only`, images by the codecs named here, and a path that is named inside a
-data set may not lead out of it.
+Arrays load without pickles, tensors with `weights_only`, images by the codecs named here; a path that is named inside a data
+set may not lead out of it, and nothing is allocated that the budget does not allow.
 """
 
 from __future__ import annotations
 
 import io
 import json
+import math
+import os
 import pickle
-import struct
+import stat
 import zipfile
-import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
@@ -22,20 +23,10 @@ import numpy as np
 from PIL import Image
 
 from benchmark.core.errors import BenchmarkError, Unavailable
+from benchmark.datasets.budget import MB, allow, allow_pixels, current
 
-# What Python and the packages that read files raise at what they cannot make sense of.
-UNREADABLE = (
-    *(OSError, ValueError, TypeError, LookupError, AttributeError, ArithmeticError, RuntimeError, MemoryError),
-    *(
-        EOFError,
-        SyntaxError,
-        struct.error,
-        zlib.error,
-        zipfile.BadZipFile,
-        pickle.UnpicklingError,
-        Image.DecompressionBombError,
-    ),
-)
+JSON_COST = 12  # bytes of objects per byte of text: a list of empty lists takes this many
+ZIP_METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)  # what NumPy and torch write; others ask for memory as they like
 
 
 @contextmanager
@@ -43,9 +34,14 @@ def reading(where: Path | str) -> Iterator[None]:
     """Whatever cannot be read in here is told with the name of what was read."""
     try:
         yield
-    except UNREADABLE as error:
+    except BenchmarkError:
+        raise
+    except Exception as error:  # packages that read files raise whatever they like at what they cannot make sense of
         text = str(error).strip().split("\n")[0]
-        if _pickled(where, error, text):
+        if isinstance(error, MemoryError):
+            most = f"{current().memory / MB:,.0f} MB"
+            reason = f"needs more memory than the {most} that reading it may take: refused (--memory-limit GB allows more)"
+        elif _pickled(where, error, text):
             reason = "holds a pickle, which is never opened because it could run code; save it as plain arrays"
         else:
             reason = f"cannot be read: {repr(error) if not text or isinstance(error, LookupError) else text}"
@@ -55,7 +51,11 @@ def reading(where: Path | str) -> Iterator[None]:
 def _pickled(where: Path | str, error: Exception, text: str) -> bool:
     if "Object arrays" in text or "Python objects" in text:  # NumPy's words
         return True
-    if not isinstance(where, Path) or not (isinstance(error, pickle.UnpicklingError) or "pickled" in text):
+    if (
+        not isinstance(where, Path)
+        or not where.is_file()
+        or not (isinstance(error, pickle.UnpicklingError) or "pickled" in text)
+    ):
         return False
     with where.open("rb") as file:
         head = file.read(2)
@@ -65,6 +65,32 @@ def _pickled(where: Path | str, error: Exception, text: str) -> bool:
 def require_packages(format_name: str, *names: str) -> None:
     if absent := [name for name in names if find_spec(name) is None]:
         raise Unavailable(f"reading {format_name} needs {' and '.join(absent)}; python -m pip install -e .[data]")
+
+
+def survey(root: Path) -> int:
+    """The bytes that a data set takes on disk. Refused: whatever is no file, folder or link between these."""
+    total, folders = 0, [root]
+    with reading(root):
+        if not stat.S_ISDIR(root.stat().st_mode):
+            return _plain_size(root, root.stat())
+        while folders:
+            for entry in os.scandir(folders.pop()):
+                path = Path(entry.path)
+                if entry.is_symlink():
+                    inside(root, path.absolute())
+                    if not path.exists():
+                        raise BenchmarkError(f"{path} is a link that leads nowhere: the data set is incomplete")
+                if entry.is_dir(follow_symlinks=False):
+                    folders.append(path)
+                elif not entry.is_dir():
+                    total += _plain_size(path, entry.stat())
+    return total
+
+
+def _plain_size(path: Path, status: os.stat_result) -> int:
+    if not stat.S_ISREG(status.st_mode):
+        raise BenchmarkError(f"{path} is a device, a pipe or a socket, and no file: refused")
+    return status.st_blocks * 512  # as POSIX counts them: a file may claim more than it takes
 
 
 def inside(root: Path, name: Path | str) -> Path:
@@ -86,8 +112,9 @@ def existing(path: Path) -> Path:
 
 
 def read_json(path: Path) -> dict[str, Any]:
+    allow(JSON_COST * existing(path).stat().st_size, str(path))
     with reading(path):
-        value = json.loads(existing(path).read_text())
+        value = json.loads(path.read_text())
     if not isinstance(value, dict):
         raise BenchmarkError(f"{path} holds no JSON object")
     return value
@@ -99,24 +126,65 @@ def load_array(path: Path) -> np.ndarray:
         return np.load(existing(path), mmap_mode="r", allow_pickle=False)
 
 
-def load_arrays(path: Path) -> dict[str, np.ndarray]:
-    """A .npz file."""
-    with reading(path), np.load(existing(path), allow_pickle=False) as file:
-        return {name: file[name] for name in file.files}
+def load_arrays(path: Path, wanted: Sequence[str]) -> dict[str, np.ndarray]:
+    """Those arrays of a .npz file that are wanted and there; nothing else of it is unpacked."""
+    with reading(path):
+        _refuse_pickles(existing(path))
+        with zipfile.ZipFile(path) as file:
+            entries = {entry.filename: entry for entry in file.infolist()}
+            present = {name: entries[f"{name}.npy"] for name in wanted if f"{name}.npy" in entries}
+            _allow_entries(present.values(), path)
+            return {name: _member(file, entry) for name, entry in present.items()}
+
+
+def _member(file: zipfile.ZipFile, entry: zipfile.ZipInfo) -> np.ndarray:
+    """An array of a .npz file, if its member is as large as the array's own header announces."""
+    formats = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
+    with file.open(entry) as stream:
+        shape, _, dtype = formats[np.lib.format.read_magic(stream)](stream)
+    if math.prod(shape) * dtype.itemsize > entry.file_size or min(shape, default=0) < 0:
+        raise ValueError(f"{entry.filename} claims {dtype} {shape} and holds {entry.file_size} bytes")
+    with file.open(entry) as stream:
+        return np.lib.format.read_array(stream, allow_pickle=False)
+
+
+def _allow_entries(entries: Iterable[zipfile.ZipInfo], path: Path) -> None:
+    entries = list(entries)
+    if odd := [entry.filename for entry in entries if entry.compress_type not in ZIP_METHODS]:
+        raise ValueError(f"{odd[0]} is packed in a way that no array is")
+    allow(sum(entry.file_size for entry in entries), f"{path}, unpacked,")
+
+
+def _refuse_pickles(path: Path) -> None:
+    with path.open("rb") as file:
+        if file.read(1) == b"\x80":
+            raise pickle.UnpicklingError("pickled")
 
 
 def load_tensor(path: Path) -> np.ndarray:
-    """A tensor saved by torch.save."""
+    """A tensor saved by torch.save, whose every number is stored."""
     import torch
 
     with reading(path):
-        value = torch.load(existing(path), map_location="cpu", weights_only=True)
+        if zipfile.is_zipfile(existing(path)):
+            with zipfile.ZipFile(path) as file:
+                _allow_entries(file.infolist(), path)
+        value = torch.load(path, map_location="cpu", weights_only=True)
         if not isinstance(value, torch.Tensor):
             raise BenchmarkError(f"{path} holds a {type(value).__name__}, expected one tensor")
-        return value.numpy()
+        array = value.numpy()
+        if array.nbytes > value.untyped_storage().nbytes():
+            raise BenchmarkError(f"{path} claims {array.dtype} {array.shape}, but holds fewer numbers and repeats them")
+        return array
 
 
 def decode_picture(data: bytes, where: Path | str) -> np.ndarray:
     """A JPEG, PNG or WebP -> (H, W, 3) uint8."""
     with reading(f"{where}: an image"), Image.open(io.BytesIO(data), formats=("JPEG", "PNG", "WEBP")) as image:
+        allow_pixels(*image.size, f"{where}: an image")
         return np.asarray(image.convert("RGB"))
+
+
+def read_picture(path: Path) -> np.ndarray:
+    allow(existing(path).stat().st_size, str(path))
+    return decode_picture(path.read_bytes(), path)

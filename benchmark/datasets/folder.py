@@ -14,13 +14,14 @@ import numpy as np
 
 from benchmark.contracts.data import Episode
 from benchmark.core.errors import BenchmarkError
-from benchmark.datasets.files import decode_picture, existing, load_arrays, read_json
+from benchmark.datasets.files import load_arrays, read_json, read_picture
 from benchmark.datasets.source import UNKNOWN, Actions, Description, Source, make_episode
 from benchmark.datasets.video import Video
 
 VIDEOS = (".mp4", ".mkv", ".webm", ".avi", ".mov")
 IMAGES = (".png", ".jpg", ".jpeg", ".webp")
 FACTS = "recording.json"
+NUMBERS = ("actions", "states", "proprio")
 
 
 class Folder(Source):
@@ -63,9 +64,9 @@ class Folder(Source):
 
     def _stream(self, start: int, side: int | None) -> Iterator[Episode]:
         for npz, views in self._items[start:]:
-            arrays = load_arrays(npz)
+            arrays = load_arrays(npz, NUMBERS)
             if "actions" not in arrays:
-                raise BenchmarkError(f"{npz} has no 'actions'; it has {', '.join(arrays) or 'nothing'}")
+                raise BenchmarkError(f"{npz} has no 'actions'; it has {', '.join(arrays) or 'nothing'} of {', '.join(NUMBERS)}")
             frames = {view: Video(path).rest() if _video(path) else _pictures(path) for view, path in views.items()}
             yield make_episode(
                 frames,
@@ -108,4 +109,4 @@ def _images(folder: Path) -> list[Path]:
 
 
 def _pictures(folder: Path) -> Iterator[np.ndarray]:
-    return (decode_picture(existing(path).read_bytes(), path) for path in _images(folder))
+    return (read_picture(path) for path in _images(folder))

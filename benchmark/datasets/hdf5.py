@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,8 +14,9 @@ import numpy as np
 
 from benchmark.contracts.data import Episode
 from benchmark.core.errors import BenchmarkError
-from benchmark.datasets.files import existing, reading, require_packages
-from benchmark.datasets.source import Actions, Description, Source, as_bytes, make_episode
+from benchmark.datasets.budget import advanced, allow
+from benchmark.datasets.files import existing, reading
+from benchmark.datasets.source import NUMBERS, Actions, Description, Source, as_bytes, make_episode
 
 SUFFIXES = (".hdf5", ".h5")
 ROBOT = re.compile(r"robot\d+_|joint_states$|gripper_states$|ee_states$")  # what robomimic and LIBERO call proprioception
@@ -25,10 +27,10 @@ LIBERO = Actions("delta", "-1 opens, +1 closes", "1 is 0.05 m or 0.5 rad of the 
 class Hdf5(Source):
     format = "hdf5"
     looks_like = "a *.hdf5 or *.h5 file with data/demo_N, or a folder of trajectories with obs/rgb and actions"
+    packages = ("h5py",)
 
     def __init__(self, path: Path):
         super().__init__(path)
-        require_packages(self.format, "h5py")
         self._files = _find(path)
         if not self._files:
             raise BenchmarkError(f"{path} holds no *.hdf5 or *.h5 files")
@@ -60,10 +62,9 @@ class Hdf5(Source):
     def _names(self, file: Path) -> list[str]:
         """The trajectories of a file in their natural order; what its attributes say is kept."""
         with opened(file, "/") as whole:
-            root = whole.group
-            if "data" not in root:
-                return [name for name in sorted(root) if whole.has(f"{name}/obs/rgb")]
-            attributes = dict(root["data"].attrs)
+            if not whole.has("data"):
+                return [name for name in sorted(whole.group) if whole.item(name) and whole.has(f"{name}/obs/rgb")]
+            attributes = whole.item("data").attrs
             self._facts |= {key: attributes[key] for key in ("problem_info",) if key in attributes}
             if "env_args" in attributes:
                 env_args = json.loads(attributes["env_args"])
@@ -73,9 +74,9 @@ class Hdf5(Source):
 
 
 def trajectories(path: Path) -> list[str]:
-    """The demonstrations of a robomimic file in their natural order."""
+    """The demonstrations of a robomimic file in their natural order; a link is no demonstration of it."""
     with opened(path, "data") as data:
-        names = [name for name in data.group if data.has(f"{name}/actions")]
+        names = [name for name in data.group if data.item(name) and data.has(f"{name}/actions")]
     return [f"data/{name}" for name in sorted(names, key=lambda n: (int("0" + re.sub(r"\D", "", n)), n))]
 
 
@@ -93,32 +94,52 @@ class Trajectory:
 
     def __init__(self, file: Any, name: str, where: str):
         self._file, self.name, self.where = file, name, where
-        self.group = file[name]
+        self.group = self.item()
+        advanced()
 
     def has(self, name: str) -> bool:
-        return name in self.group
+        return self._find(name) is not None
 
-    def read(self, name: str) -> np.ndarray:
-        """A dataset that lies in this very file."""
+    def item(self, name: str = "") -> Any:
+        if (found := self._find(name)) is None:
+            raise BenchmarkError(f"{self.where}: {name or self.name} is not in this file")
+        return found
+
+    def _find(self, name: str) -> Any:
+        """What lies in this very file under a name: another file could be anything, a pipe that never ends too."""
         import h5py
 
         item = self._file
-        for part in f"{self.name}/{name}".strip("/").split("/"):
-            item = item[part] if isinstance(item.get(part, getlink=True), h5py.HardLink) else None
-            if item is None:
-                break
+        for part in filter(None, f"{self.name}/{name}".split("/")):
+            link = item.get(part, getlink=True) if isinstance(item, h5py.Group) else None
+            if link is None:
+                return None
+            if not isinstance(link, h5py.HardLink):
+                raise BenchmarkError(f"{self.where}: {name or self.name} is no part of this file (links are not followed)")
+            item = item[part]
+        return item
+
+    def read(self, name: str) -> np.ndarray:
+        """A dataset of numbers that lies in this very file."""
+        import h5py
+
+        item = self._find(name)
         if not isinstance(item, h5py.Dataset) or item.external or item.is_virtual:
-            raise BenchmarkError(f"{self.where}: {name} is no dataset of this file (links to other files are not followed)")
-        stored = item.id.get_storage_size()
-        if item.size and item.size * item.dtype.itemsize > DENSEST * stored:
+            raise BenchmarkError(f"{self.where}: {name} is no dataset of this file")
+        if item.dtype.kind not in NUMBERS:
+            raise BenchmarkError(f"{self.where}: {name} holds {item.dtype}, expected numbers")
+        stored, claimed = item.id.get_storage_size(), item.size * item.dtype.itemsize
+        if claimed > DENSEST * stored:
             raise BenchmarkError(
                 f"{self.where}: {name} claims {item.dtype} {item.shape}, but the file holds {stored} bytes of it"
             )
+        allow(claimed, f"{self.where}: {name}, unpacked,")
+        allow(math.prod(item.chunks or ()) * item.dtype.itemsize, f"{self.where}: a chunk of {name}")
         return item[()]
 
     def images(self) -> list[str]:
-        observations = self.group["obs"]
-        if "rgb" in observations and observations["rgb"].ndim == 5:
+        observations = {name: found for name in self.item("obs") if (found := self._find(f"obs/{name}")) is not None}
+        if "rgb" in observations and getattr(observations["rgb"], "ndim", 0) == 5:
             return [f"rgb_{index}" for index in range(observations["rgb"].shape[1])]
         names = [n for n, item in observations.items() if getattr(item, "ndim", 0) == 4 and item.shape[-1] == 3]
         if not names:

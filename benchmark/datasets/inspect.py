@@ -11,11 +11,12 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from benchmark.contracts.data import DataSpec
+from benchmark.contracts.data import DataSpec, check_episode
 from benchmark.core.errors import BenchmarkError
-from benchmark.data.episodes import ARRAYS, Demos, check_episode, open_demos
-from benchmark.datasets import open_source
+from benchmark.data.episodes import ARRAYS, Demos, open_demos
+from benchmark.datasets.budget import Limits
 from benchmark.datasets.files import reading
+from benchmark.datasets.reader import Reader
 from benchmark.datasets.recordings import KIND, find
 from benchmark.storage.artifacts import Store
 
@@ -25,7 +26,7 @@ ROWS, COLUMNS = 6, 8  # episodes on the sheet, images of each
 GAP = 4
 
 
-def inspect(store: Store, what: str, format_name: str = "auto") -> tuple[dict[str, Any], Demos]:
+def inspect(store: Store, what: str, format_name: str = "auto", limits: Limits | None = None) -> tuple[dict[str, Any], Demos]:
     """The facts about a recording by name, or about a source by path, and the episodes they come from."""
     if what in store.keys(KIND):
         demos, manifest = open_demos(find(store, what)), store.raw_manifest(KIND, what)
@@ -34,9 +35,9 @@ def inspect(store: Store, what: str, format_name: str = "auto") -> tuple[dict[st
     with reading(what):
         if not Path(what).exists():
             raise BenchmarkError(f"'{what}' is no recording and no path; recordings: {', '.join(store.keys(KIND)) or 'none'}")
-        source = open_source(Path(what), format_name)
-        description = source.describe()
-    episodes = list(islice(source.episodes(0, SIDE), LOOKED_AT))
+    with Reader(Path(what), format_name, limits) as source:
+        description = source.description
+        episodes = list(islice(source.episodes(0, SIDE), LOOKED_AT))
     if not episodes:
         raise BenchmarkError(f"{what} holds no episodes")
     expected = {name: getattr(episodes[0], name).shape[1] for name in ARRAYS}

@@ -21,9 +21,10 @@ from benchmark.contracts.specs import REPRESENTATIONS
 from benchmark.core.errors import BenchmarkError, Corrupt, UnknownName
 from benchmark.core.progress import Task
 from benchmark.data.episodes import Demos, DemosWriter, open_demos
-from benchmark.datasets import open_source
+from benchmark.datasets.budget import Limits
 from benchmark.datasets.files import existing, reading
-from benchmark.datasets.source import Description, Source
+from benchmark.datasets.reader import Reader
+from benchmark.datasets.source import Description
 from benchmark.storage.artifacts import MANIFEST, Building, Store
 from benchmark.storage.files import checksum, key_of, write_text
 
@@ -50,6 +51,7 @@ def import_recording(
     side: int | None = None,
     episodes: int | None = None,
     stated: dict[str, Any] | None = None,
+    limits: Limits | None = None,
 ) -> Path:
     """The folder of the recording. `stated` is what the user knows of the source: hz, representation, gripper, units."""
     check_name(name)
@@ -57,9 +59,13 @@ def import_recording(
         raise BenchmarkError(f"--resolution must be at least 16, not {side}")
     if episodes is not None and episodes < 1:
         raise BenchmarkError(f"--episodes must be at least 1, not {episodes}")
-    source = open_source(path, format_name)
-    with reading(path):
-        said = _state(source.describe(), stated or {}, source)
+    with Reader(path, format_name, limits) as source:
+        return _import(store, source, _state(source.description, stated or {}, source.path), name, task, side, episodes)
+
+
+def _import(
+    store: Store, source: Reader, said: Description, name: str, task: Task, side: int | None, episodes: int | None
+) -> Path:
     count = min(said.episodes, episodes or said.episodes)
     request = {
         "format": source.format,
@@ -107,27 +113,26 @@ def _differences(old: dict[str, Any], new: dict[str, Any]) -> str:
     return ", ".join(parts)
 
 
-def _state(said: Description, stated: dict[str, Any], source: Source) -> Description:
+def _state(said: Description, stated: dict[str, Any], path: Path) -> Description:
     """What the source says, completed by what the user says; the user is right."""
     stated = {key: value for key, value in stated.items() if value is not None}
     hz = stated.pop("hz", said.hz)
     said = replace(said, hz=hz, actions=replace(said.actions, **stated))
     if hz is None:
-        raise BenchmarkError(f"{source.path} does not say how many steps it has per second; add --hz N")
+        raise BenchmarkError(f"{path} does not say how many steps it has per second; add --hz N")
     if not 0 < hz < float("inf"):
-        raise BenchmarkError(f"{source.path}: {hz} steps per second cannot be right")
+        raise BenchmarkError(f"{path}: {hz} steps per second cannot be right")
     if said.actions.representation not in REPRESENTATIONS:
         raise BenchmarkError(f"actions are one of {', '.join(REPRESENTATIONS)}, not '{said.actions.representation}'")
     return said
 
 
-def _hash(source: Source, task: Task) -> dict[str, dict[str, Any]]:
-    files = source.files()
+def _hash(source: Reader, task: Task) -> dict[str, dict[str, Any]]:
     hashes = {}
-    for done, path in enumerate(files):
+    for done, path in enumerate(source.files):
         with reading(path):
             hashes[_relative(path, source.path)] = {"sha256": checksum(existing(path)), "bytes": path.stat().st_size}
-        task.update(done + 1, len(files), "checksums")
+        task.update(done + 1, len(source.files), "checksums")
     return hashes
 
 
@@ -162,7 +167,7 @@ def _noted_spec(path: Path) -> DataSpec | None:
 
 
 def _stream(
-    source: Source, said: Description, name: str, side: int | None, count: int, work: Path, task: Task
+    source: Reader, said: Description, name: str, side: int | None, count: int, work: Path, task: Task
 ) -> dict[str, Any]:
     shape = work / "spec.json"
     if spec := _noted_spec(shape):

@@ -18,11 +18,13 @@ import numpy as np
 
 from benchmark.contracts.data import Episode
 from benchmark.core.errors import BenchmarkError
+from benchmark.datasets.budget import allow
 from benchmark.datasets.files import decode_picture, read_json, reading
-from benchmark.datasets.source import Description, Source, make_episode
+from benchmark.datasets.source import NUMBERS, Description, Source, make_episode
 from benchmark.datasets.tfrecord import Values, parse, records
 
 LARGEST = 2**26  # bytes of a deflated tensor, whatever shape it has
+TENSOR_COST = 3  # bytes per byte of a tensor: as bytes, in the array of all, as numbers
 MAGIC = (b"\xff\xd8\xff", b"\x89PNG", b"RIFF")
 STEPS = "steps/"
 OBSERVATION = f"{STEPS}observation/"
@@ -140,7 +142,13 @@ def _tensors(values: list[bytes], spec: Mapping[str, Any], where: str, name: str
         dtype = np.dtype(spec["dtype"])
         known = all(size > 0 for size in spec["shape"])
         limit = min(dtype.itemsize * math.prod(spec["shape"]), LARGEST) if known else LARGEST
-        raw = [_inflate(value, limit) if spec.get("encoding") == "zlib" else value for value in values]
+        if dtype.kind not in NUMBERS:
+            raise ValueError(f"a tensor of {dtype}, expected numbers")
+        raw, total = [], 0
+        for value in values:
+            raw.append(_inflate(value, limit) if spec.get("encoding") == "zlib" else value)
+            total += len(raw[-1])
+            allow(TENSOR_COST * total, f"{where}: {name}, unpacked,")
         return np.stack([np.frombuffer(value, dtype) for value in raw])
 
 

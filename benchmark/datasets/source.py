@@ -8,17 +8,20 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
 from PIL import Image
 
-from benchmark.contracts.data import Episode
+from benchmark.contracts.data import Episode, check_episode
 from benchmark.contracts.specs import UNKNOWN
 from benchmark.core.errors import BenchmarkError
-from benchmark.data.episodes import check_episode
-from benchmark.datasets.files import reading
+from benchmark.datasets.budget import SHARE, advanced, allow
+from benchmark.datasets.files import reading, require_packages
+
+NUMBERS = "fiub"  # kinds of NumPy's types: a complex number is not silently made a real one
 
 
 @dataclass(frozen=True)
@@ -47,9 +50,11 @@ class Source(ABC):
 
     format: ClassVar[str]
     looks_like: ClassVar[str]  # for the message when nothing is recognised
+    packages: ClassVar[tuple[str, ...]] = ()  # what it reads with
 
     def __init__(self, path: Path):
         self.path = path
+        require_packages(self.format, *self.packages)
 
     @classmethod
     @abstractmethod
@@ -94,43 +99,61 @@ def make_episode(
     `where` names the file in every complaint, and `places` those of the views, where they are others.
     """
     called = {view: f"{view} ({places[view]})" if places else view for view in views}
-    images: dict[str, np.ndarray] = {}
-    sizes: dict[str, list[int]] = {}
-    for view, frames in views.items():
-        images[view], sizes[view] = _square(frames, side, f"{where}, view {called[view]}")
     columns = {"actions": _rows(actions, where, "actions")}
     length = len(columns["actions"])
     for name, values in (("states", states), ("proprio", proprio)):
         columns[name] = np.zeros((length, 0), np.float32) if values is None else _rows(values, where, name)
-    shapes = {view: frames.shape for view, frames in images.items()}
-    if length and set(shapes.values()) != {(length, *next(iter(shapes.values()))[1:])}:
-        counts = ", ".join(f"{shape[0]} of {shape[1]} pixels in {called[view]}" for view, shape in shapes.items())
-        raise BenchmarkError(f"{where}: {length} actions, but frames: {counts}; pass --resolution where only sizes differ")
-    frames = np.stack(list(images.values()), axis=1) if length else np.zeros((0, len(views), 1, 1, 3), np.uint8)
-    episode = Episode(frames, **columns, info={**(info or {}), "recorded_size": sizes})
+    taken = [_Frames(frames, side, f"{where}, view {called[view]}") for view, frames in views.items()]
+    size = taken[0].side
+    if any(view.side != size for view in taken) and length:
+        sizes = ", ".join(f"{view.side} in {called[name]}" for name, view in zip(views, taken, strict=True))
+        raise BenchmarkError(f"{where}: frames have pixels: {sizes}; pass --resolution to make them one size")
+    allow(length * len(views) * size * size * 3, f"{where}: {length} steps of {len(views)} x {size} x {size} pixels", SHARE)
+    frames = np.empty((length, len(views), size, size, 3), np.uint8)
+    counts = [view.write(frames[:, index]) for index, view in enumerate(taken)]
+    if any(count != length for count in counts) and length:
+        told = ", ".join(f"{n} of {size} pixels in {called[view]}" for n, view in zip(counts, views, strict=True))
+        raise BenchmarkError(f"{where}: {length} actions, but frames: {told}")
+    recorded = {view: frames_of.recorded for view, frames_of in zip(views, taken, strict=True)}
+    episode = Episode(frames, **columns, info={**(info or {}), "recorded_size": recorded})
     check_episode(episode, (length, *frames.shape[1:]), {name: array.shape[1] for name, array in columns.items()}, str(where))
+    if not columns["actions"].shape[1]:
+        raise BenchmarkError(f"{where}: an action has no numbers")
     return episode
 
 
-def _square(frames: Iterable[np.ndarray], side: int | None, where: str) -> tuple[np.ndarray, list[int]]:
-    """All frames at the wanted size, one after another, and the size they were recorded at."""
-    done: list[np.ndarray] = []
-    size: tuple[int, int] | None = None
-    for frame in frames:
+class _Frames:
+    """The frames of a view at the wanted size, one after another; the first is looked at to know it."""
+
+    def __init__(self, frames: Iterable[np.ndarray], side: int | None, where: str):
+        self._frames, self._where = iter(frames), where
+        self._first = next(self._frames, None)
+        self.recorded: list[int] = []
+        self.side = side or 1
+        if self._first is not None:
+            self._check(self._first)
+            self.recorded = list(self._first.shape[:2])
+            if side is None and self.recorded[0] != self.recorded[1]:
+                height, width = self.recorded
+                raise BenchmarkError(f"{where}: frames are {width} x {height}; say --resolution N to stretch them to a square")
+            self.side = side or self.recorded[0]
+
+    def write(self, out: np.ndarray) -> int:
+        """Into (T, side, side, 3), as many as fit; how many there are."""
+        count = 0
+        for frame in chain([] if self._first is None else [self._first], self._frames):
+            self._check(frame)
+            if list(frame.shape[:2]) != self.recorded:
+                raise BenchmarkError(f"{self._where}: frame {count} has another size than the first")
+            if count < len(out):
+                out[count] = stretch(frame, self.side)
+            count += 1
+            advanced()
+        return count
+
+    def _check(self, frame: np.ndarray) -> None:
         if frame.ndim != 3 or frame.shape[2] != 3 or frame.dtype != np.uint8:
-            raise BenchmarkError(f"{where}: a frame is {frame.dtype} {frame.shape}, expected uint8 (height, width, 3)")
-        if size is None:
-            size = frame.shape[:2]
-            if side is None and size[0] != size[1]:
-                raise BenchmarkError(
-                    f"{where}: frames are {size[1]} x {size[0]}; say --resolution N to stretch them to a square"
-                )
-        if frame.shape[:2] != size:
-            raise BenchmarkError(f"{where}: frame {len(done)} has another size than the first")
-        done.append(stretch(frame, side or size[0]))
-    if size is None:
-        return np.zeros((0, side or 1, side or 1, 3), np.uint8), []
-    return np.stack(done), list(size)
+            raise BenchmarkError(f"{self._where}: a frame is {frame.dtype} {frame.shape}, expected uint8 (height, width, 3)")
 
 
 def stretch(frame: np.ndarray, side: int) -> np.ndarray:
@@ -142,7 +165,8 @@ def stretch(frame: np.ndarray, side: int) -> np.ndarray:
 
 def _rows(values: Any, where: Path | str, name: str) -> np.ndarray:
     array = np.asarray(values)
-    if array.dtype.kind not in "fiub" or array.ndim not in (1, 2):
+    allow(2 * array.size * np.dtype(np.float32).itemsize, f"{where}: {name} of shape {array.shape}")
+    if array.dtype.kind not in NUMBERS or array.ndim not in (1, 2):
         raise BenchmarkError(f"{where}: {name} are {array.dtype} {array.shape}, expected rows of numbers")
     return np.ascontiguousarray(array.reshape(len(array), -1) if array.size else array.reshape(len(array), 0), np.float32)
 
@@ -151,6 +175,8 @@ def as_bytes(images: np.ndarray, where: Path | str) -> np.ndarray:
     """Images stored as numbers from 0 to 255 -> uint8."""
     if images.dtype == np.uint8:
         return images
+    if images.dtype.kind not in "fiu":
+        raise BenchmarkError(f"{where}: images are {images.dtype}, expected numbers from 0 to 255")
     low, high = (float(images.min()), float(images.max())) if images.size else (0.0, 255.0)
     if not (low >= 0 and 1 < high <= 255):
         raise BenchmarkError(f"{where}: images hold values from {low:g} to {high:g}, expected 0 to 255")

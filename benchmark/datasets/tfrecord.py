@@ -14,10 +14,13 @@ from pathlib import Path
 import numpy as np
 
 from benchmark.core.errors import BenchmarkError
+from benchmark.datasets.budget import advanced, allow
 from benchmark.datasets.crc32c import crc32c
 from benchmark.datasets.files import existing
 
 Values = list[bytes] | np.ndarray
+LONGEST = 10  # bytes of a number of 64 bits, seven in each
+RECORD_COST = 4  # bytes per byte of a record: the record, the copies its checksum takes, its parts
 WIRE_VARINT, WIRE_64, WIRE_BYTES, WIRE_32 = 0, 1, 2, 5
 
 
@@ -34,6 +37,7 @@ def records(path: Path, start: int = 0) -> Iterator[bytes]:
             length = struct.unpack("<Q", header[:8])[0]
             if file.tell() + length + 4 > size:
                 raise BenchmarkError(f"{where} is truncated: {length} bytes are announced, the file ends before")
+            allow(RECORD_COST * length, where)
             if number < start:
                 file.seek(length + 4, 1)
             else:
@@ -41,6 +45,7 @@ def records(path: Path, start: int = 0) -> Iterator[bytes]:
                 _check(payload, file.read(4), where)
                 yield payload
             number += 1
+            advanced()
 
 
 def _check(data: bytes, stored: bytes, where: str) -> None:
@@ -87,14 +92,19 @@ def _join(steps: list[Values]) -> Values:
 
 
 def _varints(item: bytes | int) -> np.ndarray:
+    """One number, or packed ones: seven bits a byte, lowest first, the highest bit says that more follow."""
     if isinstance(item, int):
-        numbers = [item]
-    else:
-        numbers, position = [], 0
-        while position < len(item):
-            number, position = _varint(item, position)
-            numbers.append(number)
-    return np.array(numbers, np.uint64).view(np.int64)
+        return np.array([item], np.uint64).view(np.int64)
+    data = np.frombuffer(item, np.uint8)
+    ends = np.flatnonzero(data < 128)
+    if len(data) and (not len(ends) or ends[-1] != len(data) - 1):
+        raise ValueError("the last number has no end")
+    starts = np.concatenate([[0], ends[:-1] + 1])[: len(ends)]
+    if (sizes := ends - starts + 1).max(initial=0) > LONGEST:
+        raise ValueError("a number of more than ten bytes")
+    shifts = (np.arange(len(data)) - np.repeat(starts, sizes)).astype(np.uint64) * np.uint64(7)
+    parts = (data & 127).astype(np.uint64) << shifts
+    return np.add.reduceat(parts, starts).view(np.int64) if len(ends) else np.zeros(0, np.int64)
 
 
 def _fields(message: bytes) -> Iterator[tuple[int, bytes | int]]:
@@ -127,7 +137,7 @@ def _bytes(value: bytes | int) -> bytes:
 
 def _varint(message: bytes, position: int) -> tuple[int, int]:
     value = 0
-    for shift in range(0, 70, 7):
+    for shift in range(0, 7 * LONGEST, 7):
         byte = message[position]
         position += 1
         value |= (byte & 127) << shift

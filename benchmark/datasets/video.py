@@ -8,14 +8,17 @@ from pathlib import Path
 import numpy as np
 
 from benchmark.core.errors import BenchmarkError
+from benchmark.datasets.budget import PIXELS, allow_pixels
 from benchmark.datasets.files import existing
 
-# A file is opened as what it claims to be, a video: a playlist posing as one could name other files or hosts. Damage that the
-# decoder notices ends the video, instead of being painted over.
+# No frame is larger than the budget's. A file is opened as what it claims to be, a video: a playlist posing as one could name
+# other files or hosts. Damage that the decoder notices ends the video, instead of being painted over.
 INPUT = [
     *("-protocol_whitelist", "file", "-format_whitelist", "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi"),
-    *("-xerror", "-err_detect", "explode"),
+    *("-xerror", "-err_detect", "explode", "-max_pixels", str(PIXELS)),
+    *("-threads", "1"),  # each would keep frames of its own
 ]
+TOO_LARGE = "exceeds specified max pixel count"  # ffmpeg's words
 OUTPUT = ["-fps_mode", "passthrough"]  # every frame once, whatever its time stamp
 
 
@@ -65,11 +68,13 @@ class Video:
             meta = next(stream)
             self.fps = float(meta["fps"])
             width, height = meta["size"]
+            allow_pixels(width, height, f"{self.path}: a frame")
             yield np.zeros(0, np.uint8)
             for data in stream:
                 yield np.frombuffer(data, np.uint8).reshape(height, width, 3)
         except (OSError, RuntimeError, StopIteration, ValueError) as error:
-            reason = str(error).strip().split("\n")[-1]
+            lines = str(error).strip().split("\n")
+            reason = next((line for line in lines if TOO_LARGE in line), lines[-1])
             raise BenchmarkError(f"{self.path} is no video that can be read, or it is truncated: {reason}") from error
         finally:
             stream.close()

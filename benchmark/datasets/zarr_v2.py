@@ -6,13 +6,15 @@ metadata may name blosc only, and every byte is accounted for before it is decod
 
 from __future__ import annotations
 
-import json
+import math
 import struct
 from pathlib import Path
 
 import numpy as np
 
 from benchmark.core.errors import BenchmarkError
+from benchmark.datasets.budget import advanced, allow
+from benchmark.datasets.files import read_json
 
 HEADER = struct.Struct("<4B3I")  # blosc: versions, flags, item size; bytes decoded, block size, bytes stored
 
@@ -26,7 +28,7 @@ class ZarrArray:
         if not path.is_file():
             raise BenchmarkError(f"{path} does not exist; expected a zarr version 2 array")
         try:
-            meta = json.loads(path.read_text())
+            meta = read_json(path)
             self.shape, chunk = tuple(map(int, meta["shape"])), tuple(map(int, meta["chunks"]))
             self.dtype, codec = np.dtype(meta["dtype"]), meta["compressor"]["id"]
             plain = meta["order"] == "C" and meta["filters"] is None
@@ -46,9 +48,14 @@ class ZarrArray:
     def __len__(self) -> int:
         return self.shape[0]
 
+    @property
+    def _chunk_bytes(self) -> int:
+        return math.prod(self._chunk) * self.dtype.itemsize
+
     def read(self, start: int, stop: int) -> np.ndarray:
         """Rows `start` to `stop`."""
         first, last = start // self._chunk[0], (stop - 1) // self._chunk[0]
+        allow((last + 1 - first) * self._chunk_bytes, f"{self.folder}, rows {start} to {stop},", 2)
         rows = np.concatenate([self._decode(index) for index in range(first, last + 1)])
         return rows[start - first * self._chunk[0] : stop - first * self._chunk[0]]
 
@@ -58,9 +65,12 @@ class ZarrArray:
         path = self.folder / ".".join([str(index), *["0"] * (len(self.shape) - 1)])
         if not path.is_file():
             raise BenchmarkError(f"{path} does not exist: the array is incomplete")
+        allow(self._chunk_bytes, f"{path}, unpacked,", 2)
+        allow(path.stat().st_size, str(path), 2)
         stored = path.read_bytes()
+        advanced()
         decoded, written = HEADER.unpack_from(stored)[4::2] if len(stored) >= HEADER.size else (0, 0)
-        expected = int(np.prod(self._chunk)) * self.dtype.itemsize
+        expected = self._chunk_bytes
         if written != len(stored) or decoded != expected:
             raise BenchmarkError(f"{path} is truncated or damaged: {len(stored)} bytes that should decode to {expected}")
         try:

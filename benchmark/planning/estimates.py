@@ -17,14 +17,16 @@ from benchmark.contracts.environment import EnvConfig, Environment
 from benchmark.core.errors import BenchmarkError
 from benchmark.core.typed import from_json
 from benchmark.planning.graph import Stage
-from benchmark.stages.params import demos, embed, fit, pretrain, probe, rollout, tokenize, video, visualize
+from benchmark.stages.params import collect, demos, embed, fit, pretrain, probe, rollout, tokenize, video, visualize
 from benchmark.storage.artifacts import KINDS, Store
+from benchmark.storage.manifests import Manifest, Ref
 
 # Guesses until this store knows better, in seconds per unit of work on two cores: simulator steps with a rendered frame,
 # training frames, embedded frames, probes, frames with actions, policy samples, the same with an encoder that learns,
 # evaluation steps, encoders looked at, cells played again.
 DEFAULT_RATES = {
     "demos": 1 / 100,
+    "collect": 1 / 100,
     "pretrain": 1 / 600,
     "embed": 1 / 2000,
     "probe": 3.0,
@@ -36,6 +38,7 @@ DEFAULT_RATES = {
     "video": 20.0,
 }
 PARAMS: dict[str, type] = {
+    "collect": collect.Params,  # before those of demonstrations, of which it is a kind
     "demos": demos.Params,
     "pretrain": pretrain.Params,
     "embed": embed.Params,
@@ -66,11 +69,11 @@ class Size:
 def estimate(stages: Mapping[str, Stage], store: Store) -> dict[str, Estimate]:
     """For each stage that is not cached."""
     rates = _Rates(store)
-    sizes = {key: _size(stage.params, key, store) for key, stage in stages.items() if stage.kind == "demos"}
+    sizes = {key: _size(stage.params, stage.ref, store) for key, stage in stages.items() if stage.kind in ("demos", "collect")}
     todo = {key: stage for key, stage in stages.items() if not store.has(stage.kind, key)}
     estimates = {}
     for key, stage in todo.items():
-        size = sizes[stage.inputs["demos"].key if "demos" in stage.inputs else key]
+        size = sizes[key] if key in sizes else sizes[stage.inputs["demos"].key]
         estimates[key] = Estimate(work(stage.params, size) * rates.of(stage.params), _disk(stage, stages, size))
     return estimates
 
@@ -78,6 +81,8 @@ def estimate(stages: Mapping[str, Stage], store: Store) -> dict[str, Estimate]:
 def work(params: Any, size: Size) -> float:
     """The amount of work of a stage in the unit its rate is given in."""
     match params:
+        case collect.Params():
+            return params.episodes * size.max_steps
         case demos.Params() | embed.Params() | tokenize.Params():
             return size.frames
         case pretrain.Params(learning=pretrain.Learning(budget=budget)):
@@ -112,8 +117,9 @@ class _Rates:
                 try:
                     manifest = store.manifest(kind, key)
                     params: Any = manifest.params_as(PARAMS[kind])
-                    made_from = store.manifest("demos", manifest.input("demos").key if kind != "demos" else key)
-                    units = work(params, _measured(made_from.params_as(demos.Params), made_from.summary_as(demos.Summary)))
+                    source = Ref(kind, key) if kind == "demos" else manifest.input("demos")
+                    made_from = store.manifest(source.kind, source.key)
+                    units = work(params, _measured(made_from.params_as(PARAMS[source.kind]), made_from))
                 except (BenchmarkError, LookupError, TypeError):
                     continue  # of another version: a component, a field or a budget that this one does not know
                 if units:
@@ -138,17 +144,20 @@ def _component(params: Any) -> str:
     return str(getattr(params, names[type(params)])) if type(params) in names else ""
 
 
-def _size(params: demos.Params, key: str, store: Store) -> Size:
+def _size(params: demos.Params, ref: Ref, store: Store) -> Size:
     """Exact if the demonstrations exist, otherwise as many frames as the time limit allows."""
-    if store.has("demos", key):
-        return _measured(params, store.manifest("demos", key).summary_as(demos.Summary))
+    if store.has(ref.kind, ref.key):
+        return _measured(params, store.manifest(ref.kind, ref.key))
     cls, config = _environment(params)
-    steps = cls.spec(config).max_steps
-    return Size(config.episodes * steps, steps)
+    steps, episodes = cls.spec(config).max_steps, config.episodes
+    if isinstance(params, collect.Params):
+        episodes = min(params.most, episodes + params.round * params.episodes)
+    return Size(episodes * steps, steps)
 
 
-def _measured(params: demos.Params, summary: demos.Summary) -> Size:
+def _measured(params: demos.Params, manifest: Manifest) -> Size:
     cls, config = _environment(params)
+    summary: demos.Summary = manifest.summary_as(collect.Summary if manifest.kind == "collect" else demos.Summary)
     return Size(summary.frames, cls.spec(config).max_steps)
 
 
@@ -164,9 +173,10 @@ def _disk(stage: Stage, stages: Mapping[str, Stage], size: Size) -> float:
         return 2 * size.frames * len(cls.spec(config).views) * config.resolution**2 * 3
     trained = stages[stage.inputs["encoder"].key] if "encoder" in stage.inputs else stage
     width = trained.params.config["width"] if isinstance(trained.params, pretrain.Params) else 64
+    if isinstance(stage.params, pretrain.Params) and not registry.methods().get(stage.params.method).privileged:
+        copies = 3 if stage.params.learning else 1  # a ResNet-18's weights, and two moments while training
+        return copies * 11.2e6 * (width / 64) ** 2 * BYTES_PER_WEIGHT
     match stage.kind:
-        case "pretrain":
-            return 3 * 11.2e6 * (width / 64) ** 2 * BYTES_PER_WEIGHT  # ResNet-18 weights and two moments while training
         case "embed":
             return size.frames * 8 * width * 2
     return 1e6

@@ -27,6 +27,7 @@ class Resources:
 
 RESOURCES = {
     "demos": Resources(simulators=True),
+    "collect": Resources(accelerator=True, simulators=True),
     "pretrain": Resources(accelerator=True),
     "embed": Resources(accelerator=True),
     "probe": Resources(),

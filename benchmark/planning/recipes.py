@@ -4,12 +4,13 @@ standard   demos -> pretrain -> embed -> probe
                                 embed -> fit -> rollout          the encoder is frozen
              demos -> tokenize -'                                where the policy makes something of actions alone
 joint      the same, but the fit starts from the encoder and goes on training it with the policy
+dagger     either, where rounds of embed -> fit -> collect come before the last fit and give it more demonstrations
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache, partial
 from importlib.resources import files
 from pathlib import Path
@@ -34,7 +35,7 @@ from benchmark.planning.graph import CellId, Plan, RunCell, Stage, make_stage
 from benchmark.planning.keys import code_behind
 from benchmark.planning.request import DEFAULT, Request
 from benchmark.planning.variants import FINETUNED, expand_methods, with_variant
-from benchmark.stages.params import demos, embed, fit, pretrain, probe, rollout, tokenize, video, visualize
+from benchmark.stages.params import collect, demos, embed, fit, pretrain, probe, rollout, tokenize, video, visualize
 from benchmark.storage.files import checksum
 from benchmark.storage.manifests import Ref
 
@@ -110,6 +111,17 @@ class Encoded:
     probed: Stage
 
 
+@dataclass(frozen=True)
+class _Fitting:
+    """What all fits of a cell share."""
+
+    cell: CellId
+    method: type[Method]
+    policy: type[Policy]
+    pretrained: Stage
+    joint: fit.Joint | None
+
+
 class Recipe:
     """Lays out the stages of the cells of one environment. Files of code are looked at once, and what cells share is made once:
     a plan of 20 000 cells takes seconds."""
@@ -131,11 +143,24 @@ class Recipe:
         if reason := self._refused(method, config, policy, joint):
             return [], reason
         encoded = self._encode(cell, method, config)
-        tokenized, trained = self._tokenize(cell, policy), self._joint(method, config) if joint else None
-        fitted = self._fit(cell, method, policy, encoded, tokenized, trained)
-        rolled_out = self._rollout(cell, encoded.pretrained, fitted)
-        stages = (self.demos, encoded.pretrained, encoded.embedded, encoded.probed, tokenized, fitted, rolled_out)
-        return [stage for stage in stages if stage], None
+        fitting = _Fitting(cell, method, policy, encoded.pretrained, self._joint(method, config) if joint else None)
+        rounds, shown, embedded = self._rounds(fitting, encoded)
+        fitted = self._fitted(fitting, shown, embedded)
+        rolled_out = self._rollout(cell, encoded.pretrained, fitted[-1])
+        own = (self.demos, encoded.pretrained, encoded.embedded, encoded.probed, *fitted, rolled_out)
+        return [*rounds, *own], None  # of several of a kind the last one is the cell's
+
+    def _rounds(self, fitting: _Fitting, encoded: Encoded) -> tuple[list[Stage], Stage, Stage]:
+        """Of DAgger: each fit acts once, and what it is told then is added to the demonstrations of the next. Their stages, and
+        what the last fit is shown: the demonstrations and their features."""
+        stages: list[Stage] = []
+        shown, embedded, dagger = self.demos, encoded.embedded, self.config.fit.dagger
+        for number in range(1, dagger.rounds + 1):
+            fitted = self._fitted(fitting, shown, embedded, dagger.steps)
+            shown = self._collect(fitting, shown, fitted[-1], number)
+            embedded = self._embed(encoded.pretrained, shown)
+            stages += [*fitted, shown, embedded]
+        return stages, shown, embedded
 
     def _refused(self, method: type[Method], config: Any, policy: type[Policy], joint: bool) -> str | None:
         spec, needed = self.env.spec(self.env_config), method.batch_spec(config).min_views
@@ -149,6 +174,10 @@ class Recipe:
             return "shift.evaluation needs a simulator; shift.train shifts the recordings"
         if self._environment_refused:
             return self._environment_refused
+        if self.config.fit.dagger.rounds and not (issubclass(self.env, Simulator) and self.env.expert_of_any_state):
+            return f"fit.dagger needs an expert that can label any state, which {self.env.name} does not have"
+        if self.config.fit.dagger.rounds and self.config.fit.goal != "none":
+            return f"fit.dagger knows no goals: fit.goal={self.config.fit.goal}"
         if joint and not policy.learns:
             return f"{policy.name} has no gradient that an encoder could be trained by"
         return None
@@ -182,7 +211,7 @@ class Recipe:
         name = cell.method, cell.variant, cell.seed
         if name not in self._encoders:
             pretrained = self._pretrain(cell, method, config)
-            embedded = self._embed(pretrained)
+            embedded = self._embed(pretrained, self.demos)
             self._encoders[name] = Encoded(pretrained, embedded, self._probe(embedded))
         return self._encoders[name]
 
@@ -197,10 +226,11 @@ class Recipe:
         label = f"{row} · {cell.env}" + (f" · seed {cell.seed}" if method.seeded(config) else "")
         return self._make("pretrain", f"pretrain · {label}", params, {"demos": self.demos.ref}, method)
 
-    def _embed(self, pretrained: Stage) -> Stage:
+    def _embed(self, pretrained: Stage, shown: Stage) -> Stage:
         params = embed.Params(self.config.embed.features, self.config.machine.device)
-        inputs = {"demos": self.demos.ref, "encoder": pretrained.ref}
-        return self._make("embed", pretrained.label.replace("pretrain", "embed", 1), params, inputs)
+        inputs = {"demos": shown.ref, "encoder": pretrained.ref}
+        label = pretrained.label.replace("pretrain", "embed", 1) + _round(shown)
+        return self._make("embed", label, params, inputs)
 
     def _probe(self, embedded: Stage) -> Stage:
         params = probe.Params(self.config.split.held_out)
@@ -211,7 +241,7 @@ class Recipe:
         rates = self.config.joint.pairs or (("*", method.joint_rate(config)),)
         return fit.Joint(rates, self.config.joint.batch, self.config.pretrain.precision, self.config.embed.features)
 
-    def _tokenize(self, cell: CellId, policy: type[Policy]) -> Stage | None:
+    def _tokenize(self, cell: CellId, policy: type[Policy], shown: Stage) -> Stage | None:
         """Of no encoder: whatever gives the features, actions are the same."""
         if policy.Tokenizer is None:
             return None
@@ -223,37 +253,49 @@ class Recipe:
             seed=cell.seed,
             device=config.machine.device,
         )
-        label = f"tokenize {cell.policy} · {cell.env} · seed {cell.seed}"
-        return self._make("tokenize", label, params, {"demos": self.demos.ref}, policy)
+        label = f"tokenize {cell.policy} · {cell.env} · seed {cell.seed}{_round(shown)}"
+        return self._make("tokenize", label, params, {"demos": shown.ref}, policy)
 
-    def _fit(
-        self,
-        cell: CellId,
-        method: type[Method],
-        policy: type[Policy],
-        encoded: Encoded,
-        tokenized: Stage | None,
-        joint: fit.Joint | None,
-    ) -> Stage:
-        config = self.config
+    def _fitted(self, fitting: _Fitting, shown: Stage, embedded: Stage, steps: int | None = None) -> list[Stage]:
+        """A fit to the demonstrations `shown`, after its tokenizer if it has one; `steps`: another budget than `fit` says."""
+        config, cell = self.config, fitting.cell
+        budget = fit.Budget(config.fit.steps, config.fit.epochs, config.fit.checkpoint_every)
         params = fit.Params(
             policy=cell.policy,
             config=to_json(config.policy[cell.policy]),
-            budget=fit.Budget(config.fit.steps, config.fit.epochs, config.fit.checkpoint_every),
+            budget=replace(budget, steps=steps, epochs=None) if steps else budget,
             goal=config.fit.goal,
             held_out=config.split.held_out_from_policies or config.split.held_out,
             seed=cell.seed,
             device=config.machine.device,
             proprio=config.fit.proprio,
-            joint=joint,
-            standardise=config.fit.standardise or method.privileged,
+            joint=fitting.joint,
+            standardise=config.fit.standardise or fitting.method.privileged,
         )
-        inputs = {"demos": self.demos.ref, "features": encoded.embedded.ref}
-        if joint:
-            inputs["encoder"] = encoded.pretrained.ref
-        if tokenized:
+        inputs = {"demos": shown.ref, "features": embedded.ref}
+        if fitting.joint:
+            inputs["encoder"] = fitting.pretrained.ref
+        if tokenized := self._tokenize(cell, fitting.policy, shown):
             inputs["tokenizer"] = tokenized.ref
-        return self._make("fit", f"fit {cell.policy} · {cell.row} · {cell.env} · seed {cell.seed}", params, inputs, policy)
+        label = f"fit {cell.policy} · {cell.row} · {cell.env} · seed {cell.seed}{_round(shown)}"
+        fitted = self._make("fit", label, params, inputs, fitting.policy)
+        return [tokenized, fitted] if tokenized else [fitted]
+
+    def _collect(self, fitting: _Fitting, shown: Stage, fitted: Stage, number: int) -> Stage:
+        dagger, cell = self.config.fit.dagger, fitting.cell
+        params = collect.Params(
+            **vars(self.demos.params),
+            round=number,
+            episodes=dagger.episodes,
+            most=dagger.most,
+            seed=cell.seed,
+            slots=self.config.rollout.slots,
+            features=self.config.embed.features,
+            device=self.config.machine.device,
+        )
+        inputs = {"demos": shown.ref, "encoder": fitting.pretrained.ref, "policy": fitted.ref}
+        label = f"collect {cell.policy} · {cell.row} · {cell.env} · seed {cell.seed} · round {number}"
+        return self._make("collect", label, params, inputs, self.env)
 
     def _rollout(self, cell: CellId, pretrained: Stage, fitted: Stage) -> Stage:
         settings = self.config.rollout
@@ -270,6 +312,11 @@ class Recipe:
         inputs = {"demos": self.demos.ref, "encoder": pretrained.ref, "policy": fitted.ref}
         label = f"rollouts {cell.policy} · {cell.row} · {cell.env} · seed {cell.seed}"
         return self._make("rollout", label, params, inputs)
+
+
+def _round(shown: Stage) -> str:
+    """Of the demonstrations that a stage is given, for its label."""
+    return f" · after round {shown.params.round}" if isinstance(shown.params, collect.Params) else ""
 
 
 def content_of(method: type[Method], config: Any) -> dict[str, str]:

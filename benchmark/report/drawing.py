@@ -10,6 +10,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.text import Text
 
 from benchmark.core.errors import BenchmarkError, UnknownName
 from benchmark.results.view import RowKind
@@ -44,8 +45,18 @@ def encoded(figure: Figure, kind: str, source: str | None = None) -> bytes:
         raise UnknownName("figure format", kind, undated)
     out = BytesIO()
     with mpl.rc_context(STYLE):
+        _take_names_literally(figure)
         figure.savefig(out, format=kind, dpi=160, metadata=undated[kind])
     return out.getvalue()
+
+
+def _take_names_literally(figure: Figure) -> None:
+    """Two dollar signs in a name would make it a formula, or an error. Formulas are matplotlib's own: powers on a log scale."""
+    axes = [axis for panel in figure.axes for axis in (panel.xaxis, panel.yaxis) if axis.get_scale() == "log"]
+    powers = {id(label) for axis in axes for label in axis.get_ticklabels(which="both")}
+    for text in figure.findobj(Text):
+        if isinstance(text, Text) and id(text) not in powers:
+            text.set_parse_math(False)
 
 
 def line(axes: Axes, rows: pd.DataFrame, x: str, colour: str, dash: str = "-", label: str = "") -> None:

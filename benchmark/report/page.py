@@ -6,6 +6,7 @@ The same results give the same bytes.
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from functools import cached_property
@@ -172,7 +173,8 @@ class _Content:
             links = [parts.stage_link(kind, stages[kind], known) for kind in STAGES if kind in stages]
             told = ", ".join(links) or ("no stages were exported with these records" if len(scores) else "no stages yet")
             lines.append(f"<li>Seed {cell.seed}: {mean}. Stages: {told}.</li>")
-        typed = [*self._checkout(column, row), command(self.provenance["request"], column, row)]
+        request = self.provenance["request"]
+        typed = [*self._checkout(column, row), *([command(request, column, row)] if request else [])]
         return f"<ul>{''.join(lines)}</ul><p>To make it again:</p><pre><code>{escape(chr(10).join(typed))}</code></pre>"
 
     def _checkout(self, column: Column, row: RowId) -> list[str]:
@@ -186,7 +188,10 @@ class _Content:
         ]
         used = {known[stage]["provenance"] for stage in keys if stage in known} or range(len(machines))
         commits = [machines[index]["git"] for index in sorted(used) if machines[index]["git"]]
-        lines = [f"git checkout {git['commit']}" + "  # and changes that were not committed" * git["dirty"] for git in commits]
+        lines = [
+            shlex.join(["git", "checkout", git["commit"]]) + "  # and changes that were not committed" * git["dirty"]
+            for git in commits
+        ]
         return list(dict.fromkeys(lines))
 
     def protocols(self) -> Iterable[str]:

@@ -88,7 +88,9 @@ def merged(parts: Mapping[str, Results]) -> Results:
         )
     cells = pd.concat([done, cells.drop(done.index)]).drop_duplicates(IDENTITY).sort_index()
     seeds = sorted(set(cells.seed))
-    names = {n: list(dict.fromkeys(x for r in requests.values() for x in r[n])) for n in ("methods", "envs", "policies")}
+    names = {
+        n: list(dict.fromkeys(x for r in requests.values() for x in r.get(n, ()))) for n in ("methods", "envs", "policies")
+    }
     return Results(
         pd.concat([part.records for part in parts.values()], ignore_index=True),
         cells.drop(columns="part"),
@@ -112,8 +114,8 @@ def by_settings(parts: Mapping[str, Results]) -> list[Results]:
 
 def _settings_of(request: Mapping[str, Any]) -> dict[str, str]:
     """What changes numbers: not which cells were asked for, nor where they ran."""
-    overrides = dict(text.split("=", 1) for text in request["overrides"] if not text.startswith("machine."))
-    return {"preset": request["preset"], **overrides}
+    overrides = [text for text in request.get("overrides", ()) if not text.startswith("machine.")]
+    return {"preset": request.get("preset", ""), **dict(text.split("=", 1) for text in overrides)}
 
 
 def _joined_provenance(parts: Sequence[Mapping[str, Any]]) -> dict[str, Any]:

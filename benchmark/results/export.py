@@ -12,8 +12,9 @@ import pandas as pd
 from benchmark import registry
 from benchmark.core.errors import BenchmarkError
 from benchmark.results.bundle import Results
-from benchmark.storage.columns import CURVES, SPECTRA, TEXT
-from benchmark.storage.files import write_text
+from benchmark.results.imported import curves_and_spectra, provenance, records_and_cells
+from benchmark.storage.columns import CELL_COLUMNS
+from benchmark.storage.files import flush, write_text
 
 PROVENANCE = "provenance.json"
 # Exports of earlier versions did not say which methods are not trained nor how components are called: these, then
@@ -26,32 +27,41 @@ OLD_TITLES = {
 
 
 def export(results: Results, folder: Path) -> int:
-    """Write what exists; returns the number of episodes."""
+    """Write what exists; returns the number of episodes.
+
+    `provenance.json` is what makes a folder an export: it goes first and comes back last, so that a kill in between leaves no
+    mixture of two.
+    """
     if results.records.empty:
         raise BenchmarkError("nothing of this plan has been run; there is nothing to export")
     folder.mkdir(parents=True, exist_ok=True)
-    files = {"records": (results.records, None), "cells": (results.cells, "%.6g")}
-    files |= {"curves": (results.curves, "%.4g"), "spectra": (results.spectra, "%.4g")}
-    for name, (frame, digits) in files.items():
-        write_text(folder / f"{name}.csv", frame.to_csv(index=False, lineterminator="\n", float_format=digits))
-    write_text(folder / PROVENANCE, json.dumps(results.provenance, indent=1, sort_keys=True) + "\n")
+    frames = {"records": (results.records, None), "cells": (results.cells, "%.6g")}
+    frames |= {"curves": (results.curves, "%.4g"), "spectra": (results.spectra, "%.4g")}
+    texts = {
+        f"{name}.csv": frame.to_csv(index=False, lineterminator="\n", float_format=digits)
+        for name, (frame, digits) in frames.items()
+    }
+    origin = json.dumps(results.provenance, indent=1, sort_keys=True) + "\n"
+    (folder / PROVENANCE).unlink(missing_ok=True)
+    flush(folder)
+    for name, text in texts.items():
+        write_text(folder / name, text)
+    write_text(folder / PROVENANCE, origin)
     return len(results.records)
 
 
 def load(folder: Path) -> Results:
     """The results as `gather` gives them. Exports of earlier versions hold no curves, no spectra and no stages."""
-    provenance = folder / PROVENANCE
-    if not provenance.is_file():
-        raise BenchmarkError(f"{provenance} is missing: {folder} holds no exported records")
-    curves, spectra = (
-        _read(folder / f"{name}.csv") if (folder / f"{name}.csv").is_file() else pd.DataFrame(columns=columns)
-        for name, columns in (("curves", CURVES), ("spectra", SPECTRA))
-    )
-    known = {"cells": [], "stages": {}, **json.loads(provenance.read_text())}
-    records, cells = _read(folder / "records.csv"), completed(_read(folder / "cells.csv"))
+    path = folder / PROVENANCE
+    if not path.is_file():
+        raise BenchmarkError(f"{path} is missing: {folder} holds no exported records, or their export was interrupted")
+    known = provenance(path)
+    records, cells = records_and_cells(folder)
+    cells = completed(cells)
     if "demonstrator_score" not in cells:
         cells = cells.assign(demonstrator_score=cells.env.map(_demonstrator_scores(known)))
-    return Results(records, cells, curves, spectra, known)
+    cells = cells.reindex(columns=[*cells.columns, *(name for name in CELL_COLUMNS if name not in cells)])
+    return Results(records, cells, *curves_and_spectra(folder), known)
 
 
 def completed(cells: pd.DataFrame) -> pd.DataFrame:
@@ -65,7 +75,9 @@ def completed(cells: pd.DataFrame) -> pd.DataFrame:
     if "departures" not in cells:
         cells = cells.assign(departures="which recipe it was is not recorded")
     if "finetuned" not in cells:  # it was called `tuned`, and before that not said
-        symptom = (cells.variant == "tuned") | ((cells.gradient_steps == 0) & (cells.frames_seen > 0))
+        symptom = cells.variant == "tuned"
+        if {"gradient_steps", "frames_seen"} <= set(cells):
+            symptom |= (cells.gradient_steps == 0) & (cells.frames_seen > 0)
         tuned = cells.tuned if "tuned" in cells else symptom
         cells = cells.assign(finetuned=tuned.where(tuned.notna(), symptom).astype(bool)).drop(columns="tuned", errors="ignore")
     if "collapse_reason" not in cells:
@@ -85,10 +97,10 @@ def _state_target(env: str) -> float | None:
     return cls.spec(cls.Config()).state_target
 
 
-def _demonstrator_scores(provenance: Mapping[str, Any]) -> dict[str, float | None]:
+def _demonstrator_scores(known: Mapping[str, Any]) -> dict[str, float | None]:
     """Environment -> mean score of its demonstrations, from their manifest."""
-    demos = {cell["env"]: provenance["stages"].get(cell["stages"].get("demos")) for cell in provenance["cells"]}
-    return {env: manifest["summary"]["mean_score"] for env, manifest in demos.items() if manifest}
+    demos = {cell["env"]: known["stages"].get(cell["stages"].get("demos")) for cell in known["cells"]}
+    return {env: manifest["summary"].get("mean_score") for env, manifest in demos.items() if manifest}
 
 
 def _old_reason(rank: float | None) -> str | None:
@@ -96,12 +108,3 @@ def _old_reason(rank: float | None) -> str | None:
     if rank is None or pd.isna(rank):
         return None
     return f"effective rank {rank:.2g} < 2" if rank < 2 else "spread of features relative to their norm < 0.01"
-
-
-def _read(path: Path) -> pd.DataFrame:
-    if not path.is_file():
-        raise BenchmarkError(f"{path} is missing: {path.parent} holds no exported records")
-    frame = pd.read_csv(path)
-    for column in TEXT.keys() & set(frame.columns):
-        frame[column] = frame[column].astype(object).where(frame[column].notna(), TEXT[column])
-    return frame

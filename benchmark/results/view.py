@@ -237,10 +237,11 @@ class ResultsView:
         """The rank of each row that has scores, 1 for the highest mean."""
 
         def compute() -> dict[RowId, Interval]:
-            groups = {str(row): self.groups(column, row) for row in self.rows if self.groups(column, row)}
+            named = {str(row): row for row in self.rows}
+            groups = {name: self.groups(column, row) for name, row in named.items() if self.groups(column, row)}
             rng, options = self._rng("ranks", *column), self.options
             ranks = statistics.ranks([groups], rng, level=options.level, draws=options.draws)
-            return {RowId.parse(name): rank for name, rank in ranks.items()}
+            return {named[name]: rank for name, rank in ranks.items()}
 
         return self._once(("ranks", column, self.options.metric, *self._precision), compute)
 

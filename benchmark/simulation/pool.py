@@ -14,7 +14,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from benchmark.contracts.environment import EnvConfig, Simulator
+from benchmark.contracts.environment import EnvConfig, Expert, Simulator
+from benchmark.core.seeds import seed as seed_of
 from benchmark.simulation.observations import ObservationBuffer, checked_score
 from benchmark.simulation.shift import Shift
 from benchmark.simulation.workers import Failure, Pulse, Worker, answers, end, num_workers, reason, start
@@ -35,6 +36,7 @@ class Reply(NamedTuple):
     score: dict[str, float] | None = None
     error: str | None = None
     simulator: dict[str, str] | None = None
+    label: np.ndarray | None = None  # what the expert would do now
 
     @property
     def over(self) -> bool:
@@ -52,10 +54,12 @@ class Simulators:
         slots: Sequence[int],
         observations: ObservationBuffer,
         shift: str = "none",
+        label: bool = False,
     ):
         self._pulse, self._cls, self._config, self._observations, self._shift = pulse, cls, config, observations, shift
-        self._spec = cls.spec(config)
+        self._spec, self._label = cls.spec(config), label
         self._shifts: dict[int, Shift | None] = {}
+        self._experts: dict[int, Expert] = {}
         self._envs = {slot: self._build(slot) for slot in slots}
         self._steps = dict.fromkeys(slots, 0)
 
@@ -83,6 +87,8 @@ class Simulators:
             env.reset(order.seed)
             self._envs[slot], self._steps[slot] = env, 0
             self._shifts[slot] = Shift.draw(self._shift, order.seed, self._spec)
+            if self._label:
+                self._experts[slot] = env.expert(seed_of("expert", order.seed))
         env = self._envs[slot]
         for action in order.actions:
             self._pulse.beat(slot)
@@ -92,7 +98,7 @@ class Simulators:
         if over or self._steps[slot] >= self._spec.max_steps:
             return Reply(score=checked_score(env.score(), self._spec.metric), simulator=env.describe())
         self._observations.put(slot, env, order.render, self._shifts[slot])
-        return Reply()
+        return Reply(label=self._experts[slot].act() if self._label else None)
 
     def _build(self, slot: int) -> Simulator:
         self._pulse.beat(slot)
@@ -103,10 +109,18 @@ class Pool:
     """All slots of a rollout, spread over workers. Observations of each slot are in `observations`."""
 
     def __init__(
-        self, cls: type[Simulator], config: EnvConfig, slots: int, workers: int | None, timeout: float, shift: str = "none"
+        self,
+        cls: type[Simulator],
+        config: EnvConfig,
+        slots: int,
+        workers: int | None,
+        timeout: float,
+        shift: str = "none",
+        label: bool = False,
     ):
+        """`label`: the expert, which has to be one of any state, says in every reply what it would do."""
         self.observations = ObservationBuffer(cls.spec(config), config.resolution, slots)
-        self._cls, self._config, self._timeout, self._shift = cls, config, timeout, shift
+        self._cls, self._config, self._timeout, self._shift, self._label = cls, config, timeout, shift, label
         size = num_workers(workers, slots)
         self._inline = size == 0
         self._shares = [range(first, slots, max(1, size)) for first in range(max(1, size))]
@@ -176,5 +190,5 @@ class Pool:
         return [Order(slot, *self._past[slot], render=slot in orders and orders[slot].render) for slot in running]
 
     def _start(self, shares: Sequence[Sequence[int]]) -> list[Worker]:
-        jobs = [(self._cls, self._config, share, self.observations, self._shift) for share in shares]
+        jobs = [(self._cls, self._config, share, self.observations, self._shift, self._label) for share in shares]
         return start(Simulators, jobs, timeout=self._timeout, inline=self._inline, name=self._cls.name)

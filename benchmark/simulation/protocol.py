@@ -23,6 +23,7 @@ class Slots:
     rendered: np.ndarray  # (S,) bool, this row's frames are of this moment
     proprio: np.ndarray  # (S, P) float32
     state: np.ndarray  # (S, D) float32
+    labels: np.ndarray | None = None  # (S, A) float32, what the expert would do now, where the rollout asks it
 
 
 class Controller(Protocol):

@@ -28,6 +28,7 @@ def rollout(
     workers: int | None,
     timeout: float,
     shift: str = "none",
+    label: bool = False,
     record: Collection[int] = (),
     on_outcome: Callable[[Outcome], None] | None = None,
 ) -> tuple[list[Outcome], dict[int, np.ndarray]]:
@@ -36,11 +37,11 @@ def rollout(
     `workers` processes simulate (None: one per core; 0: none, all happens in this process). One that gives no sign of life for
     `timeout` seconds during a single reset or step is replaced. `on_outcome` hears of each episode as it ends. The frames that
     the controller sees are the simulators' own memory: they change with the next tick. `shift` names the strength of the visual
-    shift that each episode draws.
+    shift that each episode draws. With `label` the controller is also told what the expert would do.
     """
     if slots < 1:
         raise SimulationError(f"a rollout needs at least one slot, not {slots}")
-    with Pool(env_cls, env_config, slots, workers, timeout, shift) as pool:
+    with Pool(env_cls, env_config, slots, workers, timeout, shift, label) as pool:
         run = _Rollout(pool, controller, seeds, slots, env_cls, env_config, record, on_outcome)
         while run.fill():
             run.tick()
@@ -82,6 +83,7 @@ class _Rollout:
         self._looks = [controller.needs_frame(time) for time in range(spec.max_steps)]
         self._queues = [iter(episodes_of(slot, slots, len(seeds))) for slot in range(slots)]
         self._running: dict[int, _Running] = {}
+        self._labels = np.zeros((slots, len(self._low)), np.float32)
 
     def fill(self) -> bool:
         """Start the next episode of every idle slot that has one. False when nothing is left to run."""
@@ -115,7 +117,7 @@ class _Rollout:
         for slot, running in self._running.items():
             active[slot], time[slot], rendered[slot] = True, running.steps, self._looks[running.steps]
         frames = seen.frames if any(self._looks) else None
-        return Slots(active, time, frames, rendered, seen.proprio.copy(), seen.state.copy())
+        return Slots(active, time, frames, rendered, seen.proprio.copy(), seen.state.copy(), self._labels)
 
     def _renders(self, slot: int) -> bool:
         running = self._running[slot]
@@ -127,12 +129,17 @@ class _Rollout:
             running = self._running[slot]
             if reply.over:
                 self._end(slot, reply)
-            elif running.episode in self._record:
+                continue
+            if reply.label is not None:
+                self._labels[slot] = reply.label
+            if running.episode in self._record:
                 running.video.append(self._pool.observations.frames[slot].copy())
 
     def _end(self, slot: int, reply: Reply) -> None:
         running = self._running.pop(slot)
-        outcome = Outcome(running.episode, self._seeds[running.episode], running.steps, *reply)
+        outcome = Outcome(
+            running.episode, self._seeds[running.episode], running.steps, reply.score, reply.error, reply.simulator
+        )
         self.outcomes.append(outcome)
         if running.video:
             self.videos[running.episode] = np.stack(running.video)

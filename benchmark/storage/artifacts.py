@@ -30,7 +30,7 @@ from benchmark.storage.claims import Claims
 from benchmark.storage.files import checksum, flush, write_text
 from benchmark.storage.manifests import Manifest
 
-KINDS = ("demos", "pretrain", "embed", "probe", "tokenize", "fit", "rollout", "visualize", "video")
+KINDS = ("demos", "collect", "pretrain", "embed", "probe", "tokenize", "fit", "rollout", "visualize", "video")
 FOLDERS = ("building", "quarantine", "locks", "plans", "stages", "failures")
 MANIFEST = "manifest.json"
 VERSION = 2

@@ -52,6 +52,7 @@ def test_help_shows_every_verb_and_imports_none() -> None:
         "cli.parser",
         "core",
         "core.errors",
+        "core.text",
     }
     for name, verb in VERBS.items():
         assert f"    {name} " in text

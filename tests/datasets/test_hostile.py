@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import struct
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -114,7 +115,7 @@ def test_a_damaged_video_is_not_painted_over(place: float, tmp_path: Path) -> No
 @pytest.mark.filterwarnings("ignore:Detected pickle protocol")
 def test_pickles_are_never_opened(tmp_path: Path) -> None:
     mark = tmp_path / "exploded"
-    for name, load in (("a.npy", load_array), ("a.npz", load_arrays), ("a.pth", load_tensor)):
+    for name, load in (("a.npy", load_array), ("a.npz", partial(load_arrays, wanted=["a"])), ("a.pth", load_tensor)):
         (tmp_path / name).write_bytes(bomb(mark))
         with pytest.raises(BenchmarkError, match=rf"{name} holds a pickle"):
             load(tmp_path / name)
@@ -272,7 +273,7 @@ def test_hdf5_links_to_other_files_are_not_followed(tmp_path: Path) -> None:
     with h5py.File(one(root, "0.h5"), "a") as file:
         del file["traj_0/actions"]
         file["traj_0/actions"] = h5py.ExternalLink(str(other), "actions")
-    with pytest.raises(BenchmarkError, match=r"0\.h5, traj_0: actions is no dataset of this file"):
+    with pytest.raises(BenchmarkError, match=r"0\.h5, traj_0: actions is no part of this file"):
         everything(root)
 
 

@@ -20,6 +20,7 @@ from benchmark.core.errors import BenchmarkError, Corrupt, Unavailable, UnknownN
 from benchmark.core.progress import Task
 from benchmark.data.episodes import Demos, DemosWriter, open_demos
 from benchmark.datasets.folder import Folder
+from benchmark.datasets.reader import Reader
 from benchmark.datasets.recordings import find, import_recording, verify
 from benchmark.envs.recording import Recording, RecordingConfig
 from benchmark.stages.demos import data_spec
@@ -41,13 +42,13 @@ def take(store: Store, path: Path, name: str = "mine", **options: Any) -> Demos:
 
 def read_from(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """The episode numbers at which reading began, from now on."""
-    starts, original = [], Folder.episodes
+    starts, original = [], Reader.episodes
 
-    def episodes(self: Folder, start: int, side: int | None) -> Iterator[Episode]:
+    def episodes(self: Reader, start: int, side: int | None) -> Iterator[Episode]:
         starts.append(start)
         return original(self, start, side)
 
-    monkeypatch.setattr(Folder, "episodes", episodes)
+    monkeypatch.setattr(Reader, "episodes", episodes)
     return starts
 
 

@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 
 from benchmark.cli.main import main
+from benchmark.contracts.data import check_episode
 from benchmark.core.errors import BenchmarkError, Unavailable
-from benchmark.data.episodes import check_episode
 from benchmark.envs.pusht import RECORDINGS, RECORDINGS_VARIABLE, PushT, PushTConfig
 from benchmark.envs.pusht.geometry import GOAL, TABLE
 from benchmark.envs.pusht.score import summarise

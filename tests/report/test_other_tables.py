@@ -142,11 +142,14 @@ def test_impossible_trials_are_refused(change, message):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        (None, "No such file"),
-        ("", "No columns"),
+        (None, "is missing"),
+        ("", "does not name each column once"),
         ("task,method,successes,trials\n", "there are no real trials"),
         ("task,method,successes,trials\ncup,ours,abc,4\n", "abc successes in 4 trials"),
-        ("task,method,successes,trials\ncup,ours,3,\n", "3 successes in nan trials"),
+        ("task,method,successes,trials\ncup,ours,3,\n", "3 successes in no trials"),
+        ("task,method,successes,trials\ncup,ours,1,inf\n", "1 successes in inf trials"),
+        ("task,method,successes,trials\ncup,ours,1.5,4\n", "1.5 successes in 4 trials"),
+        ("task,method,successes,trials\ncup,ours,1\n", "line 2 has 3 fields, its header 4"),
     ],
 )
 def test_a_file_of_trials_that_cannot_be_read_is_named(text, message, tmp_path, capsys):

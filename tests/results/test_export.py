@@ -28,7 +28,8 @@ def test_exports_of_earlier_versions_know_their_floor_and_titles(tmp_path):
     pd.testing.assert_series_equal(old.untrained, new.untrained)
     pd.testing.assert_series_equal(old.state_target, new.state_target)
     trained = cells.assign(variant=cells.variant.where(cells.method != "random", "tuned")).drop(columns=NEW)
-    export(Results(records, trained), tmp_path / "trained")
+    of_trained = records.assign(variant=records.variant.where(records.method != "random", "tuned"))
+    export(Results(of_trained, trained), tmp_path / "trained")
     assert not load(tmp_path / "trained").cells.floor.any(), "a variant of the floor was trained"
     own = cells.assign(env_title="A", policy_title="B", floor=cells.method == "byol")
     export(Results(records, own), tmp_path / "own")
@@ -50,9 +51,11 @@ def test_exports_of_earlier_versions_know_both_random_networks_but_no_bar_of_an_
 
 def test_exports_of_earlier_versions_take_the_demonstrators_score_from_its_manifest(tmp_path):
     records, cells = make(("kitchen", "pusht"))
-    behind = [{"env": env, "stages": {"demos": key}} for env, key in (("kitchen", "a"), ("pusht", "b"))]
-    stages = {"a": {"summary": {"mean_score": 3.5}}}  # that of the other is not there
-    results = Results(records, cells.drop(columns="demonstrator_score"), provenance={"cells": behind, "stages": stages})
+    cell = {"method": "byol", "variant": "", "policy": "mlp", "seed": 0}
+    behind = [{**cell, "env": env, "stages": {"demos": key}} for env, key in (("kitchen", "a"), ("pusht", "b"))]
+    stages = {"a": {"kind": "demos", "label": "", "provenance": 0, "summary": {"mean_score": 3.5}}}  # the other's is not there
+    known = {"request": {}, "cells": behind, "stages": stages, "provenance": [{"git": None}]}
+    results = Results(records, cells.drop(columns="demonstrator_score"), provenance=known)
     export(results, tmp_path)
     found = load(tmp_path).cells
     assert set(found.demonstrator_score[found.env == "kitchen"]) == {3.5}

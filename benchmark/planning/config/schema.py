@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from math import inf
 from typing import Any
 
 from omegaconf import MISSING
@@ -11,6 +12,8 @@ from benchmark.contracts.specs import require
 from benchmark.core.errors import BenchmarkError
 
 GOALS = ("none", "last", "future", "task", "language")
+MOST_THREADS = 1024  # more than any machine has cores; some OpenMP runtimes crash on far more
+MOST_WORKERS = 1024  # processes
 SHIFTS = ("none", "mild", "medium", "strong")
 
 
@@ -50,7 +53,7 @@ class PretrainConfig:
     def __post_init__(self) -> None:
         given = [n for n in ("frames", "steps", "epochs") if getattr(self, n) is not None]
         require(len(given) <= 1, f"pretrain.{' and pretrain.'.join(given)} both set the budget; give one")
-        require(all(getattr(self, n) > 0 for n in given), "the pretraining budget must be positive")
+        require(all(0 < getattr(self, n) < inf for n in given), "the pretraining budget must be positive and finite")
         require(
             self.precision in ("auto", "fp32", "bf16"), f"pretrain.precision '{self.precision}' is none of auto, fp32, bf16"
         )
@@ -64,6 +67,22 @@ class EmbedConfig:
 
 
 @dataclass
+class DaggerConfig:
+    """More demonstrations where the policy goes: fit, let it act while the expert labels every state, and fit again."""
+
+    rounds: int = 0
+    episodes: int = 21  # a round; SpawnNet's release plays each of its training assets once
+    most: int = 200  # episodes that are kept, the newest; as in SpawnNet's release
+    steps: int | None = None  # of the fits before the last one; null: as many as of the last one
+
+    def __post_init__(self) -> None:
+        require(self.rounds >= 0, f"fit.dagger.rounds must not be negative, it is {self.rounds}")
+        require(self.episodes >= 1, f"fit.dagger.episodes must be at least 1, not {self.episodes}")
+        require(self.most >= 2, f"fit.dagger.most must be at least 2, not {self.most}: one to train on and one to hold out")
+        require((self.steps or 1) >= 1, f"fit.dagger.steps must be at least 1, not {self.steps}")
+
+
+@dataclass
 class FitConfig:
     """The policy budget, the same for every encoder."""
 
@@ -73,11 +92,14 @@ class FitConfig:
     proprio: bool = False  # the policy is given proprioception besides features
     goal: str = "none"  # none | last or future observation of the demonstration | task | language
     standardise: bool = True  # features, to mean 0 and variance 1; the release feeds them raw. The state always is
+    dagger: DaggerConfig = field(default_factory=DaggerConfig)
 
     def __post_init__(self) -> None:
         require(self.goal in GOALS, f"fit.goal '{self.goal}' is none of {', '.join(GOALS)}")
         require(self.steps is None or self.epochs is None, "fit.steps and fit.epochs both set the budget; give one")
-        require((self.steps or 1) > 0 and (self.epochs or 1) > 0, "the policy budget must be positive")
+        given = [n for n in (self.steps, self.epochs) if n is not None]
+        require(all(0 < n < inf for n in given), "the policy budget must be positive and finite")
+        require(self.checkpoint_every >= 1, f"fit.checkpoint_every must be at least 1, not {self.checkpoint_every}")
 
 
 @dataclass
@@ -93,7 +115,7 @@ class JointConfig:
     def __post_init__(self) -> None:
         require(self.batch >= 1, f"joint.batch must be at least 1, not {self.batch}")
         rates = [rate for _, rate in self.pairs]
-        require(all(rate >= 0 for rate in rates), "joint.rates must not be negative")
+        require(all(0 <= rate < inf for rate in rates), "joint.rates must be finite and not negative")
         require(not rates or any(rates), "joint.rates trains nothing: take the row without :finetuned")
 
     @property
@@ -125,6 +147,7 @@ class RolloutConfig:
             self.starts in ("evaluation", "demonstrations"),
             f"unknown rollout.starts '{self.starts}': evaluation, demonstrations",
         )
+        require(0 < self.timeout < inf, f"rollout.timeout is a number of seconds above 0, not {self.timeout:g}")
         require(self.checkpoint in ("last", "validation"), f"unknown rollout.checkpoint '{self.checkpoint}': last, validation")
 
 
@@ -138,6 +161,9 @@ class MachineConfig:
 
     def __post_init__(self) -> None:
         require(self.device in ("auto", "cpu", "cuda"), f"machine.device '{self.device}' is none of auto, cpu, cuda")
+        for name, most in (("workers", MOST_WORKERS), ("threads", MOST_THREADS)):
+            count = getattr(self, name)
+            require(count is None or 1 <= count <= most, f"machine.{name} must be from 1 to {most}, not {count}")
 
 
 @dataclass

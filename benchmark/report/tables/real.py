@@ -44,8 +44,15 @@ def _checked(trials: pd.DataFrame) -> pd.DataFrame:
     if trials.empty:
         raise BenchmarkError("there are no real trials: enter a line per task and method")
     counts = trials[["successes", "trials"]].apply(pd.to_numeric, errors="coerce")
-    wrong = trials[~((counts.successes >= 0) & (counts.successes <= counts.trials) & (counts.trials > 0))]
+    whole = (counts % 1 == 0).all(axis=1)  # not of infinity, and not where there is no number
+    wrong = trials[~((counts.successes >= 0) & (counts.successes <= counts.trials) & (counts.trials > 0) & whole)]
     if not wrong.empty:
         line = wrong.iloc[0]
-        raise BenchmarkError(f"{line.method} on {line.task}: {line.successes} successes in {line.trials} trials cannot be")
+        raise BenchmarkError(
+            f"{line.method} on {line.task}: {line.successes or 'no'} successes in {line.trials or 'no'} trials cannot be"
+        )
     return trials.assign(successes=counts.successes, trials=counts.trials)
+
+
+def _count(value: object) -> object:
+    return "no" if value == "" else value

@@ -11,7 +11,7 @@ from benchmark.contracts.environment import EnvConfig, Environment
 from benchmark.core.typed import from_json
 from benchmark.data.episodes import Demos, open_demos
 from benchmark.stages.base import Artifact, Context
-from benchmark.stages.params.demos import Params
+from benchmark.stages.params import collect, demos
 
 
 def load_demos(context: Context[Any]) -> Demos:
@@ -20,7 +20,7 @@ def load_demos(context: Context[Any]) -> Demos:
 
 def environment_of(artifact: Artifact) -> tuple[type[Environment], EnvConfig]:
     """The environment that demonstrations were made in."""
-    params = artifact.params(Params)
+    params = artifact.params(collect.Params if artifact.manifest.kind == "collect" else demos.Params)
     return environment(params.env, params.config)
 
 

@@ -1,0 +1,43 @@
+"""Numbers that no run can have, and what a plan says that it needs."""
+
+from __future__ import annotations
+
+import pytest
+
+from benchmark.core.errors import BenchmarkError
+from benchmark.planning.config.compose import compose_config
+from benchmark.planning.estimates import estimate
+from benchmark.planning.recipes import make_plan
+from benchmark.planning.request import Request
+from benchmark.storage.artifacts import Store
+
+MB = 10**6
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("pretrain.epochs=inf", "pretraining budget must be positive and finite"),
+        ("pretrain.epochs=nan", "pretraining budget must be positive and finite"),
+        ("pretrain.steps=0", "pretraining budget must be positive"),
+        ("fit.epochs=inf", "policy budget must be positive and finite"),
+        ("fit.epochs=0", "policy budget must be positive"),
+        ("fit.steps=-1", "policy budget must be positive"),
+        ("fit.checkpoint_every=0", r"fit\.checkpoint_every must be at least 1, not 0"),
+        ("rollout.timeout=inf", r"rollout\.timeout is a number of seconds"),
+        ("machine.threads=-1", r"machine\.threads must be from 1 to 1024, not -1"),
+        ("machine.threads=100000", r"machine\.threads must be from 1 to 1024, not 100000"),
+        ("machine.workers=0", r"machine\.workers must be from 1 to 1024, not 0"),
+        ("joint.rates=['*:inf']", r"joint\.rates must be finite"),
+    ],
+)
+def test_numbers_that_cannot_be_are_refused(override: str, message: str, toy: type) -> None:
+    with pytest.raises(BenchmarkError, match=message):
+        compose_config("toy", overrides=[override])
+
+
+def test_a_small_plan_is_not_said_to_need_what_a_large_network_does(toy: type, store: Store) -> None:
+    plan = make_plan(Request(methods=["state", "random"], envs=["toy"], policies=["knn"], preset="smoke"))
+    needed = {key: cost.bytes for key, cost in estimate(plan.stages, store).items() if plan.stages[key].kind == "pretrain"}
+    assert len(needed) == 2
+    assert max(needed.values()) <= MB
