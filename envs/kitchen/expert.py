@@ -16,11 +16,11 @@ NOISE = (0.04, 0.1)  # standard deviation on the arm's actions, drawn once per e
 # Of it on each joint. Fingers that never tremble are never seen to come back either: a policy then lets a small error add up,
 # until they are closed before they arrive (kNN on the state, 16 episodes: 3.2 of 4 tasks without, 3.75 with).
 TREMBLE = np.array([1.0] * JOINTS + [0.5, 0.5])
-# A push that lasts leads off the way, and what is recorded from there leads back. VQ-BeT on the state, 8 episodes each: seed 2
-# scores 3.9 of 4 tasks with pushes; seeds 0 and 1 score 3.12 and 3.4 after half the fit's steps (after all: not measured yet).
-# Seeds 1 and 2 score 0.3 and 0.0 without pushes and with the noise recorded. kNN pays for it: 2.5 (24 episodes) from 3.4. The
-# push is larger in fast motions: one of 0.1 in all of them spoils grasps and leaves 3.7 of 4 tasks to the demonstrator
-# (10 episodes), this one 3.98 (128 episodes).
+# A push that lasts leads off the way, and what is recorded from there leads back. VQ-BeT on the state, 8 episodes each: after
+# half the fit's steps seeds 0, 1 and 2 score 3.1, 3.4 and 1.4 of 4 tasks, seed 2 after all of them 3.9 (others: not measured
+# yet). With the noise recorded and no pushes, 3.1, 0.3 and 0.0 after all of them. kNN pays for it: 2.5 (24 episodes) from 3.4.
+# The push is larger in fast motions: one of 0.1 in all of them spoils grasps and leaves 3.7 of 4 tasks to the demonstrator (10
+# episodes), this one 3.98 (128 episodes).
 PUSH = (0.0, 0.12)  # standard deviation per joint as a share of the fastest joint's action, drawn once per episode
 LASTING = 0.9  # correlation of the push with that of the step before: it leads one way for about ten steps
 ATTEMPTS = 3
