@@ -34,7 +34,7 @@ def play(env: Any, episode_seed: int) -> dict[str, Any]:
     expert = env.expert(seed("expert", episode_seed))
     steps, over = 0, False
     while not over and steps < spec.max_steps and (action := expert.act()) is not None:
-        over = env.step(np.clip(action, spec.action_low, spec.action_high).astype(np.float32))
+        over = env.step(np.clip(expert.executed(action), spec.action_low, spec.action_high).astype(np.float32))
         steps += 1
     return {"task": env.task(env.config, episode_seed), "steps": steps, "score": env.score()[spec.metric]}
 

@@ -273,7 +273,7 @@ def _perform(env: Simulator) -> Iterator[np.ndarray]:
     for _ in range(spec.max_steps):
         if (action := expert.act()) is None:
             return
-        over = env.step(np.clip(action, spec.action_low, spec.action_high).astype(np.float32))
+        over = env.step(np.clip(expert.executed(action), spec.action_low, spec.action_high).astype(np.float32))
         yield np.asarray(action)
         if over:
             return

@@ -41,7 +41,12 @@ class Expert(ABC):
 
     @abstractmethod
     def act(self) -> np.ndarray | None:
-        """The next action for the environment it was made for, or None when it has finished."""
+        """The next action for the environment it was made for, or None when it has finished. This is what is recorded."""
+
+    def executed(self, action: np.ndarray) -> np.ndarray:
+        """What the environment is given for the last action of `act`; called once for each. A demonstrator that is pushed off
+        its way here records how it comes back (DART, Laskey et al. 2017)."""
+        return action
 
 
 class Environment(ABC):

@@ -84,7 +84,7 @@ class Recorder:
             action = np.clip(action, self._spec.action_low, self._spec.action_high).astype(np.float32)
             self._observations.put(steps, env, render=True, shift=shift)
             self._actions.array[steps] = action
-            over = env.step(action)
+            over = env.step(np.clip(expert.executed(action), self._spec.action_low, self._spec.action_high).astype(np.float32))
             steps += 1
         if steps == 0:
             raise ValueError("the expert finished before its first action")

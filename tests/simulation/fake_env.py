@@ -115,7 +115,7 @@ class Fake(Simulator):
 
 
 class FakeExpert(Expert):
-    """Takes noisy actions, some out of bounds, for as many steps as its seed says, perhaps none."""
+    """Takes noisy actions, some out of bounds, for as many steps as its seed says, perhaps none; others are executed."""
 
     def __init__(self, env: Fake, seed: int):
         self.rng = numpy_rng("fake expert", seed)
@@ -125,3 +125,6 @@ class FakeExpert(Expert):
     def act(self) -> np.ndarray | None:
         self.left -= 1
         return self.rng.normal(size=3) if self.left >= 0 else None
+
+    def executed(self, action: np.ndarray) -> np.ndarray:
+        return action + self.rng.normal(size=3)

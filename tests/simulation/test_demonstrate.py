@@ -26,7 +26,7 @@ def by_hand(seed: int) -> Episode:
             break
         action = np.clip(action, [-1, -0.5, -1], [1, 0.5, 1]).astype(np.float32)
         rows.append((env.render(), action, env.state(), env.proprio()))
-        over = env.step(action)
+        over = env.step(np.clip(expert.executed(action), [-1, -0.5, -1], [1, 0.5, 1]).astype(np.float32))
     arrays = [np.stack(column) for column in zip(*rows, strict=True)]
     return Episode(*arrays, info={"seed": seed, "steps": len(rows), "score": env.score(), "planned": planned, "simulator": {}})
 
