@@ -16,10 +16,10 @@ NOISE = (0.04, 0.1)  # standard deviation on the arm's actions, drawn once per e
 # Of it on each joint. Fingers that never tremble are never seen to come back either: a policy then lets a small error add up,
 # until they are closed before they arrive (kNN on the state, 16 episodes: 3.2 of 4 tasks without, 3.75 with).
 TREMBLE = np.array([1.0] * JOINTS + [0.5, 0.5])
-# A push that lasts leads off the way, and what is recorded from there leads back. With it VQ-BeT on the state scores 3.8, 3.4 and
-# 3.2 of 4 tasks with seeds 0, 1 and 2 (16 episodes each); where the noise is recorded and nobody pushes, 3.1, 0.3 and 0.0. kNN
-# pays for it: 2.9 (48 episodes) from 3.4; with twice the push 2.5. The push is larger in fast motions: one of 0.1 in all of them
-# spoils grasps and leaves 3.7 of 4 tasks to the demonstrator (10 episodes), this one 4.00 (128 episodes).
+# A push that lasts leads off the way, and what is recorded from there leads back. With it VQ-BeT on the state scores 3.8, 3.4
+# and 3.2 of 4 tasks with seeds 0, 1 and 2 (16 episodes each); where the noise is recorded and nobody pushes, 3.1, 0.3 and 0.0.
+# kNN pays for it: 2.9 (48 episodes) from 3.4; with twice the push 2.5. The push is larger in fast motions: one of 0.1 in all of
+# them spoils grasps and leaves 3.7 of 4 tasks to the demonstrator (10 episodes), this one 4.00 (128 episodes).
 PUSH = (0.0, 0.06)  # standard deviation per joint as a share of the fastest joint's action, drawn once per episode
 LASTING = 0.9  # correlation of the push with that of the step before: it leads one way for about ten steps
 ATTEMPTS = 3
