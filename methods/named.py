@@ -15,7 +15,6 @@ from functools import cache
 from pathlib import Path
 from typing import Any, ClassVar
 
-import timm
 import torch
 
 from benchmark.contracts.data import DataSpec
@@ -142,6 +141,8 @@ def _settings(address: str, architecture: str, path: Path | None, published: Map
 
 
 def _from_config(address: str, config: Mapping[str, Any], path: Path | None) -> dict[str, Any]:
+    import timm
+
     architecture = config["architecture"]
     if not timm.is_model(architecture):
         raise _unknown(architecture, timm.list_models())
@@ -187,6 +188,8 @@ class Timm(Named):
 @cache
 def _published(name: str) -> Any:
     """timm's record of a network; an empty one where it has no weights."""
+    import timm
+
     architecture, _, tag = name.partition(".")
     if not timm.is_model(architecture):
         raise _unknown(name, timm.list_models())

@@ -35,7 +35,6 @@ sys.path.insert(0, str(ROOT))
 from benchmark import registry  # noqa: E402
 from benchmark.cli.main import main as benchmark  # noqa: E402
 from benchmark.launch import drive, local  # noqa: E402
-from benchmark.simulation import demonstrate, pool  # noqa: E402
 from benchmark.storage.artifacts import KINDS, MANIFEST, Store  # noqa: E402
 from tests.toy import Toy  # noqa: E402
 
@@ -45,7 +44,8 @@ SIGN = 30.0  # seconds until a kill without one: it hits a plan, or a runner tha
 AT_WORKERS = 0.75  # of the kills
 SETTINGS = (
     *("pretrain.steps=30", "pretrain.checkpoint_every=5", "fit.steps=60", "fit.checkpoint_every=10", "rollout.episodes=4"),
-    "machine.threads=1",
+    # simulators live in the process of their stage: one that is killed alone is played again, which is another test
+    *("machine.threads=1", "machine.workers=0"),
 )
 
 
@@ -177,8 +177,6 @@ def main(words: list[str]) -> int:
     torch.set_num_threads(1)
     registry.envs().add(Toy)
     drive.GLANCE = 0.2
-    # simulators live in the process of their stage: one that is killed alone costs an episode, which is another record
-    pool.num_workers = demonstrate.num_workers = lambda requested, tasks: 0  # type: ignore[assignment]
     if not options.spawn:
         local.CONTEXT = multiprocessing.get_context("fork")  # type: ignore[assignment]
     since = time.monotonic()

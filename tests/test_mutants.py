@@ -17,7 +17,7 @@ SUBJECTS = {
     *("articulated", "bench", "block_push", "budgets", "dagger", "demonstrators", "encoders", "features", "foreign"),
     *("goals", "habits", "keys", "launch", "libero", "live", "masks", "memory", "normalisation", "order", "paper"),
     *("recipe", "reference", "reliability", "seeds", "selection", "splits", "statistics", "storage", "training"),
-    *("weights"),
+    *("weights",),
 }
 
 

@@ -36,7 +36,7 @@ VERBS = {
         "benchmark.cli.run",
         "Run every cell of the matrix, then print the table: environments side by side, or policies where there are several.",
     ),
-    "plan": Verb("benchmark.cli.plan", "Show what would run: cells, stages they share, what is cached, time and disk."),
+    "plan": Verb("benchmark.cli.plan", "Show what would run: cells, stages they share, what is cached, time, disk and memory."),
     "table": Verb("benchmark.cli.table", "Print a table, computed from per-episode records."),
     "power": Verb(
         "benchmark.cli.power",
@@ -51,7 +51,10 @@ VERBS = {
     "data": Verb("benchmark.cli.data", "Demonstrations and recordings: make, import, list, inspect, verify, export, rm."),
     "weights": Verb("benchmark.cli.weights", "Published weights: list what is known and what is here, fetch, verify."),
     "results": Verb("benchmark.cli.results", "Look after the store: list, show, verify, redo, export, clean up."),
-    "hub": Verb("benchmark.cli.hub", "Share encoders, policies and results on the Hugging Face hub: push, pull."),
+    "hub": Verb(
+        "benchmark.cli.hub",
+        "Share encoders, policies and results on the Hugging Face hub: push what was exported, pull what others pushed.",
+    ),
     "worker": Verb("benchmark.cli.worker", "Execute stages by their keys: what they build on has to be in the store."),
     "bench": Verb(
         "benchmark.cli.bench",

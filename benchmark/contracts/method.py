@@ -67,7 +67,7 @@ class MethodConfig(TrainingConfig):
         if self.backbones is not BACKBONES:
             raise UnknownName("backbone", self.backbone, self.backbones)
         if not timm.is_model(self.backbone):
-            known = [*BACKBONES, *timm.list_models()]
+            known = dict.fromkeys([*BACKBONES, *timm.list_models()])
             raise UnknownName("backbone", self.backbone, known, f"{', '.join(BACKBONES)}, and timm.list_models()")
 
 

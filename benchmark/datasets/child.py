@@ -73,7 +73,7 @@ def serve(requests: BinaryIO, out: BinaryIO, hold: Callable[[Budget], None]) -> 
             for episode in source.episodes(wanted["start"], wanted["side"]):
                 send(pack({"kind": "episode", **episode_header(episode)}), *episode_arrays(episode))
         send(pack({"kind": "end"}))
-    except BenchmarkError as error:
+    except (BenchmarkError, OSError) as error:  # the latter of a path that no file could have
         send(pack({"kind": "error", "text": str(error), "unavailable": isinstance(error, Unavailable)}))
 
 

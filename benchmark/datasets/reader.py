@@ -135,5 +135,6 @@ def _description(said: dict[str, Any], path: Path) -> Description:
     for view in said["views"]:
         if not VIEW.fullmatch(view):
             raise BenchmarkError(f"{path} has a view named {view[:80]!r}, which cannot name a folder of an export: refused")
-    actions, notes = Actions(**said["actions"]), tuple(said["notes"])
+    actions = Actions(**{**said["actions"], "names": tuple(said["actions"].get("names", ()))})
+    notes = tuple(said["notes"])
     return Description(**{**said, "views": tuple(said["views"]), "notes": notes, "actions": actions})

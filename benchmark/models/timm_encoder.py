@@ -7,7 +7,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-import timm
 import torch
 from torch import Tensor, nn
 
@@ -29,7 +28,7 @@ class Network:
     @property
     def published(self) -> Any:
         """timm's own record of it: where weights are, how images are normalised. None of a name without weights."""
-        return timm.get_pretrained_cfg(self.architecture)
+        return _timm().get_pretrained_cfg(self.architecture)
 
     @property
     def tied(self) -> bool:
@@ -38,11 +37,11 @@ class Network:
 
     def create(self, size: int | None, classes: int = 0, **options: Any) -> nn.Module:
         """Untrained, without a classifier, for images of `size` where it is tied to one."""
-        if not timm.is_model(self.architecture):
-            raise UnknownName("timm network", self.architecture, timm.list_models(), "timm.list_models()")
+        if not _timm().is_model(self.architecture):
+            raise UnknownName("timm network", self.architecture, _timm().list_models(), "timm.list_models()")
         sized = {"img_size": size} if size and self.tied and "img_size" not in self.arguments else {}
         try:
-            return timm.create_model(self.architecture, num_classes=classes, **{**self.arguments, **sized, **options})
+            return _timm().create_model(self.architecture, num_classes=classes, **{**self.arguments, **sized, **options})
         except (TypeError, ValueError, AssertionError, RuntimeError) as error:
             if options:
                 raise
@@ -182,6 +181,13 @@ def _whole(network: Network, size: int | None, tensors: Mapping[str, Tensor]) ->
 def _maps(network: Any) -> list[dict[str, Any]]:
     info = getattr(network, "feature_info", [])
     return list(getattr(info, "info", info))
+
+
+def _timm() -> Any:
+    """Imported where a network is looked up or built: it takes seconds, and a plan without such rows has no use for it."""
+    import timm
+
+    return timm
 
 
 def _one_line(error: BaseException) -> str:

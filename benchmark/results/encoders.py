@@ -192,7 +192,6 @@ def load_policy(folder: Path) -> tuple[Any, Any]:
         raise BenchmarkError(f"{folder} holds an {card['kind']}, not a policy")
     spec = DataSpec.from_json(card["spec"])
     pretrained, fitted = (
-        Artifact(folder / kind, Manifest.parse(json.loads((folder / kind / MANIFEST).read_text())))
-        for kind in ("pretrain", "fit")
+        Artifact(folder / kind, Manifest.read((folder / kind / MANIFEST).read_bytes())) for kind in ("pretrain", "fit")
     )
     return load_acting(fitted, pretrained, spec, card["checkpoint"], "cpu")

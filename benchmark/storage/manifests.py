@@ -59,6 +59,12 @@ class Manifest:
     def parse(cls, data: Any) -> Manifest:
         return from_json(cls, data)
 
+    @classmethod
+    def read(cls, data: bytes) -> Manifest:
+        """That of an artifact wherever it lies, its checksum found right."""
+        manifest = json.loads(data)
+        return cls.parse(parse_raw(data, manifest.get("kind", ""), manifest.get("key", ""), of_stage=True))
+
     def to_json(self) -> dict[str, Any]:
         return to_json(self)
 

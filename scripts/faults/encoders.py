@@ -51,8 +51,8 @@ FAULTS = (
     Fault(
         "encoders: hyphens of an address become underscores",
         "benchmark/core/names.py",
-        'variant if {"/", "."} & set(variant) else plain(variant)',
-        "plain(variant)",
+        'if not given and {"/", "."} & set(part):',
+        "if False:",
         f"{NAMED}::test_names_of_rows_are_read_as_they_are_written",
     ),
     Fault(

@@ -166,7 +166,7 @@ FAULTS = (
     Fault(
         "foreign: any number of threads is accepted",
         "benchmark/planning/config/schema.py",
-        "require(count is None or 1 <= count <= most,",
+        "require(count is None or least <= count <= most,",
         "require(count is None or count <= most,",
         f"{NUMBERS}::test_numbers_that_cannot_be_are_refused",
     ),

@@ -57,7 +57,7 @@ FAULTS = (
     Fault(
         "habits: a fine-tuned row with a setting is not fine-tuned",
         "benchmark/planning/variants.py",
-        "return FINETUNED in variant_parts(variant)",
+        "return pretrained_as(variant) != variant",
         "return FINETUNED == variant",
         f"{SWEEPS}::test_a_row_may_name_its_settings_itself",
     ),

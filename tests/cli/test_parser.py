@@ -59,5 +59,5 @@ def test_settings_may_stand_anywhere_and_keep_their_order() -> None:
 
 def test_values_that_are_no_flags_pass() -> None:
     assert parse(["run", "--seeds", "-1"]).seeds == -1
-    assert parse(["data", "import", "--", "--odd"]).source.name == "--odd"
+    assert parse(["data", "import", "--", "--odd"]).source == "--odd"
     assert parse(["run", "--seeds=3"]).seeds == 3

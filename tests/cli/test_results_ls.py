@@ -27,7 +27,7 @@ def filled(store: Store, monkeypatch: pytest.MonkeyPatch) -> Store:
         def __init__(self, label: str, score: float | None):
             self.label, self.summary = label, {} if score is None else {"mean_score": score}
 
-    monkeypatch.setattr(Store, "keys", lambda self, kind: sorted(key for of, key in labels if of == kind))
+    monkeypatch.setattr(Store, "places", lambda self, kind: sorted(key for of, key in labels if of == kind))
     monkeypatch.setattr(Store, "manifest", lambda self, kind, key: FakeManifest(*labels[kind, key]))
     return store
 

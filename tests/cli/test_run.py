@@ -358,7 +358,7 @@ def test_a_finetuned_encoder_starts_from_its_pretraining_leaves_it_and_acts(home
     changed = {name for name, value in before.items() if not torch.equal(value, finetuned[f"encoder.{name}"])}
     parameters = {name for name in before if "running" not in name and "num_batches" not in name}
     assert parameters <= changed, f"no gradient reached {parameters - changed}"
-    for manifest in (Manifest.parse(json.loads(path.read_text())) for path in home.glob("rollout/*/manifest.json")):
+    for manifest in (Manifest.read(path.read_bytes()) for path in home.glob("rollout/*/manifest.json")):
         inputs = {name: Artifact.open(Store(home), Ref.parse(ref)) for name, ref in manifest.inputs.items()}
         spec = open_demos(inputs["demos"].folder).spec
         encoder, agent = load_acting(inputs["policy"], inputs["encoder"], spec, "last", "cpu")

@@ -231,7 +231,7 @@ def test_data_import_replays_the_recordings_and_prints_how_far_they_stray(record
     assert main(["data", "import", str(tmp_path), "--format", "auto", "--name", name, "--home", home, "--quiet"]) == 0
     printed = capsys.readouterr().out.splitlines()
     assert printed[0] == "2 episodes, 55 frames"
-    said = {line[:28].strip(): [float(number) for number in line[28:].split()] for line in printed[3:]}
+    said = {line[:28].strip(): [float(number) for number in line[28:].split()] for line in printed[4:]}
     assert max(said["agent error, pixels of 512"]) < 0.001
     assert max(said["block error, pixels of 512"]) < 0.1
     table, final = Table(), []
@@ -310,7 +310,7 @@ def lie_about_the_size(folder):
         (lambda folder: (folder / "data/action/1.0").write_bytes(b""), r"data/action/1\.0 is truncated"),
         (lambda folder: (folder / "data/img/2.0.0.0").unlink(), r"data/img/2\.0\.0\.0 does not exist"),
         (lie_about_the_size, r"data/state/0\.0 is truncated or damaged"),
-        (lambda folder: (folder / "data/state/.zarray").write_text("{"), r"data/state/\.zarray is not the description"),
+        (lambda folder: (folder / "data/state/.zarray").write_text("{"), r"data/state/\.zarray cannot be read"),
         (lambda folder: (folder / "data/state/.zarray").unlink(), r"data/state/\.zarray does not exist"),
         (meta(compressor={"id": "pickle"}), r"data/state/\.zarray: only"),
         (meta(dtype="|O"), r"data/state/\.zarray: only"),

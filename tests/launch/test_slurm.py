@@ -256,7 +256,7 @@ def test_a_signal_puts_a_stage_back_into_the_queue_and_it_goes_on_from_its_check
     executor = submitit.LocalExecutor(tmp_path / "jobs", max_num_timeout=3)
     executor.update_parameters(timeout_min=30)
     job = executor.submit(StageTask(pretrain.key, store.root))
-    while not list(store.root.glob("building/*/*/checkpoint.json")):
+    while not list(store.root.glob("building/**/step*.json")):
         assert not job.done(), job.stderr()
         time.sleep(0.05)
     psutil.Process(int(job.job_id)).children()[0].send_signal(signal.SIGUSR2)

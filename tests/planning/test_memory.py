@@ -21,10 +21,11 @@ MIB = 1 << 20
 
 
 def test_the_peak_is_seen_though_it_is_over_when_one_looks() -> None:
+
     with MemoryWatch(interval=60) as watch:
-        block = np.ones(64 * MIB, np.uint8)
+        block = np.ones(256 * MIB, np.uint8)
         del block
-    assert watch.peak - watch.before > 55 * MIB
+    assert watch.peak - watch.before > 100 * MIB
 
 
 def planned(*overrides: str, methods: tuple[str, ...] = ("random", "byol", "state")) -> Plan:

@@ -273,7 +273,7 @@ def test_folders_without_records_are_refused(tmp_path: Path) -> None:
     with pytest.raises(BenchmarkError, match=r"provenance\.json is missing"):
         load(tmp_path)
     (tmp_path / "provenance.json").write_text("{}")
-    with pytest.raises(BenchmarkError, match=r"records\.csv is missing"):
+    with pytest.raises(BenchmarkError, match=r"provenance\.json: request is null"):
         load(tmp_path)
 
 

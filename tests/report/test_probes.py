@@ -38,9 +38,10 @@ def results() -> Results:
     for row in cells.to_dict("records"):
         disc = means[row["method"], row["variant"]] / 4
         key = f"{row['method']}-{row['variant']}-{row['seed']}"
-        stages[key] = {"summary": {"linear_r2_by_group": {"disc": disc + row["seed"] / 100, "block": 1 - disc}}}
+        summary = {"linear_r2_by_group": {"disc": disc + row["seed"] / 100, "block": 1 - disc}}
+        stages[key] = {"kind": "probe", "label": f"probe · {key}", "provenance": 0, "summary": summary}
         known.append({**{name: row[name] for name in IDENTITY}, "stages": {"probe": key}})
-    provenance = {"cells": known, "stages": stages, "request": {}, "provenance": []}
+    provenance = {"cells": known, "stages": stages, "request": {}, "provenance": [{"git": None}]}
     return Results(records, cells, provenance=provenance)
 
 
