@@ -6,9 +6,9 @@ again; what is dead is started again with the same command.
     python scripts/random_kills.py --kills 12         so many
     python scripts/random_kills.py --seconds 300      no more kills after so many seconds
 
-A sweep has 24 cells; every second run executes its stages in worker processes. SIGKILL goes to the main process, its whole group, a
-worker, a simulator or a server that forks simulators; SIGINT, SIGTERM and SIGHUP go to the main process or the group. When a sweep is done there has to be nothing in its store but
-results, and no process of a run may outlive it.
+A sweep has 24 cells; every second run executes its stages in worker processes. SIGKILL goes to the main process, its whole
+group, a worker, a simulator or a server that forks simulators; SIGINT, SIGTERM and SIGHUP go to the main process or the group.
+When a sweep is done there has to be nothing in its store but results, and no process of a run may outlive it.
 """
 
 from __future__ import annotations
