@@ -134,7 +134,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     prepare(COMMAND)
     with tempfile.TemporaryDirectory(prefix="random-kills-") as name:
         folder = Path(name)
-        os.waitpid(forked(partial(in_a_group, folder / "whole"), folder / "whole.txt", STUCK), 0)
+        os.waitpid(forked(partial(in_a_group, folder / "whole", 1), folder / "whole.txt", STUCK), 0)
         whole = records(folder / "whole")
         assert len(whole) == 24, (folder / "whole.txt").read_text()
         while not outcomes["sweeps"] or (outcomes["kills"] < options.kills and time.monotonic() < start + options.seconds):

@@ -133,7 +133,7 @@ FAULTS = (
         "benchmark/storage/files.py",
         "FULL = (errno.ENOSPC, errno.EDQUOT)",
         "FULL = ()",
-        "tests/storage/test_full_disk.py::test_every_kind_of_stage_says_so_and_goes_on",
+        "tests/storage/test_disks.py::test_every_kind_of_stage_says_so_and_goes_on",
     ),
     Fault(
         "reliability: whoever reads a note waits for a pipe",

@@ -1,4 +1,4 @@
-"""A disk that is full, for real, at every kind of stage: one sentence, and the same stage goes on when there is room."""
+"""Real disks: one that is full at every kind of stage, one that can only be read, a store behind a link."""
 
 from __future__ import annotations
 
@@ -87,3 +87,29 @@ def test_every_kind_of_stage_says_so_and_goes_on(small_disk: Path, capfd: pytest
         assert main(worker) == 0, f"{stage.label} does not go on\n{capfd.readouterr().err}"
         capfd.readouterr()
     assert main(["results", "verify", "--home", str(home)]) == 0
+
+
+READING = (("table", "main"), ("results", "ls"), ("results", "verify"), ("power",), ("plan", *COMMAND[1:]))
+
+
+def test_a_store_that_can_only_be_read_is_read(small_disk: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    home, real = tmp_path / "link to a störe", small_disk / "runs"
+    real.mkdir()
+    home.symlink_to(real)
+    assert main([*COMMAND, "--home", str(home)]) == 0
+    subprocess.run(["mount", "-o", "remount,ro", small_disk], check=True)
+    before = capfd.readouterr().out
+    for words in READING:
+        assert main([*words, "--home", str(home)]) == 0, words
+    output = tmp_path / "export"
+    assert main(["results", "export", str(output), "--home", str(home)]) == 0
+    assert main(["report", "--home", str(home), "--output", str(tmp_path / "page.html")]) == 0
+    capfd.readouterr()
+    assert main([*COMMAND, "--home", str(home), "rollout.episodes=3"]) == 2
+    said = capfd.readouterr().err
+    assert said.count("error: ") == 1
+    assert "Read-only file system" in said
+    assert "Traceback" not in said
+    subprocess.run(["mount", "-o", "remount,rw", small_disk], check=True)
+    assert main([*COMMAND, "--home", str(home)]) == 0
+    assert capfd.readouterr().out == before
