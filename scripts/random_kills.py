@@ -63,21 +63,31 @@ class Sweep:
         self.started += 1
 
     def kill(self) -> None:
-        """One process or group; what is not there (no simulator runs at the moment) is not counted."""
+        """One process or group; if none of its role comes, none is counted."""
         whom, number = self.rng.choice(KILLS)
         runner = self.rng.choice(list(self.runners))
-        children = psutil.Process(runner).children(recursive=True)
-        self.family += children
+        targets = self.targets(runner, whom)
         if whom == "group":
             os.killpg(runner, number)
         elif whom == "main":
             os.kill(runner, number)
-        elif targets := [child for child in children if role(child) == whom]:
+        elif targets:
             self.rng.choice(targets).send_signal(number)
         else:
             return
         self.outcomes[f"{number.name} to the {whom}"] += 1
         self.outcomes["kills"] += 1
+
+    def targets(self, runner: int, whom: str) -> list[psutil.Process]:
+        """Processes of a run in a role, which may take a moment to be there."""
+        until = time.monotonic() + (0 if whom in ("main", "group") else LONGEST)
+        while True:
+            children = psutil.Process(runner).children(recursive=True)
+            self.family += children
+            found = [child for child in children if role(child) == whom]
+            if found or time.monotonic() > until:
+                return found
+            time.sleep(0.01)
 
     def reap(self) -> bool:
         """Note who has ended; whether one of them has ended well, which means that all cells are done."""
