@@ -54,7 +54,7 @@ class Sweep:
     rng: random.Random
     outcomes: Counter[str]
     runners: dict[int, Path] = field(default_factory=dict)  # process -> what it said
-    family: list[psutil.Process] = field(default_factory=list)
+    family: set[psutil.Process] = field(default_factory=set)
     started: int = 0
 
     def start(self) -> None:
@@ -83,7 +83,7 @@ class Sweep:
         until = time.monotonic() + (0 if whom in ("main", "group") else LONGEST)
         while True:
             children = psutil.Process(runner).children(recursive=True)
-            self.family += children
+            self.family.update(children)
             found = [child for child in children if role(child) == whom]
             if found or time.monotonic() > until:
                 return found
