@@ -1,4 +1,4 @@
-"""Demonstrations and recordings: make, import, list, inspect, verify, export, rm."""
+"""Demonstrations and recordings: make, import, describe, list, inspect, verify, export, rm."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ def import_(options: argparse.Namespace) -> int:
     with reading(source):
         called = Path(options.source.partition("@")[0]) if options.source.startswith(PREFIX) else source.resolve()
         name = options.name or called.name.split(".")[0]
-    stated = {key: getattr(options, key) for key in ("hz", "representation", "gripper", "units")}
+    stated = {"hz": options.hz, **_meaning(options)}
     with Reporter(options.quiet).task(f"import {name}") as task:
         folder = recordings.import_recording(
             store,
@@ -100,6 +100,22 @@ def import_(options: argparse.Namespace) -> int:
     if replayed:
         print(replayed)
     return 0
+
+
+def describe(options: argparse.Namespace) -> int:
+    """Say what the actions of a recording mean, after it was imported: what a mixture needs to know. Nothing else changes."""
+    from benchmark.datasets import recordings
+
+    said = recordings.describe(Store(options.home).prepare(), options.name, _meaning(options))
+    said["names"] = ", ".join(said.get("names", ())) or "unknown"
+    print("\n".join(f"{name:<16}{said[name]}" for name in ("representation", "names", "gripper", "units")))
+    return 0
+
+
+def _meaning(options: argparse.Namespace) -> dict[str, object]:
+    """What was said of actions."""
+    names = options.names and tuple(name.strip() for name in options.names.split(","))
+    return {**{key: getattr(options, key) for key in ("representation", "gripper", "units")}, "names": names}
 
 
 def inspect(options: argparse.Namespace) -> int:
@@ -179,6 +195,13 @@ def export(options: argparse.Namespace) -> int:
     return 0
 
 
+def _add_meaning(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--actions", dest="representation", choices=ACTION_MEANINGS, help="what actions are")
+    parser.add_argument("--names", metavar="A,B,...", help="what the numbers of an action are, as x,y,z,roll,pitch,yaw,gripper")
+    parser.add_argument("--gripper", help="which values open and close it, as '0 opens, 1 closes'; see docs/mixtures.md")
+    parser.add_argument("--units", help="the units of actions")
+
+
 def _add_limits(parser: argparse.ArgumentParser) -> None:
     memory = "the most that reading may take (default: 16 times what the files take, but 0.375 at least and 6 at most)"
     parser.add_argument("--memory-limit", type=float, metavar="GB", help=memory)
@@ -204,9 +227,7 @@ def _import(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--resolution", type=int, metavar="N", help="stretch frames to N x N (default: as recorded, if square)")
     parser.add_argument("--episodes", type=int, metavar="N", help="only the first N")
     parser.add_argument("--hz", type=float, help="steps per second")
-    parser.add_argument("--actions", dest="representation", choices=ACTION_MEANINGS, help="what actions are")
-    parser.add_argument("--gripper", help="which value opens the gripper, which closes it")
-    parser.add_argument("--units", help="the units of actions")
+    _add_meaning(parser)
     _add_limits(parser)
     flags.add_home(parser)
 
@@ -218,6 +239,12 @@ def _inspect(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--sheet", type=flags.output_file, metavar="FILE", help="also draw a contact sheet (png)")
     _add_limits(parser)
     flags.add_format(parser)
+    flags.add_home(parser)
+
+
+def _describe(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("name", help="a recording")
+    _add_meaning(parser)
     flags.add_home(parser)
 
 
@@ -248,6 +275,7 @@ ACTIONS = {
     "make": Action(_make, make),
     "import": Action(_import, import_),
     "list": Action(_list, list_),
+    "describe": Action(_describe, describe),
     "inspect": Action(_inspect, inspect),
     "verify": Action(_verify, verify),
     "export": Action(_export, export),
