@@ -2,8 +2,8 @@
 
     --envs mixture env.mixture.parts=[bridge,viola,toto]
 
-What is mixed how is said in benchmark/datasets/mixing.py, and docs/mixtures.md is the guide. The demonstrations are written once,
-at the resolution of the table, and memory-mapped from then on: what training holds in memory does not grow with them.
+What is mixed how is said in benchmark/datasets/mixing.py, and docs/mixtures.md is the guide. The demonstrations are written
+once, at the resolution of the table, and memory-mapped from then on: what training holds in memory does not grow with them.
 """
 
 from __future__ import annotations
@@ -48,9 +48,7 @@ class MixtureConfig(EnvConfig):
         super().__post_init__()
         require(self.each >= 2, "env.mixture.each must be at least 2: one to train on and one to hold out")
         require(self.weights in WEIGHTS, f"env.mixture.weights '{self.weights}' is none of {', '.join(WEIGHTS)}")
-        require(
-            bool(self.shares) == (self.weights == "explicit"), "env.mixture.shares go with weights=explicit, and it with them"
-        )
+        require(bool(self.shares) == (self.weights == "explicit"), "env.mixture.shares: with weights=explicit, and only then")
         require(not self.shares or len(self.shares) == len(self.parts), "env.mixture.shares: one number for each part")
         require(all(0 < share < math.inf for share in self.shares), "env.mixture.shares must be positive and finite")
         names = [Path(part).name for part in self.parts]

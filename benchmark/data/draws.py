@@ -21,7 +21,7 @@ from benchmark.core.seeds import numpy_rng
 @dataclass(frozen=True)
 class Shard:
     """One of several processes that train together. The batches of all of them at a step follow one another in the same order,
-    so no two are given the same place of an epoch, and `world` processes with batches of B see what one would with B * world."""
+    so no two are given the same place of an epoch, and `world` of them with batches of B see what one would with B * world."""
 
     rank: int = 0
     world: int = 1

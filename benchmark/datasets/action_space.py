@@ -3,8 +3,8 @@
 What an action's numbers are is never guessed from their values: a recording declares it, dimension by dimension, or is refused
 by name. A dimension that a robot lacks stays at zero. Velocities of the end effector become the distance of one step.
 
-A gripper's signal is made binary as BridgeData V2 does it, and Open X after it: scanning backwards, the state changes only where
-the signal is fully open or fully closed, so a closing that takes several steps counts as closed from its first one on.
+A gripper's signal is made binary as BridgeData V2 does it, and Open X after it: scanning backwards, the state changes only
+where the signal is fully open or fully closed, so a closing that takes several steps counts as closed from its first one on.
 """
 
 from __future__ import annotations
@@ -100,7 +100,7 @@ def action_map(actions: Mapping[str, Any], width: int, hz: float) -> ActionMap:
         dim = _dimension(name)
         if dim is None and not LEFT_OUT.fullmatch(name):
             raise BenchmarkError(
-                f"'{name}' is no movement of an end effector (--names, {width} of {', '.join(NAMES)}, or _ for what to leave out)"
+                f"'{name}' is no movement of an end effector (--names, {width} of {', '.join(NAMES)}, _ to leave one out)"
             )
         if dim in columns:
             raise BenchmarkError(f"two of its action numbers are {dim} (--names)")

@@ -1,4 +1,4 @@
-"""Several recordings as one data set: the same cameras by what they show, one action space, actions in each one's own deviations.
+"""Several recordings as one data set: the same cameras by what they show, one action space, actions in its own deviations.
 
 - Actions: see action_space.py. Movements are centred and divided by their standard deviation over the recording: robots move at
   3 Hz by centimetres or at 30 Hz by millimetres, and neither is to be the louder one. The statistics are kept (`Part`).
@@ -164,7 +164,7 @@ def _episode(
     actions = np.concatenate([motion, one.actions.grip(recorded)[:, None]], axis=1).astype(np.float32)
     kept: dict[str, Any] = {"data_set": part.name, **{name: info[name] for name in ("task", "language") if name in info}}
     if dark:
-        kept["absent_views"] = [view for view in views if view in dark]
+        kept["absent_views"] = dark
     if width and "language" not in info:
         kept |= {"language": [0.0] * width, "language_absent": True}
     nothing = np.zeros((len(recorded), 0), np.float32)
@@ -173,9 +173,8 @@ def _episode(
 
 def _language_width(ingredients: Sequence[Ingredient], opened: Sequence[Demos]) -> int:
     """Of the embeddings, which are of one kind or cannot be mixed; 0 without any."""
-    widths = {
-        one.name: width for one, demos in zip(ingredients, opened, strict=True) if (width := _language(demos)) is not None
-    }
+    found = {one.name: _language(demos) for one, demos in zip(ingredients, opened, strict=True)}
+    widths = {name: width for name, width in found.items() if width is not None}
     if len(set(widths.values())) > 1:
         told = ", ".join(f"{width} in {name}" for name, width in widths.items())
         raise BenchmarkError(f"embeddings of language have different lengths ({told}): they are of different encoders")

@@ -128,9 +128,11 @@ class Rlds(Source):
         return found
 
     def _proprio(self, record: Mapping[str, Values], steps: int, where: str) -> np.ndarray | None:
-        """`state` or `proprio` of the observation, or all its numbers but embeddings of text."""
+        """`state` or `proprio` of the observation, or all its numbers but embeddings of text and what is ragged."""
         names = [f"{OBSERVATION}{name}" for name in ("state", "proprio") if f"{OBSERVATION}{name}" in record]
-        candidates = names[:1] or sorted(n for n in record if n.startswith(OBSERVATION) and "embedding" not in n)
+        left_out = ("embedding", "/ragged_")  # the latter: lists of a length of their own at each step
+        others = (n for n in record if n.startswith(OBSERVATION) and not any(word in n for word in left_out))
+        candidates = names[:1] or sorted(others)
         columns = [self._numbers(record, name, steps, where) for name in candidates]
         kept = [column for column in columns if column is not None]
         return np.concatenate(kept, axis=1) if kept else None

@@ -47,16 +47,12 @@ def stated(folder: Path) -> tuple[float | None, Actions]:
 
 def meaning(said: Any, where: Path | str) -> Actions:
     """Of what a person wrote of actions."""
-    texts = {"representation", "gripper", "units"}
     names = said.get("names", []) if isinstance(said, dict) else None
+    texts = ("representation", "gripper", "units")
     if not isinstance(names, list) or not all(isinstance(text, str) for text in (*names, *(said.get(n, "") for n in texts))):
-        raise BenchmarkError(
-            f"{where}: 'actions' may hold texts for {', '.join(sorted(texts))} and a list of names, not {said}"
-        )
-    if unknown := set(said) - texts - {"names"}:
-        raise BenchmarkError(
-            f"{where}: 'actions' may hold {', '.join(sorted(texts | {'names'}))}, not {', '.join(sorted(unknown))}"
-        )
+        raise BenchmarkError(f"{where}: 'actions' may hold texts for {', '.join(texts)} and a list of names, not {said}")
+    if unknown := sorted(set(said) - {*texts, "names"}):
+        raise BenchmarkError(f"{where}: 'actions' may hold {', '.join(texts)} and names, not {', '.join(unknown)}")
     return Actions(**{**said, "names": tuple(names)})
 
 
