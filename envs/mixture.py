@@ -53,9 +53,7 @@ class MixtureConfig(EnvConfig):
         require(all(0 < share < math.inf for share in self.shares), "env.mixture.shares must be positive and finite")
         names = [Path(part).name for part in self.parts]
         require(len(set(names)) == len(names), f"env.mixture.parts names a recording twice: {', '.join(names)}")
-        require(
-            set(self.views) <= {"primary", "wrist"}, f"env.mixture.views are of primary, wrist, not {', '.join(self.views)}"
-        )
+        require(set(self.views) <= {"primary", "wrist"}, f"env.mixture.views: primary and wrist, not {', '.join(self.views)}")
         require(all(text.count(":") == 2 for text in self.cameras), "env.mixture.cameras are PART:VIEW:CAMERA, each")
         if not (ingredients := _ingredients(self)):
             return

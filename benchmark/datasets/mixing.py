@@ -153,9 +153,8 @@ def _episode(
 ) -> Episode:
     recorded, info = demos.actions[rows], demos.infos[number]
     frames = np.zeros((len(recorded), len(views), side, side, 3), np.uint8)
-    dark = {
-        view for view in views if view not in one.cameras or demos.spec.views[one.cameras[view]] in info.get("absent_views", ())
-    }
+    absent = info.get("absent_views", ())
+    dark = [view for view in views if view not in one.cameras or demos.spec.views[one.cameras[view]] in absent]
     for index, view in enumerate(views):
         if view not in dark:
             for step, frame in enumerate(demos.frames[rows, one.cameras[view]]):
