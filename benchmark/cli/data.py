@@ -66,6 +66,8 @@ def import_(options: argparse.Namespace) -> int:
     They are streamed into the store, checked and checksummed; run it again and it goes on after the last episode. What the
     source does not say of its rate and of its actions can be said here; nothing is guessed. Where it was recorded in a
     simulator that is known here, its actions are sent again and the distance from its states is printed.
+
+    A folder of several data sets becomes as many recordings, which are checked and get a contact sheet each.
     """
     from benchmark.data.episodes import open_demos
     from benchmark.datasets import recordings
@@ -73,9 +75,12 @@ def import_(options: argparse.Namespace) -> int:
     from benchmark.datasets.files import reading
     from benchmark.datasets.hub import PREFIX, local
     from benchmark.datasets.replay import replay
+    from benchmark.datasets.several import data_sets_in
 
     store = Store(options.home).prepare()
     source = local(options.source)
+    if folders := data_sets_in(source, options.format):
+        return _import_all(options, store, folders)
     with reading(source):
         called = Path(options.source.partition("@")[0]) if options.source.startswith(PREFIX) else source.resolve()
         name = options.name or called.name.split(".")[0]
@@ -100,6 +105,41 @@ def import_(options: argparse.Namespace) -> int:
     if replayed:
         print(replayed)
     return 0
+
+
+def _import_all(options: argparse.Namespace, store: Store, folders: list[Path]) -> int:
+    import os
+    import time
+
+    from benchmark.core.progress import size
+    from benchmark.datasets.budget import Limits
+    from benchmark.datasets.several import INSPECTED, import_all
+
+    if options.name:
+        raise BenchmarkError(
+            f"{options.source} holds {len(folders)} data sets, which have names of their own: leave --name out"
+        )
+    start = time.monotonic()
+    with Reporter(options.quiet).task(f"import {len(folders)} data sets") as task:
+        done = import_all(
+            store,
+            folders,
+            task,
+            jobs=options.jobs or os.cpu_count() or 1,
+            format_name=options.format,
+            side=options.resolution,
+            episodes=options.episodes,
+            stated={"hz": options.hz, **_meaning(options)},
+            limits=Limits(options.memory_limit, options.time_limit),
+        )
+    hours, whole = (time.monotonic() - start) / 3600, sum(one.bytes for one in done if not one.error)
+    for one in done:
+        print(f"{one.name}: {one.error or f'{one.episodes} episodes, {one.frames} frames, {size(one.bytes)}, checked'}")
+    print(f"{size(whole)} at {whole / 1e9 / hours:.1f} GB/h; contact sheets and facts: {store.root / INSPECTED}")
+    good = [one.name for one in done if not one.error]
+    if good:
+        print(f"in a table: python -m benchmark run --envs mixture env.mixture.parts=[{','.join(good)}]")
+    return 0 if len(good) == len(done) else 1
 
 
 def describe(options: argparse.Namespace) -> int:
@@ -228,6 +268,9 @@ def _import(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--episodes", type=int, metavar="N", help="only the first N")
     parser.add_argument("--hz", type=float, help="steps per second")
     _add_meaning(parser)
+    parser.add_argument(
+        "--jobs", type=int, metavar="N", help="of a folder of data sets, how many at once (default: one per core)"
+    )
     _add_limits(parser)
     flags.add_home(parser)
 

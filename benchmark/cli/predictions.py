@@ -59,7 +59,7 @@ def _demo(cell: RunCell, demos: Demos, number: int, episode: int, answer: np.nda
     return Demo(
         env=cell.id.env,
         data_set=part.name if part else cell.id.env,
-        episode=episode,
+        episode=episode - int(np.flatnonzero(demos.part_of == number)[0]),
         task=str(demos.infos[episode].get("task", "")),
         units=part.units if part else (action.units if action else "unknown"),
         frames=np.array(demos.frames[rows]),

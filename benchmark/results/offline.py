@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from benchmark.core.seeds import numpy_rng
+from benchmark.datasets.action_space import MOTION
 from benchmark.results import statistics
 from benchmark.results.options import STATISTICS, Column, RowId
 from benchmark.results.statistics import Interval
@@ -25,7 +26,8 @@ def data_sets(view: ResultsView, env: str) -> list[str]:
 
 def dimensions(view: ResultsView, env: str) -> list[str]:
     """Of the actions that were predicted there."""
-    return [name.removeprefix(f"{OFFLINE}error/") for name in _recorded(view, env, f"{OFFLINE}error/")]
+    found = [name.removeprefix(f"{OFFLINE}error/") for name in _recorded(view, env, f"{OFFLINE}error/")]
+    return sorted(found, key=lambda name: MOTION.index(name) if name in MOTION else len(MOTION))
 
 
 def _recorded(view: ResultsView, env: str, prefix: str) -> list[str]:
@@ -40,6 +42,8 @@ def interval(view: ResultsView, column: Column, rows: Sequence[RowId], data_set:
         groups = _groups(view.episodes(column, row), f"{DATA_SET}{data_set}", f"{OFFLINE}{metric}")
         if groups:
             options = view.options
+            if sum(map(len, groups)) == 1:  # which says nothing of others
+                return Interval(float(groups[0][0]), *ERRORS, "one episode")
             return statistics.interval(
                 groups,
                 numpy_rng("offline", options.seed, data_set, metric, *column, *row),

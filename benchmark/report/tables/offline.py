@@ -30,7 +30,7 @@ def table(inputs: TableInputs) -> Table:
             for row in view.rows:
                 label = f"{name}: {row}{f', {policy}' if len(chosen) > 1 else ''}"
                 rows.append(TableRow(label, _cells(view, column, row, name, dims), view.kind(row)))
-        rows.append(TableRow(f"{name}: {MEAN_ACTION}", _baseline(view, env, chosen, name, dims), "floor"))
+        rows.append(TableRow(f"{name}: {MEAN_ACTION}", _baseline(view, env, chosen, name, dims)))
     caption = (
         f"Absolute error of predicted actions on held-out episodes of {captions.heading(view, env)}, in standard deviations of "
         f"each data set (all movements, then one by one), in its recorded units, and how often the gripper is right. Nothing "
@@ -68,6 +68,8 @@ def _cell(view: ResultsView, column: Column, rows: Sequence[RowId], name: str, m
     found = offline.interval(view, column, rows, name, metric)
     if found is None:
         return TableCell(DASH)
+    if found.covers == "one episode":
+        return TableCell(f"{found.estimate:.3g}", found.estimate, notes=("one held-out episode: no interval",))
     if "/" not in metric:
         return interval_cell(found)
     return TableCell(f"{found.estimate:.3g}", found.estimate, found.low, found.high)
