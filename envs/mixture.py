@@ -32,10 +32,10 @@ LOWEST = -1.0  # of the score, see benchmark/stages/open_loop.py
 
 @dataclass
 class MixtureConfig(EnvConfig):
-    """`sha256`, `episodes` and `resolution` are set to what the parts have, so that a key says what was used."""
+    """`sha256` and `episodes` are set to what the parts have, so that a key says what was used."""
 
     demonstrations: str = "recorded"
-    episodes: int = 2  # of all parts
+    episodes: int = EVERYTHING  # of all parts: what `each` amounts to
     parts: list[str] = field(default_factory=list)  # recordings by name, or their folders
     each: int = EVERYTHING  # episodes of each part, the first so many
     weights: str = "transitions"  # how often training draws from a part: as it has steps | equally | by `shares`
@@ -61,8 +61,9 @@ class MixtureConfig(EnvConfig):
         if self.sha256 not in ([], content):
             raise BenchmarkError(f"a part of {', '.join(names)} is not what was planned with: it has changed")
         self.sha256 = content
-        self.episodes = sum(min(self.each, one.episodes) for one in ingredients)
-        self.resolution = min(self.resolution, max(one.resolution for one in ingredients))
+        total = sum(min(self.each, one.episodes) for one in ingredients)
+        require(self.episodes in (EVERYTHING, total), "env.mixture.each says how many episodes are taken of each part")
+        self.episodes = total
 
     def shares_of(self) -> list[float] | None:
         """Of the parts, adding up to 1; None where every step counts the same."""

@@ -14,7 +14,7 @@ from benchmark.core.progress import Reporter
 from benchmark.storage.artifacts import Store
 
 # datasets.FORMATS and what is known of contracts.specs.REPRESENTATIONS, written out so that help imports no importer
-SOURCE_FORMATS = ("dynamo_release", "diffusion_policy_zarr", "lerobot", "rlds", "hdf5", "folder")
+SOURCE_FORMATS = ("dynamo_release", "diffusion_policy_zarr", "lerobot", "rlds", "hdf5", "folder", "demonstrations")
 ACTION_MEANINGS = ("absolute", "delta", "velocity")
 
 
@@ -61,7 +61,8 @@ def make(options: argparse.Namespace) -> int:
 
 
 def import_(options: argparse.Namespace) -> int:
-    """Import recordings: DynaMo's release, Diffusion Policy zarr, LeRobot v3, RLDS, HDF5, or a folder of videos and arrays.
+    """Import recordings: DynaMo's release, Diffusion Policy zarr, LeRobot v3, RLDS, HDF5, a folder of videos and arrays, or
+    what `data make` left.
 
     They are streamed into the store, checked and checksummed; run it again and it goes on after the last episode. What the
     source does not say of its rate and of its actions can be said here; nothing is guessed. Where it was recorded in a

@@ -161,6 +161,8 @@ class DemosWriter:
     def finish(self) -> None:
         if not self._ends:
             raise BenchmarkError(f"no episodes were written to {self.folder}")
+        if self.parts and (told := sum(part.episodes for part in self.parts)) != len(self):
+            raise BenchmarkError(f"{self.folder}: its data sets have {told} episodes together, {len(self)} were written")
         self._file.seek(0)
         self._write_header(self._ends[-1])
         self._file.close()

@@ -43,7 +43,6 @@ class Ingredient:
     transitions: int  # of all its episodes
     longest: int
     hz: float
-    resolution: int
     units: str
     cameras: dict[str, int]  # of VIEWS -> which of its own views
     actions: ActionMap
@@ -91,7 +90,6 @@ def ingredient(part: str, cameras: Sequence[str] = ()) -> Ingredient:
         transitions=summary["frames"],
         longest=summary["max_steps"],
         hz=spec["hz"],
-        resolution=spec["resolution"],
         units=said.get("units", "unknown"),
         cameras=_cameras(name, spec["views"], cameras),
         actions=mapped,

@@ -31,11 +31,11 @@ class Elsewhere:
         spec = registry.envs().get(env).spec(config.env[env])
         return cls(demos_stage(env, config), len(spec.views), config.env[env].resolution)
 
-    def refused(self, name: str, side: int, needed: int) -> str | None:
-        """Why an encoder for frames of `side` pixels, whose method needs so many views, cannot come from there."""
+    def refused(self, name: str, env: str, side: int, needed: int) -> str | None:
+        """Why an encoder for the frames of an environment, whose method needs so many views, cannot come from there."""
         if self.views < needed:
             return f"needs {needed} views, on={name} has {self.views}"
         if self.resolution != side:
-            fix = f"Fix it with: env.{component_of(name)}.resolution={side}"
+            fix = f"Fix it with: env.{component_of(name)}.resolution={side} or env.{env}.resolution={self.resolution}"
             return f"on={name}: its frames have {self.resolution} pixels, and {side} are needed. {fix}"
         return None

@@ -172,7 +172,7 @@ class Recipe:
         if config.on:
             if not method.learns:
                 return f"on={config.on}: {method.name} is not trained on demonstrations"
-            if reason := self._elsewhere[config.on].refused(config.on, self.env_config.resolution, needed):
+            if reason := self._elsewhere[config.on].refused(config.on, self.env.name, self.env_config.resolution, needed):
                 return reason
         elif len(spec.views) < needed:
             return f"needs {needed} views, {self.env.name} has {len(spec.views)}"

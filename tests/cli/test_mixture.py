@@ -62,6 +62,9 @@ def test_a_run_ends_with_the_offline_table(home: Path, capsys: pytest.CaptureFix
         part = demos.parts[demos.part_of[episode]]
         rows = slice(demos.starts[episode], demos.ends[episode])
         own = np.abs(predictions[int(episode)] - demos.actions[rows]).mean(0)
+        trained = demos.actions[demos.steps_of(training)]
+        halves = (trained.max(0) - trained.min(0)) / 2  # how the agent normalises
+        assert record["metric/action_error"] == pytest.approx((own / halves).mean(), rel=1e-3)
         given = [dim for dim in range(6) if part.given[dim]]
         assert record[f"metric/data_set/{part.name}"] == 1.0
         assert record["metric/offline/error/x"] == pytest.approx(own[0], rel=1e-5)
@@ -81,7 +84,7 @@ def test_an_encoder_is_pretrained_on_a_mixture_and_used_elsewhere(
 ) -> None:
     rows = "inverse_dynamics,inverse_dynamics:on=mixture"
     words = ("--methods", rows, "--policies", "knn", "--envs", "toy", PARTS, "pretrain.frames=256")
-    assert run(home, *words, f"env.toy.resolution={SIDE}") == 0
+    assert run(home, *words) == 0
     shown = capsys.readouterr().out
     assert "inverse_dynamics:on=mixture" in shown
     store = Store(home)
@@ -92,7 +95,7 @@ def test_an_encoder_is_pretrained_on_a_mixture_and_used_elsewhere(
     assert store.manifest("demos", there.input("demos").key).params["env"] == "mixture"
     assert store.manifest("demos", here.input("demos").key).params["env"] == "toy"
     assert abs(there.summary["frames_seen"] - here.summary["frames_seen"]) <= 64
-    assert run(home, *words) == 0
+    assert run(home, *words, f"env.mixture.resolution={SIDE}") == 0
     assert f"its frames have {SIDE} pixels, and 32 are needed" in " ".join(capsys.readouterr().out.split())
     assert run(home, "--methods", "random:on=mixture", *words[2:]) == 0
     assert "random is not trained on demonstrations" in " ".join(capsys.readouterr().out.split())

@@ -241,9 +241,10 @@ def test_every_part_has_held_out_episodes(home: Store, tmp_path: Path) -> None:
 # --------------------------------------------------------------------------------------------------------- order and shares
 
 
-def test_batches_mix_all_parts_from_the_first_on(home: Store, tmp_path: Path) -> None:
+@pytest.mark.parametrize("weights", ["transitions", "datasets"])
+def test_batches_mix_all_parts_from_the_first_on(weights: str, home: Store, tmp_path: Path) -> None:
     """Written one after another; a batch in that order would be of one data set, and of one episode mostly."""
-    demos = mixed(tmp_path)
+    demos = mixed(tmp_path, weights=weights)
     sampler = WindowSampler(demos, np.arange(len(demos)), BatchSpec(), 24, 0)
     for step in range(sampler.steps_per_epoch):
         episodes = sampler.batch_at(step).episode.numpy()
@@ -377,8 +378,10 @@ def test_no_parts_no_common_camera_no_such_camera(home: Store) -> None:
 
 
 def test_episodes_of_each_part_and_its_json_come_back(home: Store) -> None:
-    config = MixtureConfig(resolution=96, parts=list(ORDER), each=2)
-    assert (config.episodes, config.resolution) == (6, SIDE)
+    config = MixtureConfig(parts=list(ORDER), each=2)
+    assert config.episodes == 6
+    with pytest.raises(BenchmarkError, match="each says how many episodes are taken"):
+        replace(config, episodes=5)
     assert [episode.info["data_set"] for episode in Mixture.import_demonstrations(config)] == [
         n for n in ORDER for _ in range(2)
     ]

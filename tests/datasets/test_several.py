@@ -48,7 +48,8 @@ def test_a_folder_of_data_sets_becomes_recordings(tmp_path: Path, capsys: pytest
 
 
 def test_an_interrupted_import_of_many_goes_on(tmp_path: Path, store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    folders = data_sets_in(next(iter(openx(tmp_path / "openx").values())).path.parent)
+    openx(tmp_path / "openx")
+    folders = data_sets_in(tmp_path / "openx")[:2]
     original, added = DemosWriter.add, []
 
     def add(self: DemosWriter, episode: object) -> None:
@@ -59,11 +60,11 @@ def test_an_interrupted_import_of_many_goes_on(tmp_path: Path, store: Store, mon
 
     monkeypatch.setattr(DemosWriter, "add", add)
     first = import_all(store, folders, Heard(), jobs=1)
-    assert [one.error.rpartition(", ")[2] for one in first] == ["", "stopped", "stopped"]
+    assert [one.error.rpartition(", ")[2] for one in first] == ["", "stopped"]
     monkeypatch.setattr(DemosWriter, "add", lambda self, episode: (added.append(self.spec.env), original(self, episode))[1])
     heard = Heard()
-    assert [one.error for one in import_all(store, folders, heard, jobs=1)] == ["", "", ""]
-    assert len(added) == 3 * EPISODES, "no episode was read twice"
+    assert [one.error for one in import_all(store, folders, heard, jobs=1)] == ["", ""]
+    assert len(added) == 2 * EPISODES, "no episode was read twice"
     assert heard.news[-1][0] == heard.news[-1][1]
 
 
