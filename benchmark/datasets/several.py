@@ -76,7 +76,7 @@ def import_all(
         except (BenchmarkError, OSError) as error:
             return Imported(path.name, sizes[path], error=str(error))
         progress.update(path, 1.0, 1.0, "checked")
-        return Imported(name, sizes[path], episodes=facts["episodes"], frames=facts["frames"])
+        return Imported(name, sizes[path], episodes=facts["looked_at"], frames=facts["frames"])
 
     with ThreadPoolExecutor(max(1, min(jobs, len(folders)))) as pool:  # each reads in a process of its own
         return list(pool.map(one, folders))
