@@ -191,7 +191,7 @@ def list_(options: argparse.Namespace) -> int:
                 "frames": summary["frames"],
                 "views": f"{', '.join(spec['views'])} at {spec['resolution']} pixels",
                 "hz": f"{spec['hz']:g}",
-                "actions": manifest["request"]["description"]["actions"]["representation"],
+                "actions": recordings.meaning_of(manifest)["representation"],
                 "format": manifest["request"]["format"],
                 "size": size(sum(entry["bytes"] for entry in manifest["files"].values())),
             }
@@ -230,7 +230,7 @@ def export(options: argparse.Namespace) -> int:
 
     store = Store(options.home)
     demos = open_demos(recordings.find(store, options.name))
-    actions = store.raw_manifest(recordings.KIND, options.name)["request"]["description"]["actions"]
+    actions = recordings.meaning_of(store.raw_manifest(recordings.KIND, options.name))
     export(demos, actions, options.name, options.folder)
     print(options.folder)
     return 0

@@ -17,7 +17,7 @@ from benchmark.data.episodes import ARRAYS, Demos, open_demos
 from benchmark.datasets.budget import Limits
 from benchmark.datasets.files import reading
 from benchmark.datasets.reader import Reader
-from benchmark.datasets.recordings import KIND, find
+from benchmark.datasets.recordings import KIND, find, meaning_of
 from benchmark.storage.artifacts import Store
 
 LOOKED_AT = 8  # episodes of a source that is not imported
@@ -30,7 +30,8 @@ def inspect(store: Store, what: str, format_name: str = "auto", limits: Limits |
     """The facts about a recording by name, or about a source by path, and the episodes they come from."""
     if what in store.keys(KIND):
         demos, manifest = open_demos(find(store, what)), store.raw_manifest(KIND, what)
-        said, told = manifest["request"]["description"], {"name": what, "source": manifest["source"]}
+        said = {**manifest["request"]["description"], "actions": meaning_of(manifest)}
+        told = {"name": what, "source": manifest["source"]}
         return {**told, "format": manifest["request"]["format"], **_facts(demos, said)}, demos
     with reading(what):
         if not Path(what).exists():

@@ -24,7 +24,7 @@ from benchmark.core.errors import BenchmarkError
 from benchmark.data.episodes import Demos
 from benchmark.datasets.action_space import MOTION, ActionMap, action_map, statistics
 from benchmark.datasets.recorded import folder_of, manifest_in, missing
-from benchmark.datasets.recordings import digest, open_folder
+from benchmark.datasets.recordings import digest, meaning_of, open_folder
 from benchmark.datasets.source import stretch
 from benchmark.storage.files import key_of
 
@@ -77,7 +77,7 @@ def ingredient(part: str, cameras: Sequence[str] = ()) -> Ingredient:
     folder = place_of(part)
     manifest = manifest_in(folder)
     assert manifest is not None
-    summary, said = manifest["summary"], manifest["request"]["description"]["actions"]
+    summary, said = manifest["summary"], meaning_of(manifest)
     spec, name = summary["spec"], folder.name
     try:
         mapped = action_map(said, spec["action_dim"], spec["hz"])

@@ -30,6 +30,7 @@ from benchmark.storage.files import checksum, key_of, write_text
 from benchmark.storage.manifests import signed
 
 KIND = "recordings"
+AFTERWARDS = "described"  # in a manifest: what was said of actions since; the import stays the same one
 SHOWN = 5  # names in a message
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 
@@ -142,18 +143,18 @@ def describe(store: Store, name: str, stated: dict[str, Any]) -> dict[str, Any]:
     _require(store, name)
     with store.claims.hold(KIND, name, lambda: None):
         manifest = manifest_of(store, name)
-        said = manifest["request"]["description"]["actions"]
         given = {key: value for key, value in stated.items() if value is not None}
-        if not given:
-            return said
         width = manifest["summary"]["spec"]["action_dim"]
         if (names := given.get("names")) and len(names) != width:
             raise BenchmarkError(f"{name} has {width} action numbers, not {len(names)} ({', '.join(names)})")
-        meant = json.loads(json.dumps({**said, **given}))
-        description = {**manifest["request"]["description"], "actions": meant}
-        changed = {**manifest, "request": {**manifest["request"], "description": description}}
-        write_text(store.folder(KIND, name) / MANIFEST, json.dumps(signed(changed), indent=1, sort_keys=True))
-    return meant
+        changed = signed({**manifest, AFTERWARDS: {**manifest.get(AFTERWARDS, {}), **given}})
+        write_text(store.folder(KIND, name) / MANIFEST, json.dumps(changed, indent=1, sort_keys=True))
+    return meaning_of(changed)
+
+
+def meaning_of(manifest: dict[str, Any]) -> dict[str, Any]:
+    """What a recording says of its actions: when it was imported, and afterwards."""
+    return {**manifest.get("request", {}).get("description", {}).get("actions", {}), **manifest.get(AFTERWARDS, {})}
 
 
 def _hash(source: Reader, task: Task) -> dict[str, dict[str, Any]]:

@@ -13,6 +13,7 @@ from benchmark.cli.main import main
 from benchmark.core.progress import Task
 from benchmark.data.episodes import open_demos
 from benchmark.datasets.recordings import import_recording
+from benchmark.envs.mixture import Mixture, MixtureConfig
 from benchmark.stages.offline import read_predictions, yardsticks
 from benchmark.storage.artifacts import Store
 from tests.datasets.openx import SIDE, openx
@@ -99,6 +100,22 @@ def test_an_encoder_is_pretrained_on_a_mixture_and_used_elsewhere(
     assert f"its frames have {SIDE} pixels, and 32 are needed" in " ".join(capsys.readouterr().out.split())
     assert run(home, "--methods", "random:on=mixture", *words[2:]) == 0
     assert "random is not trained on demonstrations" in " ".join(capsys.readouterr().out.split())
+
+
+def test_what_an_expert_does_can_be_a_part(
+    home: Path, capsys: pytest.CaptureFixture[str], toy: type[Toy], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The toy's demonstrations, imported as they were made: they say themselves that they move something in x and y."""
+    monkeypatch.setenv("BENCHMARK_HOME", str(home))
+    made = ("data", "make", "toy", "--preset", "smoke", "--format", "json", "--home", str(home), "--quiet", "machine.workers=0")
+    assert main(made) == 0
+    folder = json.loads(capsys.readouterr().out)["folder"]
+    assert main(["data", "import", folder, "--name", "walking", "--home", str(home), "--quiet"]) == 0
+    config = MixtureConfig(parts=["walking", "sweeping"])
+    assert Mixture.unavailable_reason(config) is None
+    [walking, _] = Mixture.parts(config)
+    assert walking.given == (True, True, False, False, False, False, False)
+    assert walking.units == "0.12 of the side"
 
 
 def test_predictions_are_drawn_under_the_film(home: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -183,6 +183,7 @@ def test_what_cannot_be_mixed_is_named_with_the_command_that_fixes_it(
     describe(store, "gripping", {"representation": "delta", "names": None})
     store.verify("recordings", "gripping")
     assert store.raw_manifest("recordings", "gripping")["files"] == before
+    import_recording(store, written["gripping"].path, "gripping", Task(), stated=stated)  # is still the same import
     assert Mixture.unavailable_reason(MixtureConfig(resolution=SIDE, parts=["gripping"])) is None
     with pytest.raises(BenchmarkError, match="has 7 action numbers, not 2"):
         describe(store, "gripping", {"names": ("x", "y")})
