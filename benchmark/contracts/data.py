@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from benchmark.contracts.specs import ActionSpec, require
+from benchmark.contracts.specs import UNKNOWN, ActionSpec, require
 from benchmark.core.errors import BenchmarkError
 
 if TYPE_CHECKING:
@@ -38,6 +38,21 @@ class DataSpec:
         action = values.get("action")
         described = None if action is None else ActionSpec(**action)
         return cls(**{**values, "views": tuple(values["views"]), "action": described})
+
+
+@dataclass(frozen=True)
+class Part:
+    """One of several data sets in one, and what its actions were before they were made comparable: per dimension,
+    `shift + scale * action`. What it lacks of the common space is constant and not `given`."""
+
+    name: str
+    episodes: int  # that follow one another
+    share: float | None = None  # of what training draws; None: each of its samples as often as any other
+    shift: tuple[float, ...] = ()
+    scale: tuple[float, ...] = ()
+    given: tuple[bool, ...] = ()
+    units: str = UNKNOWN
+    notes: tuple[str, ...] = ()  # what was done to it
 
 
 @dataclass

@@ -50,6 +50,7 @@ class MethodConfig(TrainingConfig):
     warmup: float = 0.1
     schedule: str = "cosine"
     init: str = "scratch"  # scratch | imagenet: where the backbone starts; the latter is a ResNet-18 of width 64
+    on: str = ""  # an environment on whose demonstrations it is pretrained; empty: on those of the one it is used in
     equal_steps: bool = False  # a budget of frames buys one step per 64 of them, however many a step really reads
 
     def __post_init__(self) -> None:

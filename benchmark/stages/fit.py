@@ -61,6 +61,7 @@ def run(context: Context[Params]) -> Summary:
             device=device,
             proprio=agent.separate(proprio),
             language=language,
+            shares=demos.shares,
         )
 
     training, validation = sampler(episodes), sampler(held_out)

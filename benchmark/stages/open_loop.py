@@ -20,6 +20,7 @@ from benchmark.simulation.protocol import Outcome
 from benchmark.stages.base import Context
 from benchmark.stages.goals import training_goals, training_language
 from benchmark.stages.load.demos import environment_of, load_demos
+from benchmark.stages.offline import write_predictions, yardsticks
 from benchmark.stages.params.fit import Params as FitParams
 from benchmark.stages.params.rollout import Params
 
@@ -31,14 +32,24 @@ LOWEST = -1.0
 def open_loop(context: Context[Params], encoder: Encoder, agent: Agent) -> list[Outcome]:
     """One outcome per demonstration that no training saw."""
     demos = load_demos(context)
-    _, held_out = demos.split(context.inputs["policy"].params(FitParams).held_out)
-    outcomes = []
+    training, held_out = demos.split(context.inputs["policy"].params(FitParams).held_out)
+    measures, outcomes, answers = yardsticks(demos, training), [], []
     for number, episode in enumerate(held_out):
         seed = evaluation_seed(demos.spec.env, context.params.seed, number)
         predicted, recorded = predict(context, encoder, agent, demos, episode, seed)
-        outcomes.append(Outcome(number, seed, len(recorded), agreement(predicted, recorded)))
+        answers.append(in_units(agent, predicted))
+        actions = demos.actions[demos.starts[episode] : demos.ends[episode]]
+        errors = measures[demos.part_of[episode]].errors(answers[-1], actions)
+        outcomes.append(Outcome(number, seed, len(recorded), {**agreement(predicted, recorded), **errors}))
         context.task.update(number + 1, len(held_out))
+    write_predictions(context.out, held_out, answers)
     return outcomes
+
+
+def in_units(agent: Agent, actions: np.ndarray) -> np.ndarray:
+    """Normalised actions as the demonstrations have them."""
+    device = agent.actions.shift.device
+    return agent.actions.inverse(torch.from_numpy(actions).to(device)).cpu().numpy()
 
 
 def predict(
