@@ -14,7 +14,7 @@ from safetensors.torch import load, save
 
 from benchmark import registry
 from benchmark.conformance.common import Faults, check_preset_names, ensure, tensors
-from benchmark.contracts.data import DataSpec, Episode
+from benchmark.contracts.data import DataSpec, Episode, Observations
 from benchmark.contracts.encoder import Encoder
 from benchmark.contracts.method import Method
 from benchmark.contracts.presets import PRESETS, component_config
@@ -23,7 +23,7 @@ from benchmark.core.progress import Task
 from benchmark.core.seeds import numpy_rng, seed, torch_rng
 from benchmark.data.episodes import Demos, DemosWriter, open_demos
 from benchmark.data.windows import WindowSampler
-from benchmark.models.features import encode
+from benchmark.models.features import encode, encode_goal, features_of, read_goal
 from benchmark.planning.variants import variants_of
 from benchmark.training.loop import train
 
@@ -128,6 +128,37 @@ def encoder_round_trip(cls: type[Method], config: Any, demos: Demos) -> None:
 
 
 @_with_demos
+def encoder_takes_goals(cls: type[Method], config: Any, demos: Demos) -> None:
+    """An encoder that takes goals tells one from another, gives the same features with them as without, and learns from them."""
+    encoder = _built(cls, config, demos.spec).encoder.eval()
+    ensure(encoder.takes_goal == bool(cls.goals), f"takes_goal is {encoder.takes_goal}, but {cls.name}.goals are {cls.goals}")
+    if not encoder.takes_goal:
+        return
+    observations = demos.observations(slice(0, 6), encoder.reads)
+    assert observations.frames is not None
+    goals = [observations.frames.flip(0)] if "last" in cls.goals else []
+    if {"task", "language"} & set(cls.goals):
+        goals.append(torch.eye(6, 7))
+    with Faults() as faults:
+        for goal in goals:
+            kind = "images" if goal.ndim > 2 else "numbers"
+            # what conditions may start at zero: a step of training, and it shows
+            optimizer = torch.optim.SGD(encoder.parameters(), lr=0.1)
+            told = Observations(frames=observations.frames, told=read_goal(encoder, goal))
+            features_of(encoder, told).square().sum().backward()
+            optimizer.step()
+            optimizer.zero_grad()
+            told = encode_goal(encoder, goal)
+            whole = encode(encoder, replace(observations, told=told))
+            faults.ensure(whole.shape == (6, encoder.dim * 2), f"towards(images, {kind}) gives shape {tuple(whole.shape)}")
+            alone = encode(encoder, replace(demos.observations(slice(0, 1), encoder.reads), told=told[:1]))
+            same = torch.allclose(whole[:1], alone, rtol=1e-3, atol=1e-3)
+            faults.ensure(same, f"towards(images, {kind}) of one image depends on the images beside it in the batch")
+            other = encode(encoder, replace(observations, told=told.flip(0)))
+            faults.ensure(not torch.allclose(whole, other), f"towards(images, {kind}) is the same for other goals")
+
+
+@_with_demos
 def method_trains(cls: type[Method], config: Any, demos: Demos) -> None:
     """Training is finite, reaches every tensor it says it trains, and repeats bit by bit, also when interrupted."""
     if not cls.learns:
@@ -193,4 +224,4 @@ def _encode(encoder: Encoder, demos: Demos) -> torch.Tensor:
     return encode(encoder, demos.observations(slice(0, 6), encoder.reads))
 
 
-PROMISES = (method_presets, encoder_shapes, encoder_is_still, encoder_round_trip, method_trains)
+PROMISES = (method_presets, encoder_shapes, encoder_is_still, encoder_round_trip, encoder_takes_goals, method_trains)
