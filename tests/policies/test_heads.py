@@ -38,7 +38,7 @@ def samples(config, spec: PolicySpec = SPEC, n: int = 64, seed: int = 0) -> Chun
     actions = torch.sin(features[:, -1, None, : spec.action_dim] + 0.3 * time[None, :, None])
     valid = time[None] < torch.randint(1, config.chunk + 1, (n, 1), generator=rng(seed))
     goal = torch.randn(n, spec.goal_dim, generator=rng(seed)) if spec.goal_dim else None
-    return Chunks(features, actions, valid, goal)
+    return Chunks(features, actions, valid, goal, taken=torch.sin(features[..., : spec.action_dim]))
 
 
 def prepared(name: str, spec: PolicySpec = SPEC, **changes):
