@@ -100,7 +100,7 @@ def test_padded_actions_do_not_count(name):
     """Heads that classify whole chunks need the padding for the class; everything that regresses must not see it."""
     policy, batch = prepared(name)
     policy.eval()
-    other = Chunks(batch.features, torch.where(batch.valid[..., None], batch.actions, 0.123), batch.valid)
+    other = replace(batch, actions=torch.where(batch.valid[..., None], batch.actions, 0.123))
     torch.testing.assert_close(policy.loss(batch, rng(1))[0], policy.loss(other, rng(1))[0])
 
 
