@@ -3,29 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from benchmark.contracts.data import Episode
 from benchmark.contracts.environment import Dataset
-from tests.toy import Toy, ToyConfig
+from tests.toy import SPEED, Toy, ToyConfig
 
-STEPS, SIDE, SPEED = 12, 32, 0.25
-
-
-@dataclass
-class WalksConfig(ToyConfig):
-    pass
+STEPS, SIDE = 12, 32
 
 
 class Walks(Dataset):
-    """An action is a fraction of the way to the goal, so it depends on both frames in both dimensions."""
-
     name = "walks"
-    Config = WalksConfig
-    presets = {"smoke": {"resolution": SIDE, "episodes": 40, "demonstrations": "recorded"}}
+    Config = ToyConfig
+    presets = {"smoke": {"resolution": SIDE, "episodes": 12, "demonstrations": "recorded"}}
 
     @classmethod
     def spec(cls, config: Any) -> Any:
@@ -34,18 +27,20 @@ class Walks(Dataset):
     @classmethod
     def import_demonstrations(cls, config: Any) -> Iterator[Episode]:
         for index in range(config.episodes):
-            rng = np.random.default_rng(index)
-            goal, dot = rng.uniform(0.1, 0.9, 2), np.full(2, 0.5)
-            states, actions = [], []
-            for _ in range(STEPS):
-                action = SPEED * (goal - dot) / 0.12
-                states.append([*dot, *goal])
-                actions.append(action)
-                dot = dot + 0.12 * action
-            frames = np.stack([draw(np.array(state[:2])) for state in states])
-            info = {"task": "left" if goal[0] < 0.5 else "right", "language": [*map(float, goal), 0.5]}
-            arrays = np.array(actions, np.float32), np.array(states, np.float32)
-            yield Episode(frames, *arrays, arrays[1][:, :2], info)
+            states, actions = walk(np.random.default_rng(index))
+            frames = np.stack([draw(state[:2]) for state in states])
+            info = {"task": "left" if states[0, 2] < 0.5 else "right", "language": [*map(float, states[0, 2:]), 0.5]}
+            yield Episode(frames, actions.astype(np.float32), states.astype(np.float32), states[:, :2].astype(np.float32), info)
+
+
+def walk(rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    """States (dot, goal) and actions: a quarter of the way that is left, in steps of the toy."""
+    dot, goal, states, actions = np.full(2, 0.5), rng.uniform(0.1, 0.9, 2), [], []
+    for _ in range(STEPS):
+        states.append([*dot, *goal])
+        actions.append((goal - dot) / 4 / SPEED)
+        dot = dot + (goal - dot) / 4
+    return np.array(states), np.array(actions)
 
 
 def draw(dot: np.ndarray) -> np.ndarray:
