@@ -48,6 +48,7 @@ class FilmEfficientNetRow(Method):
     joint = True
     learns = False  # before the policy does
     goals = ("none", "last", "future", "task", "language")
+    standardised = False  # untrained batch norms pass on what dies out in so many blocks: divided by that, a loss starts at 228
     source = "RT-1 (Brohan et al. 2022); github.com/google-research/robotics_transformer"
     presets = {
         "smoke": SMALL | {"width": 16, "told": 32, "tokens": 4},

@@ -307,7 +307,7 @@ class Recipe:
             device=config.machine.device,
             proprio=config.fit.proprio,
             joint=fitting.joint,
-            standardise=config.fit.standardise or fitting.method.privileged,
+            standardise=(config.fit.standardise and fitting.method.standardised) or fitting.method.privileged,
         )
         inputs = {"demos": shown.ref, "features": embedded.ref}
         if fitting.joint:
