@@ -1,7 +1,7 @@
 """Early fusion: the observation and its goal are stacked over channels into one ResNet, which learns with the policy.
 
-With the policy `gc_bc` it is the published gc_bc of BridgeData V2. It is a row and not a setting of that policy, because what is
-fused can be compared under every head, and because the policy then reads features as under any other row.
+With the policy `gc_bc` it is the published gc_bc of BridgeData V2. It is a row and not a setting of that policy, because what
+is fused can be compared under every head, and because the policy then reads features as under any other row.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """RT-1's image tokenizer as a row: a FiLM-conditioned EfficientNet that learns with the policy. RT-1 is this under `rt1`.
 
-The goal reaches the network before its last layers, through FiLM in every block; RT-1's authors call that essential, and freezing
-the network harmful (pretrained_efficientnet_encoder.py). Theirs starts from ImageNet: no package here serves those weights, so
-this one starts from nothing unless `weights` names a file of timm's `tf_efficientnet_b3`.
+The goal reaches the network before its last layers, through FiLM in every block; RT-1's authors call that essential, and
+freezing the network harmful (pretrained_efficientnet_encoder.py). Theirs starts from ImageNet: no package here serves those
+weights, so this one starts from nothing unless `weights` names a file of timm's `tf_efficientnet_b3`.
 """
 
 from __future__ import annotations

@@ -1,13 +1,13 @@
 """Goal-conditioned behaviour cloning, as in BridgeData V2 (Walke et al. 2023) and its PyTorch port for Open X-Embodiment.
 
-An observation and a goal give a Gaussian over actions whose deviation is fixed at 1, so its likelihood is a squared error and it
-acts by its mean. How the two are fused is the row's: with `early_fusion` they are stacked over channels into a ResNet that
+An observation and a goal give a Gaussian over actions whose deviation is fixed at 1, so its likelihood is a squared error and
+it acts by its mean. How the two are fused is the row's: with `early_fusion` they are stacked over channels into a ResNet that
 learns with the policy, as published; every other row encodes both, frozen or learning, and they meet here (late fusion).
 Pretrained encoders have three input channels, so late fusion is what compares them.
 
 Goals are hindsight's: `fit.goal=future` draws one of the observations from now to the demonstration's end anew for each sample
-(the published ones draw from the next observation on, so that the last one is its own goal), `fit.goal=last` takes the end. In a
-rollout the goal is the end of a held-out demonstration. `joint.augment=bridge` crops and colours an observation and its goal
+(the published ones draw from the next observation on, so that the last one is its own goal), `fit.goal=last` takes the end. In
+a rollout the goal is the end of a held-out demonstration. `joint.augment=bridge` crops and colours an observation and its goal
 alike, where the encoder learns.
 """
 
@@ -64,8 +64,8 @@ class GCBC(Policy):
         self.net = nn.Sequential(*parts, nn.Linear(sizes[-1], config.chunk * spec.action_dim))
 
     def loss(self, batch: Chunks, rng: torch.Generator) -> tuple[Tensor, dict[str, Tensor]]:
-        """The negative log-likelihood of an action, averaged over those that exist, less what nothing changes: log(2 pi) / 2 per
-        number, 6.4326 for the seven of an arm."""
+        """The negative log-likelihood of an action, averaged over those that exist, less what nothing changes: log(2 pi) / 2
+        per number, 6.4326 for the seven of an arm."""
         squared = masked_mean((self._mean(batch.features, batch.goal) - batch.actions) ** 2, batch.valid)
         return self.spec.action_dim / 2 * squared, {"mse": squared.detach()}
 

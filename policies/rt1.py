@@ -1,18 +1,18 @@
 """RT-1 (Brohan et al. 2022, arXiv:2212.06817): actions as classes, read from the tokens of six observations by a transformer.
 
 RT-1 is an image tokenizer that is told what to do, and this: a decoder of 8 layers over 6 x (8 image + 11 action) places, each
-number of an action one of 256 bins, cross entropy. The tokenizer is the row `film_efficientnet`, whose `pooled` are eight tokens
-an image, and which takes the goal; together they have the published 35M parameters (test_rt1.py). Any other row gives the tokens
-it has: its pooled vector as one token a view, or with `embed.features=patch` all its places, which a TokenLearner makes eight
-of here, after FiLM has told them the goal. What the goal is says `fit.goal`: an embedding of language that the demonstrations
-bring (RT-1's is USE's, 512 numbers), a task, or the features of a goal image where nobody said anything; with `none` there is
-no conditioning.
+number of an action one of 256 bins, cross entropy. The tokenizer is the row `film_efficientnet`, whose `pooled` are eight
+tokens an image, and which takes the goal; together they have the published 35M parameters (test_rt1.py). Any other row gives
+the tokens it has: its pooled vector as one token a view, or with `embed.features=patch` all its places, which a TokenLearner
+makes eight of here, after FiLM has told them the goal. What the goal is says `fit.goal`: an embedding of language that the
+demonstrations bring (RT-1's is USE's, 512 numbers), a task, or the features of a goal image where nobody said anything; with
+`none` there is no conditioning.
 
 As published: single actions, a plan at every step, argmax, a loss on the action of every observation of the history. What
-differs: actions are rounded to the nearest of 256 values, where the release cuts them off, so that a decoded action is half a bin
-too low on average and the highest bin is all but empty; the range is that of the training actions, where the release takes the
-robot's; there is one token per dimension of the environment's action (11 there: 7 of the arm, 3 of the base, 1 mode); and before an
-episode's first observation stand copies of it, as for every head here, where the release leaves later places empty.
+differs: actions are rounded to the nearest of 256 values, where the release cuts them off, so that a decoded action is half a
+bin too low on average and the highest bin is all but empty; the range is that of the training actions, where the release takes
+the robot's; there is one token per dimension of the environment's action (11 there: 7 of the arm, 3 of the base, 1 mode); and
+before an episode's first observation stand copies of it, as for every head here, where the release leaves later places empty.
 Proprioception, where a run asks for it, is one more token.
 """
 

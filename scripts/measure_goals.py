@@ -4,9 +4,9 @@
     python scripts/measure_goals.py block_push --cells early_fusion/gc_bc,film_efficientnet/rt1 --home /tmp/goals \\
         env.block_push.resolution=64 env.block_push.episodes=160 split.held_out=0.25
 
-What has to be trained is trained in --home, and is there the next time. An error is the mean squared difference between the next
-action and the recorded one, both normalised, divided by that of the mean action of the training demonstrations: 1 is knowing
-nothing. Intervals are 95 %, over episodes. What is written is results/measured/goals/ENV.csv.
+What has to be trained is trained in --home, and is there the next time. An error is the mean squared difference between the
+next action and the recorded one, both normalised, divided by that of the mean action of the training demonstrations: 1 is
+knowing nothing. Intervals are 95 %, over episodes. What is written is results/measured/goals/ENV.csv.
 """
 
 from __future__ import annotations

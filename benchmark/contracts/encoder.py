@@ -51,8 +51,8 @@ class Encoder(nn.Module, ABC):
         return {name: self.pooled(images) if name == "pooled" else self.patch(images) for name in names}
 
     def read_goal(self, goal: Tensor) -> Tensor:
-        """What it makes of goals, once for all images that it will look at with them: (N, 3, H, W) as in `pooled`, where they are
-        observations, or (N, G) numbers -> (N, ...)."""
+        """What it makes of goals, once for all images that it will look at with them: (N, 3, H, W) as in `pooled`, where they
+        are observations, or (N, G) numbers -> (N, ...)."""
         raise NotImplementedError(f"{type(self).__name__} takes no goals")
 
     def towards(self, images: Tensor, told: Tensor, names: Sequence[str]) -> dict[str, Tensor]:

@@ -151,8 +151,8 @@ def kernel_size(size: int) -> int:
 
 
 NOTHING = Recipe()
-# Of encoders that learn with a policy, by the word of `joint.augment`. bridge: what BridgeData V2 and its PyTorch port (gc_bc) do
-# to an observation and its goal, always; the port draws once per batch, this once per sample.
+# Of encoders that learn with a policy, by the word of `joint.augment`. bridge: what BridgeData V2 and its PyTorch port (gc_bc)
+# do to an observation and its goal, always; the port draws once per batch, this once per sample.
 JOINT = {"none": NOTHING, "bridge": Recipe(0.8, jitter=(0.2, 0.2, 0.2, 0.1), jitter_p=1.0, ratio=(0.9, 1.1))}
 
 

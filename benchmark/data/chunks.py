@@ -31,8 +31,8 @@ class ChunkSampler:
     anything else, such as one-hot tasks or language embeddings. Outside training ("future" in `batch` and `all`) the goal is
     the last observation.
 
-    `proprio` (rows, P) and `language` (episodes, L) are for policies that take these by themselves, `taken` for those that learn
-    from every observation of the history: what was done there. Where the history repeats the first one, so does this.
+    `proprio` (rows, P) and `language` (episodes, L) are for policies that take these by themselves, `taken` for those that
+    learn from every observation of the history: what was done there. Where the history repeats the first one, so does this.
     """
 
     def __init__(

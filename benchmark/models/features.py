@@ -50,7 +50,7 @@ def features_of(encoder: Encoder, observations: Observations, kind: str = "poole
 
 
 def read_goal(encoder: Encoder, goal: Tensor) -> Tensor:
-    """What an encoder makes of N goals, as `Observations.told`: of (N, V, H, W, 3) frames view by view, or of (N, G) numbers."""
+    """What an encoder makes of N goals, as `Observations.told`: of (N, V, H, W, 3) frames, view by view, or (N, G) numbers."""
     if goal.ndim == 2:
         return encoder.read_goal(goal)[:, None]
     return encoder.read_goal(goal.flatten(0, 1).permute(0, 3, 1, 2)).unflatten(0, goal.shape[:2])

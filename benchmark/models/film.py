@@ -1,4 +1,4 @@
-"""Feature-wise linear modulation (Perez et al. 2018), and TokenLearner (Ryoo et al. 2021): how RT-1 makes few tokens of an image.
+"""Feature-wise linear modulation (Perez et al. 2018) and TokenLearner (Ryoo et al. 2021): RT-1's few tokens of an image.
 
 Sizes after github.com/google-research/robotics_transformer, film_conditioning_layer.py and token_learner.py.
 """

@@ -1,8 +1,9 @@
 """RT-1's image tokenizer: an EfficientNet whose every block is followed by FiLM, and eight tokens of its last map.
 
-After github.com/google-research/robotics_transformer (film_efficientnet/, tokenizers/image_tokenizer.py). What is told is a vector
-of `told` numbers; one of fewer is filled up with zeros, which is the same as a FiLM of as many. A goal that is an image is told
-as the mean of its own tokens, by the same network without FiLM, so images as goals need no parameter that language does not.
+After github.com/google-research/robotics_transformer (film_efficientnet/, tokenizers/image_tokenizer.py). What is told is a
+vector of `told` numbers; one of fewer is filled up with zeros, which is the same as a FiLM of as many. A goal that is an image
+is told as the mean of its own tokens, by the same network without FiLM, so images as goals need no parameter that language does
+not.
 """
 
 from __future__ import annotations
@@ -86,8 +87,8 @@ def _channels(block: nn.Module) -> int:
 def _pad_as_released(network: nn.Module) -> None:
     """In place, of networks whose strided convolutions pad as TensorFlow's, one side more than the other.
 
-    Keras, which does not know the size when the network is built, pads as if each side were even: an image of 300 pixels becomes 9
-    places a side, the 81 of the paper, where TensorFlow's own rule and PyTorch's symmetric padding give 10.
+    Keras, which does not know the size when the network is built, pads as if each side were even: an image of 300 pixels
+    becomes 9 places a side, the 81 of the paper, where TensorFlow's own rule and PyTorch's symmetric padding give 10.
     """
     from timm.layers import Conv2dSame
 
@@ -101,8 +102,8 @@ class _Padded(nn.Conv2d):
     """A convolution of timm's with a padding of its own, and its weights under the same names."""
 
     def __init__(self, conv: nn.Conv2d, amounts: tuple[int, int, int, int]):
-        sizes: Any = (conv.in_channels, conv.out_channels, conv.kernel_size, conv.stride)
-        super().__init__(*sizes, groups=conv.groups, bias=conv.bias is not None)
+        kernel, stride = conv.kernel_size[0], conv.stride[0]
+        super().__init__(conv.in_channels, conv.out_channels, kernel, stride, groups=conv.groups, bias=conv.bias is not None)
         self.amounts, self.weight, self.bias = amounts, conv.weight, conv.bias
 
     def forward(self, x: Tensor) -> Tensor:

@@ -28,8 +28,8 @@ class RT1Transformer(nn.Module):
     """(N, moments, tokens, inputs) -> (N, moments, actions, bins) logits.
 
     Linear in, learned positions, pre-norm blocks, linear out; no norm before that, and no nonlinearity in a block: its second
-    half is one linear layer. With 8 layers of 8 heads of 128 numbers, width 512, 6 moments of 8 tokens and 11 actions of 256 bins
-    it has 19 376 384 parameters, the paper's 19M. (The release counts 131 584 more, of an embedding of actions that it
+    half is one linear layer. With 8 layers of 8 heads of 128 numbers, width 512, 6 moments of 8 tokens and 11 actions of 256
+    bins it has 19 376 384 parameters, the paper's 19M. (The release counts 131 584 more, of an embedding of actions that it
     multiplies by zero.)
     """
 

@@ -18,10 +18,10 @@ HALF = (0.5, 0.5, 0.5)  # mean and deviation: pixels from -1 to 1
 
 
 class StackedResNet(ImageEncoder):
-    """Three channels of the observation, three of the goal, two that say where a pixel is, each from -1 to 1; group norms, SiLU.
+    """Three channels of the observation, three of the goal, two of coordinates, all from -1 to 1; group norms, SiLU.
 
-    After github.com/rail-berkeley/bridge_data_v2, jaxrl_m/vision/resnet_v1.py. resnet34 at width 64 has 21 300 352 parameters. An
-    observation that is told no goal is its own.
+    After github.com/rail-berkeley/bridge_data_v2, jaxrl_m/vision/resnet_v1.py. resnet34 at width 64 has 21 300 352 parameters.
+    An observation that is told no goal is its own.
     """
 
     takes_goal = True
@@ -31,8 +31,9 @@ class StackedResNet(ImageEncoder):
         from timm.models.resnet import BasicBlock, ResNet
 
         super().__init__(mean=HALF, std=HALF)
+        block: Any = BasicBlock  # timm's annotation asks for one of them, and it calls the class
         network: Any = ResNet(
-            BasicBlock,
+            block,
             tuple(layers),
             num_classes=0,
             in_chans=8,

@@ -54,7 +54,7 @@ def predict(
     goal = _goal(context, demos, episode)
     if encoder.takes_goal and goal is not None:
         told = encode_goal(encoder, _observed(demos, goal, episode).to(device), precision)
-        blocks = [replace(block, told=told.expand(len(block.proprio), *told.shape[1:])) for block in blocks]
+        blocks = [replace(b, told=told.expand(p.stop - p.start, *told.shape[1:])) for b, p in zip(blocks, parts, strict=True)]
         goal = None
     features = torch.cat([encode(encoder, block, context.params.features, precision) for block in blocks])
     actions = agent.actions(torch.from_numpy(demos.actions[rows]).to(device))

@@ -65,9 +65,9 @@ class JointModel(nn.Module):
         return self
 
     def loss(self, batch: Chunks, rng: torch.Generator) -> tuple[Tensor, dict[str, Tensor]]:
-        assert batch.rows is not None
         if self.training and self._augment != NOTHING:
             batch = _augmented(batch, self._augment, rng)
+        assert batch.rows is not None
         goal, told = batch.goal, None
         if goal is not None and self.encoder.takes_goal:
             with autocast(goal.device, self.precision):

@@ -1,8 +1,9 @@
 """RT-1's published sizes, its masks and the order of its tokens, against the release written out as loops.
 
-Numbers: the paper (arXiv:2212.06817, section 5) has a tokenizer of 16M parameters with 26 blocks and 81 places, a TokenLearner of 8
-tokens, a transformer of 8 layers and 19M, 35M in all. Layers, widths and masks: github.com/google-research/robotics_transformer
-at 4569641 (configs/transformer_mixin.gin, transformer.py, transformer_network.py, token_learner.py, film_conditioning_layer.py).
+Numbers: the paper (arXiv:2212.06817, section 5) has a tokenizer of 16M parameters with 26 blocks and 81 places, a TokenLearner
+of 8 tokens, a transformer of 8 layers and 19M, 35M in all. Layers, widths and masks:
+github.com/google-research/robotics_transformer at 4569641 (configs/transformer_mixin.gin, transformer.py,
+transformer_network.py, token_learner.py, film_conditioning_layer.py).
 """
 
 from __future__ import annotations
@@ -56,7 +57,7 @@ def test_parameters_as_published() -> None:
 
 
 def test_tokens_and_bins_as_published() -> None:
-    """81 places of an image of 300 pixels, where every other padding gives 100; 6 x (8 + 11) in the sequence; 11 x 256 classes."""
+    """81 places of 300 pixels, where every other padding gives 100; a sequence of 6 x (8 + 11); 11 x 256 classes."""
     encoder, policy = published()
     images = torch.zeros(2, 3, 300, 300, device="meta")
     shapes = {name: tuple(x.shape) for name, x in encoder.eval().features(images, ("patch", "pooled")).items()}

@@ -143,6 +143,12 @@ def test_a_goal_by_task_needs_tasks():
     assert cell.refused == "fit.goal=task: pusht has no tasks"
 
 
+def test_features_of_no_scale_yet_are_not_standardised() -> None:
+    plan = make_plan(Request(["film_efficientnet", "end_to_end"], policies=["rt1"]))
+    fits = {cell.id.method: plan.stages[cell.stages["fit"]].params.standardise for cell in plan.cells}
+    assert fits == {"film_efficientnet": False, "end_to_end": True}
+
+
 def test_what_needs_a_goal_is_refused_where_there_is_none() -> None:
     """And an encoder that stacks images is told no numbers."""
     methods, policies = ["early_fusion", "film_efficientnet", "random"], ["gc_bc", "rt1"]

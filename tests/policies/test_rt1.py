@@ -58,7 +58,10 @@ def test_the_loss_is_the_cross_entropy_of_every_observation():
     samples = batch(spec)
     logits = policy._logits(samples.features, None, None)
     losses = [
-        F.cross_entropy(logits[n, t, a], to_bins(samples.taken[n, t, a], 16)) for n in range(5) for t in range(3) for a in range(2)
+        F.cross_entropy(logits[n, t, a], to_bins(samples.taken[n, t, a], 16))
+        for n in range(5)
+        for t in range(3)
+        for a in range(2)
     ]
     loss, logs = policy.loss(samples, rng())
     torch.testing.assert_close(loss, torch.stack(losses).mean())

@@ -1,4 +1,4 @@
-"""Recordings whose action nobody knows without the goal: a dot walks away from the middle, and only its last frame says where."""
+"""Recordings whose action nobody knows without the goal: a dot walks from the middle, and its last frame says where to."""
 
 from __future__ import annotations
 

@@ -142,9 +142,7 @@ LEARNERS: dict[str, tuple[int, Any, Any]] = {  # steps, encoder, policy
     "film, rt1": (
         120,
         lambda: FilmEfficientNet("test_efficientnet", None, told=16, width=16, tokens=4, drop_path=0.0),
-        lambda spec: RT1(
-            RT1Config(history=2, layers=1, heads=2, head_dim=16, width=32, bins=32, dropout=0.0), spec
-        ),
+        lambda spec: RT1(RT1Config(history=2, layers=1, heads=2, head_dim=16, width=32, bins=32, dropout=0.0), spec),
     ),
 }
 
