@@ -68,7 +68,7 @@ def error(encoder: Encoder, agent: Agent, demos: Demos, episode: int, shown: int
     if agent.policy.spec.goal_dim:
         told = agent.observe(features(encoder, demos, end, None, kind), torch.from_numpy(demos.proprio[end]))
         told = told.expand(len(rows), -1)
-    rngs = [torch_rng("goals", episode, step) for step in range(len(rows))]
+    rngs = [torch_rng("goals", int(episode), step) for step in range(len(rows))]
     predicted = agent.policy.act(samples.features, told, rngs, **agent.policy.given(samples))[:, 0]
     return float((predicted - actions).square().mean())
 
