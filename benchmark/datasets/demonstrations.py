@@ -63,5 +63,5 @@ class Demonstrations(Source):
 
     def _episode(self, info: Mapping[str, Any], rows: slice, side: int | None, where: str) -> Episode:
         views = {name: iter(self._frames[rows, index]) for index, name in enumerate(self._spec.views)}
-        numbers = {name: self._arrays[name][rows] for name in ARRAYS}
-        return make_episode(views, side, where, info={k: v for k, v in info.items() if k != "recorded_size"}, **numbers)
+        numbers: dict[str, Any] = {name: self._arrays[name][rows] for name in ARRAYS}
+        return make_episode(views, side, where, info=info, **numbers)

@@ -48,8 +48,8 @@ def inspect(store: Store, what: str, format_name: str = "auto", limits: Limits |
     widths = (columns["actions"].shape[1], columns["proprio"].shape[1], columns["states"].shape[1])
     spec = DataSpec(source.path.name, description.views, SIDE, *widths, description.hz or 0.0)
     ends = np.cumsum([len(e.actions) for e in episodes])
-    arrays = (columns[name] for name in ("frames", *ARRAYS))
-    demos = Demos(spec, *arrays, ends=ends, infos=[e.info for e in episodes])
+    arrays: dict[str, Any] = {**columns, "ends": ends, "infos": [e.info for e in episodes]}
+    demos = Demos(spec, **arrays)
     return {"source": str(source.path), "format": source.format, **_facts(demos, asdict(description))}, demos
 
 
