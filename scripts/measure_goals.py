@@ -19,7 +19,6 @@ import numpy as np
 import pandas as pd
 import torch
 
-from benchmark.contracts.data import Observations
 from benchmark.contracts.encoder import Encoder
 from benchmark.core.errors import BenchmarkError
 from benchmark.core.progress import Reporter
@@ -47,7 +46,7 @@ BLOCK = 64  # observations encoded at once
 def features(encoder: Encoder, demos: Demos, rows: np.ndarray, goal: torch.Tensor | None, kind: str) -> torch.Tensor:
     told, parts = None if goal is None else encode_goal(encoder, goal), []
     for part in np.array_split(rows, -(-len(rows) // BLOCK)):
-        seen = Observations(frames=torch.from_numpy(np.asarray(demos.frames[part])))
+        seen = demos.observations(part, encoder.reads)
         if told is not None:
             seen.told = told.expand(len(part), *told.shape[1:])
         parts.append(encode(encoder, seen, kind))
