@@ -250,7 +250,8 @@ class Recipe:
         params = pretrain.Params(cell.method, to_json(config), seed, learning, content_of(method, config))
         row = row_label(cell.method, pretrained_as(cell.variant))
         label = f"{row} · {cell.env}" + (f" · seed {cell.seed}" if method.seeded(config) else "")
-        return self._make("pretrain", f"pretrain · {label}", params, {"demos": self.demos.ref}, method)
+        components = method, *method.built_on(config)
+        return self._make("pretrain", f"pretrain · {label}", params, {"demos": self.demos.ref}, *components)
 
     def _embed(self, pretrained: Stage, shown: Stage) -> Stage:
         params = embed.Params(self.config.embed.features, self.config.machine.device, self.config.embed.precision)
