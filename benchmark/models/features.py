@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from benchmark.contracts.data import DataSpec, Observations
-from benchmark.contracts.encoder import Encoder
+from benchmark.contracts.encoder import Encoder, FusedEncoder
 from benchmark.contracts.method import Method
 from benchmark.core.errors import BenchmarkError
 from benchmark.models.precision import at_least_float32, autocast
@@ -24,12 +24,19 @@ def encode(encoder: Encoder, observations: Observations, kind: str = "pooled", p
         return at_least_float32(features_of(encoder.eval(), observations, kind))
 
 
-def features_of(encoder: Encoder, observations: Observations, kind: str = "pooled") -> Tensor:
+def frozen_of(encoder: FusedEncoder, observations: Observations) -> Tensor:
+    """(N, V, numbers): what the frozen part of an encoder makes of N observations, for `features_of` to be told."""
+    assert observations.frames is not None
+    return encoder.frozen(_images(observations.frames)).unflatten(0, observations.frames.shape[:2])
+
+
+def features_of(encoder: Encoder, observations: Observations, kind: str = "pooled", frozen: Tensor | None = None) -> Tensor:
     """(N, D) features of N observations on the encoder's device.
 
     `kind` names a feature of the encoder, or several joined by '+', such as layer3+layer4. `patch@3` is one averaged down to a
     grid of 3 x 3. Maps and tokens are flattened; one kind after the other, and in each one view after the other. An encoder
-    that reads the state has nothing but that state. Rows that are not valid become NaN, which nobody overlooks.
+    that reads the state has nothing but that state. Rows that are not valid become NaN, which nobody overlooks. `frozen` is
+    what `frozen_of` says of the same observations, where it is at hand.
     """
     raw = observations.state if encoder.reads == "state" else observations.frames
     if raw is None:
@@ -38,10 +45,19 @@ def features_of(encoder: Encoder, observations: Observations, kind: str = "poole
         flat = encoder.pooled(raw)
     else:
         wanted = _parsed(kind)
-        images = raw.flatten(0, 1).permute(0, 3, 1, 2)  # channels last in memory, without a copy
-        features = encoder.features(images, [name for name, _ in wanted])
+        images, names = _images(raw), [name for name, _ in wanted]
+        if frozen is None:
+            features = encoder.features(images, names)
+        else:
+            assert isinstance(encoder, FusedEncoder)
+            features = encoder.fused(images, frozen.flatten(0, 1), names)
         flat = torch.cat([_on_grid(features[name], grid).reshape(len(raw), -1) for name, grid in wanted], dim=1)
     return flat if observations.valid is None else flat.masked_fill(~observations.valid[:, None], torch.nan)
+
+
+def _images(frames: Tensor) -> Tensor:
+    """(N, V, H, W, 3) -> (N V, 3, H, W), channels last in memory, without a copy."""
+    return frames.flatten(0, 1).permute(0, 3, 1, 2)
 
 
 def why_no_features(method: type[Method], config: Any, data: DataSpec, kind: str) -> str | None:
