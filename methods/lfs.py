@@ -1,4 +1,4 @@
-"""Learning from scratch, as SpawnNet compares itself with it: an IMPALA-like network that the policy trains (Lin et al. 2023)."""
+"""Learning from scratch, as SpawnNet is compared with it: an IMPALA-like network that the policy trains (Lin et al. 2023)."""
 
 from __future__ import annotations
 

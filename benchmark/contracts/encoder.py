@@ -27,8 +27,8 @@ class Encoder(nn.Module, ABC):
     Every encoder has `pooled` (N, dim); one with a spatial output also sets `patch_dim` and implements `patch`, (N, tokens,
     patch_dim). One with intermediate layers to show names them in `feature_names` and gives them in `features`, each a map
     (N, C, H, W) at its own resolution, from the first layer to the last; whoever has none leaves both alone. What builds on
-    such maps asks for them by `dense`. `reads = "state"` marks the privileged upper bound: it is fed the simulator state instead
-    of frames.
+    such maps asks for them by `dense`. `reads = "state"` marks the privileged upper bound: it is fed the simulator state and no
+    frames.
     """
 
     reads: ClassVar[Literal["frames", "state"]] = "frames"

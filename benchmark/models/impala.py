@@ -1,5 +1,5 @@
-"""The convolutional networks of SpawnNet's release (Lin et al. 2023, github.com/johnrso/spawnnet): one that learns by itself, and
-one that takes in maps of a frozen network on its way.
+"""The convolutional networks of SpawnNet's release (Lin et al. 2023, github.com/johnrso/spawnnet): one that learns by itself,
+and one that takes in maps of a frozen network on its way.
 
 Both are IMPALA-like (Espeholt et al. 2018): a 4 x 4 convolution of stride 4, then three stages, each a 3 x 3 convolution, a max
 pool that halves the map, and two residual blocks. An image of 224 pixels has maps of 28, 14 and 7. The release also feeds depth
