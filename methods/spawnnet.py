@@ -1,10 +1,10 @@
 """SpawnNet: a small network learns with the policy beside a frozen one whose maps it takes in layer by layer (Lin et al. 2023).
 
-Kept from the release (github.com/johnrso/spawnnet): the learnt stream and its sizes, adapters of 1 x 1 convolutions, three taps
-of the backbone's outputs, each place normalised to length 1, and a last map that is flattened, not pooled. Ours: the backbone is
-any frozen row that has maps, with the preprocessing of that row; it is frozen with its norms (the release's R3M is not); and one
-that is untrained is random (the release's `freeze_vit_to_random` feeds zeros, which is `zero_backbone` here). The release's
-depth channel is left out: no environment gives depth.
+Kept from the release (github.com/johnrso/spawnnet): the learnt stream and its sizes, adapters of 1 x 1 convolutions, three
+taps of the backbone's outputs, each place normalised to length 1, and a last map that is flattened, not pooled. Ours: the
+backbone is any frozen row that has maps, with the preprocessing of that row; it is frozen with its norms (the release's R3M is
+not); and one that is untrained is random (the release's `freeze_vit_to_random` feeds zeros, which is `zero_backbone` here).
+The release's depth channel is left out: no environment gives depth.
 
 All variants have equally many parameters that learn, but where a backbone has other widths.
 """
