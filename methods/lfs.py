@@ -69,8 +69,9 @@ class LfS(Method):
     name = "lfs"
     Config = LfSConfig
     presets = {
-        **{preset: {"width": width, "size": 112} for preset, width in WIDTHS.items() if preset in ("smoke", "quick")},
-        **{preset: {"width": width} for preset, width in WIDTHS.items() if preset not in ("smoke", "quick")},
+        "smoke": {"width": WIDTHS["smoke"], "size": 64},
+        "quick": {"width": WIDTHS["quick"], "size": 112},
+        **{preset: {"width": WIDTHS[preset]} for preset in ("standard", "paper")},
     }
     variants = {"equal": {"equal": True}}
     joint = True

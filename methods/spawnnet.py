@@ -50,10 +50,10 @@ class SpawnNetConfig(MethodConfig):
         require(not (self.zero_rgb and self.zero_backbone), "zero_rgb and zero_backbone together leave nothing to see")
 
     def _check_backbone(self) -> None:
-        self.frozen  # noqa: B018 - an unknown name stops here
+        Backbone.named(self.backbone, self.size, self.pretrained)
 
     @property
-    def frozen(self) -> Backbone:
+    def row(self) -> Backbone:
         return Backbone.named(self.backbone, self.size, self.pretrained)
 
 
@@ -66,10 +66,10 @@ class SpawnNetEncoder(ImageEncoder, FusedEncoder):
     def __init__(self, config: SpawnNetConfig, data: DataSpec):
         super().__init__(size=config.size)
         self._config = config
-        self._taps = config.frozen.layers(data, config.size, config.layers)
+        self._taps = config.row.layers(data, config.size, config.layers)
         self.net = Fusion(config.width, [shape[0] for _, shape in self._taps]).to(memory_format=torch.channels_last)
         self._shapes = dict(self._taps)  # of distinct layers: one that is tapped twice is kept once
-        self.backbone = None if config.zero_backbone else config.frozen.build(data).requires_grad_(False).eval()
+        self.backbone = None if config.zero_backbone else config.row.build(data).requires_grad_(False).eval()
         places = {name: 1 if config.class_token else height * width for name, (_, height, width) in self._shapes.items()}
         self._sizes = [self._shapes[name][0] * count for name, count in places.items()]
         self.frozen_dim = 0 if config.zero_backbone else sum(self._sizes)
@@ -123,8 +123,9 @@ class SpawnNet(Method):
     name = "spawnnet"
     Config = SpawnNetConfig
     presets = {
-        **{preset: {"width": width, "size": 112} for preset, width in WIDTHS.items() if preset in ("smoke", "quick")},
-        **{preset: {"width": width} for preset, width in WIDTHS.items() if preset not in ("smoke", "quick")},
+        "smoke": {"width": WIDTHS["smoke"], "size": 64, "backbone": "imagenet", "pretrained": False},  # needs no file
+        "quick": {"width": WIDTHS["quick"], "size": 112},
+        **{preset: {"width": WIDTHS[preset]} for preset in ("standard", "paper")},
     }
     variants = {
         "untrained": {"pretrained": False},
@@ -141,7 +142,7 @@ class SpawnNet(Method):
         super().__init__(config, data)
         encoder: Any = self.encoder
         if config.pretrained and encoder.backbone is not None:
-            row = config.frozen
+            row = config.row
             encoder.backbone.load_state_dict(row.method(row.config, data).encoder.state_dict())
 
     @classmethod
@@ -150,7 +151,7 @@ class SpawnNet(Method):
 
     @classmethod
     def built_on(cls, config: Any) -> tuple[type[Method], ...]:
-        return (config.frozen.method,)
+        return (config.row.method,)
 
     @classmethod
     def joint_rate(cls, config: Any) -> float:
@@ -158,12 +159,12 @@ class SpawnNet(Method):
 
     @classmethod
     def licence(cls, config: Any) -> str:
-        return "" if config.zero_backbone else config.frozen.method.licence(config.frozen.config)
+        return "" if config.zero_backbone else config.row.method.licence(config.row.config)
 
     @classmethod
     def unavailable_reason(cls, config: Any) -> str | None:
-        return None if config.zero_backbone else config.frozen.method.unavailable_reason(config.frozen.config)
+        return None if config.zero_backbone else config.row.method.unavailable_reason(config.row.config)
 
     @classmethod
     def files(cls, config: Any) -> Mapping[str, Path | str]:
-        return {} if config.zero_backbone else config.frozen.method.files(config.frozen.config)
+        return {} if config.zero_backbone else config.row.method.files(config.row.config)
