@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
@@ -14,8 +15,9 @@ from safetensors.torch import save
 from torch import Tensor, nn
 
 from benchmark import registry
+from benchmark.cli.main import main
 from benchmark.conformance.common import tensors
-from benchmark.conformance.methods import PROMISES
+from benchmark.conformance.methods import PROMISES, encoder_learns_jointly
 from benchmark.contracts.data import DataSpec, Observations
 from benchmark.contracts.encoder import Layer
 from benchmark.contracts.method import Method, MethodConfig
@@ -25,9 +27,11 @@ from benchmark.methods.lfs import LfS
 from benchmark.methods.spawnnet import SpawnNet
 from benchmark.models.features import features_of
 from benchmark.models.images import ImageEncoder
+from benchmark.models.impala import side_of_map
 from benchmark.planning.recipes import make_plan
 from benchmark.planning.request import Request
 from benchmark.planning.variants import with_variant
+from tests.datasets import builders
 
 CHANNELS = {"block1": 3, "block2": 4, "block3": 5, "block4": 6}
 
@@ -288,10 +292,37 @@ def test_learning_from_scratch_has_channels_for_as_many_parameters() -> None:
     assert LfS.Config(equal=True, width=16).channels == 32
 
 
-@pytest.mark.parametrize("promise", PROMISES, ids=lambda promise: promise.__name__)
+def test_trajectories_in_the_layout_of_the_release_become_a_row(tmp_path: Path) -> None:
+    """One HDF5 file each, two cameras, proprioception of seven: imported, learnt from and scored on a held-out one."""
+    source, home = builders.spawnnet(tmp_path / "bag"), ["--home", str(tmp_path / "runs")]
+    assert main(["data", "import", str(source.path), "--hz", "5", "--quiet", *home]) == 0
+    row = [
+        "run",
+        "--methods",
+        "spawnnet",
+        "--envs",
+        "recording:bag",
+        "--policies",
+        "mlp",
+        "--preset",
+        "smoke",
+        "--quiet",
+        *home,
+    ]
+    settings = ["method.spawnnet.backbone=toy_backbone", "method.spawnnet.pretrained=true", "fit.proprio=true"]
+    assert main([*row, *settings, "joint.batch=4", "fit.steps=4", "machine.threads=1", "machine.cores=1"]) == 0
+    (fitted,) = (json.loads(path.read_text())["summary"] for path in (tmp_path / "runs").glob("fit/*/manifest.json"))
+    assert fitted["feature_dim"] == 2 * 16 * side_of_map(64) ** 2, "of both cameras, side by side"
+    assert fitted["proprio_dim"] == 7
+    (scored,) = (json.loads(path.read_text())["summary"] for path in (tmp_path / "runs").glob("rollout/*/manifest.json"))
+    assert scored["episodes"] == 1
+    assert -1 <= scored["mean_score"] <= 1
+
+
+@pytest.mark.parametrize("promise", PROMISES)
 @pytest.mark.parametrize("variant", ["", "class_token", "untrained", "zero_backbone", "zero_rgb", "last_layer"])
 def test_promises(promise: Any, variant: str) -> None:
-    if variant.startswith("zero") and promise.__name__ == "encoder_learns_jointly":
+    if variant.startswith("zero") and promise is encoder_learns_jointly:
         pytest.skip("what sees nothing gets no gradient")
     smoke = replace(component_config(SpawnNet, "smoke", "fake"), backbone="toy_backbone", pretrained=True)
     promise(SpawnNet, with_variant(SpawnNet, smoke, variant, ""))
