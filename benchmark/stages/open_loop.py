@@ -6,6 +6,8 @@ do; nothing that it says changes what it sees next, so this measures agreement w
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import torch
 from torch import Tensor
@@ -42,7 +44,7 @@ def open_loop(context: Context[Params], encoder: Encoder, agent: Agent) -> list[
 
 
 def predict(
-    context: Context[Params], encoder: Encoder, agent: Agent, demos: Demos, episode: int, seed: int
+    context: Context[Any], encoder: Encoder, agent: Agent, demos: Demos, episode: int, seed: int
 ) -> tuple[np.ndarray, np.ndarray]:
     """The next action at every step, predicted and recorded, both normalised: no dimension counts more than another."""
     device, precision = context.facts["device"], context.facts["precision"]
@@ -75,7 +77,7 @@ def predict(
     return predicted.float().cpu().numpy(), actions.cpu().numpy()
 
 
-def _goal(context: Context[Params], demos: Demos, episode: int) -> str | np.ndarray | None:
+def _goal(context: Context[Any], demos: Demos, episode: int) -> str | np.ndarray | None:
     """That of the demonstration itself; where it is an observation, its last one."""
     cls, config = environment_of(context.inputs["demos"])
     goals = training_goals(context.inputs["policy"].params(FitParams).goal, demos, cls.spec(config))

@@ -293,7 +293,7 @@ def test_learning_from_scratch_has_channels_for_as_many_parameters() -> None:
 
 
 def test_trajectories_in_the_layout_of_the_release_become_a_row(tmp_path: Path) -> None:
-    """One HDF5 file each, two cameras, proprioception of seven: imported, learnt from and scored on a held-out one."""
+    """One HDF5 file each, two cameras, proprioception of seven: imported, learnt from, scored on a held-out one and drawn."""
     source, home = builders.spawnnet(tmp_path / "bag"), ["--home", str(tmp_path / "runs")]
     assert main(["data", "import", str(source.path), "--hz", "5", "--quiet", *home]) == 0
     row = [
@@ -317,6 +317,9 @@ def test_trajectories_in_the_layout_of_the_release_become_a_row(tmp_path: Path) 
     (scored,) = (json.loads(path.read_text())["summary"] for path in (tmp_path / "runs").glob("rollout/*/manifest.json"))
     assert scored["episodes"] == 1
     assert -1 <= scored["mean_score"] <= 1
+    assert main(["report", "--output", str(tmp_path / "report.html"), "--figures", str(tmp_path / "figures"), *home]) == 0
+    drawn = {path.name for path in (tmp_path / "figures").glob("*.png")}
+    assert {"adapters-recording-bag.png", "actions-recording-bag.png"} <= drawn
 
 
 @pytest.mark.parametrize("promise", PROMISES)
