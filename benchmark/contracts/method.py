@@ -56,12 +56,12 @@ class MethodConfig(TrainingConfig):
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.backbone not in self.backbones:
-            self._check_timm()
+            self._check_backbone()
         require(self.init in ("scratch", "imagenet"), f"init '{self.init}' is none of scratch, imagenet")
         resnet18 = self.backbone == "resnet18" and self.width == 64
         require(self.init == "scratch" or resnet18, "init=imagenet needs backbone=resnet18 and width=64, as published")
 
-    def _check_timm(self) -> None:
+    def _check_backbone(self) -> None:
         """A backbone that is not ours is a network of timm's, which has the width of its name."""
         import timm  # not above: whoever names none of its networks has no use for a second of imports
 
@@ -140,6 +140,11 @@ class Method(nn.Module, ABC):
         """The learning rate of an encoder that learns with the policy, as a fraction of the policy's. The default is that of
         fine-tuning: 1e-5 for 1e-4 in the DynaMo paper, Tables 9 and 11."""
         return 0.1
+
+    @classmethod
+    def built_on(cls, config: Any) -> tuple[type[Method], ...]:
+        """Other methods whose encoders are part of its own: their code is on its key, too."""
+        return ()
 
     @classmethod
     def files(cls, config: Any) -> Mapping[str, Path | str]:
