@@ -67,6 +67,7 @@ class Observations:
     state: Tensor | None = None  # (N, S) float32, privileged
     language: Tensor | None = None  # (N, L) float32, an embedding of what was asked for
     goal: Tensor | None = None  # (N, G) float32
+    told: Tensor | None = None  # (N, V or 1, ...) what an encoder that takes goals has made of them, for each view or for all
     valid: Tensor | None = None  # (N,) bool, False: not an observation, whatever stands there; None: all are
 
 
@@ -104,6 +105,7 @@ class Chunks:
     goal_rows: Tensor | None = None  # (B,) int64, likewise for `goal` where that is an observation
     proprio: Tensor | None = None  # (B, history, P) normalised, for a policy whose `inputs` name it
     language: Tensor | None = None  # (B, L), likewise
+    taken: Tensor | None = None  # (B, history, A) the actions at all observations, for a policy that learns from `every_step`
 
 
 def check_episode(episode: Episode, frames: tuple[int, ...], widths: dict[str, int], where: str) -> None:

@@ -92,6 +92,8 @@ class Method(nn.Module, ABC):
     learns: ClassVar[bool] = True
     privileged: ClassVar[bool] = False  # sees the simulator state; shown apart in tables
     joint: ClassVar[bool] = False  # its encoder learns with the policy and in no other way
+    goals: ClassVar[tuple[str, ...]] = ()  # words of `fit.goal` under which its encoder takes goals; empty: it takes none
+    standardised: ClassVar[bool] = True  # False: its features before training have no scale that those after it will have
     floor: ClassVar[bool] = False  # what every other row must rise above; shown apart in tables
     addressed: ClassVar[bool] = False  # its rows are `NAME:ADDRESS` and `NAME:ADDRESS@VARIANT`; NAME alone is none
     source: ClassVar[str] = ""  # paper section or repository the recipe comes from, for `list methods`

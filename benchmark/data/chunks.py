@@ -32,8 +32,9 @@ class ChunkSampler:
     anything else, such as one-hot tasks or language embeddings. Outside training ("future" in `batch` and `all`) the goal is
     the last observation.
 
-    `proprio` (rows, P) and `language` (episodes, L) are for policies that take these by themselves. `shares` says how often
-    which data set is drawn from, and `shard` which of several processes this is.
+    `proprio` (rows, P) and `language` (episodes, L) are for policies that take these by themselves, `taken` for those that
+    learn from every observation of the history: what was done there. Where the history repeats the first one, so does this.
+    `shares` says how often which data set is drawn from, and `shard` which of several processes this is.
     """
 
     def __init__(
@@ -49,6 +50,7 @@ class ChunkSampler:
         goals: Array | str | None = None,
         proprio: Array | None = None,
         language: Array | None = None,
+        taken: bool = False,
         device: torch.device | str = "cpu",
         shares: Shares | None = None,
         shard: Shard = ALONE,
@@ -70,6 +72,7 @@ class ChunkSampler:
             _on_device(x, self.device) for x in (first + within, first, last, episode)
         )
         self._draws = shares.draws(episode, "chunks", seed) if shares else None
+        self._taken = taken
         self._past = config.stride * torch.arange(config.history - 1, -1, -1, device=self.device)
         self._ahead = torch.arange(config.chunk, device=self.device)
 
@@ -120,6 +123,7 @@ class ChunkSampler:
             goal_rows=goal_rows if self._observed else None,
             proprio=None if self.proprio is None else self.proprio[past],
             language=None if self.language is None else self.language[self._episode[indices]],
+            taken=self.actions[past] if self._taken else None,
         )
 
     def _goal_table(self, goals: Array | str | None) -> tuple[Tensor | None, Tensor | None]:

@@ -186,8 +186,18 @@ class Recipe:
             return self._environment_refused
         if self.config.fit.dagger.rounds and (reason := self._no_rounds(policy)):
             return reason
+        if reason := self._refused_goal(method, policy):
+            return reason
         if joint and not policy.learns:
             return f"{policy.name} has no gradient that an encoder could be trained by"
+        return None
+
+    def _refused_goal(self, method: type[Method], policy: type[Policy]) -> str | None:
+        goal = self.config.fit.goal
+        if method.goals and goal not in method.goals:
+            return f"{method.name} looks at observations and goals together: fit.goal={' or '.join(method.goals)}, not {goal}"
+        if policy.needs_goal and goal == "none":
+            return f"{policy.name} acts towards a goal: name one with fit.goal, such as fit.goal=future"
         return None
 
     def _no_features(self, cell: CellId, method: type[Method], config: Any) -> str | None:
@@ -272,7 +282,8 @@ class Recipe:
 
     def _joint(self, method: type[Method], config: Any) -> fit.Joint:
         rates = self.config.joint.pairs or (("*", method.joint_rate(config)),)
-        return fit.Joint(rates, self.config.joint.batch, self.config.pretrain.precision, self.config.embed.features)
+        config = self.config
+        return fit.Joint(rates, config.joint.batch, config.pretrain.precision, config.embed.features, config.joint.augment)
 
     def _tokenize(self, cell: CellId, policy: type[Policy], shown: Stage) -> Stage | None:
         """Of no encoder: whatever gives the features, actions are the same."""
@@ -303,7 +314,7 @@ class Recipe:
             device=config.machine.device,
             proprio=config.fit.proprio,
             joint=fitting.joint,
-            standardise=config.fit.standardise or fitting.method.privileged,
+            standardise=(config.fit.standardise and fitting.method.standardised) or fitting.method.privileged,
         )
         inputs = {"demos": shown.ref, "features": embedded.ref}
         if fitting.joint:

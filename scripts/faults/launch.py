@@ -88,6 +88,6 @@ FAULTS = (
         "benchmark/launch/local.py",
         "with _environment(gpus, self.machine.gpus), deaf_children():",
         "with _environment(gpus, self.machine.gpus):",
-        "tests/launch/test_local.py::test_ctrl_c_of_a_terminal_reaches_workers_that_still_import",
+        "launch/test_local.py::test_ctrl_c_of_a_terminal_reaches_workers_that_still_import",
     ),
 )

@@ -133,13 +133,13 @@ FAULTS = (
         "benchmark/storage/files.py",
         "FULL = (errno.ENOSPC, errno.EDQUOT)",
         "FULL = ()",
-        "tests/storage/test_disks.py::test_every_kind_of_stage_says_so_and_goes_on",
+        "storage/test_disks.py::test_every_kind_of_stage_says_so_and_goes_on",
     ),
     Fault(
         "reliability: whoever reads a note waits for a pipe",
         "benchmark/storage/files.py",
         "if not stat.S_ISREG(path.stat().st_mode):",
         "if False:",
-        "tests/cli/test_damage.py::test_a_pipe_in_the_place_of_a_note_is_not_waited_for",
+        "cli/test_damage.py::test_a_pipe_in_the_place_of_a_note_is_not_waited_for",
     ),
 )

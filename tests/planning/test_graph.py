@@ -143,6 +143,30 @@ def test_a_goal_by_task_needs_tasks():
     assert cell.refused == "fit.goal=task: pusht has no tasks"
 
 
+def test_features_of_no_scale_yet_are_not_standardised() -> None:
+    plan = make_plan(Request(["film_efficientnet", "end_to_end"], policies=["rt1"]))
+    fits = {cell.id.method: plan.stages[cell.stages["fit"]].params.standardise for cell in plan.cells}
+    assert fits == {"film_efficientnet": False, "end_to_end": True}
+
+
+def test_what_needs_a_goal_is_refused_where_there_is_none() -> None:
+    """And an encoder that stacks images is told no numbers."""
+    methods, policies = ["early_fusion", "film_efficientnet", "random"], ["gc_bc", "rt1"]
+
+    def refused(goal: str) -> dict[tuple[str, str], str]:
+        cells = make_plan(Request(methods, ["pusht"], policies, overrides=[f"fit.goal={goal}"])).cells
+        return {(cell.id.method, cell.id.policy): cell.refused for cell in cells if cell.refused}
+
+    for goal in ("last", "future"):
+        assert refused(goal) == {}
+    both = [("early_fusion", policy) for policy in policies]
+    assert set(refused("language")) == set(both)
+    assert set(refused("none")) == {*both, ("film_efficientnet", "gc_bc"), ("random", "gc_bc")}
+    reasons = refused("none")
+    assert reasons["early_fusion", "rt1"].endswith("together: fit.goal=last or future, not none")
+    assert reasons["random", "gc_bc"] == "gc_bc acts towards a goal: name one with fit.goal, such as fit.goal=future"
+
+
 @pytest.mark.parametrize("goal", ["last", "future", "task", "none"])
 @pytest.mark.parametrize("episodes", [171, 20])
 def test_a_goal_that_no_held_out_demonstration_will_show_is_refused_before_any_work(episodes: int, goal: str) -> None:
