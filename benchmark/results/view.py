@@ -130,8 +130,12 @@ class ResultsView:
             return (0.0, 1.0)
         if self.options.metric != "score":
             return statistics.UNBOUNDED
-        first = self.cells[self.cells.env == env].iloc[0]
-        return (float(first.metric_low), float(first.metric_high))
+        return self._ranges[env]
+
+    @cached_property
+    def _ranges(self) -> dict[str, Bounds]:
+        first = self.cells.drop_duplicates("env")
+        return {str(env): (float(a), float(b)) for env, a, b in zip(first.env, first.metric_low, first.metric_high, strict=True)}
 
     def env_title(self, env: str) -> str:
         return str(self.cells.env_title[self.cells.env == env].iloc[0])

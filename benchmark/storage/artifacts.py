@@ -62,6 +62,7 @@ class Store:
         self.claims = Claims(self.root / "claims")
         self._verified: set[Path] = set()
         self._manifests: dict[Path, tuple[tuple[int, int, int], dict[str, Any]]] = {}  # what was read of which file
+        self._parsed: dict[Path, tuple[dict[str, Any], Manifest]] = {}  # and what it was parsed to
         self._refuse_other_versions()
 
     def prepare(self) -> Store:
@@ -133,10 +134,13 @@ class Store:
 
     def manifest(self, kind: str, key: str) -> Manifest:
         """That of a stage's artifact."""
-        try:
-            return Manifest.parse(self.raw_manifest(kind, key))
-        except BenchmarkError as error:
-            raise Corrupt(f"{self.folder(kind, key) / MANIFEST} is no manifest of this version: {error}") from error
+        folder, raw = self.folder(kind, key), self.raw_manifest(kind, key)
+        if folder not in self._parsed or self._parsed[folder][0] is not raw:
+            try:
+                self._parsed[folder] = raw, Manifest.parse(raw)
+            except BenchmarkError as error:
+                raise Corrupt(f"{folder / MANIFEST} is no manifest of this version: {error}") from error
+        return self._parsed[folder][1]
 
     def raw_manifest(self, kind: str, key: str) -> dict[str, Any]:
         """As JSON, with its checksum found right and its list of files well-formed: what else recordings say is their own."""
@@ -186,6 +190,7 @@ class Store:
             path.rename(target)
         self._verified.discard(path)
         self._manifests.pop(path / MANIFEST, None)
+        self._parsed.pop(path, None)
         return target
 
     def building_folder(self, kind: str, key: str) -> Path:
