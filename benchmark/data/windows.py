@@ -14,6 +14,7 @@ from torch import Tensor
 
 from benchmark.contracts.data import Windows
 from benchmark.contracts.method import BatchSpec
+from benchmark.core.collective import mine
 from benchmark.core.errors import BenchmarkError
 from benchmark.core.seeds import numpy_rng
 from benchmark.data.episodes import Demos
@@ -61,9 +62,10 @@ class WindowSampler:
         return self.batch_size * self.spec.window * len(self.demos.spec.views)
 
     def batch_at(self, step: int) -> Windows:
-        """The batch of a step. Each epoch drops the remainder that does not fill a batch: another one each time."""
+        """The batch of a step; of one that several processes share, this one's part. Each epoch drops the remainder that does
+        not fill a batch: another one each time."""
         epoch, position = divmod(step, self.steps_per_epoch)
-        chosen = self._order(epoch)[position * self.batch_size : (position + 1) * self.batch_size]
+        chosen = mine(self._order(epoch)[position * self.batch_size : (position + 1) * self.batch_size])
         rows = self._starts[chosen, None] + self._offsets
         episode = self._episode[chosen]
         return Windows(

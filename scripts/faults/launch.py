@@ -51,7 +51,7 @@ FAULTS = (
     Fault(
         "launch: threads depend on nothing",
         "benchmark/launch/base.py",
-        "threads=config.machine.threads or cores,",
+        "threads=config.machine.threads or (max(1, cores // processes) if cores else None),",
         "threads=config.machine.threads,",
         f"{DRIVE}::test_a_stage_is_described_with_the_threads_of_its_cores",
     ),
