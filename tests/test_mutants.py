@@ -16,7 +16,7 @@ ROOT = Path(__file__).parent.parent
 SUBJECTS = {
     *("articulated", "bench", "block_push", "budgets", "dagger", "demonstrators", "encoders", "features", "foreign"),
     *("goals", "habits", "keys", "launch", "libero", "live", "masks", "memory", "normalisation", "order", "paper"),
-    *("recipe", "reference", "reliability", "seeds", "selection", "splits", "statistics", "storage", "training"),
+    *("processes", "recipe", "reference", "reliability", "seeds", "selection", "splits", "statistics", "storage", "training"),
     *("weights",),
 }
 

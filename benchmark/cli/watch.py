@@ -23,16 +23,24 @@ from benchmark.storage.artifacts import Store
 REDRAWS = 2  # per second: a clock that moves, at no cost that a training on two cores would notice
 
 
-@contextmanager
-def watching(plan: Plan, store: Store, estimates: Mapping[str, Estimate], reporter: Reporter) -> Iterator[Observer]:
-    """Who shows the run that goes on in the block."""
+def make_observer(
+    plan: Plan, store: Store, estimates: Mapping[str, Estimate], reporter: Reporter
+) -> ScreenObserver | LineObserver:
+    """Who shows a run."""
     scores = PartialScores(plan, store)
     if reporter.draws and reporter.console.is_interactive and sys.stdout.isatty():
-        observer = ScreenObserver(plan, scores, estimates)
+        return ScreenObserver(plan, scores, estimates)
+    return LineObserver(reporter, scores, plan, estimates)
+
+
+@contextmanager
+def watching(observer: Observer, reporter: Reporter) -> Iterator[None]:
+    """A screen is drawn while the block runs, by a thread of its own."""
+    if isinstance(observer, ScreenObserver):
         with drawing(observer.screen, reporter.console):
-            yield observer
+            yield
     else:
-        yield LineObserver(reporter, scores, plan, estimates)
+        yield
 
 
 @contextmanager

@@ -88,14 +88,14 @@ def gather(x: Tensor) -> Tensor:
     """The samples of all processes along the first axis, in the order of the batch."""
     if torch.is_grad_enabled():
         require_whole()
-    return x if processes() == 1 else _Gather.apply(x)  # type: ignore[no-untyped-call]
+    return x if processes() == 1 else _Gather.apply(x)
 
 
 def average(x: Tensor) -> Tensor:
     """The mean over processes: of means over their windows, that over the batch."""
     if torch.is_grad_enabled():
         require_whole()
-    return x if processes() == 1 else _Sum.apply(x) / processes()  # type: ignore[no-untyped-call]
+    return x if processes() == 1 else _Sum.apply(x) / processes()
 
 
 def average_(tensors: list[Tensor]) -> None:

@@ -67,6 +67,11 @@ class SharedBatchNorm(nn.Module):
         self.running_var.lerp_(variance * (count / (count - 1)), self.momentum)  # unbiased, as torch's
 
 
+def _is_plain(norm: nn.BatchNorm1d | nn.BatchNorm2d) -> bool:
+    """Not one that computes something of its own, as timm's do."""
+    return type(norm) in (nn.BatchNorm1d, nn.BatchNorm2d) and norm.track_running_stats and norm.momentum is not None
+
+
 def require_no_batch_norm(module: nn.Module) -> None:
     if any(isinstance(part, (nn.modules.batchnorm._BatchNorm, SharedBatchNorm)) for part in module.modules()):
         raise BenchmarkError("machine.accumulate: a batch norm sees the whole batch, so take more machine.processes instead")
@@ -75,7 +80,7 @@ def require_no_batch_norm(module: nn.Module) -> None:
 def share_batch_norms(module: nn.Module) -> None:
     """Every batch norm in a network becomes one over the whole batch. Its parameters stay the same objects."""
     for name, child in module.named_children():
-        if type(child) in (nn.BatchNorm1d, nn.BatchNorm2d) and child.track_running_stats and child.momentum is not None:
+        if isinstance(child, nn.BatchNorm1d | nn.BatchNorm2d) and _is_plain(child):
             setattr(module, name, SharedBatchNorm(child))
         elif isinstance(child, nn.modules.batchnorm._BatchNorm):
             raise BenchmarkError(f"{type(child).__name__} ({name}) sees its own process only: machine.processes=1")

@@ -20,7 +20,7 @@ from benchmark.conformance.common import tensors
 from benchmark.contracts.data import DataSpec, Windows
 from benchmark.contracts.method import MethodConfig
 from benchmark.contracts.training import ParameterGroup
-from benchmark.core.collective import mine, processes, rank
+from benchmark.core.collective import average_, mine, processes, rank
 from benchmark.core.errors import BenchmarkError
 from benchmark.core.progress import Task
 from benchmark.training.checkpoints import Trained
@@ -28,15 +28,17 @@ from benchmark.training.distributed import together
 from benchmark.training.loop import train
 
 DATA = DataSpec("fake", ("front", "side"), 32, action_dim=3, proprio_dim=2, state_dim=5, hz=10.0)
-BATCH, STEPS = 8, 3
-CASES: dict[str, dict[str, Any]] = {  # NAME or NAME:VARIANT -> settings besides those of `smoke`
-    **dict.fromkeys(("byol", "byol_t", "simsiam", "moco_v3", "vicreg", "dino", "lejepa", "lewm", "mae"), {}),
-    **dict.fromkeys(("dynamo", "dynamo:ema", "dynamo:with_actions", "dynamo:equation_covariance", "inverse_dynamics"), {}),
-    **dict.fromkeys(("rpt", "rpt:ema", "rpt_sensorimotor", "tcn_sv", "tcn_sv:npairs", "tcn_sv:infonce", "tcn_mv"), {}),
-}
-# Of the logged values, relative to the largest of the same name. The first step differs by rounding alone; after it, what
-# rounding did to the weights is multiplied by batch norms of eight images.
-FIRST, LATER = 2e-4, 2e-2
+BATCH, STEPS = 8, 2
+CASES = (  # NAME or NAME:VARIANT
+    *("byol", "byol_t", "simsiam", "moco_v3", "vicreg", "dino", "lejepa", "lewm", "mae", "inverse_dynamics"),
+    *("dynamo", "dynamo:ema", "dynamo:with_actions", "dynamo:equation_covariance"),
+    *("rpt", "rpt:ema", "rpt_sensorimotor", "tcn_sv", "tcn_sv:npairs", "tcn_sv:infonce", "tcn_mv"),
+)
+# How far logged values may lie from those of one process, as a part of the largest of their name. In the first step only sums
+# are rounded in another order: 4e-6 was seen, of gradients 9e-4, where batch norms divide by hardly any variance (one process
+# does the same if the halves of its batch change places). After that weights differ, and batch norms of noise multiply it.
+FIRST, GRADIENT, LATER = 1e-4, 5e-3, 5e-2
+STEADY = {"dino": 1e-4, "mae": 1e-4, "rpt_sensorimotor": 1e-4, "dynamo:with_actions": 1e-3}  # of all steps; a tenth was seen
 
 Curves = list[dict[str, float]]
 
@@ -74,12 +76,12 @@ def batch_at(step: int, window: int) -> Windows:
     return Windows(*map(mine, whole))
 
 
-def run(module: nn.Module, config: MethodConfig, window: int, folder: Path, **more: Any) -> Trained:
+def run(module: nn.Module, config: MethodConfig, window: int, folder: Path, steps: int = STEPS, **more: Any) -> Trained:
     return train(
         module,
         lambda step: batch_at(step, window),
         config,
-        steps=STEPS,
+        steps=steps,
         seed=3,
         device="cpu",
         precision="fp32",
@@ -106,10 +108,10 @@ def resumed(folder: Path) -> tuple[bytes, bytes]:
     ends = []
     for _ in range(2):
         module, config, window = made("byol")
-        run(module, config, window, folder)
+        run(module, config, window, folder, steps=3)
         ends.append(save(tensors(module)))
         if rank() == 0:
-            for path in folder.glob(f"step{STEPS}.*"):
+            for path in folder.glob("step3.*"):
                 path.unlink()
     return ends[0], ends[1]
 
@@ -141,8 +143,11 @@ def test_two_processes_have_the_curve_of_one(case: str, shared: Any, tmp_path: P
     assert one[0].keys() == two[0].keys()
     for name in one[0]:
         size = max(abs(row[name]) for row in one) or 1.0
-        for tolerance, ours, theirs in zip((FIRST, LATER, LATER), two, one, strict=True):
-            assert ours[name] == pytest.approx(theirs[name], abs=tolerance * size), (name, ours["step"])
+        first = GRADIENT if name.startswith("grad_norm") else FIRST
+        assert two[0][name] == pytest.approx(one[0][name], abs=first * size), name
+        if name == "loss" or case in STEADY:
+            tolerance = STEADY.get(case, LATER) * size
+            assert [row[name] for row in two] == pytest.approx([row[name] for row in one], abs=tolerance), name
 
 
 def test_dropout_of_each_process_is_its_own(shared: Any, tmp_path: Path) -> None:
@@ -179,6 +184,17 @@ def test_nor_where_only_the_loss_compares_them(name: str, tmp_path: Path) -> Non
     without_norms(method)
     with pytest.raises(BenchmarkError, match="compares the windows"):
         run(method, config, cls.batch_spec(config).window, tmp_path, pieces=2)
+
+
+def fail() -> None:
+    raise ValueError("out of luck")
+
+
+def test_a_process_that_fails_ends_the_training(capfd: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(RuntimeError, match="another process of this training ended with code 1"), together(2, "cpu", fail):
+        average_([torch.ones(3)])
+    assert processes() == 1
+    assert "out of luck" in capfd.readouterr().err
 
 
 def without_norms(module: nn.Module) -> None:
