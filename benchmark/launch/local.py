@@ -30,6 +30,7 @@ from pathlib import Path
 from typing import IO, Any, ClassVar
 
 from benchmark.core.progress import Reporter
+from benchmark.core.signals import deaf_children
 from benchmark.launch.base import End, Ending, Job
 from benchmark.launch.events import Observer
 from benchmark.launch.failures import write_log
@@ -166,7 +167,7 @@ class LocalEngine:
         else:
             others, components = [], added_components()
         process = context.Process(target=_serve, args=(theirs, output, self.store.root, components, others))
-        with _environment(gpus, self.machine.gpus):
+        with _environment(gpus, self.machine.gpus), deaf_children():
             process.start()
         theirs.close()
         output.close()
@@ -274,14 +275,13 @@ def _serve(
     """The life of a worker. `others`: ends of pipes that are the engine's. While a copy holds one, nobody sees it closed."""
     for other in others:
         other.close()
-    signal.signal(signal.SIGHUP, signal.SIG_DFL)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     for descriptor in (1, 2):
         os.dup2(output.fileno(), descriptor)
     threading.Thread(target=_follow_parent, daemon=True).start()
     faulthandler.enable()
     try:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGTERM])  # of the engine, which alone hears the others
         add_components(components)
         store, forward = Store(home), _Forward(connection)
         while True:

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import multiprocessing
 import os
-import signal
 import tempfile
 import threading
 from collections.abc import Callable, Iterator
@@ -25,6 +24,7 @@ import torch
 from torch import distributed
 
 from benchmark.core.errors import BenchmarkError
+from benchmark.core.signals import deaf_children
 
 CONTEXT = multiprocessing.get_context("spawn")  # not fork: torch has threads, and CUDA does not survive one
 PATIENCE = timedelta(minutes=10)  # until a silent process is given up: the first writes checkpoints meanwhile
@@ -44,8 +44,9 @@ def together(count: int, device: str, help_out: Callable[[], None]) -> Iterator[
         meeting = Path(folder) / "meeting"
         settings = count, device, torch.get_num_threads(), help_out
         others = [CONTEXT.Process(target=_other, args=(meeting, number, *settings)) for number in range(1, count)]
-        for other in others:
-            other.start()
+        with deaf_children():
+            for other in others:
+                other.start()
         try:
             _join(meeting, 0, count, device)
             yield
@@ -65,7 +66,6 @@ def together(count: int, device: str, help_out: Callable[[], None]) -> Iterator[
 
 
 def _other(meeting: Path, number: int, count: int, device: str, threads: int, help_out: Callable[[], None]) -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal sends Ctrl-C to all of them: the first process ends the others
     threading.Thread(target=_follow_parent, daemon=True).start()
     torch.set_num_threads(threads)
     _join(meeting, number, count, device)

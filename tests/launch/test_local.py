@@ -35,9 +35,10 @@ def records(home: Path) -> dict[str, bytes]:
     return {path.parent.name: path.read_bytes() for path in home.glob("rollout/*/records.jsonl")}
 
 
-def start(home: Path, *arguments: str) -> subprocess.Popen[str]:
+def start(home: Path, *arguments: str, copied: bool = True) -> subprocess.Popen[str]:
     command = [sys.executable, "-m", "tests.toy_main", "run", *MATRIX, "--home", str(home), "machine.cores=2", *arguments]
-    environment = {**os.environ, **dict.fromkeys(THREADS, "1"), "PYTHONPATH": str(ROOT)}  # so that it may be copied
+    threads = dict.fromkeys(THREADS, "1") if copied else {"OPENBLAS_NUM_THREADS": "2"}
+    environment = {**os.environ, **threads, "PYTHONPATH": str(ROOT)}
     return subprocess.Popen(command, cwd=ROOT, env=environment, text=True, stderr=subprocess.PIPE, start_new_session=True)
 
 
@@ -84,6 +85,20 @@ def test_a_killed_worker_costs_an_interval_and_ctrl_c_ends_everything(tmp_path: 
     assert process.returncode == 130
     assert "its process was killed by SIGKILL; trying again" in said
     assert "interrupted; run the same command again" in said
+    _, alive = psutil.wait_procs(everything, timeout=10)
+    assert not alive
+
+
+def test_ctrl_c_of_a_terminal_reaches_workers_that_still_import(tmp_path: Path) -> None:
+    """It goes to all processes of a run."""
+    process = start(tmp_path, *LONG, copied=False)
+    me = psutil.Process(process.pid)
+    wait_for(lambda: any("spawn_main" in " ".join(child.cmdline()) for child in me.children()), process)
+    everything = me.children(recursive=True)
+    os.killpg(process.pid, signal.SIGINT)
+    _, said = process.communicate(timeout=120)
+    assert process.returncode == 130
+    assert "Traceback" not in said
     _, alive = psutil.wait_procs(everything, timeout=10)
     assert not alive
 
