@@ -90,4 +90,11 @@ FAULTS = (
         "with _environment(gpus, self.machine.gpus):",
         "launch/test_local.py::test_ctrl_c_of_a_terminal_reaches_workers_that_still_import",
     ),
+    Fault(
+        "launch: the first workers import everything anew",
+        "benchmark/launch/choose.py",
+        "        if copied:\n            local.copy",
+        "        if not copied:\n            local.copy",
+        f"{LOCAL}::test_a_killed_worker_costs_an_interval_and_ctrl_c_ends_everything",
+    ),
 )
