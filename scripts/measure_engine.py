@@ -5,8 +5,8 @@
     .venv/bin/python scripts/measure_engine.py --repeat 1 --scale 0.3
 
 The plan is small and has everything: demonstrations, pretraining, embeddings, probes, a tokenizer, fits with and without
-gradients, rollouts of several rows. Both ways start a process, plan, and compute the same records with one thread per stage. The
-seconds that processors worked are shown beside those that passed: on a machine that does other things only they say much.
+gradients, rollouts of several rows. Both ways start a process, plan, and compute the same records with one thread per stage.
+The seconds that processors worked are shown beside those that passed: where a machine does other things, only they say much.
 """
 
 from __future__ import annotations
