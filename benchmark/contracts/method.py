@@ -80,6 +80,10 @@ class Method(nn.Module, ABC):
     the CPU under a seeded global generator, then moved; everything random in `loss` must come from `rng` (dropout may use the
     global generator: it is seeded per step as well), so that a run can stop anywhere and go on bit-exactly.
 
+    Several processes may compute a part of a batch each. A loss that is a mean over windows need not know. Where it looks at
+    the batch as a whole (negatives, covariances), `core/collective.py` has `gather` and `average`, and `rand` draws what
+    differs from window to window; `models/losses.py` does so already.
+
     On CUDA a step may be captured as a graph and replayed: numbers that `loss` computes in Python, and branches it takes there,
     stay what they were in the captured step, so whatever changes from step to step must be a tensor. `after_step` runs outside
     of the graph, in every step, and may be any Python, but what `loss` reads it must change in place (`copy_`, `mul_`).
