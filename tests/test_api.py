@@ -68,6 +68,11 @@ def test_results_are_the_tables_of_the_run(home: Path) -> None:
     assert set(tables.scores.row) == set(ROWS)
     assert ((tables.scores.low <= tables.scores.estimate) & (tables.scores.estimate <= tables.scores.high)).all()
     assert tables.scores.episodes.sum() == len(tables.records)
+    assert list(tables.cells.encoder) == [  # what a table says of its rows' networks
+        ours := "ResNet-18 of width 8, frames as they are, ImageNet's normalisation",
+        "timm's test_resnet, frames at 112 px, normalised by mean 0.5, SD 0.5",
+        ours,
+    ]
     assert set(bm.results(methods="random", home=home).scores.row) == {"random"}
     again = bm.plan(ROWS, "toy", "mlp", preset="smoke", overrides=SMALL, home=home)
     assert again.stored.all()

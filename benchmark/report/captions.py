@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
+from benchmark.core.progress import count
 from benchmark.results import quality, statistics
 from benchmark.results.options import Column
 from benchmark.results.power import POWER
@@ -149,6 +150,22 @@ def agreement(view: ResultsView, column: Column) -> str:
     number = f"{result.correlation:.2f}" + (f" (mean of {result.pairs} pairs)" if result.pairs > 1 else "")
     name = f"{view.env_title(column.env)}, policy {column.policy}"
     return f"{name}: rank correlation of the scores of two training seeds {number} over {_span(result.rows, 'row')}."
+
+
+def networks(view: ResultsView, columns: Sequence[Column], rows: Sequence[RowId]) -> str:
+    """In what rows differ besides how their encoders were trained; empty where fewer than two say what they are."""
+    of_network = quality.networks(view, columns, rows)
+    if sum(map(len, of_network.values())) < 2:
+        return ""
+    common = "Demonstrations, policy, probes and evaluation episodes are the same for all rows"
+    if len(of_network) == 1:
+        return f"{common}, and so is the network: {_network(next(iter(of_network)))}."
+    each = "; ".join(f"{_network(network)}: {', '.join(map(str, rows))}" for network, rows in of_network.items())
+    return f"{common}. The network is not: {each}."
+
+
+def _network(network: Sequence[quality.Network]) -> str:
+    return " or ".join(f"{one.description} ({count(one.parameters)} parameters)" for one in network)
 
 
 # -------------------------------------------------------------------------------------------------- the published numbers

@@ -28,7 +28,8 @@ def run(context: Context[Params]) -> Summary:
     config = from_json(cls.Config, params.config)
     torch.manual_seed(seed("initialise", params.seed))
     method = cls(config, demos.spec)
-    summary = Summary(encoder_params=sum(p.numel() for p in method.encoder.parameters()))
+    encoder = method.encoder
+    summary = Summary(encoder_params=sum(p.numel() for p in encoder.parameters()), encoder=encoder.description)
     if params.learning is not None:
         summary = _learn(context, params.learning, method, demos, summary)
     state = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in method.encoder.state_dict().items()}
