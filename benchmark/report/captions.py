@@ -9,7 +9,7 @@ import pandas as pd
 
 from benchmark.core.progress import count
 from benchmark.results import quality, statistics
-from benchmark.results.options import Column
+from benchmark.results.options import Column, RowId
 from benchmark.results.power import POWER
 from benchmark.results.published import Entry
 from benchmark.results.quality import Absent, Condition, Span
@@ -68,7 +68,7 @@ def _reason(absent: Absent) -> str:
 def protocol(view: ResultsView, columns: Sequence[Column], *, rates: bool = False) -> str:
     """Episodes, seeds, interval, checkpoint, demonstrations, preset. `rates`: all numbers of the table are success rates,
     whatever the score is."""
-    sentences = [_sample(view, env) for env in dict.fromkeys(column.env for column in columns)]
+    sentences = [sample(view, env) for env in dict.fromkeys(column.env for column in columns)]
     rows = [(groups, view.bounds(column.env)) for column in columns for groups in view.all_groups(column)]
     what = "Mean" if view.options.statistic == "mean" else "Interquartile mean"
     kind = "beta-binomial" if rates else _kind_of_interval(view, rows)
@@ -83,13 +83,14 @@ def _listed(view: ResultsView, column: str) -> str:
     return ", ".join(quality.distinct(view.cells[column])) or "unknown"
 
 
-def _sample(view: ResultsView, env: str) -> str:
-    sample = quality.sample(view, env)
+def sample(view: ResultsView, env: str) -> str:
+    """Score, episodes, seeds and demonstrations of an environment."""
+    size_of = quality.sample(view, env)
     size = "no episodes yet"
-    if sample.episodes and sample.seeds:
-        size = f"{_span(sample.episodes, 'episode')} x {_span(sample.seeds, 'seed')}"
-    metric = ", ".join(sample.metrics) if view.options.metric == "score" else view.options.metric.removeprefix("metric/")
-    demonstrations = ", ".join(sample.demonstrations)
+    if size_of.episodes and size_of.seeds:
+        size = f"{_span(size_of.episodes, 'episode')} x {_span(size_of.seeds, 'seed')}"
+    metric = ", ".join(size_of.metrics) if view.options.metric == "score" else view.options.metric.removeprefix("metric/")
+    demonstrations = ", ".join(size_of.demonstrations)
     return f"{view.env_title(env)}: {metric or 'unknown'}, {size}, demonstrations: {demonstrations or 'unknown'}."
 
 
