@@ -28,6 +28,8 @@ def test_each_part_is_as_long_as_it_says() -> None:
             counted.append(sum(bool(line.strip()) for line in text.splitlines()))
     imports, *parts = counted
     assert [int(number) for number in said] == parts
+    [in_readme] = re.findall(r"bring_your_own.py\), (\d+) lines", (ROOT / "README.md").read_text())
+    assert int(in_readme) == sum(parts)
     assert imports <= 15
 
 

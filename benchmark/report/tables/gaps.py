@@ -32,9 +32,9 @@ COLUMNS = (
 )
 CAPTION = (
     "Ours: mean and 95 % interval. Paper: DynaMo, Table 1, its last or its best test evaluation of one training seed, printed "
-    "without an error; it pretrains a ResNet-18 of 11.2M parameters on frames of 224 pixels for 40 epochs and more. Reasons "
-    "name what weighs most; `table main --source both` lists every setting that is not the paper's. Sorted by score within "
-    "each setting."
+    "without an error; it pretrains a ResNet-18 of 11.2M parameters (MAE: a ViT) on frames of 224 pixels for 40 epochs and "
+    "more. Reasons name what weighs most; `table main --source both` lists every setting that is not the paper's. Sorted by "
+    "score within each setting."
 )
 
 
