@@ -89,10 +89,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
         cloned = time.monotonic() - begin
         commit = subprocess.run(["git", "rev-parse", "HEAD"], cwd=folder, capture_output=True, text=True, check=True).stdout
         installed, number, table = watch(COMMAND, folder, begin)
-    seconds = [round(each, 1) for each in (cloned, installed, number, table)]
-    python = ".".join(map(str, sys.version_info[:3]))
-    cached = not os.environ.get("PIP_NO_CACHE_DIR")
-    record = FirstNumber(*seconds, cores, round(load, 2), python, commit.strip(), cached)
+    record = FirstNumber(
+        cloned=round(cloned, 1),
+        installed=round(installed, 1),
+        number=round(number, 1),
+        table=round(table, 1),
+        cores=cores,
+        load=round(load, 2),
+        python=".".join(map(str, sys.version_info[:3])),
+        commit=commit.strip(),
+        cached_packages=not os.environ.get("PIP_NO_CACHE_DIR"),
+    )
     RECORD.write_text(json.dumps(asdict(record), indent=1) + "\n")
     print(sentence(record))
     return 0

@@ -209,6 +209,18 @@ def test_a_class_of_a_notebook_is_a_row_whose_text_is_on_the_key(cells, home: Pa
     assert bm.register_method(cells("SCALE = 2.0\n").Mine, home=tmp_path).__module__ == made.__module__
 
 
+def test_an_environment_of_a_notebook_is_found_by_processes_of_simulators(cells, tmp_path: Path) -> None:
+    """They import its module by name and get this process's path of modules with it."""
+    made = bm.register_env(cells("from tests.toy import Toy\n", "class Hill(Toy):\n    name = 'hill'\n").Hill, home=tmp_path)
+    try:
+        assert registry.envs().get("hill") is made
+        code = f"import sys; sys.path = {sys.path}; import {made.__module__} as m; print(m.Hill.name)"
+        assert out([sys.executable, "-c", code], tmp_path).strip() == "hill"
+    finally:
+        registry.envs().remove("hill")
+        sys.path.remove(str(tmp_path / "notebook"))
+
+
 def test_cells_that_do_not_stand_alone_say_so(cells, tmp_path: Path) -> None:
     module = cells(CELLS[0], CELLS[3])
     broken = "class Mine(Method):\n    name = 'mine'\n    presets = given\n"
