@@ -15,7 +15,8 @@ from tests.datasets.builders import lerobot
 
 ROOT = Path(__file__).parents[1]
 EXAMPLE = ROOT / "examples" / "bring_your_own.py"
-IN_ONE_PROCESS = '"smoke", overrides=["machine.threads=1", "machine.cores=1", "machine.workers=0"]'
+SMOKE = 'preset="smoke"'  # of the run, not that of a component
+IN_ONE_PROCESS = f'{SMOKE}, overrides=["machine.threads=1", "machine.cores=1", "machine.workers=0"]'
 
 
 def test_each_part_is_as_long_as_it_says() -> None:
@@ -36,7 +37,9 @@ def test_each_part_is_as_long_as_it_says() -> None:
 def test_everything_of_ones_own_in_one_table_and_the_winner_out_again(tmp_path: Path) -> None:
     pytest.importorskip("gymnasium")
     lerobot(tmp_path / "data")
-    (tmp_path / "script.py").write_text(EXAMPLE.read_text().replace('"smoke"', IN_ONE_PROCESS, 1))
+    text = EXAMPLE.read_text()
+    assert text.count(SMOKE) == 1
+    (tmp_path / "script.py").write_text(text.replace(SMOKE, IN_ONE_PROCESS))
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
     command = [sys.executable, "script.py", "data"]
     done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
