@@ -216,6 +216,10 @@ class SensorimotorEncoder(Encoder):
         self.trunk.eval()
         return self
 
+    @property
+    def description(self) -> str:
+        return f"transformer of {self.context} steps over a frozen {self.trunk.description}"
+
     def visual(self, images: Tensor) -> Tensor:
         """Frozen features, every dimension standardised."""
         return self.scale(self.trunk(images))

@@ -93,6 +93,11 @@ class Encoder(nn.Module, ABC):
         self.train(training)
         return {name: tuple(tensor.shape[1:]) for name, tensor in features.items()}
 
+    @property
+    def description(self) -> str:
+        """The network and what it does to frames, for the line under a table that says in what rows differ."""
+        return type(self).__name__
+
     def start_from(self, weights: str) -> None:
         """Take over published weights before any training (`MethodConfig.init`)."""
         raise BenchmarkError(f"init={weights}: a {type(self).__name__} has no ResNet-18 trunk to fill")

@@ -33,6 +33,7 @@ class ConvEncoder(ImageEncoder):
         super().__init__(**preprocessing)
         self.trunk = trunk.to(memory_format=torch.channels_last)
         self.dim = self.patch_dim = trunk.dim
+        self.trunk_name = f"ResNet-18 of width {trunk.dim // 8}" + ", blocks start as their shortcuts" * trunk.zero_residuals
 
     def start_from(self, weights: str) -> None:
         load(RESNET18_IMAGENET, self.trunk)
@@ -72,6 +73,7 @@ class ViTEncoder(ImageEncoder):
         super().__init__(**preprocessing)
         self.vit = vit
         self.dim = self.patch_dim = vit.embed_dim
+        self.trunk_name = f"ViT of {len(vit.blocks)} blocks and width {vit.embed_dim}"
 
     def pooled(self, images: Tensor) -> Tensor:
         return at_least_float32(self.vit.forward_head(self.vit.forward_features(self.prepare(images)), pre_logits=True))

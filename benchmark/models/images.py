@@ -16,9 +16,10 @@ class ImageEncoder(Encoder):
     """Preprocessing shared by encoders of images: [0, 1] floats, an optional resize, channel normalisation.
 
     `size` is for networks tied to one resolution: frames of another are resized with antialiasing. Without it frames keep the
-    size they come in.
+    size they come in. A subclass that takes a trunk names it in `trunk_name`.
     """
 
+    trunk_name: str | None = None
     mean: Tensor
     std: Tensor
 
@@ -35,9 +36,22 @@ class ImageEncoder(Encoder):
             return images
         return F.interpolate(images, (self.size, self.size), mode="bicubic", antialias=True)
 
+    @property
+    def description(self) -> str:
+        size = "frames as they are" if self.size is None else f"frames at {self.size} px"
+        mean, std = (tuple(round(value, 3) for value in buffer.flatten().tolist()) for buffer in (self.mean, self.std))
+        usual = (mean, std) == (IMAGENET_MEAN, IMAGENET_STD)
+        normalised = "ImageNet's normalisation" if usual else f"normalised by mean {_short(mean)}, SD {_short(std)}"
+        return f"{self.trunk_name or type(self).__name__}, {size}, {normalised}"
+
     def prepare(self, images: Tensor) -> Tensor:
         """Raw frames -> the trunk's input, in the memory layout that convolutions are fastest in."""
         resized = self.resized(images)
         in_place = resized is not images and resized.dtype == self.mean.dtype  # they are ours: what follows need not allocate
         centred = resized.sub_(self.mean).div_(self.std) if in_place else (resized - self.mean) / self.std
         return centred.contiguous(memory_format=torch.channels_last)
+
+
+def _short(values: tuple[float, ...]) -> str:
+    """One number where all channels have the same."""
+    return "/".join(f"{value:g}" for value in dict.fromkeys(values))

@@ -72,6 +72,7 @@ class TimmEncoder(ImageEncoder):
         network = origin.create(size)
         self.network: Any = network.to(memory_format=torch.channels_last)
         self.origin = origin
+        self.trunk_name = f"timm's {origin.architecture.partition('.')[0]}"
         self._prefix = getattr(network, "num_prefix_tokens", 0)
         self._channels_last = getattr(network, "output_fmt", "NCHW") == "NHWC"
         last, pooled = self._look(self.size or look)

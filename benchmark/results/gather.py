@@ -102,6 +102,7 @@ def _measured(cell: RunCell, store: Store) -> dict[str, Any]:
         "finetuned": manifests["fit"].params_as(fit.Params).joint is not None,
         "gradient_steps": pretrained.gradient_steps,
         "pretrain_params": pretrained.trainable_params,
+        "encoder": pretrained.encoder,
         "encoder_params": pretrained.encoder_params,
         "pretrain_seconds": pretrained.pretrain_seconds,
         "encoder_gflops": embedded.encoder_gflops,

@@ -31,7 +31,8 @@ def run(context: Context[Params]) -> Summary:
     params = context.params
     demos = open_demos(context.inputs["demos"].folder)
     method = build(registry.methods().get(params.method), params, demos)
-    summary = Summary(encoder_params=sum(p.numel() for p in method.encoder.parameters()))
+    encoder = method.encoder
+    summary = Summary(encoder_params=sum(p.numel() for p in encoder.parameters()), encoder=encoder.description)
     if params.learning is not None:
         summary = _learn(context, params.learning, method, demos, summary)
     state = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in method.encoder.state_dict().items()}

@@ -142,8 +142,8 @@ FAULTS = (
     ),
     Fault(
         "statistics: a setting is shown twice",
-        "benchmark/report/tables/resolution.py",
-        "            if column in settings:\n",
+        "benchmark/report/tables/_settings.py",
+        "            if column in found:\n",
         "            if False:\n",
         "report/test_resolution.py::test_several_settings_are_rows_of_one_table",
     ),
