@@ -19,4 +19,32 @@ FAULTS = (
         "first",
         f"{TESTS}::test_a_coarse_mesh_keeps_its_shape",
     ),
+    Fault(
+        "block_push: nothing pushes the demonstrator",
+        "envs/block_push/oracle.py",
+        "return action + self._push * self._pushed",
+        "return action",
+        f"{TESTS}::test_what_pushes_the_oracle_lasts_and_is_not_recorded",
+    ),
+    Fault(
+        "block_push: the demonstrator does not go round a block that it is beside",
+        "envs/block_push/oracle.py",
+        "if abs(left) < CLEAR:",
+        "if False:",
+        f"{TESTS}::test_oracle_comes_back_behind_a_block_that_slipped[beside the block, it makes room]",
+    ),
+    Fault(
+        "block_push: the demonstrator pushes from wherever it is",
+        "envs/block_push/oracle.py",
+        "if ahead <= -FACE and abs(left) < LANE:",
+        "if True:",
+        f"{TESTS}::test_oracle_comes_back_behind_a_block_that_slipped[beyond the block, it goes round]",
+    ),
+    Fault(
+        "block_push: the demonstrator steers the effector, which lags, and not the command",
+        "envs/block_push/oracle.py",
+        "self._scene.command - self._position",
+        "self._scene.effector - self._position",
+        f"{TESTS}::test_oracle_comes_back_behind_a_block_that_slipped[behind, it pushes]",
+    ),
 )
