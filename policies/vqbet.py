@@ -34,7 +34,7 @@ from benchmark.contracts.policy import Policy, PolicyConfig
 from benchmark.contracts.specs import PolicySpec, require
 from benchmark.models.transformer import Transformer
 from benchmark.policies._shared.parts import (
-    GRASPING,
+    HORIZONS,
     QUICK_HORIZON,
     SMOKE_HORIZON,
     block_outputs,
@@ -89,7 +89,7 @@ class VQBeT(Policy):
         | {"batch_size": 32, "lr": 1e-3, "tokenizer_epochs": 2, "tokenizer_batch": 64},
         "quick": QUICK,
         "standard": QUICK,
-        **{preset: values | {"temperature": 0.1} for preset, values in GRASPING.items()},
+        **{preset: values | {"temperature": 0.1} for preset, values in HORIZONS.items()},
         "paper": {"weight_decay": 2e-4, "lr": 5.5e-5, "history": 10, "batch_size": 2048, "epochs": 1000},
         "paper/block_push": {"history": 3, "batch_size": 64, "epochs": 300, "lr": 1e-4, "weight_decay": 0.0}
         | {"tokenizer_batch": 1024},

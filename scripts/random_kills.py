@@ -6,9 +6,9 @@ again; what is dead is started again with the same command.
     python scripts/random_kills.py --kills 12         so many
     python scripts/random_kills.py --seconds 300      no more kills after so many seconds
 
-A sweep has 24 cells. SIGKILL goes to the main process, its whole group, a simulator or the server that forks simulators;
-SIGINT, SIGTERM and SIGHUP go to the main process or the group. When a sweep is done there has to be nothing in its store but
-results, and no process of a run may outlive it.
+A sweep has 24 cells; every second run executes its stages in worker processes. SIGKILL goes to the main process, its whole
+group, a worker, a simulator or a server that forks simulators; SIGINT, SIGTERM and SIGHUP go to the main process or the group.
+When a sweep is done there has to be nothing in its store but results, and no process of a run may outlive it.
 """
 
 from __future__ import annotations
@@ -40,7 +40,8 @@ LONGEST = 4.0  # seconds between two kills, at most: a cell takes about one
 STUCK = 900  # seconds after which a run counts as stuck: alone it takes half a minute
 PATIENCE = 15.0  # seconds after which a process of a dead run is an orphan; it takes less than one
 KILLS = (
-    *(("main", signal.SIGKILL), ("group", signal.SIGKILL), ("simulator", signal.SIGKILL), ("fork server", signal.SIGKILL)),
+    *(("main", signal.SIGKILL), ("group", signal.SIGKILL), ("worker", signal.SIGKILL)),
+    *(("simulator", signal.SIGKILL), ("fork server", signal.SIGKILL)),
     *((whom, number) for whom in ("main", "group") for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)),
 )
 
@@ -53,31 +54,40 @@ class Sweep:
     rng: random.Random
     outcomes: Counter[str]
     runners: dict[int, Path] = field(default_factory=dict)  # process -> what it said
-    family: list[psutil.Process] = field(default_factory=list)
+    family: set[psutil.Process] = field(default_factory=set)
     started: int = 0
 
     def start(self) -> None:
         log = self.home.with_name(f"{self.home.name}-{self.started}.txt")
-        self.runners[forked(partial(in_a_group, self.home), log, STUCK)] = log
+        self.runners[forked(partial(in_a_group, self.home, 1 + self.started % 2), log, STUCK)] = log
         self.started += 1
 
     def kill(self) -> None:
-        """One process or group; what is not there (no simulator runs at the moment) is not counted."""
+        """One process or group; if none of its role comes, none is counted."""
         whom, number = self.rng.choice(KILLS)
         runner = self.rng.choice(list(self.runners))
-        servers = psutil.Process(runner).children()
-        simulators = [child for server in servers for child in server.children()]
-        self.family += [*servers, *simulators]
+        targets = self.targets(runner, whom)
         if whom == "group":
             os.killpg(runner, number)
         elif whom == "main":
             os.kill(runner, number)
-        elif targets := (simulators if whom == "simulator" else servers):
+        elif targets:
             self.rng.choice(targets).send_signal(number)
         else:
             return
         self.outcomes[f"{number.name} to the {whom}"] += 1
         self.outcomes["kills"] += 1
+
+    def targets(self, runner: int, whom: str) -> list[psutil.Process]:
+        """Processes of a run in a role, which may take a moment to be there."""
+        until = time.monotonic() + (0 if whom in ("main", "group") else LONGEST)
+        while True:
+            children = psutil.Process(runner).children(recursive=True)
+            self.family.update(children)
+            found = [child for child in children if role(child) == whom]
+            if found or time.monotonic() > until:
+                return found
+            time.sleep(0.01)
 
     def reap(self) -> bool:
         """Note who has ended; whether one of them has ended well, which means that all cells are done."""
@@ -109,9 +119,18 @@ class Sweep:
         self.outcomes["orphans"] += len(alive)
 
 
-def in_a_group(home: Path) -> int:
+def role(process: psutil.Process) -> str:
+    """Of a process that a run has started. Simulators are forks of their server, so their command line is the same."""
+    line = " ".join(process.cmdline())
+    if "multiprocessing.forkserver" not in line:
+        return "worker" if "spawn_main" in line else "other"
+    parent = process.parent()
+    return "simulator" if parent and parent.cmdline() == process.cmdline() else "fork server"
+
+
+def in_a_group(home: Path, cores: int) -> int:
     os.setsid()
-    return go_on(COMMAND, home)
+    return go_on([*COMMAND, f"machine.cores={cores}"], home)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -125,7 +144,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     prepare(COMMAND)
     with tempfile.TemporaryDirectory(prefix="random-kills-") as name:
         folder = Path(name)
-        os.waitpid(forked(partial(in_a_group, folder / "whole"), folder / "whole.txt", STUCK), 0)
+        os.waitpid(forked(partial(in_a_group, folder / "whole", 1), folder / "whole.txt", STUCK), 0)
         whole = records(folder / "whole")
         assert len(whole) == 24, (folder / "whole.txt").read_text()
         while not outcomes["sweeps"] or (outcomes["kills"] < options.kills and time.monotonic() < start + options.seconds):

@@ -106,3 +106,25 @@ class _Walk(Expert):
     def act(self) -> np.ndarray:
         towards = (self.env.cross - self.env.dot) / SPEED
         return np.clip(towards + 0.05 * self.rng.normal(size=2), -1, 1).astype(np.float32)
+
+
+class Guided(Toy):
+    """The toy with an expert that has no memory and no noise."""
+
+    name: ClassVar[str] = "guided"
+    expert_of_any_state = True
+
+    def expert(self, seed: int) -> Expert:
+        return _Straight(self)
+
+
+class _Straight(Expert):
+    def __init__(self, env: Guided):
+        self.env = env
+
+    def act(self) -> np.ndarray:
+        return advice(self.env.state())
+
+
+def advice(state: np.ndarray) -> np.ndarray:
+    return np.clip((state[..., 2:] - state[..., :2]) / SPEED, -1, 1).astype(np.float32)

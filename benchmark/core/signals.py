@@ -7,6 +7,7 @@ import signal
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from multiprocessing import resource_tracker
 from types import FrameType
 
 ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -51,6 +52,20 @@ def ending_cleanly() -> Iterator[None]:
 def pending() -> Interrupted | None:
     """What ends the process, if a signal has come: whatever goes wrong from then on is no failure of its own."""
     return Interrupted(_come[0][0]) if _come else None
+
+
+@contextmanager
+def deaf_children() -> Iterator[None]:
+    """Processes started here, and those that they start, never hear the signals that a terminal or a scheduler sends to all
+    processes of a run: what an interruption means is for this process to decide, and they end when it does. They may listen
+    again once they have handlers of their own."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, ENDING)
+    try:
+        resource_tracker.ensure_running()  # comes first, because it unblocks two of them in this process
+        signal.pthread_sigmask(signal.SIG_BLOCK, ENDING)
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _end(number: int, frame: FrameType | None) -> None:

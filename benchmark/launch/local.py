@@ -26,6 +26,7 @@ from pathlib import Path
 from typing import IO, Any, ClassVar
 
 from benchmark.core.progress import Reporter
+from benchmark.core.signals import deaf_children
 from benchmark.launch.base import End, Ending, Job
 from benchmark.launch.events import Observer
 from benchmark.launch.failures import write_log
@@ -148,7 +149,7 @@ class LocalEngine:
         log = tempfile.TemporaryFile()  # noqa: SIM115 - it lives as long as the worker
         output = Connection(os.dup(log.fileno()), readable=False)  # the class knows how to take a descriptor to a new process
         process = CONTEXT.Process(target=_serve, args=(theirs, output, self.store.root, added_components()))
-        with _environment(gpus, self.machine.gpus):
+        with _environment(gpus, self.machine.gpus), deaf_children():
             process.start()
         theirs.close()
         output.close()
@@ -248,13 +249,13 @@ class _Forward:
 
 def _serve(connection: Connection, output: Connection, home: Path, components: Mapping[str, list[type]]) -> None:
     """The life of a worker."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     for descriptor in (1, 2):
         os.dup2(output.fileno(), descriptor)
     threading.Thread(target=_follow_parent, daemon=True).start()
     faulthandler.enable()
     try:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGTERM])  # of the engine, which alone hears the others
         add_components(components)
         store, forward = Store(home), _Forward(connection)
         while True:

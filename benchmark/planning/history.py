@@ -13,7 +13,7 @@ from benchmark.planning.graph import Plan
 from benchmark.planning.recipes import make_plan
 from benchmark.planning.request import Request
 from benchmark.storage.artifacts import Store
-from benchmark.storage.files import key_of, write_text
+from benchmark.storage.files import key_of, read_bytes, write_text
 
 
 def remember(store: Store, request: Request) -> None:
@@ -49,6 +49,6 @@ def plans(store: Store) -> Iterator[Plan]:
 
 def _read(path: Path, advice: str = "") -> Request:
     try:
-        return from_json(Request, json.loads(path.read_bytes()))
+        return from_json(Request, json.loads(read_bytes(path)))
     except (OSError, ValueError, RecursionError, BenchmarkError) as error:
         raise BenchmarkError(f"{path} is not a request that this version understands ({error}){advice}") from error

@@ -18,14 +18,13 @@ import traceback
 from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from typing import Any, Protocol
 
 from benchmark.core.errors import BenchmarkError
 from benchmark.core.machine import cores
-from benchmark.core.signals import ENDING
+from benchmark.core.signals import deaf_children
 
 PRELOADED = ("benchmark.simulation.pool", "benchmark.simulation.demonstrate")
 # macOS breaks processes that fork after its frameworks are loaded, and a fork server loads them with numpy
@@ -91,7 +90,7 @@ class Worker:
         self._seen, self._silence = 0, 0.0
         CONTEXT.set_forkserver_preload(["__main__", *PRELOADED])
         self.connection, theirs = CONTEXT.Pipe()
-        with _single_threaded(), _deaf():
+        with _single_threaded(), deaf_children():
             served = (theirs, self.pulse, dict(os.environ), build, args)
             self._process = CONTEXT.Process(target=_serve, args=served, daemon=True)
             self._process.start()
@@ -247,19 +246,6 @@ def _ending(exitcode: int | None) -> str:
     if exitcode is None:
         return "closed its pipe"
     return f"was killed by {signal.Signals(-exitcode).name}" if exitcode < 0 else f"exited with code {exitcode}"
-
-
-@contextmanager
-def _deaf() -> Iterator[None]:
-    """Processes started here, and those that they start, never hear the signals that a terminal or a scheduler sends to all
-    processes of a run: what an interruption means is for this process to decide, and they end when it does."""
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, ENDING)
-    try:
-        resource_tracker.ensure_running()  # comes first, because it unblocks two of them in this process
-        signal.pthread_sigmask(signal.SIG_BLOCK, ENDING)
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 @contextmanager

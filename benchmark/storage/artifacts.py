@@ -27,7 +27,7 @@ from benchmark.core.errors import BenchmarkError, Corrupt
 from benchmark.core.typed import from_json, to_json
 from benchmark.storage import litter
 from benchmark.storage.claims import Claims
-from benchmark.storage.files import checksum, discard, entries, flush, is_full, write_text
+from benchmark.storage.files import checksum, discard, entries, flush, is_full, read_bytes, write_text
 from benchmark.storage.manifests import FileEntry, Manifest, parse_raw, signed
 from benchmark.storage.processes import token
 
@@ -145,7 +145,7 @@ class Store:
             status = path.stat()
             stamp = status.st_mtime_ns, status.st_size, status.st_ino
             if path not in self._manifests or self._manifests[path][0] != stamp:
-                self._manifests[path] = stamp, parse_raw(path.read_bytes(), kind, key, kind in KINDS)
+                self._manifests[path] = stamp, parse_raw(read_bytes(path), kind, key, kind in KINDS)
         except (OSError, ValueError, RecursionError) as error:
             raise Corrupt(f"{path} cannot be read: {error}") from error
         except BenchmarkError as error:
@@ -304,7 +304,7 @@ class Store:
         """Why a stage failed when it was last tried. A note that is damaged says that much."""
         path = self.root / "failures" / f"{key}.json"
         try:
-            return from_json(StageFailure, json.loads(path.read_bytes()))
+            return from_json(StageFailure, json.loads(read_bytes(path)))
         except FileNotFoundError:
             return None
         except (OSError, ValueError, RecursionError, BenchmarkError) as error:
@@ -313,7 +313,7 @@ class Store:
 
 def _is_damaged(path: Path) -> bool:
     try:
-        return not isinstance(json.loads(path.read_bytes()), dict)
+        return not isinstance(json.loads(read_bytes(path)), dict)
     except FileNotFoundError:
         return False
     except (OSError, ValueError, RecursionError):
@@ -323,6 +323,6 @@ def _is_damaged(path: Path) -> bool:
 def _version(path: Path) -> Any:
     """What a store says of itself; None if it says nothing that can be read, which the next run makes good."""
     try:
-        return json.loads(path.read_bytes())["version"]
+        return json.loads(read_bytes(path))["version"]
     except (OSError, ValueError, RecursionError, TypeError, LookupError):
         return None

@@ -22,7 +22,7 @@ from pathlib import Path
 
 from benchmark.core.errors import BenchmarkError
 from benchmark.core.typed import from_json
-from benchmark.storage.files import discard, entries, temporary_name
+from benchmark.storage.files import discard, entries, read_bytes, temporary_name
 from benchmark.storage.processes import Process
 
 BEAT = 5.0  # seconds between two signs of life
@@ -116,7 +116,7 @@ class Claims:
 def _owner(claim: Path) -> tuple[Process | None, str]:
     """The process that holds a claim and under which name; nobody if that cannot be read."""
     try:
-        text = json.loads((claim / OWNER).read_text())
+        text = json.loads(read_bytes(claim / OWNER))
         return from_json(Process, text["process"]), str(text["name"])
     except (OSError, ValueError, RecursionError, TypeError, LookupError, BenchmarkError):
         return None, ""

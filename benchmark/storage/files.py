@@ -8,6 +8,7 @@ import json
 import os
 import re
 import shutil
+import stat
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -54,6 +55,13 @@ def temporary_name(path: Path) -> Path:
     return path.with_name(f".{path.name}.{token()}{TEMPORARY}")
 
 
+def read_bytes(path: Path) -> bytes:
+    """Of a regular file: a pipe would be waited for, and a device has no end."""
+    if not stat.S_ISREG(path.stat().st_mode):
+        raise OSError(errno.EINVAL, "this is no regular file", str(path))
+    return path.read_bytes()
+
+
 def seal(path: Path, data: bytes) -> None:
     """Replace a file by data and their checksum: for what is read back before an artifact's manifest could vouch for it."""
     write_bytes(path, b"%s\n%s" % (data, hashlib.sha256(data).hexdigest().encode()))
@@ -62,7 +70,7 @@ def seal(path: Path, data: bytes) -> None:
 def unseal(path: Path) -> bytes:
     """The data of a sealed file, or `Corrupt`."""
     try:
-        content = path.read_bytes()
+        content = read_bytes(path)
     except OSError as error:
         raise Corrupt(f"{path} cannot be read: {error.strerror}") from error
     data, written = content[: -SEAL - 1], content[-SEAL:]

@@ -30,7 +30,7 @@ class BlockPush(Simulator):
     title = "Block Pushing"
     presets = {
         "smoke": {"resolution": 64, "episodes": 3},
-        "quick": {"resolution": 96, "episodes": 64},
+        "quick": {"resolution": 96, "episodes": 250},
         "standard": {"resolution": 96, "episodes": 250},
         "paper": {"resolution": 224, "episodes": 1000},
     }

@@ -47,4 +47,11 @@ FAULTS = (
         "self._scene.effector - self._position",
         f"{TESTS}::test_oracle_comes_back_behind_a_block_that_slipped[behind, it pushes]",
     ),
+    Fault(
+        "block_push: heads plan for eight steps, as where nothing pushes",
+        "policies/_shared/parts.py",
+        '        ("block_push", PUSHING_HORIZON),\n',
+        "",
+        "policies/test_policy_parts.py::test_where_things_are_pushed_all_heads_answer_what_they_see_now",
+    ),
 )

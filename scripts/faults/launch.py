@@ -83,4 +83,11 @@ FAULTS = (
         "            worker.connection",
         f"{LOCAL}::test_a_worker_that_does_not_stop_is_killed",
     ),
+    Fault(
+        "launch: a worker hears Ctrl-C before it can say so in a line",
+        "benchmark/launch/local.py",
+        "with _environment(gpus, self.machine.gpus), deaf_children():",
+        "with _environment(gpus, self.machine.gpus):",
+        "launch/test_local.py::test_ctrl_c_of_a_terminal_reaches_workers_that_still_import",
+    ),
 )

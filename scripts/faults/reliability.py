@@ -128,4 +128,18 @@ FAULTS = (
         "if twice := sorted(blamed):",
         f"{ROLLOUT}::test_an_episode_at_which_one_process_dies_is_played_again",
     ),
+    Fault(
+        "reliability: a full disk is not told from other errors",
+        "benchmark/storage/files.py",
+        "FULL = (errno.ENOSPC, errno.EDQUOT)",
+        "FULL = ()",
+        "storage/test_disks.py::test_every_kind_of_stage_says_so_and_goes_on",
+    ),
+    Fault(
+        "reliability: whoever reads a note waits for a pipe",
+        "benchmark/storage/files.py",
+        "if not stat.S_ISREG(path.stat().st_mode):",
+        "if False:",
+        "cli/test_damage.py::test_a_pipe_in_the_place_of_a_note_is_not_waited_for",
+    ),
 )

@@ -40,9 +40,9 @@ ODD_TEXT = ("", "NA", "nan", "inf", "-1", "1e309", "9" * 30, "a,b", '"', "\x00",
 DTYPES = ("<f4", "<f8", "<i8", "|u1", "|b1", "<c8", "<U3", "<f2")
 
 
-def mutate(root: Path, rng: random.Random) -> str:
+def mutate(root: Path, rng: random.Random, pattern: str = "**/*") -> str:
     """Damage one file of a tree; what was done."""
-    files = sorted(path for path in root.rglob("*") if path.is_file())
+    files = sorted(path for path in root.glob(pattern) if path.is_file())
     path = rng.choice(files)
     kinds: list[Callable[[Path, random.Random], None]] = [_flip, _cut, _extreme, _repeat, _replace]
     kinds += [special] * 5 if (special := SPECIAL.get(_kind(path))) else []
@@ -105,7 +105,10 @@ def _replace(path: Path, rng: random.Random) -> None:
 
 
 def _json(path: Path, rng: random.Random) -> None:
-    holder = [json.loads(path.read_text())]
+    try:
+        holder = [json.loads(path.read_text())]
+    except ValueError:  # a checksum follows
+        return _flip(path, rng)
     node: Any = holder
     while isinstance(node, dict | list) and node:
         key = rng.choice(list(node)) if isinstance(node, dict) else rng.randrange(len(node))

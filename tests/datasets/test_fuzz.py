@@ -1,4 +1,4 @@
-"""Damage drawn at random, the short form of `scripts/fuzz_foreign.py`: a sentence, or data; never a traceback."""
+"""Damage drawn at random, the short form of `scripts/fuzz.py`: a sentence, or data; never a traceback."""
 
 from __future__ import annotations
 

@@ -87,6 +87,20 @@ def test_a_killed_worker_costs_an_interval_and_ctrl_c_ends_everything(tmp_path: 
     assert not alive
 
 
+def test_ctrl_c_of_a_terminal_reaches_workers_that_still_import(tmp_path: Path) -> None:
+    """It goes to all processes of a run."""
+    process = start(tmp_path, *LONG)
+    me = psutil.Process(process.pid)
+    wait_for(lambda: any("spawn_main" in " ".join(child.cmdline()) for child in me.children()), process)
+    everything = me.children(recursive=True)
+    os.killpg(process.pid, signal.SIGINT)
+    _, said = process.communicate(timeout=120)
+    assert process.returncode == 130
+    assert "Traceback" not in said
+    _, alive = psutil.wait_procs(everything, timeout=10)
+    assert not alive
+
+
 class Nobody:
     def __getattr__(self, event: str) -> Callable[..., None]:
         return lambda *_: None

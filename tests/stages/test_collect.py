@@ -11,40 +11,17 @@ import pytest
 
 from benchmark import registry
 from benchmark.cli.main import main
-from benchmark.contracts.environment import Expert
 from benchmark.data.episodes import Demos, open_demos
 from benchmark.planning.graph import Plan
 from benchmark.planning.recipes import make_plan
 from benchmark.planning.request import Request
 from benchmark.stages.params import collect
 from benchmark.storage.artifacts import Store
-from tests.toy import SPEED, Toy
+from tests.toy import SPEED, Guided, advice
 
 ROUNDS, EPISODES = 2, 5
 ONE = ["policy.mlp.chunk=1", "policy.mlp.execute=1"]
 SETTINGS = [f"fit.dagger.rounds={ROUNDS}", f"fit.dagger.episodes={EPISODES}", "fit.steps=40", *ONE]
-
-
-class Guided(Toy):
-    """The toy with an expert that has no memory and no noise."""
-
-    name = "guided"
-    expert_of_any_state = True
-
-    def expert(self, seed: int) -> Expert:
-        return _Straight(self)
-
-
-class _Straight(Expert):
-    def __init__(self, env: Guided):
-        self.env = env
-
-    def act(self) -> np.ndarray:
-        return advice(self.env.state())
-
-
-def advice(state: np.ndarray) -> np.ndarray:
-    return np.clip((state[..., 2:] - state[..., :2]) / SPEED, -1, 1).astype(np.float32)
 
 
 @pytest.fixture(autouse=True)

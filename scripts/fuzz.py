@@ -1,13 +1,15 @@
 #!/usr/bin/env python3
-"""Damaged files of strangers, many of them: does anything end in a traceback, hang or take more than 1 GB?
+"""Damaged files, many of them: does anything end in a traceback, hang, take more than 1 GB or change a record silently?
 
-    python scripts/fuzz_foreign.py                  2 400 inputs; exit 1 if one of them breaks the promise
-    python scripts/fuzz_foreign.py --cases 100 --seed 7
-    python scripts/fuzz_foreign.py --only lerobot   one part of the corpus
+    python scripts/fuzz.py                  2 400 inputs; exit 1 if one of them breaks the promise
+    python scripts/fuzz.py --cases 100 --seed 7
+    python scripts/fuzz.py --only lerobot   one part of the corpus
 
 Each input is a small data set, a recording of a store, or an export, damaged by `tests/datasets/mutate.py`, or one of the files
 of `tests/datasets/bombs.py` in full size. Each is read by a fork of this process, which is what a reader's process is once it
-has started, under the same limits.
+has started, under the same limits. Then there are stores of ours: one that is done, with a damaged manifest or note, and others
+whose run was stopped, with a damaged checkpoint or episode. There the verbs that read have to say so, and the same run has to
+end in the same records.
 """
 
 from __future__ import annotations
@@ -34,6 +36,8 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 os.environ |= {"OMP_NUM_THREADS": "1", "ARROW_DEFAULT_MEMORY_POOL": "system", "MALLOC_ARENA_MAX": "2"}
+
+import crash_points  # noqa: E402
 
 from benchmark.cli.main import main as benchmark  # noqa: E402
 from benchmark.core.progress import Task  # noqa: E402
@@ -126,20 +130,56 @@ def _inner(work: Callable[[], int], writing: int) -> int:
     return code
 
 
-def corpus(root: Path) -> dict[str, tuple[Path, Callable[[Path], int]]]:
-    """Name -> (what is copied and damaged, what reads the copy)."""
-    parts: dict[str, tuple[Path, Callable[[Path], int]]] = {}
+@dataclass(frozen=True)
+class Part:
+    """What is copied and damaged, what reads the copy, and which of its files are damaged."""
+
+    path: Path
+    reads: Callable[[Path], int]
+    files: str = "**/*"
+
+
+def corpus(root: Path) -> dict[str, Part]:
+    parts: dict[str, Part] = {}
     for build in builders.BUILDERS:
-        parts[build.__name__] = (build(root / build.__name__).path, read)
+        parts[build.__name__] = Part(build(root / build.__name__).path, read)
     store = Store(root / "recordings").prepare()
-    import_recording(store, parts["folder_of_images"][0], "mine", Task())
-    parts["recordings"] = (store.root, _recording)
+    import_recording(store, parts["folder_of_images"].path, "mine", Task())
+    parts["recordings"] = Part(store.root, _recording)
     git = {"git": {"commit": "a" * 40, "dirty": False}}
     request = {"methods": ["all"], "envs": ["kitchen"], "policies": ["mlp"], "overrides": [], "preset": "quick", "seeds": 2}
     known = {"request": request, "cells": [], "stages": {}, "provenance": [git]}
     export(Results(*make(seeds=2, episodes=3), provenance=known), root / "exports")
-    parts["exports"] = (root / "exports", _exported)
+    parts["exports"] = Part(root / "exports", _exported)
+    return {**parts, **stores(root)}
+
+
+def stores(root: Path) -> dict[str, Part]:
+    """A run that is done, and the same one when it was stopped in a stage."""
+    crash_points.prepare(crash_points.COMMAND)
+    whole, copies = root / "whole", root / "copies"
+    watched = partial(crash_points.watched_run, whole, copies)
+    _, status = os.waitpid(crash_points.forked(watched, root / "whole.txt"), 0)
+    assert status == 0, (root / "whole.txt").read_text()
+    again = partial(_goes_on, crash_points.records(whole))
+    parts = {"stores": Part(whole, again, "**/*.json")}
+    for kind in ("demos", "pretrain", "fit"):
+        work = f"building/{kind}-*/*/work/**/*"
+        stopped = [copy / "killed" for copy in sorted(copies.iterdir()) if any((copy / "killed").glob(work))]
+        parts[f"stopped {kind}"] = Part(stopped[-1], again, work)
     return parts
+
+
+def _goes_on(whole: dict[str, bytes], home: Path) -> int:
+    looks = (["table", "main"], ["results", "ls"], ["results", "verify"])
+    said = [benchmark([*words, "--home", str(home), "--quiet"]) for words in looks]
+    assert max(said) <= REFUSED, said
+    if set(said) == {REFUSED}:  # a store of another version
+        return REFUSED
+    code = crash_points.go_on(crash_points.COMMAND, home)
+    assert code == 0, code
+    assert crash_points.records(home) == whole, "other records"
+    return TAKEN
 
 
 def _recording(home: Path) -> int:
@@ -177,9 +217,9 @@ def tried(root: Path, options: argparse.Namespace, outcomes: dict[str, list[Outc
     for case in range(options.cases):
         part = list(parts)[case % len(parts)]
         rng, copy = random.Random(f"{options.seed} {part} {case}"), root / "cases" / str(case)
-        shutil.copytree(parts[part][0], copy, symlinks=True)
-        done = mutate(copy, rng)
-        note(outcomes.setdefault(part, []), apart(partial(parts[part][1], copy)), f"{part} {case}: {done}")
+        shutil.copytree(parts[part].path, copy, symlinks=True)
+        done = mutate(copy, rng, parts[part].files)
+        note(outcomes.setdefault(part, []), apart(partial(parts[part].reads, copy)), f"{part} {case}: {done}")
         shutil.rmtree(copy)
 
 
