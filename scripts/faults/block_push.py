@@ -45,7 +45,7 @@ FAULTS = (
         "envs/block_push/oracle.py",
         "self._scene.command - self._position",
         "self._scene.effector - self._position",
-        f"{TESTS}::test_oracle_comes_back_behind_a_block_that_slipped[behind, it pushes]",
+        f"{TESTS}::test_oracle_comes_back_behind_a_block_that_slipped[well beside the block, it goes back]",
     ),
     Fault(
         "block_push: heads plan for eight steps, as where nothing pushes",
