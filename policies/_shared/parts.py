@@ -30,15 +30,11 @@ GRASPING_HORIZON: dict[str, Any] = {"history": 4, "stride": 2, "chunk": 8, "exec
 # In Block Pushing something pushes the demonstrator at every step (`PUSHED` in envs/block_push/oracle.py), and what it does
 # depends on the scene alone: nothing of the past tells more, and actions further ahead answer pushes that are still to come.
 PUSHING_HORIZON: dict[str, Any] = {"history": 1, "chunk": 1, "execute": 1}
-HORIZONS: dict[str, dict[str, Any]] = {
-    f"{preset}/{env}": horizon
-    for preset in ("quick", "standard")
-    for env, horizon in (
-        ("kitchen", GRASPING_HORIZON),
-        ("libero_goal", GRASPING_HORIZON),
-        ("block_push", PUSHING_HORIZON),
-    )
+PRESETS = ("quick", "standard")
+GRASPING: dict[str, dict[str, Any]] = {
+    f"{preset}/{env}": GRASPING_HORIZON for preset in PRESETS for env in ("kitchen", "libero_goal")
 }
+HORIZONS = GRASPING | {f"{preset}/block_push": PUSHING_HORIZON for preset in PRESETS}
 SMOKE_HORIZON: dict[str, Any] = {"history": 2, "stride": 2, "chunk": 4, "execute": 2}
 
 

@@ -50,8 +50,8 @@ FAULTS = (
     Fault(
         "block_push: heads plan for eight steps, as where nothing pushes",
         "policies/_shared/parts.py",
-        '        ("block_push", PUSHING_HORIZON),\n',
-        "",
+        'f"{preset}/block_push": PUSHING_HORIZON',
+        'f"{preset}/block_push": QUICK_HORIZON',
         "policies/test_policy_parts.py::test_where_things_are_pushed_all_heads_answer_what_they_see_now",
     ),
 )
