@@ -9,6 +9,7 @@ import matplotlib as mpl
 import numpy as np
 from scipy import ndimage
 
+from benchmark.report.demo import Demo
 from benchmark.stages.visualize import Visualization
 
 TITLES = {
@@ -16,7 +17,6 @@ TITLES = {
     "saliency": "Where the pooled feature comes from: bright pixels move it furthest from its mean",
     "maps": "What the map of patches tells apart: its first three principal components as colours",
     "adapters": "Where the adapters of a network beside a frozen one are active, along a held-out demonstration",
-    "actions": "The actions of a held-out demonstration (grey), and what the policy would do in each of its states",
 }
 
 
@@ -30,19 +30,9 @@ class Images:
     answers: Mapping[str, np.ndarray]
 
 
-@dataclass(frozen=True)
-class Actions:
-    """Along one held-out demonstration, normalised: those recorded, and those that each row's policy predicts."""
-
-    env: str
-    recorded: np.ndarray  # (T, A)
-    predicted: Mapping[str, np.ndarray]
-    name: str = "actions"
-
-
-def images(rows: Mapping[str, Mapping[str, Visualization]]) -> list[Images | Actions]:
+def images(rows: Mapping[str, Mapping[str, Visualization]]) -> list[Images | Demo]:
     """Environment -> row -> arrays, as sheets: one per environment and title that some row has an answer to."""
-    sheets: list[Images | Actions] = []
+    sheets: list[Images | Demo] = []
     for env, by_row in rows.items():
         answers = {
             "neighbours": {label: one.neighbours for label, one in by_row.items() if one.neighbours is not None},
@@ -57,7 +47,7 @@ def images(rows: Mapping[str, Mapping[str, Visualization]]) -> list[Images | Act
     return sheets
 
 
-def _along(env: str, by_row: Mapping[str, Visualization]) -> Iterator[Images | Actions]:
+def _along(env: str, by_row: Mapping[str, Visualization]) -> Iterator[Images | Demo]:
     """What there is of the one demonstration that all rows are shown."""
     adapters = {
         f"{label}, {number + 1}": heat_map(one.strip, _enlarged(heat, one.strip.shape[1]))
@@ -70,7 +60,16 @@ def _along(env: str, by_row: Mapping[str, Visualization]) -> Iterator[Images | A
         yield Images("adapters", env, strips[0], adapters)
     recorded = [one.recorded for one in by_row.values() if one.recorded is not None]
     if recorded:
-        yield Actions(env, recorded[0], {row: one.predicted for row, one in by_row.items() if one.predicted is not None})
+        yield Demo(
+            env=env,
+            data_set=env,
+            title="A held-out demonstration: its actions, and what policies would do in each of its states",
+            units="normalised",
+            frames=strips[0][:, None],
+            dims=tuple(f"action {number + 1}" for number in range(recorded[0].shape[1])),
+            recorded=recorded[0],
+            predicted={row: one.predicted for row, one in by_row.items() if one.predicted is not None},
+        )
 
 
 def _enlarged(heat: np.ndarray, side: int) -> np.ndarray:

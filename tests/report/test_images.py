@@ -6,8 +6,8 @@ import numpy as np
 import torch
 from torch.nn import functional as F
 
-from benchmark.report.figures import trajectories
-from benchmark.report.images import Actions, Images, heat_map, images
+from benchmark.report.demo import Demo
+from benchmark.report.images import Images, heat_map, images
 from benchmark.stages.visualize import Visualization
 
 
@@ -52,13 +52,13 @@ def test_what_lies_along_a_demonstration_has_sheets_of_its_own():
     neighbours, adapters, actions = images({"toy": {"random": plain, "spawnnet": fused}})
     assert isinstance(neighbours, Images)
     assert isinstance(adapters, Images)
-    assert isinstance(actions, Actions)
+    assert isinstance(actions, Demo)
     assert list(neighbours.answers) == ["random"], "features of frames are not kept of an encoder that went on learning"
     assert list(adapters.answers) == ["spawnnet, 1", "spawnnet, 2", "spawnnet, 3"]
     hot = adapters.answers["spawnnet, 2"][0].astype(int).sum(-1)
     assert hot[:4, :4].mean() > hot[4:, 4:].mean() + 100, "in the quarter that the map says"
-    figure = trajectories(actions)
-    lines = {line.get_label(): line.get_ydata() for line in figure.axes[1].get_lines()}
+    assert actions.dims == ("action 1", "action 2")
+    lines = {"recorded": actions.recorded[:, 1], **{row: predicted[:, 1] for row, predicted in actions.predicted.items()}}
     np.testing.assert_array_equal(lines["recorded"], recorded[:, 1])
     np.testing.assert_array_equal(lines["random"], recorded[:, 1] + 2)
     np.testing.assert_array_equal(lines["spawnnet"], recorded[:, 1] + 1)
