@@ -280,7 +280,7 @@ def test_ablations_carry_the_error_of_both_sides():
     assert [row.label for row in table_of("actions", records, cells, **QUICK).rows] == ["dynamo (full)"]
 
 
-@pytest.mark.parametrize("name", sorted({*names()} - {"budgets", "probes", "real", "experts", "hyperparameters"}))
+@pytest.mark.parametrize("name", sorted({*names()} - {"budgets", "probes", "real", "experts", "hyperparameters", "offline"}))
 @pytest.mark.parametrize("style", ["text", "md", "csv", "latex", "html", "json"])
 def test_every_table_renders_in_every_style(name, style):
     records, cells = make(("kitchen", "pusht"), ("mlp",), seeds=2, episodes=4)
