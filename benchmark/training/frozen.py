@@ -2,7 +2,7 @@
 
 It pays where that part is most of a step and every frame is seen several times; so it is done on a processor, for a training
 that sees more frames than there are, as long as the file stays below `MOST`. On a GPU the frozen network takes less time than
-the copy of its maps would. It is possible because nothing changes the pixels of a frame in joint training.
+the copy of its maps would. With `joint.augment` pixels differ from step to step, and nothing can be kept.
 
 The file has no name: however the process ends, its space is free again, and no later attempt can read one that is torn.
 """
