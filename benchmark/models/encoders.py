@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any, cast
 import torch
 from torch import Tensor, nn
 
-from benchmark.contracts.encoder import Encoder
+from benchmark.contracts.encoder import Encoder, Layer
 from benchmark.models.imagenet import RESNET18_IMAGENET
 from benchmark.models.images import ImageEncoder
 from benchmark.models.precision import at_least_float32
 from benchmark.models.resnet import STAGES, ResNet18
-from benchmark.models.timm_encoder import Network, build, nearest_size
+from benchmark.models.timm_encoder import Network, build, layers_of, nearest_size
 from benchmark.models.weights import load
 
 if TYPE_CHECKING:
@@ -97,6 +97,12 @@ class ViTEncoder(ImageEncoder):
         given["pooled"] = at_least_float32(self.vit.forward_head(last, pre_logits=True))
         given["patch"] = at_least_float32(last[:, self.vit.num_prefix_tokens :])
         return {name: given[name] for name in names}
+
+    def dense(self, images: Tensor, names: Sequence[str]) -> dict[str, Layer]:
+        if not self.vit.num_prefix_tokens or not names:
+            return super().dense(images, names)
+        self.check_features(names)
+        return layers_of(self.vit, self.prepare(images), {name: int(name.removeprefix("block")) - 1 for name in names})
 
 
 def _average(grid: Tensor) -> Tensor:

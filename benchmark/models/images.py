@@ -29,6 +29,13 @@ class ImageEncoder(Encoder):
         self.register_buffer("mean", torch.tensor(mean).view(-1, 1, 1), persistent=False)
         self.register_buffer("std", torch.tensor(std).view(-1, 1, 1), persistent=False)
 
+    def resized(self, images: Tensor) -> Tensor:
+        """Raw frames -> floats of the size that the trunk is tied to."""
+        images = as_float(images)
+        if self.size is None or images.shape[-2:] == (self.size, self.size):
+            return images
+        return F.interpolate(images, (self.size, self.size), mode="bicubic", antialias=True)
+
     @property
     def description(self) -> str:
         size = "frames as they are" if self.size is None else f"frames at {self.size} px"
@@ -39,13 +46,9 @@ class ImageEncoder(Encoder):
 
     def prepare(self, images: Tensor) -> Tensor:
         """Raw frames -> the trunk's input, in the memory layout that convolutions are fastest in."""
-        own = images.dtype == torch.uint8  # then the floats are ours, and what follows need not allocate
-        images = as_float(images)
-        if self.size is not None and images.shape[-2:] != (self.size, self.size):
-            images = F.interpolate(images, (self.size, self.size), mode="bicubic", antialias=True)
-            own = True
-        in_place = own and images.dtype == self.mean.dtype
-        centred = images.sub_(self.mean).div_(self.std) if in_place else (images - self.mean) / self.std
+        resized = self.resized(images)
+        in_place = resized is not images and resized.dtype == self.mean.dtype  # they are ours: what follows need not allocate
+        centred = resized.sub_(self.mean).div_(self.std) if in_place else (resized - self.mean) / self.std
         return centred.contiguous(memory_format=torch.channels_last)
 
 

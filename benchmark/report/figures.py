@@ -13,7 +13,7 @@ from benchmark.core.progress import count
 from benchmark.report import drawing
 from benchmark.report.captions import heading
 from benchmark.report.drawing import COLOURS, GREY, MARKERS
-from benchmark.report.images import Images
+from benchmark.report.images import Actions, Images
 from benchmark.results import statistics
 from benchmark.results.budgets import by_budget, rows_of
 from benchmark.results.options import RowId
@@ -200,4 +200,24 @@ def contact_sheet(images: Images) -> Figure:
             axes.set(xticks=[], yticks=[])
             axes.spines[:].set_visible(False)
         line[0].set_ylabel(label, rotation=0, ha="right", va="center")
+    return figure
+
+
+def trajectories(actions: Actions) -> Figure:
+    """What each row would do at every step of one demonstration beside what was done, a panel per dimension."""
+    dimensions = actions.recorded.shape[1]
+    across = min(4, dimensions)
+    down = -(-dimensions // across)
+    figure, panels = drawing.panels(down, across, 1.9 * across, 1.3 * down + 0.8)
+    for dimension, axes in enumerate(panels[:dimensions]):
+        axes.plot(actions.recorded[:, dimension], color=GREY, lw=3, alpha=0.6, label="recorded")
+        for index, (row, predicted) in enumerate(actions.predicted.items()):
+            colour, dash = COLOURS[index % len(COLOURS)], drawing.dash(index)
+            axes.plot(predicted[:, dimension], color=colour, ls=dash, lw=1, label=row)
+        axes.set_title(f"action {dimension + 1}", fontsize=8)
+    for axes in panels[dimensions:]:
+        axes.set_axis_off()
+    figure.supxlabel("step", fontsize=9)
+    figure.supylabel("normalised action", fontsize=9)
+    drawing.legend(panels[dimensions - 1])
     return figure

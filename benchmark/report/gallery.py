@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from benchmark.core.errors import BenchmarkError
 from benchmark.report import drawing, figures
 from benchmark.report.demo import Demo, figure
-from benchmark.report.images import TITLES, Images
+from benchmark.report.images import TITLES, Actions, Images
 from benchmark.results.bundle import among
 from benchmark.results.view import ResultsView, retrained
 from benchmark.storage.columns import ENCODER
@@ -34,7 +34,9 @@ class Drawing:
     figure: Figure
 
 
-def gallery(view: ResultsView, images: Sequence[Images] = (), demos: Sequence[Demo] = ()) -> tuple[list[Drawing], list[str]]:
+def gallery(
+    view: ResultsView, images: Sequence[Images | Actions] = (), demos: Sequence[Demo] = ()
+) -> tuple[list[Drawing], list[str]]:
     """What can be drawn, and why the rest cannot."""
     drawn, left_out = [], []
     for make in _wanted(view, images, demos):
@@ -62,7 +64,7 @@ def slug(*words: str) -> str:
     return re.sub(r"[^a-z0-9]+", "-", "-".join(filter(None, words)).lower()).strip("-")
 
 
-def _wanted(view: ResultsView, images: Sequence[Images], demos: Sequence[Demo]) -> Iterator[Callable[[], Drawing]]:
+def _wanted(view: ResultsView, images: Sequence[Images | Actions], demos: Sequence[Demo]) -> Iterator[Callable[[], Drawing]]:
     curves = view.results.curves
     spectra = among(view.results.spectra, view.cells[~retrained(view.cells)], ENCODER)
     for env, policy in view.columns:
@@ -78,8 +80,11 @@ def _wanted(view: ResultsView, images: Sequence[Images], demos: Sequence[Demo]) 
         spectrum = partial(figures.spectrum, spectra[spectra.env == env])
         yield partial(_draw, "spectrum", env, "", "Spectrum of the features", spectrum)
     for sheet in images:
-        draw = partial(figures.contact_sheet, sheet)
-        yield partial(_draw, sheet.name, sheet.env, "", TITLES[sheet.name], draw, _in_words(sheet))
+        if isinstance(sheet, Actions):
+            draw, words = partial(figures.trajectories, sheet), ""
+        else:
+            draw, words = partial(figures.contact_sheet, sheet), _in_words(sheet)
+        yield partial(_draw, sheet.name, sheet.env, "", TITLES[sheet.name], draw, words)
     for one in demos:
         yield partial(_draw, f"demo {one.data_set}", one.env, "", one.title, partial(figure, one), one.words)
 

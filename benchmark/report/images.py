@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import matplotlib as mpl
@@ -15,6 +15,8 @@ TITLES = {
     "neighbours": "The training frame that each encoder finds most similar to a held-out one",
     "saliency": "Where the pooled feature comes from: bright pixels move it furthest from its mean",
     "maps": "What the map of patches tells apart: its first three principal components as colours",
+    "adapters": "Where the adapters of a network beside a frozen one are active, along a held-out demonstration",
+    "actions": "The actions of a held-out demonstration (grey), and what the policy would do in each of its states",
 }
 
 
@@ -28,12 +30,22 @@ class Images:
     answers: Mapping[str, np.ndarray]
 
 
-def images(rows: Mapping[str, Mapping[str, Visualization]]) -> list[Images]:
+@dataclass(frozen=True)
+class Actions:
+    """Along one held-out demonstration, normalised: those recorded, and those that each row's policy predicts."""
+
+    env: str
+    recorded: np.ndarray  # (T, A)
+    predicted: Mapping[str, np.ndarray]
+    name: str = "actions"
+
+
+def images(rows: Mapping[str, Mapping[str, Visualization]]) -> list[Images | Actions]:
     """Environment -> row -> arrays, as sheets: one per environment and title that some row has an answer to."""
-    sheets = []
+    sheets: list[Images | Actions] = []
     for env, by_row in rows.items():
         answers = {
-            "neighbours": {label: one.neighbours for label, one in by_row.items()},
+            "neighbours": {label: one.neighbours for label, one in by_row.items() if one.neighbours is not None},
             "saliency": {
                 label: heat_map(one.queries, one.saliency) for label, one in by_row.items() if one.saliency is not None
             },
@@ -41,7 +53,28 @@ def images(rows: Mapping[str, Mapping[str, Visualization]]) -> list[Images]:
         }
         queries = next(iter(by_row.values())).queries
         sheets += [Images(name, env, queries, answer) for name, answer in answers.items() if answer]
+        sheets += _along(env, by_row)
     return sheets
+
+
+def _along(env: str, by_row: Mapping[str, Visualization]) -> Iterator[Images | Actions]:
+    """What there is of the one demonstration that all rows are shown."""
+    adapters = {
+        f"{label}, {number + 1}": heat_map(one.strip, _enlarged(heat, one.strip.shape[1]))
+        for label, one in by_row.items()
+        if one.adapters is not None and one.strip is not None
+        for number, heat in enumerate(one.adapters)
+    }
+    strips = [one.strip for one in by_row.values() if one.strip is not None]
+    if adapters:
+        yield Images("adapters", env, strips[0], adapters)
+    recorded = [one.recorded for one in by_row.values() if one.recorded is not None]
+    if recorded:
+        yield Actions(env, recorded[0], {row: one.predicted for row, one in by_row.items() if one.predicted is not None})
+
+
+def _enlarged(heat: np.ndarray, side: int) -> np.ndarray:
+    return ndimage.zoom(heat, (1, side / heat.shape[1], side / heat.shape[2]), order=1, grid_mode=True, mode="nearest")
 
 
 def heat_map(frames: np.ndarray, heat: np.ndarray) -> np.ndarray:

@@ -148,8 +148,8 @@ FAULTS = (
     Fault(
         "habits: the time left forgets what has ended",
         "benchmark/cli/watch.py",
-        "self._plan.stages[key] for key in _keys_of(self._waiting.values()) - self._settled)\n        left",
-        "self._plan.stages[key] for key in _keys_of(self._waiting.values()))\n        left",
+        "self._plan.stages[key] for key in set().union(*self._waiting.values()) - self._settled)\n        left",
+        "self._plan.stages[key] for key in set().union(*self._waiting.values()))\n        left",
         f"{WATCH}::test_each_cell_is_one_line_with_its_score_even_of_a_quiet_run",
     ),
     Fault(

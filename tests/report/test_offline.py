@@ -56,8 +56,11 @@ def test_each_data_set_has_its_rows_and_the_mean_action() -> None:
 
 
 def test_a_single_episode_has_no_interval() -> None:
-    cell = table_of("offline", *results()).column("error")["one: dynamo, mlp"]
-    assert (cell.text, cell.notes) == ("1", ("one held-out episode: no interval",))
+    table = table_of("offline", *results())
+    cell = table.column("error")["one: dynamo, mlp"]
+    assert (cell.text, cell.low, cell.notes) == ("1.00", None, ("one held-out episode: no interval",))
+    single = table.column("error/x")["one: dynamo, mlp"]
+    assert (single.text, single.low, single.notes) == ("1", None, ())
 
 
 def test_rows_of_one_policy_and_rows_without_results() -> None:
