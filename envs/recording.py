@@ -68,7 +68,7 @@ class Recording(Dataset):
         nothing = {"spec": {"views": (), "proprio_dim": 0, "state_dim": 0, "hz": 1.0}, "action_low": (), "action_high": ()}
         summary: dict[str, Any] = manifest["summary"] if manifest else {**nothing, "max_steps": 1}
         data, low, high = summary["spec"], summary["action_low"], summary["action_high"]
-        meaning: dict[str, Any] = manifest.get("request", {}).get("description", {}).get("actions", {}) if manifest else {}
+        meaning = _meaning(manifest) if manifest else {}
         return EnvSpec(
             views=tuple(data["views"]),
             action=ActionSpec(low, tuple(max(up, down + 1e-3) for down, up in zip(low, high, strict=True)), **meaning),
@@ -138,6 +138,12 @@ def _folder(config: RecordingConfig) -> Path:
     from benchmark.datasets.recorded import folder_of
 
     return folder_of(config.name)
+
+
+def _meaning(manifest: dict[str, Any]) -> dict[str, Any]:
+    from benchmark.datasets.recordings import meaning_of
+
+    return meaning_of(manifest)
 
 
 def _manifest(config: RecordingConfig) -> dict[str, Any] | None:

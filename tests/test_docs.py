@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shlex
 import shutil
@@ -15,6 +16,7 @@ from safetensors.torch import save_file
 
 from benchmark import registry
 from benchmark.cli.main import main, parse
+from tests.datasets.openx import openx
 
 ROOT = Path(__file__).parent.parent
 ADDED = {
@@ -109,6 +111,26 @@ def test_the_way_from_recordings_to_a_table(
     assert "| *state (ceiling: sees the simulator state)* |" in shown
     assert "mine (recording)" in shown
     assert (tmp_path / "somewhere" / "mine" / "meta" / "info.json").is_file()
+
+
+def test_the_way_from_several_robots_to_a_table(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Every command of docs/mixtures.md, on a small Open X: what viola does not say is said by a command."""
+    monkeypatch.chdir(tmp_path)
+    for name, one in zip(("bridge", "viola", "toto"), openx(tmp_path / "openx").values(), strict=True):
+        one.path.rename(tmp_path / "openx" / name)
+    facts = tmp_path / "openx" / "viola" / "recording.json"
+    facts.write_text(json.dumps({"hz": 20}))
+    commands = re.findall(r"^    python -m benchmark (.*?)(?:  +#.*)?$", (ROOT / "docs" / "mixtures.md").read_text(), re.M)
+    assert [command.split()[0] for command in commands] == ["data", "data", "data", "run", "table", "demo", "plan"]
+    for command in commands:
+        quietly = ["--quiet", "machine.threads=1", "machine.cores=1"] if command.startswith("run") else []
+        assert main([*shlex.split(command), *quietly]) == 0, command
+    shown = capsys.readouterr().out
+    assert "viola: mean action" in shown
+    assert "recording:toto" in shown
+    assert (tmp_path / "viola.png").is_file()
 
 
 def test_the_files_and_commands_about_settings(

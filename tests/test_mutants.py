@@ -15,9 +15,9 @@ import pytest
 ROOT = Path(__file__).parent.parent
 SUBJECTS = {
     *("articulated", "bench", "block_push", "budgets", "dagger", "demonstrators", "encoders", "features", "foreign"),
-    *("goals", "habits", "keys", "launch", "libero", "live", "masks", "memory", "normalisation", "order", "paper"),
-    *("processes", "recipe", "reference", "reliability", "seeds", "selection", "splits", "statistics", "storage", "training"),
-    *("weights",),
+    *("gc_bc", "goals", "habits", "keys", "launch", "libero", "live", "masks", "memory", "mixture", "normalisation"),
+    *("order", "paper", "processes", "recipe", "reference", "reliability", "rt1", "seeds", "selection", "splits", "statistics"),
+    *("storage", "training", "weights"),
 }
 
 

@@ -63,6 +63,7 @@ def build(cls: type[Policy], bench: Bench) -> tuple[Policy, ChunkSampler]:
         config,
         proprio=torch.randn(rows, proprio, generator=rng) if proprio else None,
         language=torch.randn(len(ends), language, generator=rng) if language else None,
+        taken=cls.every_step,
         device=bench.device,
     )
     torch.manual_seed(0)

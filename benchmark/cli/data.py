@@ -1,4 +1,4 @@
-"""Demonstrations and recordings: make, import, list, inspect, verify, export, rm."""
+"""Demonstrations and recordings: make, import, describe, list, inspect, verify, export, rm."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from benchmark.core.progress import Reporter
 from benchmark.storage.artifacts import Store
 
 # datasets.FORMATS and what is known of contracts.specs.REPRESENTATIONS, written out so that help imports no importer
-SOURCE_FORMATS = ("dynamo_release", "diffusion_policy_zarr", "lerobot", "rlds", "hdf5", "folder")
+SOURCE_FORMATS = ("dynamo_release", "diffusion_policy_zarr", "lerobot", "rlds", "hdf5", "folder", "demonstrations")
 ACTION_MEANINGS = ("absolute", "delta", "velocity")
 
 
@@ -61,11 +61,14 @@ def make(options: argparse.Namespace) -> int:
 
 
 def import_(options: argparse.Namespace) -> int:
-    """Import recordings: DynaMo's release, Diffusion Policy zarr, LeRobot v3, RLDS, HDF5, or a folder of videos and arrays.
+    """Import recordings: DynaMo's release, Diffusion Policy zarr, LeRobot v3, RLDS, HDF5, a folder of videos and arrays, or
+    what `data make` left.
 
     They are streamed into the store, checked and checksummed; run it again and it goes on after the last episode. What the
     source does not say of its rate and of its actions can be said here; nothing is guessed. Where it was recorded in a
     simulator that is known here, its actions are sent again and the distance from its states is printed.
+
+    A folder of several data sets becomes as many recordings, which are checked and get a contact sheet each.
     """
     from benchmark.data.episodes import open_demos
     from benchmark.datasets import recordings
@@ -73,13 +76,16 @@ def import_(options: argparse.Namespace) -> int:
     from benchmark.datasets.files import reading
     from benchmark.datasets.hub import PREFIX, local
     from benchmark.datasets.replay import replay
+    from benchmark.datasets.several import data_sets_in
 
     store = Store(options.home).prepare()
     source = local(options.source)
+    if folders := data_sets_in(source, options.format):
+        return _import_all(options, store, folders)
     with reading(source):
         called = Path(options.source.partition("@")[0]) if options.source.startswith(PREFIX) else source.resolve()
         name = options.name or called.name.split(".")[0]
-    stated = {key: getattr(options, key) for key in ("hz", "representation", "gripper", "units")}
+    stated = {"hz": options.hz, **_meaning(options)}
     with Reporter(options.quiet).task(f"import {name}") as task:
         folder = recordings.import_recording(
             store,
@@ -100,6 +106,57 @@ def import_(options: argparse.Namespace) -> int:
     if replayed:
         print(replayed)
     return 0
+
+
+def _import_all(options: argparse.Namespace, store: Store, folders: list[Path]) -> int:
+    import os
+    import time
+
+    from benchmark.core.progress import size
+    from benchmark.datasets.budget import Limits
+    from benchmark.datasets.several import INSPECTED, import_all
+
+    if options.name:
+        raise BenchmarkError(
+            f"{options.source} holds {len(folders)} data sets, which have names of their own: leave --name out"
+        )
+    start = time.monotonic()
+    with Reporter(options.quiet).task(f"import {len(folders)} data sets") as task:
+        done = import_all(
+            store,
+            folders,
+            task,
+            jobs=options.jobs or os.cpu_count() or 1,
+            format_name=options.format,
+            side=options.resolution,
+            episodes=options.episodes,
+            stated={"hz": options.hz, **_meaning(options)},
+            limits=Limits(options.memory_limit, options.time_limit),
+        )
+    hours, whole = (time.monotonic() - start) / 3600, sum(one.bytes for one in done if not one.error)
+    for one in done:
+        print(f"{one.name}: {one.error or f'{one.episodes} episodes, {one.frames} frames, {size(one.bytes)}, checked'}")
+    print(f"{size(whole)} at {whole / 1e9 / hours:.1f} GB/h; contact sheets and facts: {store.root / INSPECTED}")
+    good = [one.name for one in done if not one.error]
+    if good:
+        print(f"in a table: python -m benchmark run --envs mixture env.mixture.parts=[{','.join(good)}]")
+    return 0 if len(good) == len(done) else 1
+
+
+def describe(options: argparse.Namespace) -> int:
+    """Say what the actions of a recording mean, after it was imported: what a mixture needs to know. Nothing else changes."""
+    from benchmark.datasets import recordings
+
+    said = recordings.describe(Store(options.home).prepare(), options.name, _meaning(options))
+    said["names"] = ", ".join(said.get("names", ())) or "unknown"
+    print("\n".join(f"{name:<16}{said[name]}" for name in ("representation", "names", "gripper", "units")))
+    return 0
+
+
+def _meaning(options: argparse.Namespace) -> dict[str, object]:
+    """What was said of actions."""
+    names = options.names and tuple(name.strip() for name in options.names.split(","))
+    return {**{key: getattr(options, key) for key in ("representation", "gripper", "units")}, "names": names}
 
 
 def inspect(options: argparse.Namespace) -> int:
@@ -134,7 +191,7 @@ def list_(options: argparse.Namespace) -> int:
                 "frames": summary["frames"],
                 "views": f"{', '.join(spec['views'])} at {spec['resolution']} pixels",
                 "hz": f"{spec['hz']:g}",
-                "actions": manifest["request"]["description"]["actions"]["representation"],
+                "actions": recordings.meaning_of(manifest)["representation"],
                 "format": manifest["request"]["format"],
                 "size": size(sum(entry["bytes"] for entry in manifest["files"].values())),
             }
@@ -173,10 +230,17 @@ def export(options: argparse.Namespace) -> int:
 
     store = Store(options.home)
     demos = open_demos(recordings.find(store, options.name))
-    actions = store.raw_manifest(recordings.KIND, options.name)["request"]["description"]["actions"]
+    actions = recordings.meaning_of(store.raw_manifest(recordings.KIND, options.name))
     export(demos, actions, options.name, options.folder)
     print(options.folder)
     return 0
+
+
+def _add_meaning(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--actions", dest="representation", choices=ACTION_MEANINGS, help="what actions are")
+    parser.add_argument("--names", metavar="A,B,...", help="what the numbers of an action are, as x,y,z,roll,pitch,yaw,gripper")
+    parser.add_argument("--gripper", help="which values open and close it, as '0 opens, 1 closes'; see docs/mixtures.md")
+    parser.add_argument("--units", help="the units of actions")
 
 
 def _add_limits(parser: argparse.ArgumentParser) -> None:
@@ -204,9 +268,10 @@ def _import(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--resolution", type=int, metavar="N", help="stretch frames to N x N (default: as recorded, if square)")
     parser.add_argument("--episodes", type=int, metavar="N", help="only the first N")
     parser.add_argument("--hz", type=float, help="steps per second")
-    parser.add_argument("--actions", dest="representation", choices=ACTION_MEANINGS, help="what actions are")
-    parser.add_argument("--gripper", help="which value opens the gripper, which closes it")
-    parser.add_argument("--units", help="the units of actions")
+    _add_meaning(parser)
+    parser.add_argument(
+        "--jobs", type=int, metavar="N", help="of a folder of data sets, how many at once (default: one per core)"
+    )
     _add_limits(parser)
     flags.add_home(parser)
 
@@ -218,6 +283,12 @@ def _inspect(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--sheet", type=flags.output_file, metavar="FILE", help="also draw a contact sheet (png)")
     _add_limits(parser)
     flags.add_format(parser)
+    flags.add_home(parser)
+
+
+def _describe(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("name", help="a recording")
+    _add_meaning(parser)
     flags.add_home(parser)
 
 
@@ -248,6 +319,7 @@ ACTIONS = {
     "make": Action(_make, make),
     "import": Action(_import, import_),
     "list": Action(_list, list_),
+    "describe": Action(_describe, describe),
     "inspect": Action(_inspect, inspect),
     "verify": Action(_verify, verify),
     "export": Action(_export, export),

@@ -46,9 +46,14 @@ VERBS = {
         "benchmark.cli.report",
         "Write a report page: one HTML file with sortable results, figures, videos and where each number comes from.",
     ),
+    "demo": Verb(
+        "benchmark.cli.demo", "Draw a held-out episode: its film, with recorded and predicted actions below it, step by step."
+    ),
     "list": Verb("benchmark.cli.listing", "List what can be named: methods, policies, environments, presets, ablations."),
     "check": Verb("benchmark.cli.check", "Run the conformance suite on one method, policy or environment."),
-    "data": Verb("benchmark.cli.data", "Demonstrations and recordings: make, import, list, inspect, verify, export, rm."),
+    "data": Verb(
+        "benchmark.cli.data", "Demonstrations and recordings: make, import, describe, list, inspect, verify, export, rm."
+    ),
     "weights": Verb("benchmark.cli.weights", "Published weights: list what is known and what is here, fetch, verify."),
     "results": Verb("benchmark.cli.results", "Look after the store: list, show, verify, redo, export, clean up."),
     "hub": Verb(

@@ -19,6 +19,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     from benchmark.cli import selection
     from benchmark.cli.images import visualizations
+    from benchmark.cli.predictions import predicted
     from benchmark.core.progress import Reporter, size
     from benchmark.launch.base import execution_of
     from benchmark.launch.execute import Executor
@@ -26,18 +27,21 @@ def run(options: argparse.Namespace) -> int:
     from benchmark.report.images import images
     from benchmark.report.page import page
     from benchmark.report.videos import videos
+    from benchmark.results.offline import data_sets
     from benchmark.results.view import ResultsView
     from benchmark.storage.artifacts import Store
     from benchmark.storage.files import write_text
 
-    view, sheets, recorded = ResultsView(selection.results(options)), [], []
+    view, sheets, recorded, shown = ResultsView(selection.results(options)), [], [], []
     if not options.records:  # records hold numbers; images and videos are in the store
         store = Store(options.home)
         plan = selection.plan_of_last(options, store)
         executor = Executor(store, Reporter(options.quiet), execution_of(next(iter(plan.configs.values()))))
         sheets = images(visualizations(plan, executor, make=store.is_writable()))
+        if any(data_sets(view, env) for env in view.envs):
+            shown = predicted(plan, store)
         recorded = videos(options.home / "videos", view.results.provenance)
-    figures = gallery(view, sheets)
+    figures = gallery(view, sheets, shown)
     text = page(view, recorded, figures)
     options.output.parent.mkdir(parents=True, exist_ok=True)
     write_text(options.output, text)

@@ -51,6 +51,7 @@ def run(options: argparse.Namespace) -> int:
     from benchmark.report.tables import build
     from benchmark.results.bundle import Results
     from benchmark.results.gather import collect
+    from benchmark.results.offline import data_sets
     from benchmark.results.options import Options
     from benchmark.results.view import ResultsView
     from benchmark.storage.artifacts import Store
@@ -82,6 +83,7 @@ def run(options: argparse.Namespace) -> int:
     view = ResultsView(Results(*collect(plan, store)))
     several = len(view.policies) > 1
     tables = [("policies", Options(env=env)) for env in plan.configs] if several else [("main", Options())]
+    tables += [("offline", Options(env=env)) for env in plan.configs if data_sets(view, env)]
     for name, choices in tables:
         print(render(build(name, TableInputs(choices, [view])), "text", terminal=sys.stdout.isatty()))
     if result.failures:

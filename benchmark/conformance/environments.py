@@ -234,6 +234,8 @@ def dataset_demonstrations(cls: type[Dataset], config: Any) -> None:
     widths = {"actions": spec.action_dim, "states": spec.state_dim, "proprio": spec.proprio_dim}
     episodes = list(cls.import_demonstrations(config))
     ensure(len(episodes) >= 2, f"{len(episodes)} demonstrations: there must be one to train on and one to hold out")
+    parts = [part.episodes for part in cls.parts(config)]
+    ensure(sum(parts) in (0, len(episodes)), f"its parts have {parts} episodes, and there are {len(episodes)}")
     for number, episode in enumerate(episodes):
         check_episode(episode, (len(episode.actions), len(spec.views), side, side, 3), widths, f"demonstration {number}")
         inside = (episode.actions >= spec.action_low) & (episode.actions <= spec.action_high)

@@ -23,7 +23,7 @@ from benchmark.core.progress import Task
 from benchmark.core.seeds import numpy_rng, seed, torch_rng
 from benchmark.data.episodes import Demos, DemosWriter, open_demos
 from benchmark.data.windows import WindowSampler
-from benchmark.models.features import encode
+from benchmark.models.features import encode, encode_goal, features_of, read_goal
 from benchmark.planning.variants import variants_of
 from benchmark.training.loop import train
 
@@ -82,6 +82,8 @@ def encoder_shapes(cls: type[Method], config: Any, demos: Demos) -> None:
     """The encoder gives finite features of the declared size, the same for uint8 and float frames."""
     encoder = _built(cls, config, demos.spec).encoder.eval()
     with Faults() as faults:
+        agree = encoder.takes_goal == bool(cls.goals)
+        faults.ensure(agree, f"takes_goal of the encoder is {encoder.takes_goal}, {cls.name}.goals are {cls.goals}")
         features = _encode(encoder, demos)
         views = 1 if encoder.reads == "state" else 2
         faults.ensure(
@@ -125,6 +127,35 @@ def encoder_round_trip(cls: type[Method], config: Any, demos: Demos) -> None:
     other = cls.build_encoder(config, demos.spec)
     other.load_state_dict(load(save(tensors(encoder))))
     ensure(torch.equal(_encode(encoder, demos), _encode(other.eval(), demos)), "features differ after loading")
+
+
+@_with_demos
+def encoder_takes_goals(cls: type[Method], config: Any, demos: Demos) -> None:
+    """An encoder that takes goals can learn to tell one from another, and looks at each image with its own."""
+    if not cls.goals:
+        return
+    encoder = _built(cls, config, demos.spec).encoder.eval()
+    observations = demos.observations(slice(0, 6), encoder.reads)
+    assert observations.frames is not None
+    goals = [observations.frames.flip(0)] if "last" in cls.goals else []
+    if {"task", "language"} & set(cls.goals):
+        goals.append(torch.eye(6, 7))
+    with Faults() as faults:
+        for goal in goals:
+            kind = "images" if goal.ndim > 2 else "numbers"
+            # What fuses them may start without an effect (FiLM): after a step of training it has one.
+            optimizer = torch.optim.SGD(encoder.parameters(), lr=0.1)
+            features_of(encoder, replace(observations, told=read_goal(encoder, goal))).square().sum().backward()
+            optimizer.step()
+            optimizer.zero_grad()
+            told = encode_goal(encoder, goal)
+            whole = encode(encoder, replace(observations, told=told))
+            faults.ensure(whole.shape == (6, encoder.dim * 2), f"towards(images, {kind}) gives shape {tuple(whole.shape)}")
+            alone = encode(encoder, replace(demos.observations(slice(0, 1), encoder.reads), told=told[:1]))
+            same = torch.allclose(whole[:1], alone, rtol=1e-3, atol=1e-3)
+            faults.ensure(same, f"towards(images, {kind}) of one image depends on the images beside it in the batch")
+            other = encode(encoder, replace(observations, told=told.flip(0)))
+            faults.ensure(not torch.allclose(whole, other), f"towards(images, {kind}) is the same for other goals")
 
 
 @_with_demos
@@ -193,4 +224,4 @@ def _encode(encoder: Encoder, demos: Demos) -> torch.Tensor:
     return encode(encoder, demos.observations(slice(0, 6), encoder.reads))
 
 
-PROMISES = (method_presets, encoder_shapes, encoder_is_still, encoder_round_trip, method_trains)
+PROMISES = (method_presets, encoder_shapes, encoder_is_still, encoder_round_trip, encoder_takes_goals, method_trains)

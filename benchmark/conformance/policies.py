@@ -42,6 +42,7 @@ def _chunks(policy: Policy, samples: int = 64) -> Chunks:
         goal,
         proprio=proprio if "proprio" in policy.inputs else None,
         language=language if "language" in policy.inputs else None,
+        taken=torch.tanh(features[..., :ACTIONS]) if policy.every_step else None,
     )
 
 

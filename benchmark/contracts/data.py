@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from benchmark.contracts.specs import ActionSpec, require
+from benchmark.contracts.specs import UNKNOWN, ActionSpec, require
 from benchmark.core.errors import BenchmarkError
 
 if TYPE_CHECKING:
@@ -40,6 +40,21 @@ class DataSpec:
         return cls(**{**values, "views": tuple(values["views"]), "action": described})
 
 
+@dataclass(frozen=True)
+class Part:
+    """One of several data sets in one, and what its actions were before they were made comparable: per dimension,
+    `shift + scale * action`. What it lacks of the common space is constant and not `given`."""
+
+    name: str
+    episodes: int  # that follow one another
+    share: float | None = None  # of what training draws; None: each of its samples as often as any other
+    shift: tuple[float, ...] = ()
+    scale: tuple[float, ...] = ()
+    given: tuple[bool, ...] = ()
+    units: str = UNKNOWN
+    notes: tuple[str, ...] = ()  # what was done to it
+
+
 @dataclass
 class Observations:
     """What can be observed, on one device. A field that nobody needs is None.
@@ -52,6 +67,7 @@ class Observations:
     state: Tensor | None = None  # (N, S) float32, privileged
     language: Tensor | None = None  # (N, L) float32, an embedding of what was asked for
     goal: Tensor | None = None  # (N, G) float32
+    told: Tensor | None = None  # (N, V or 1, ...) what an encoder that takes goals has made of them, for each view or for all
     valid: Tensor | None = None  # (N,) bool, False: not an observation, whatever stands there; None: all are
 
 
@@ -89,6 +105,7 @@ class Chunks:
     goal_rows: Tensor | None = None  # (B,) int64, likewise for `goal` where that is an observation
     proprio: Tensor | None = None  # (B, history, P) normalised, for a policy whose `inputs` name it
     language: Tensor | None = None  # (B, L), likewise
+    taken: Tensor | None = None  # (B, history, A) the actions at all observations, for a policy that learns from `every_step`
 
 
 def check_episode(episode: Episode, frames: tuple[int, ...], widths: dict[str, int], where: str) -> None:

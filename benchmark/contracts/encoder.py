@@ -19,10 +19,18 @@ class Encoder(nn.Module, ABC):
     patch_dim). One with intermediate layers to show names them in `feature_names` and gives them in `features`, each a map
     (N, C, H, W) at its own resolution; whoever has none leaves both alone. `reads = "state"` marks the privileged upper bound:
     it is fed the simulator state instead of frames.
+
+    `takes_goal` marks one that looks at an observation and its goal together: early fusion, FiLM. It implements `read_goal` and
+    `towards` besides, its `features` are those of an observation that is told no goal, and its policy is told none either. What
+    a policy is given are its features all the same, so that every head can learn on them, and what it has seen once it need not
+    look at again as long as an episode keeps its goal. (A head that ate frames would need a way of its own through cached
+    features, histories and rollouts, and its column would say the same in every row.)
     """
 
     reads: ClassVar[Literal["frames", "state"]] = "frames"
+    takes_goal: ClassVar[bool] = False
     dim: int
+    tokens: int = 1  # equal vectors that `pooled` is made of, one after the other
     patch_dim: int | None = None
 
     @abstractmethod
@@ -41,6 +49,15 @@ class Encoder(nn.Module, ABC):
         """The named ones. Here one pass for each: an encoder that can give several in one pass overrides this."""
         self.check_features(names)
         return {name: self.pooled(images) if name == "pooled" else self.patch(images) for name in names}
+
+    def read_goal(self, goal: Tensor) -> Tensor:
+        """What it makes of goals, once for all images that it will look at with them: (N, 3, H, W) as in `pooled`, where they
+        are observations, or (N, G) numbers -> (N, ...)."""
+        raise NotImplementedError(f"{type(self).__name__} takes no goals")
+
+    def towards(self, images: Tensor, told: Tensor, names: Sequence[str]) -> dict[str, Tensor]:
+        """`features` of images, each with what `read_goal` made of its goal."""
+        raise NotImplementedError(f"{type(self).__name__} takes no goals")
 
     def check_features(self, names: Sequence[str]) -> None:
         for name in names:

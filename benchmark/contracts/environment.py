@@ -6,14 +6,14 @@ Nothing here imports torch: simulator processes are small.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
 
-from benchmark.contracts.data import DataSpec, Episode
+from benchmark.contracts.data import DataSpec, Episode, Part
 from benchmark.contracts.specs import EnvSpec, Presets, require
 from benchmark.core.errors import BenchmarkError
 
@@ -100,6 +100,11 @@ class Dataset(Environment):
     @abstractmethod
     def import_demonstrations(cls, config: Any) -> Iterator[Episode]:
         """All of them, in a fixed order; `config.episodes` of them will be taken."""
+
+    @classmethod
+    def parts(cls, config: Any) -> Sequence[Part]:
+        """The data sets that its demonstrations are of, in their order; none where they are of one."""
+        return ()
 
     @classmethod
     def example(cls, folder: Path) -> dict[str, Any]:

@@ -50,6 +50,7 @@ class MethodConfig(TrainingConfig):
     warmup: float = 0.1
     schedule: str = "cosine"
     init: str = "scratch"  # scratch | imagenet: where the backbone starts; the latter is a ResNet-18 of width 64
+    on: str = ""  # an environment on whose demonstrations it is pretrained; empty: on those of the one it is used in
     equal_steps: bool = False  # a budget of frames buys one step per 64 of them, however many a step really reads
 
     def __post_init__(self) -> None:
@@ -95,6 +96,8 @@ class Method(nn.Module, ABC):
     learns: ClassVar[bool] = True
     privileged: ClassVar[bool] = False  # sees the simulator state; shown apart in tables
     joint: ClassVar[bool] = False  # its encoder learns with the policy and in no other way
+    goals: ClassVar[tuple[str, ...]] = ()  # words of `fit.goal` under which its encoder takes goals; empty: it takes none
+    standardised: ClassVar[bool] = True  # False: its features before training have no scale that those after it will have
     floor: ClassVar[bool] = False  # what every other row must rise above; shown apart in tables
     addressed: ClassVar[bool] = False  # its rows are `NAME:ADDRESS` and `NAME:ADDRESS@VARIANT`; NAME alone is none
     source: ClassVar[str] = ""  # paper section or repository the recipe comes from, for `list methods`

@@ -88,6 +88,8 @@ class Policy(nn.Module, ABC):
     presets: ClassVar[Presets] = {}
     learns: ClassVar[bool] = True
     Tokenizer: ClassVar[type[ActionTokenizer] | None] = None
+    needs_goal: ClassVar[bool] = False  # it is nothing without one: refused under fit.goal=none
+    every_step: ClassVar[bool] = False  # its loss is on every observation of the history: batches have `taken`
     inputs: ClassVar[tuple[str, ...]] = ("features",)  # and "proprio", "language", where it takes these by themselves
     source: ClassVar[str] = ""
     tokenizer: ActionTokenizer  # where `Tokenizer` names its class

@@ -93,3 +93,5 @@ class PolicySpec:
     goal_dim: int = 0
     proprio_dim: int = 0
     language_dim: int = 0
+    views: int = 1  # The features are views x tokens equal vectors, one after the other; 1 x 1: nothing is known of their parts
+    tokens: int = 1

@@ -61,11 +61,6 @@ def require_whole() -> None:
         raise BenchmarkError(f"machine.accumulate={_piece.count}: {WHOLE}")
 
 
-def mine(x: Tensor) -> Tensor:
-    """The part of a batch, along the first axis, that this process computes."""
-    return x if processes() == 1 else x.chunk(processes())[rank()]
-
-
 @contextmanager
 def first_goes_first() -> Iterator[None]:
     """The block, in the first process before it begins in the others."""

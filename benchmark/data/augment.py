@@ -33,6 +33,7 @@ class Recipe:
     grayscale: float = 0.0
     blur: float = 0.0
     solarise: float = 0.0
+    ratio: tuple[float, float] = RATIO  # of crops
 
     @torch.no_grad()
     def __call__(self, frames: Tensor, rng: torch.Generator) -> Tensor:
@@ -57,7 +58,7 @@ class Recipe:
         def uniform(low: float, high: float, *shape: int) -> Tensor:
             return low + (high - low) * rand(n, *shape, generator=rng)
 
-        low, high = map(math.log, RATIO)
+        low, high = map(math.log, self.ratio)
         areas, ratios = uniform(self.crop, 1, TRIES), uniform(low, high, TRIES)
         box = crop_boxes(areas, ratios, uniform(0, 1), uniform(0, 1), height, width)
         jittered = uniform(0, 1) < self.jitter_p
@@ -151,6 +152,9 @@ def kernel_size(size: int) -> int:
 
 
 NOTHING = Recipe()
+# Of encoders that learn with a policy, by the word of `joint.augment`. bridge: what BridgeData V2 and its PyTorch port (gc_bc)
+# do to an observation and its goal, always; the port draws once per batch, this once per sample.
+JOINT = {"none": NOTHING, "bridge": Recipe(0.8, jitter=(0.2, 0.2, 0.2, 0.1), jitter_p=1.0, ratio=(0.9, 1.1))}
 
 
 def byol(crop: float = 0.08, flip: bool = False) -> tuple[Recipe, Recipe]:

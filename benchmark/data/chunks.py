@@ -18,6 +18,7 @@ from benchmark.contracts.data import Chunks
 from benchmark.contracts.policy import PolicyConfig
 from benchmark.core.errors import BenchmarkError
 from benchmark.core.seeds import torch_rng
+from benchmark.data.draws import ALONE, Shard, Shares
 
 Array = Tensor | np.ndarray
 GOAL_WORDS = ("last", "future")
@@ -31,7 +32,9 @@ class ChunkSampler:
     anything else, such as one-hot tasks or language embeddings. Outside training ("future" in `batch` and `all`) the goal is
     the last observation.
 
-    `proprio` (rows, P) and `language` (episodes, L) are for policies that take these by themselves.
+    `proprio` (rows, P) and `language` (episodes, L) are for policies that take these by themselves, `taken` for those that
+    learn from every observation of the history: what was done there. Where the history repeats the first one, so does this.
+    `shares` says how often which data set is drawn from, and `shard` which of several processes this is.
     """
 
     def __init__(
@@ -47,11 +50,14 @@ class ChunkSampler:
         goals: Array | str | None = None,
         proprio: Array | None = None,
         language: Array | None = None,
+        taken: bool = False,
         device: torch.device | str = "cpu",
+        shares: Shares | None = None,
+        shard: Shard = ALONE,
     ):
         if len(episodes) == 0:
             raise BenchmarkError("there are no episodes to take policy samples from")
-        self.batch_size, self.seed, self.device = config.batch_size, seed, torch.device(device)
+        self.batch_size, self.seed, self.device, self.shard = config.batch_size, seed, torch.device(device), shard
         self.features = _on_device(features, self.device)
         self.actions = _on_device(actions, self.device).float()
         self.proprio = None if proprio is None else _on_device(proprio, self.device).float()
@@ -65,6 +71,8 @@ class ChunkSampler:
         self.rows, self._first, self._last, self._episode = (
             _on_device(x, self.device) for x in (first + within, first, last, episode)
         )
+        self._draws = shares.draws(episode, "chunks", seed) if shares else None
+        self._taken = taken
         self._past = config.stride * torch.arange(config.history - 1, -1, -1, device=self.device)
         self._ahead = torch.arange(config.chunk, device=self.device)
 
@@ -79,7 +87,7 @@ class ChunkSampler:
     @property
     def steps_per_epoch(self) -> int:
         """Optimiser steps in which every sample is met at least once."""
-        return math.ceil(len(self) / self.batch_size)
+        return math.ceil(len(self) / (self.batch_size * self.shard.world))
 
     def batch(self, indices: Tensor) -> Chunks:
         """The samples with these numbers."""
@@ -88,14 +96,15 @@ class ChunkSampler:
 
     def batch_at(self, step: int) -> Chunks:
         """The training batch of an optimiser step: the next samples in an endless row of shuffled epochs."""
-        start, stop, n = step * self.batch_size, (step + 1) * self.batch_size, len(self)
+        start, n = self.shard.first(step, self.batch_size), len(self)
+        stop = start + self.batch_size
         epochs = range(start // n, (stop - 1) // n + 1)
         parts = [self._permutation(e)[max(start - e * n, 0) : stop - e * n] for e in epochs]
         indices = torch.cat(parts)
         if not self._hindsight:
             return self.batch(indices)
         row, last = self.rows[indices], self._last[indices]
-        uniform = torch.rand(len(indices), generator=torch_rng("hindsight", self.seed, step)).to(self.device)
+        uniform = torch.rand(len(indices), generator=self._rng("hindsight", step)).to(self.device)
         return self._gather(indices, row + (uniform * (last - row + 1)).long())
 
     def all(self) -> Chunks:
@@ -114,6 +123,7 @@ class ChunkSampler:
             goal_rows=goal_rows if self._observed else None,
             proprio=None if self.proprio is None else self.proprio[past],
             language=None if self.language is None else self.language[self._episode[indices]],
+            taken=self.actions[past] if self._taken else None,
         )
 
     def _goal_table(self, goals: Array | str | None) -> tuple[Tensor | None, Tensor | None]:
@@ -127,7 +137,13 @@ class ChunkSampler:
         return _on_device(goals, self.device), self._episode
 
     def _draw_permutation(self, epoch: int) -> Tensor:
+        if self._draws:
+            return torch.from_numpy(self._draws.epoch(epoch)).to(self.device)
         return torch.randperm(len(self), generator=torch_rng("chunks", self.seed, epoch)).to(self.device)
+
+    def _rng(self, purpose: str, step: int) -> torch.Generator:
+        """Of this process: the first one's is that of a process alone."""
+        return torch_rng(purpose, self.seed, step, *([self.shard.rank] if self.shard.rank else []))
 
 
 def _on_device(array: Array, device: torch.device) -> Tensor:

@@ -2,7 +2,8 @@
 
 A folder holds `frames.npy` (N, V, H, W, 3), `actions.npy` (N, A), `states.npy` (N, S), `proprio.npy` (N, P), `ends.npy` (E,)
 with the exclusive end of each episode, and `episodes.json` with the spec and one info entry per episode. Frames of all episodes
-follow one another; opening the folder reads nothing but headers.
+follow one another; opening the folder reads nothing but headers. Where the episodes are of several data sets, `parts.json` has
+a `Part` for each.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import hashlib
 import io
 import json
 import os
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -18,12 +20,15 @@ from typing import Any
 import numpy as np
 import torch
 
-from benchmark.contracts.data import DataSpec, Episode, Observations, check_episode
+from benchmark.contracts.data import DataSpec, Episode, Observations, Part, check_episode
 from benchmark.core.errors import BenchmarkError, Corrupt
 from benchmark.core.seeds import numpy_rng
+from benchmark.core.typed import from_json
+from benchmark.data.draws import Shares
 from benchmark.storage.files import seal, unseal
 
 ARRAYS = ("actions", "states", "proprio")
+PARTS = "parts.json"
 
 
 @dataclass
@@ -37,6 +42,7 @@ class Demos:
     proprio: np.ndarray
     ends: np.ndarray
     infos: list[dict[str, Any]]
+    parts: tuple[Part, ...] = ()  # the data sets that follow one another in it; none: it is of one
 
     @property
     def starts(self) -> np.ndarray:
@@ -66,8 +72,24 @@ class Demos:
         return Observations(frames=copied(self.frames), proprio=proprio)
 
     def split(self, held_out: float) -> tuple[np.ndarray, np.ndarray]:
-        """Episode numbers for training and held out: by whole trajectory, the same for every stage and method."""
-        return split(len(self), held_out)
+        """Episode numbers for training and held out: by whole trajectory, the same for every stage and method. Of several data
+        sets each is split by itself, so that none is without held-out episodes."""
+        counts = [part.episodes for part in self.parts] or [len(self)]
+        first = np.cumsum([0, *counts[:-1]])
+        splits = [split(count, held_out) for count in counts]
+        training, rest = ([side[n] + start for side, start in zip(splits, first, strict=True)] for n in (0, 1))
+        return np.concatenate(training), np.concatenate(rest)
+
+    @property
+    def part_of(self) -> np.ndarray:
+        """The number of the data set that each episode is of."""
+        return np.repeat(np.arange(max(1, len(self.parts))), [part.episodes for part in self.parts] or [len(self)])
+
+    @property
+    def shares(self) -> Shares | None:
+        """How often training draws from which data set; None where all samples are equal."""
+        shares = [part.share for part in self.parts if part.share is not None]
+        return Shares(self.part_of, tuple(part.name for part in self.parts), tuple(shares)) if shares else None
 
 
 def split(episodes: int, held_out: float) -> tuple[np.ndarray, np.ndarray]:
@@ -84,8 +106,8 @@ class DemosWriter:
     the episodes it finds there.
     """
 
-    def __init__(self, folder: Path, spec: DataSpec, journal: Path | None = None):
-        self.folder, self.spec, self.journal = folder, spec, journal
+    def __init__(self, folder: Path, spec: DataSpec, journal: Path | None = None, parts: Sequence[Part] = ()):
+        self.folder, self.spec, self.journal, self.parts = folder, spec, journal, parts
         self._frame = (len(spec.views), spec.resolution, spec.resolution, 3)
         folder.mkdir(parents=True, exist_ok=True)
         path = folder / "frames.npy"
@@ -139,6 +161,8 @@ class DemosWriter:
     def finish(self) -> None:
         if not self._ends:
             raise BenchmarkError(f"no episodes were written to {self.folder}")
+        if self.parts and (told := sum(part.episodes for part in self.parts)) != len(self):
+            raise BenchmarkError(f"{self.folder}: its data sets have {told} episodes together, {len(self)} were written")
         self._file.seek(0)
         self._write_header(self._ends[-1])
         self._file.close()
@@ -147,6 +171,8 @@ class DemosWriter:
         np.save(self.folder / "ends.npy", np.asarray(self._ends, np.int64))
         text = json.dumps({"spec": asdict(self.spec), "episodes": self._infos}, indent=1, sort_keys=True)
         (self.folder / "episodes.json").write_text(text)
+        if self.parts:
+            (self.folder / PARTS).write_text(json.dumps([asdict(part) for part in self.parts], indent=1))
 
     def _write_header(self, steps: int) -> None:
         """numpy pads the header so that the first axis can grow in place: the frames behind it never move."""
@@ -188,4 +214,6 @@ def open_demos(folder: Path) -> Demos:
     text = json.loads((folder / "episodes.json").read_text())
     frames = np.load(folder / "frames.npy", mmap_mode="r", allow_pickle=False)
     arrays = {name: np.load(folder / f"{name}.npy", allow_pickle=False) for name in (*ARRAYS, "ends")}
-    return Demos(DataSpec.from_json(text["spec"]), frames, infos=text["episodes"], **arrays)
+    file = folder / PARTS
+    parts = [from_json(Part, part) for part in json.loads(file.read_text())] if file.is_file() else ()
+    return Demos(DataSpec.from_json(text["spec"]), frames, infos=text["episodes"], parts=tuple(parts), **arrays)

@@ -14,9 +14,9 @@ from torch import Tensor
 
 from benchmark.contracts.data import Windows
 from benchmark.contracts.method import BatchSpec
-from benchmark.core.collective import mine
 from benchmark.core.errors import BenchmarkError
 from benchmark.core.seeds import numpy_rng
+from benchmark.data.draws import ALONE, Shard
 from benchmark.data.episodes import Demos
 
 RESIDENT_SHARE = 0.5  # of a GPU's free memory that frames may take; the rest is for the network and its activations
@@ -36,6 +36,7 @@ class WindowSampler:
         seed: int,
         device: str = "cpu",
         resident: bool | None = None,
+        shard: Shard = ALONE,
     ):
         span = (spec.window - 1) * spec.stride + 1
         starts = [np.arange(demos.starts[e], demos.ends[e] - span + 1) for e in episodes]
@@ -45,27 +46,33 @@ class WindowSampler:
                 f"no demonstration is as long as a window of {spec.window} frames {spec.stride} apart ({span} steps)"
             )
         self.demos, self.spec, self.seed, self.device = demos, spec, seed, device
-        self.batch_size = min(batch_size, len(first))
+        self.batch_size, self.shard = min(batch_size, len(first) // shard.world), shard
+        if not self.batch_size:
+            raise BenchmarkError(f"{len(first)} windows are too few for {shard.world} processes")
+        numbers = np.repeat(episodes, [len(s) for s in starts])
+        self._draws = demos.shares.draws(numbers, "windows", seed) if demos.shares else None
         resident = fits(demos.frames.nbytes, device) if resident is None else resident
         self._frames = upload(demos.frames, device) if resident else None
         self._home = device if resident else "cpu"  # where the tables are, and rows are looked up
-        self._starts, self._episode = self._table(first), self._table(np.repeat(episodes, [len(s) for s in starts]))
+        self._starts, self._episode = self._table(first), self._table(numbers)
         self._actions, self._proprio, self._begins = map(self._table, (demos.actions, demos.proprio, demos.starts))
         self._offsets = self._table(np.arange(spec.window) * spec.stride)
 
     @property
     def steps_per_epoch(self) -> int:
-        return max(1, len(self._starts) // self.batch_size)
+        return max(1, len(self._starts) // (self.batch_size * self.shard.world))
 
     @property
     def frames_per_step(self) -> int:
-        return self.batch_size * self.spec.window * len(self.demos.spec.views)
+        """Of all processes."""
+        return self.batch_size * self.shard.world * self.spec.window * len(self.demos.spec.views)
 
     def batch_at(self, step: int) -> Windows:
         """The batch of a step; of one that several processes share, this one's part. Each epoch drops the remainder that does
         not fill a batch: another one each time."""
         epoch, position = divmod(step, self.steps_per_epoch)
-        chosen = mine(self._order(epoch)[position * self.batch_size : (position + 1) * self.batch_size])
+        at = self.shard.first(position, self.batch_size)
+        chosen = self._order(epoch)[at : at + self.batch_size]
         rows = self._starts[chosen, None] + self._offsets
         episode = self._episode[chosen]
         return Windows(
@@ -78,6 +85,8 @@ class WindowSampler:
 
     @lru_cache(maxsize=2)  # noqa: B019 - two epochs at most, and the sampler lives as long as its run
     def _order(self, epoch: int) -> Tensor:
+        if self._draws:
+            return self._table(self._draws.epoch(epoch))
         return self._table(numpy_rng("windows", self.seed, epoch).permutation(len(self._starts)))
 
     def _look(self, rows: Tensor) -> Tensor:

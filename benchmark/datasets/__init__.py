@@ -19,6 +19,7 @@ FORMATS = {
     "rlds": "Rlds",
     "hdf5": "Hdf5",
     "folder": "Folder",
+    "demonstrations": "Demonstrations",
 }
 
 

@@ -2,7 +2,7 @@
 
 Either `NAME.npz` with the video `NAME.mp4`, or a folder per episode with one .npz and, per view, a video or a folder of images
 whose names sort in the order of time. `recording.json` at the top may say {"hz": ..., "actions": {"representation": ...,
-"gripper": ..., "units": ...}}; without it the rate is that of the videos.
+"gripper": ..., "units": ..., "names": [...]}}; without it the rate is that of the videos.
 """
 
 from __future__ import annotations
@@ -14,13 +14,12 @@ import numpy as np
 
 from benchmark.contracts.data import Episode
 from benchmark.core.errors import BenchmarkError
-from benchmark.datasets.files import load_arrays, read_json, read_picture
-from benchmark.datasets.source import UNKNOWN, Actions, Description, Source, make_episode
+from benchmark.datasets.files import load_arrays, read_picture
+from benchmark.datasets.source import FACTS, Description, Source, make_episode, stated
 from benchmark.datasets.video import Video
 
 VIDEOS = (".mp4", ".mkv", ".webm", ".avi", ".mov")
 IMAGES = (".png", ".jpg", ".jpeg", ".webp")
-FACTS = "recording.json"
 NUMBERS = ("actions", "states", "proprio")
 
 
@@ -42,26 +41,20 @@ class Folder(Source):
             if left := [place for place in _places(folder) if place not in taken and not any(place.glob("*.npz"))]:
                 raise BenchmarkError(f"{left[0]} holds images without an .npz of their actions; expected {self.looks_like}")
         self._views = first
-        self._facts = read_json(path / FACTS) if (path / FACTS).exists() else {}
+        self._said = stated(path)
 
     @classmethod
     def recognises(cls, path: Path) -> bool:
         return path.is_dir() and any(_views(npz) for npz in _episodes(path))
 
     def describe(self) -> Description:
-        said = self._facts.get("actions", {})
-        names = {"representation", "gripper", "units"}
-        if not isinstance(said, dict) or not set(said) <= names or not all(isinstance(text, str) for text in said.values()):
-            raise BenchmarkError(f"{self.path / FACTS}: 'actions' may hold texts for {', '.join(sorted(names))}, not {said}")
-        hz = self._facts.get("hz") or next((Video(p).fps for p in self._items[0][1].values() if _video(p)), None)
-        if not isinstance(hz, int | float | None):
-            raise BenchmarkError(f"{self.path / FACTS}: 'hz' is {hz!r}, expected a number")
-        meaning = {name: said.get(name, UNKNOWN) for name in ("representation", "gripper", "units")}
-        return Description(self._views, len(self._items), hz, Actions(**meaning, names=tuple(said.get("names", ()))))
+        hz, actions = self._said
+        hz = hz or next((Video(p).fps for p in self._items[0][1].values() if _video(p)), None)
+        return Description(self._views, len(self._items), hz, actions)
 
     def files(self) -> list[Path]:
         images = [p for _, views in self._items for view in views.values() for p in ([view] if _video(view) else _images(view))]
-        return [*([self.path / FACTS] if self._facts else []), *(npz for npz, _ in self._items), *images]
+        return [*([self.path / FACTS] if (self.path / FACTS).is_file() else []), *(npz for npz, _ in self._items), *images]
 
     def _stream(self, start: int, side: int | None) -> Iterator[Episode]:
         for npz, views in self._items[start:]:

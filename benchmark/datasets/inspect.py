@@ -17,7 +17,7 @@ from benchmark.data.episodes import ARRAYS, Demos, open_demos
 from benchmark.datasets.budget import Limits
 from benchmark.datasets.files import reading
 from benchmark.datasets.reader import Reader
-from benchmark.datasets.recordings import KIND, find
+from benchmark.datasets.recordings import KIND, find, meaning_of
 from benchmark.storage.artifacts import Store
 
 LOOKED_AT = 8  # episodes of a source that is not imported
@@ -30,7 +30,8 @@ def inspect(store: Store, what: str, format_name: str = "auto", limits: Limits |
     """The facts about a recording by name, or about a source by path, and the episodes they come from."""
     if what in store.keys(KIND):
         demos, manifest = open_demos(find(store, what)), store.raw_manifest(KIND, what)
-        said, told = manifest["request"]["description"], {"name": what, "source": manifest["source"]}
+        said = {**manifest["request"]["description"], "actions": meaning_of(manifest)}
+        told = {"name": what, "source": manifest["source"]}
         return {**told, "format": manifest["request"]["format"], **_facts(demos, said)}, demos
     with reading(what):
         if not Path(what).exists():
@@ -47,7 +48,8 @@ def inspect(store: Store, what: str, format_name: str = "auto", limits: Limits |
     widths = (columns["actions"].shape[1], columns["proprio"].shape[1], columns["states"].shape[1])
     spec = DataSpec(source.path.name, description.views, SIDE, *widths, description.hz or 0.0)
     ends = np.cumsum([len(e.actions) for e in episodes])
-    demos = Demos(spec, ends=ends, infos=[e.info for e in episodes], **columns)
+    arrays: dict[str, Any] = {**columns, "ends": ends, "infos": [e.info for e in episodes]}
+    demos = Demos(spec, **arrays)
     return {"source": str(source.path), "format": source.format, **_facts(demos, asdict(description))}, demos
 
 

@@ -27,8 +27,10 @@ from benchmark.datasets.reader import Reader
 from benchmark.datasets.source import Description
 from benchmark.storage.artifacts import MANIFEST, Building, Store
 from benchmark.storage.files import checksum, key_of, write_text
+from benchmark.storage.manifests import signed
 
 KIND = "recordings"
+AFTERWARDS = "described"  # in a manifest: what was said of actions since; the import stays the same one
 SHOWN = 5  # names in a message
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 
@@ -53,7 +55,7 @@ def import_recording(
     stated: dict[str, Any] | None = None,
     limits: Limits | None = None,
 ) -> Path:
-    """The folder of the recording. `stated` is what the user knows of the source: hz, representation, gripper, units."""
+    """The folder of the recording. `stated` is what the user knows of the source: hz, representation, gripper, units, names."""
     check_name(name)
     if side is not None and side < 16:
         raise BenchmarkError(f"--resolution must be at least 16, not {side}")
@@ -135,6 +137,26 @@ def _state(said: Description, stated: dict[str, Any], path: Path) -> Description
     return said
 
 
+def describe(store: Store, name: str, stated: dict[str, Any]) -> dict[str, Any]:
+    """Say what the actions of a recording mean, after it was imported; nothing of its content changes. Returns all that it then
+    says of them."""
+    _require(store, name)
+    with store.claims.hold(KIND, name, lambda: None):
+        manifest = manifest_of(store, name)
+        given = {key: value for key, value in stated.items() if value is not None}
+        width = manifest["summary"]["spec"]["action_dim"]
+        if (names := given.get("names")) and len(names) != width:
+            raise BenchmarkError(f"{name} has {width} action numbers, not {len(names)} ({', '.join(names)})")
+        changed = signed({**manifest, AFTERWARDS: {**manifest.get(AFTERWARDS, {}), **given}})
+        write_text(store.folder(KIND, name) / MANIFEST, json.dumps(changed, indent=1, sort_keys=True))
+    return meaning_of(changed)
+
+
+def meaning_of(manifest: dict[str, Any]) -> dict[str, Any]:
+    """What a recording says of its actions: when it was imported, and afterwards."""
+    return {**manifest.get("request", {}).get("description", {}).get("actions", {}), **manifest.get(AFTERWARDS, {})}
+
+
 def _hash(source: Reader, task: Task) -> dict[str, dict[str, Any]]:
     hashes = {}
     for done, path in enumerate(source.files):
@@ -189,6 +211,8 @@ def _stream(
         if first is None:
             raise BenchmarkError(f"{source.path} holds no episodes")
         made = _spec(name, said, first)
+        if said.actions.names and len(said.actions.names) != made.action_dim:
+            raise BenchmarkError(f"{source.path} has {made.action_dim} action numbers, not {len(said.actions.names)} (--names)")
         write_text(shape, json.dumps(asdict(made)))
         writer, stream = DemosWriter(work / "data", made, work / "journal"), chain([first], rest)
     for episode in islice(stream, count - len(writer)):

@@ -4,13 +4,17 @@
 the number of steps. A camera that an episode lacks is stored as one image repeated, and the `has_image` flags cannot be
 trusted, so a camera counts as absent where all its images are the same bytes: in no episode present, it is left out; in some,
 those have black frames and say so in their info.
+
+RLDS says neither the rate nor what actions mean. `recording.json` in the folder may, as in a plain folder (folder.py).
 """
 
 from __future__ import annotations
 
 import math
+import re
 import zlib
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,12 +24,13 @@ from benchmark.contracts.data import Episode
 from benchmark.core.errors import BenchmarkError
 from benchmark.datasets.budget import allow
 from benchmark.datasets.files import decode_picture, read_json, reading
-from benchmark.datasets.source import NUMBERS, Description, Source, make_episode
+from benchmark.datasets.source import FACTS, NUMBERS, Description, Source, make_episode, stated
 from benchmark.datasets.tfrecord import Values, parse, records
 
 LARGEST = 2**26  # bytes of a deflated tensor, whatever shape it has
 TENSOR_COST = 3  # bytes per byte of a tensor: as bytes, in the array of all, as numbers
 MAGIC = (b"\xff\xd8\xff", b"\x89PNG", b"RIFF")
+VERSION = re.compile(r"\d+(\.\d+)*")  # a folder of one; any other folder is another data set
 STEPS = "steps/"
 OBSERVATION = f"{STEPS}observation/"
 
@@ -42,15 +47,20 @@ class Rlds(Source):
         train = [shard for shard in shards if "-train.tfrecord" in shard.name and shard != path]
         self._shards = train or shards
         self._notes = ["split: train"] if train and len(train) < len(shards) else []
+        self._said = stated(path if path.is_dir() and (path / FACTS).is_file() else self.path)
         self._features_file = self.path / "features.json"
         self._features = _described(self._features_file) if self._features_file.is_file() else {}
         self._counts = dict.fromkeys(self._shards, 0)
+        self._action_names: tuple[str, ...] | None = None
         seen: dict[str, bool] = {}
         for shard in self._shards:
             for payload in records(shard):
                 where = f"{shard}, record {self._counts[shard]}"
-                for name, images in self._cameras(parse(payload, where)).items():
+                record = parse(payload, where)
+                for name, images in self._cameras(record).items():
                     seen[name] = seen.get(name, False) or _present(images)
+                    if self._action_names is None and images:
+                        self._action_names = self._named(record, f"{STEPS}action", len(images), where)
                 self._counts[shard] += 1
         if not any(seen.values()):
             raise BenchmarkError(f"{self.path}: no record holds images that change")
@@ -63,7 +73,10 @@ class Rlds(Source):
         return bool(_shards(_folder(path)))
 
     def describe(self) -> Description:
-        return Description(tuple(map(_view, self._views)), sum(self._counts.values()), notes=tuple(self._notes))
+        hz, actions = self._said
+        if not actions.names and self._action_names:
+            actions = replace(actions, names=self._action_names)
+        return Description(tuple(map(_view, self._views)), sum(self._counts.values()), hz, actions, tuple(self._notes))
 
     def files(self) -> list[Path]:
         return [*self._shards, *([self._features_file] if self._features else [])]
@@ -91,6 +104,8 @@ class Rlds(Source):
         info: dict[str, Any] = {"absent_views": [_view(name) for name in absent]} if absent else {}
         if len(text) and isinstance(text[0], bytes):
             info["task"] = text[0].decode(errors="replace")
+        if (embedded := self._embedding(record, steps, where)) is not None:
+            info["language"] = embedded.tolist()
         return make_episode(
             {name: views[name] for name in self._views},
             side,
@@ -113,12 +128,33 @@ class Rlds(Source):
         return found
 
     def _proprio(self, record: Mapping[str, Values], steps: int, where: str) -> np.ndarray | None:
-        """`state` or `proprio` of the observation, or all its numbers but embeddings of text."""
+        """`state` or `proprio` of the observation, or all its numbers but embeddings of text and what is ragged."""
         names = [f"{OBSERVATION}{name}" for name in ("state", "proprio") if f"{OBSERVATION}{name}" in record]
-        candidates = names[:1] or sorted(n for n in record if n.startswith(OBSERVATION) and "embedding" not in n)
+        left_out = ("embedding", "/ragged_")  # the latter: lists of a length of their own at each step
+        others = (n for n in record if n.startswith(OBSERVATION) and not any(word in n for word in left_out))
+        candidates = names[:1] or sorted(others)
         columns = [self._numbers(record, name, steps, where) for name in candidates]
         kept = [column for column in columns if column is not None]
         return np.concatenate(kept, axis=1) if kept else None
+
+    def _embedding(self, record: Mapping[str, Values], steps: int, where: str) -> np.ndarray | None:
+        """Of the instruction at the first step; one of zeros stands for none."""
+        for name in (f"{STEPS}language_embedding", f"{OBSERVATION}natural_language_embedding"):
+            embedded = self._numbers(record, name, steps, where)
+            if embedded is not None and embedded[0].any():
+                return embedded[0]
+        return None
+
+    def _named(self, record: Mapping[str, Values], name: str, steps: int, where: str) -> tuple[str, ...]:
+        """What the numbers of an action are, where it has several fields: their names, numbered where a field has several."""
+        if name in record:
+            return ()
+        names: list[str] = []
+        for field in sorted(n for n in record if n.startswith(f"{name}/")):
+            numbers = self._numbers(record, field, steps, where)
+            width, called = 0 if numbers is None else numbers.shape[1], field.removeprefix(f"{name}/")
+            names += [called] if width == 1 else [f"{called}_{index}" for index in range(width)]
+        return tuple(names)
 
     def _numbers(self, record: Mapping[str, Values], name: str, steps: int, where: str) -> np.ndarray | None:
         """A numeric field, or the numeric fields below it side by side, as (steps, width)."""
@@ -195,6 +231,6 @@ def _shards(folder: Path) -> list[Path]:
 def _folder(path: Path) -> Path:
     """The folder of the newest version, where versions lie below."""
     if path.is_dir() and not _shards(path):
-        versions = sorted(p for p in path.iterdir() if p.is_dir() and _shards(p))
+        versions = sorted(p for p in path.iterdir() if VERSION.fullmatch(p.name) and _shards(p))
         return versions[-1] if versions else path
     return path.parent if path.is_file() and ".tfrecord" in path.name else path

@@ -19,8 +19,9 @@ from benchmark.contracts.data import Episode, check_episode
 from benchmark.contracts.specs import UNKNOWN
 from benchmark.core.errors import BenchmarkError
 from benchmark.datasets.budget import SHARE, advanced, allow
-from benchmark.datasets.files import reading, require_packages
+from benchmark.datasets.files import read_json, reading, require_packages
 
+FACTS = "recording.json"
 NUMBERS = "fiub"  # kinds of NumPy's types: a complex number is not silently made a real one
 
 
@@ -32,6 +33,27 @@ class Actions:
     gripper: str = UNKNOWN  # which value opens it and which closes it
     units: str = UNKNOWN
     names: tuple[str, ...] = ()  # one per dimension; empty: unknown
+
+
+def stated(folder: Path) -> tuple[float | None, Actions]:
+    """The rate and the meaning of actions that a person wrote into `recording.json`, if there is one."""
+    path = folder / FACTS
+    facts = read_json(path) if path.is_file() else {}
+    hz = facts.get("hz")
+    if not isinstance(hz, int | float | None):
+        raise BenchmarkError(f"{path}: 'hz' is {hz!r}, expected a number")
+    return hz, meaning(facts.get("actions", {}), path)
+
+
+def meaning(said: Any, where: Path | str) -> Actions:
+    """Of what a person wrote of actions."""
+    names = said.get("names", []) if isinstance(said, dict) else None
+    texts = ("representation", "gripper", "units")
+    if not isinstance(names, list) or not all(isinstance(text, str) for text in (*names, *(said.get(n, "") for n in texts))):
+        raise BenchmarkError(f"{where}: 'actions' may hold texts for {', '.join(texts)} and a list of names, not {said}")
+    if unknown := sorted(set(said) - {*texts, "names"}):
+        raise BenchmarkError(f"{where}: 'actions' may hold {', '.join(texts)} and names, not {', '.join(unknown)}")
+    return Actions(**{**said, "names": tuple(names)})
 
 
 @dataclass(frozen=True)

@@ -41,6 +41,8 @@ class Agent(nn.Module):
         fused = 0 if "proprio" in policy.inputs else spec.proprio_dim
         language = spec.language_dim if "language" in policy.inputs else 0
         seen = replace(spec, feature_dim=spec.feature_dim + fused, proprio_dim=spec.proprio_dim - fused, language_dim=language)
+        if fused:
+            seen = replace(seen, views=1, tokens=1)
         return cls(policy(config, seen), encoder, spec.proprio_dim)
 
     def fit_normalizers(

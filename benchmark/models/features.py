@@ -39,9 +39,39 @@ def features_of(encoder: Encoder, observations: Observations, kind: str = "poole
     else:
         wanted = _parsed(kind)
         images = raw.flatten(0, 1).permute(0, 3, 1, 2)  # channels last in memory, without a copy
-        features = encoder.features(images, [name for name, _ in wanted])
+        names = [name for name, _ in wanted]
+        told = observations.told
+        if told is None:
+            features = encoder.features(images, names)
+        else:
+            features = encoder.towards(images, told.expand(-1, raw.shape[1], *told.shape[2:]).flatten(0, 1), names)
         flat = torch.cat([_on_grid(features[name], grid).reshape(len(raw), -1) for name, grid in wanted], dim=1)
     return flat if observations.valid is None else flat.masked_fill(~observations.valid[:, None], torch.nan)
+
+
+def read_goal(encoder: Encoder, goal: Tensor) -> Tensor:
+    """What an encoder makes of N goals, as `Observations.told`: of (N, V, H, W, 3) frames, view by view, or (N, G) numbers."""
+    if goal.ndim == 2:
+        return encoder.read_goal(goal)[:, None]
+    return encoder.read_goal(goal.flatten(0, 1).permute(0, 3, 1, 2)).unflatten(0, goal.shape[:2])
+
+
+@torch.no_grad()
+def encode_goal(encoder: Encoder, goal: Tensor, precision: str = "fp32") -> Tensor:
+    """The same as rollouts see it."""
+    with autocast(goal.device, precision):
+        return at_least_float32(read_goal(encoder.eval(), goal))
+
+
+def parts_of(encoder: Encoder, kind: str, views: int, resolution: int) -> tuple[int, int]:
+    """The (views, tokens) of `PolicySpec` that the features `kind` are made of. Maps are not: they lie channel by channel."""
+    wanted = _parsed(kind)
+    if encoder.reads == "state" or len(wanted) > 1 or wanted[0][0] not in ("pooled", "patch"):
+        return 1, 1
+    (name, side) = wanted[0]
+    if name == "pooled":
+        return views, encoder.tokens
+    return views, side**2 if side else encoder.feature_shapes(resolution)["patch"][0]
 
 
 def why_no_features(method: type[Method], config: Any, data: DataSpec, kind: str) -> str | None:

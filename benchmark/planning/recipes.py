@@ -33,12 +33,13 @@ from benchmark.models.imagenet import RESNET18_IMAGENET
 from benchmark.models.weights import content
 from benchmark.planning.config.compose import compose_config
 from benchmark.planning.config.schema import Config
+from benchmark.planning.demonstrations import Elsewhere, demos_stage
 from benchmark.planning.graph import CellId, Plan, RunCell, Stage, make_stage
 from benchmark.planning.keys import code_behind
 from benchmark.planning.request import DEFAULT, Request
 from benchmark.planning.sweeps import split_sweeps, with_sweeps
-from benchmark.planning.variants import expand_methods, is_finetuned, pretrained_as, with_variant
-from benchmark.stages.params import collect, demos, embed, fit, pretrain, probe, rollout, tokenize, video, visualize
+from benchmark.planning.variants import expand_methods, is_finetuned, pretrained_as, pretrained_on, with_variant
+from benchmark.stages.params import collect, embed, fit, pretrain, probe, rollout, tokenize, video, visualize
 from benchmark.storage.manifests import Ref
 
 # What stages call the artifacts of a cell -> the kind of stage that makes them
@@ -53,17 +54,22 @@ def make_plan(request: Request) -> Plan:
     envs = _whole(_expand("envs", request.envs, registry.envs()), registry.envs(), plan)
     policies = _whole(_expand("policies", request.policies, registry.policies()), registry.policies(), plan)
     broken = {method: problem for method, _ in methods if (problem := registry.methods().problem(method))}
-    for env in envs:
-        plan.configs[env] = compose_config(
+    others = pretrained_on([row for row in methods if row[0] not in broken], overrides)
+    configs = {
+        env: compose_config(
             env,
             preset=request.preset,
             methods=dict.fromkeys(m for m, _ in methods if m not in broken),
             policies=policies,
-            envs=envs,
+            envs=[*envs, *others],
             overrides=overrides,
         )
+        for env in dict.fromkeys([*envs, *others])
+    }
+    plan.configs = {env: configs[env] for env in envs}
+    elsewhere = {env: Elsewhere.of(env, configs[env]) for env in others}
     for env, config in plan.configs.items():
-        recipe = Recipe(env, config)
+        recipe = Recipe(env, config, elsewhere)
         for method, variant in methods:
             for policy in policies:
                 for training_seed in request.training_seeds:
@@ -72,12 +78,6 @@ def make_plan(request: Request) -> Plan:
                     plan.stages.update({stage.key: stage for stage in stages})
                     plan.cells.append(RunCell(cell, {stage.kind: stage.key for stage in stages}, refused))
     return plan
-
-
-def demos_stage(env: str, config: Config) -> Stage:
-    """The demonstrations of an environment: also what `data make` builds."""
-    params = demos.Params(env, to_json(config.env[env]), config.shift.train)
-    return make_stage("demos", f"demonstrations · {env}", params, {}, registry.envs().get(env))
 
 
 def visualize_stages(plan: Plan) -> dict[CellId, Stage]:
@@ -129,8 +129,8 @@ class Recipe:
     """Lays out the stages of the cells of one environment. Files of code are looked at once, and what cells share is made once:
     a plan of 20 000 cells takes seconds."""
 
-    def __init__(self, env: str, config: Config):
-        self.config = config
+    def __init__(self, env: str, config: Config, elsewhere: Mapping[str, Elsewhere]):
+        self.config, self._elsewhere = config, elsewhere
         self._make = partial(make_stage, code_of=cache(code_behind))
         self._encoders: dict[tuple[str, str, int], Encoded] = {}
         self._featureless: dict[tuple[str, str], str | None] = {}
@@ -152,7 +152,8 @@ class Recipe:
         fitted = self._fitted(fitting, shown, embedded)
         rolled_out = self._rollout(cell, encoded.pretrained, fitted[-1])
         own = (self.demos, encoded.pretrained, encoded.embedded, encoded.probed, *fitted, rolled_out)
-        return [*rounds, *own], None  # of several of a kind the last one is the cell's
+        first = [self._elsewhere[config.on].demos] if config.on else []
+        return [*first, *rounds, *own], None  # of several of a kind the last one is the cell's
 
     def _rounds(self, fitting: _Fitting, encoded: Encoded) -> tuple[list[Stage], Stage, Stage]:
         """Of DAgger: each fit acts once, and what it is told then is added to the demonstrations of the next. Their stages, and
@@ -168,7 +169,12 @@ class Recipe:
 
     def _refused(self, cell: CellId, method: type[Method], config: Any, policy: type[Policy], joint: bool) -> str | None:
         spec, needed = self.env.spec(self.env_config), method.batch_spec(config).min_views
-        if len(spec.views) < needed:
+        if config.on:
+            if not method.learns:
+                return f"on={config.on}: {method.name} is not trained on demonstrations"
+            if reason := self._elsewhere[config.on].refused(config.on, self.env.name, self.env_config.resolution, needed):
+                return reason
+        elif len(spec.views) < needed:
             return f"needs {needed} views, {self.env.name} has {len(spec.views)}"
         if reason := self._no_features(cell, method, config):
             return reason
@@ -180,8 +186,18 @@ class Recipe:
             return self._environment_refused
         if self.config.fit.dagger.rounds and (reason := self._no_rounds(policy)):
             return reason
+        if reason := self._refused_goal(method, policy):
+            return reason
         if joint and not policy.learns:
             return f"{policy.name} has no gradient that an encoder could be trained by"
+        return None
+
+    def _refused_goal(self, method: type[Method], policy: type[Policy]) -> str | None:
+        goal = self.config.fit.goal
+        if method.goals and goal not in method.goals:
+            return f"{method.name} looks at observations and goals together: fit.goal={' or '.join(method.goals)}, not {goal}"
+        if policy.needs_goal and goal == "none":
+            return f"{policy.name} acts towards a goal: name one with fit.goal, such as fit.goal=future"
         return None
 
     def _no_features(self, cell: CellId, method: type[Method], config: Any) -> str | None:
@@ -250,7 +266,8 @@ class Recipe:
         params = pretrain.Params(cell.method, to_json(config), seed, learning, content_of(method, config))
         row = row_label(cell.method, pretrained_as(cell.variant))
         label = f"{row} · {cell.env}" + (f" · seed {cell.seed}" if method.seeded(config) else "")
-        return self._make("pretrain", f"pretrain · {label}", params, {"demos": self.demos.ref}, method)
+        shown = self._elsewhere[config.on].demos if config.on else self.demos
+        return self._make("pretrain", f"pretrain · {label}", params, {"demos": shown.ref}, method)
 
     def _embed(self, pretrained: Stage, shown: Stage) -> Stage:
         params = embed.Params(self.config.embed.features, self.config.machine.device, self.config.embed.precision)
@@ -265,7 +282,8 @@ class Recipe:
 
     def _joint(self, method: type[Method], config: Any) -> fit.Joint:
         rates = self.config.joint.pairs or (("*", method.joint_rate(config)),)
-        return fit.Joint(rates, self.config.joint.batch, self.config.pretrain.precision, self.config.embed.features)
+        config = self.config
+        return fit.Joint(rates, config.joint.batch, config.pretrain.precision, config.embed.features, config.joint.augment)
 
     def _tokenize(self, cell: CellId, policy: type[Policy], shown: Stage) -> Stage | None:
         """Of no encoder: whatever gives the features, actions are the same."""
@@ -296,7 +314,7 @@ class Recipe:
             device=config.machine.device,
             proprio=config.fit.proprio,
             joint=fitting.joint,
-            standardise=config.fit.standardise or fitting.method.privileged,
+            standardise=(config.fit.standardise and fitting.method.standardised) or fitting.method.privileged,
         )
         inputs = {"demos": shown.ref, "features": embedded.ref}
         if fitting.joint:

@@ -55,6 +55,14 @@ def pretrained_as(variant: str) -> str:
     return joined_variant(part.removesuffix(f"@{FINETUNED}") for part in variant_parts(variant) if part != FINETUNED)
 
 
+def pretrained_on(rows: Sequence[tuple[str, str]], overrides: Sequence[str]) -> list[str]:
+    """The environments besides those of a table whose demonstrations a row is pretrained on."""
+    named = [with_variant(registry.methods().get(m), registry.methods().get(m).Config(), v, "").on for m, v in rows]
+    keys = (text.partition("=") for text in overrides)
+    named += [value for key, _, value in keys if key.startswith("method.") and key.endswith(".on")]
+    return list(dict.fromkeys(filter(None, named)))
+
+
 def expand_methods(names: Sequence[str]) -> list[tuple[str, str]]:
     """(method, variant) pairs in the order of the request, without repetitions."""
     pairs: list[tuple[str, str]] = []

@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 
 from benchmark.core.errors import BenchmarkError
 from benchmark.report import drawing, figures
+from benchmark.report.demo import Demo, figure
 from benchmark.report.images import TITLES, Images
 from benchmark.results.bundle import among
 from benchmark.results.view import ResultsView, retrained
@@ -33,10 +34,10 @@ class Drawing:
     figure: Figure
 
 
-def gallery(view: ResultsView, images: Sequence[Images] = ()) -> tuple[list[Drawing], list[str]]:
+def gallery(view: ResultsView, images: Sequence[Images] = (), demos: Sequence[Demo] = ()) -> tuple[list[Drawing], list[str]]:
     """What can be drawn, and why the rest cannot."""
     drawn, left_out = [], []
-    for make in _wanted(view, images):
+    for make in _wanted(view, images, demos):
         try:
             drawn.append(make())
         except BenchmarkError as error:
@@ -61,7 +62,7 @@ def slug(*words: str) -> str:
     return re.sub(r"[^a-z0-9]+", "-", "-".join(filter(None, words)).lower()).strip("-")
 
 
-def _wanted(view: ResultsView, images: Sequence[Images]) -> Iterator[Callable[[], Drawing]]:
+def _wanted(view: ResultsView, images: Sequence[Images], demos: Sequence[Demo]) -> Iterator[Callable[[], Drawing]]:
     curves = view.results.curves
     spectra = among(view.results.spectra, view.cells[~retrained(view.cells)], ENCODER)
     for env, policy in view.columns:
@@ -79,11 +80,13 @@ def _wanted(view: ResultsView, images: Sequence[Images]) -> Iterator[Callable[[]
     for sheet in images:
         draw = partial(figures.contact_sheet, sheet)
         yield partial(_draw, sheet.name, sheet.env, "", TITLES[sheet.name], draw, _in_words(sheet))
+    for one in demos:
+        yield partial(_draw, f"demo {one.data_set}", one.env, "", one.title, partial(figure, one), one.words)
 
 
 def _draw(name: str, env: str, policy: str, title: str, make: Callable[[], Figure], words: str = "") -> Drawing:
-    figure = make()
-    return Drawing(slug(name, env, policy), env, policy, title, words or _axes_in_words(figure), figure)
+    drawn = make()
+    return Drawing(slug(name, env, policy), env, policy, title, words or _axes_in_words(drawn), drawn)
 
 
 def _axes_in_words(figure: Figure) -> str:

@@ -26,6 +26,7 @@ from benchmark.report.reproduce import command
 from benchmark.report.table import DASH, Table, TableCell
 from benchmark.report.tables import build
 from benchmark.report.videos import Video
+from benchmark.results.offline import data_sets
 from benchmark.results.options import Column, RowId
 from benchmark.results.view import ResultsView
 from benchmark.storage.artifacts import KINDS as STAGES
@@ -205,7 +206,8 @@ class _Content:
         folded, absent = [], []
         for column in self.view.columns:
             where = f"{self.view.env_title(column.env)}, {column.policy}"
-            for name, title in titles.items():
+            predicted = {"offline": "Errors on held-out episodes"} if data_sets(self.view, column.env) else {}
+            for name, title in (titles | predicted).items():
                 try:
                     table = self._table(name, *column)
                 except BenchmarkError as error:

@@ -40,8 +40,10 @@ class AgentController:
         precision: str = "fp32",
         goals: Given | None = None,
         language: Given | None = None,
+        told: Given | None = None,
     ):
-        """`goals` gives a goal-conditioned policy the goal of an episode, `language` one that takes it what was asked for."""
+        """`goals` gives a goal-conditioned policy the goal of an episode, `language` one that takes it what was asked for, and
+        `told` an encoder that takes goals what it made of it (V or 1, ...)."""
         self.encoder, self.agent, self.kind, self.precision = encoder.eval(), agent.eval(), kind, precision
         self.config, spec = agent.policy.config, agent.policy.spec
         self.device = agent.actions.scale.device
@@ -57,8 +59,12 @@ class AgentController:
             self._proprio = torch.zeros(*past, len(agent.proprio.scale), device=self.device)
         kept = self.config.chunk if self.config.ensemble else 1
         self._plans = np.zeros((slots, kept, self.config.chunk, spec.action_dim), np.float32)
-        self._goals = _PerEpisode("goal", goals, slots, spec.goal_dim, self.device)
-        self._language = _PerEpisode("language", language, slots, spec.language_dim, self.device)
+        for what, of_seed, dim in (("goal", goals, spec.goal_dim), ("language", language, spec.language_dim)):
+            if (of_seed is not None) != bool(dim):
+                raise ValueError(
+                    f"a policy of {dim} {what} dimensions needs the {what} of each episode exactly if there are any"
+                )
+        self._goals, self._language, self._told = (_PerEpisode(f, slots, self.device) for f in (goals, language, told))
         self._rngs = [torch.Generator() for _ in range(slots)]
         self._unused = torch.Generator()
         self._rows = np.arange(slots)
@@ -74,6 +80,7 @@ class AgentController:
             self._proprio[slot] = torch.nan
         self._goals.begin(slot, seed)
         self._language.begin(slot, seed)
+        self._told.begin(slot, seed)
 
     def act(self, slots: Slots) -> np.ndarray:
         self._observe(slots, slots.active & self._looked_at[slots.time % self.config.execute])
@@ -95,6 +102,7 @@ class AgentController:
             observations = Observations(
                 state=self._on_device(slots.state) if reads_state else None,
                 frames=None if reads_state or slots.frames is None else self._on_device(slots.frames),
+                told=self._told.values,
                 valid=self._on_device(rows),
             )
             features = encode(self.encoder, observations, self.kind, self.precision)
@@ -128,17 +136,19 @@ class AgentController:
 
 
 class _PerEpisode:
-    """What a policy is told once per episode, one row per slot."""
+    """What is told once per episode, one row per slot."""
 
-    def __init__(self, what: str, of_seed: Given | None, slots: int, dim: int, device: torch.device):
-        if (of_seed is not None) != bool(dim):
-            raise ValueError(f"a policy of {dim} {what} dimensions needs the {what} of each episode exactly if there are any")
-        self._of_seed = of_seed
-        self.values = None if of_seed is None else torch.full((slots, dim), torch.nan, device=device)
+    def __init__(self, of_seed: Given | None, slots: int, device: torch.device):
+        self._of_seed, self._slots, self._device = of_seed, slots, device
+        self.values: Tensor | None = None  # until the first episode says how large a row is
 
     def begin(self, slot: int, seed: int) -> None:
-        if self.values is not None and self._of_seed is not None:
-            self.values[slot] = self._of_seed(seed)
+        if self._of_seed is None:
+            return
+        row = self._of_seed(seed)
+        if self.values is None:
+            self.values = torch.full((self._slots, *row.shape), torch.nan, device=self._device)
+        self.values[slot] = row
 
 
 class _Watch:

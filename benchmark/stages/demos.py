@@ -13,7 +13,7 @@ import numpy as np
 
 from benchmark import registry
 from benchmark.contracts.data import Episode
-from benchmark.contracts.environment import Environment, Simulator, data_spec
+from benchmark.contracts.environment import Dataset, Environment, Simulator, data_spec
 from benchmark.core.errors import BenchmarkError, Corrupt
 from benchmark.core.progress import notice
 from benchmark.core.seeds import seed
@@ -37,7 +37,7 @@ def run(context: Context[Params]) -> Summary:
         episodes = _scripted(context, cls, config)
     else:
         episodes = _recorded(context, cls, config)
-    writer = DemosWriter(context.out, data)
+    writer = DemosWriter(context.out, data, parts=cls.parts(config) if issubclass(cls, Dataset) else ())
     scores, steps, simulator = [], [], None
     for episode in episodes:
         writer.add(episode)

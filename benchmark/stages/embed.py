@@ -8,7 +8,7 @@ import numpy as np
 from torch.utils.flop_counter import FlopCounterMode
 
 from benchmark.core.errors import Diverged
-from benchmark.models.features import encode
+from benchmark.models.features import encode, parts_of
 from benchmark.stages.base import Context
 from benchmark.stages.load.demos import load_demos
 from benchmark.stages.load.encoder import load_encoder
@@ -42,8 +42,11 @@ def run(context: Context[Params]) -> Summary:
     with FlopCounterMode(display=False) as counter:
         encode(encoder, demos.observations(slice(0, 1), encoder.reads, device), kind, precision)
     views = len(demos.spec.views)
+    parts = parts_of(encoder, kind, views, demos.spec.resolution)
     return Summary(
         dim=width,
         encoder_gflops=counter.get_total_flops() / views / 1e9,
         encoder_ms=1000 * (time.monotonic() - start) / (total * views),
+        views=parts[0],
+        tokens=parts[1],
     )

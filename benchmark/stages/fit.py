@@ -17,8 +17,10 @@ from safetensors.torch import save_file
 
 from benchmark import registry
 from benchmark.contracts.data import Chunks
+from benchmark.contracts.encoder import Encoder
 from benchmark.contracts.specs import PolicySpec
 from benchmark.core.seeds import seed, torch_rng
+from benchmark.data.augment import JOINT
 from benchmark.data.chunks import ChunkSampler
 from benchmark.data.episodes import Demos
 from benchmark.models.agent import Agent
@@ -28,6 +30,7 @@ from benchmark.stages.load.agent import build_agent, file_of
 from benchmark.stages.load.demos import environment_of, load_demos, load_features
 from benchmark.stages.load.encoder import load_trainable_encoder
 from benchmark.stages.load.tokenizer import load_tokenizer
+from benchmark.stages.params import embed
 from benchmark.stages.params.fit import LAST, VALIDATION, Params, Summary
 from benchmark.training.checkpoints import on_cpu
 from benchmark.training.joint import JointModel, with_observations
@@ -43,9 +46,9 @@ def run(context: Context[Params]) -> Summary:
     features = torch.from_numpy(np.array(load_features(context), np.float32))
     actions, proprio = torch.from_numpy(demos.actions), torch.from_numpy(demos.proprio) if params.proprio else None
     episodes, held_out = demos.split(params.held_out)
-    sizes, goals, language = _told(context, demos, features.shape[1])
     torch.manual_seed(seed("initialise policy", params.seed))
     encoder = load_trainable_encoder(context.inputs["encoder"], demos.spec) if joint else None
+    sizes, goals, language = _told(context, demos, features.shape[1], encoder)
     agent = build_agent(params, sizes, encoder)
     rows = torch.from_numpy(demos.steps_of(episodes))
     agent.fit_normalizers(
@@ -61,19 +64,25 @@ def run(context: Context[Params]) -> Summary:
             device=device,
             proprio=agent.separate(proprio),
             language=language,
+            shares=demos.shares,
+            taken=agent.policy.every_step,
         )
 
     training, validation = sampler(episodes), sampler(held_out)
     if agent.policy.Tokenizer:
         load_tokenizer(context.inputs["tokenizer"], agent.policy)
     agent.to(device)
-    agent.policy.prepare(training.all(), torch_rng("prepare", params.seed, device=device))
+    shown = training.all()
+    shown = shown if sizes.goal_dim else replace(shown, goal=None)  # which the encoder may take
+    agent.policy.prepare(shown, torch_rng("prepare", params.seed, device=device))
     summary = Summary(
         policy_params=sum(p.numel() for p in agent.policy.parameters()),
         feature_dim=sizes.feature_dim,
         goal_dim=sizes.goal_dim,
         proprio_dim=sizes.proprio_dim,
         language_dim=sizes.language_dim,
+        views=sizes.views,
+        tokens=sizes.tokens,
     )
     if agent.policy.learns:
         summary = _learn(context, agent, demos, training, validation, summary)
@@ -82,9 +91,9 @@ def run(context: Context[Params]) -> Summary:
 
 
 def _told(
-    context: Context[Params], demos: Demos, feature_dim: int
+    context: Context[Params], demos: Demos, feature_dim: int, encoder: Encoder | None
 ) -> tuple[PolicySpec, str | np.ndarray | None, np.ndarray | None]:
-    """The sizes of all that there is for a policy, its goals and its language."""
+    """The sizes of all that there is for a policy, its goals and its language. Goals that its encoder takes are none of its."""
     params, inputs = context.params, registry.policies().get(context.params.policy).inputs
     env, env_config = environment_of(context.inputs["demos"])
     goals = training_goals(params.goal, demos, env.spec(env_config))
@@ -92,8 +101,12 @@ def _told(
     proprio_dim = demos.spec.proprio_dim if params.proprio else 0
     observed_dim = feature_dim + (0 if "proprio" in inputs else proprio_dim)
     goal_dim = 0 if goals is None else observed_dim if isinstance(goals, str) else goals.shape[1]
+    if encoder is not None and encoder.takes_goal:
+        goal_dim = 0
     language_dim = 0 if language is None else language.shape[1]
-    return PolicySpec(feature_dim, demos.spec.action_dim, goal_dim, proprio_dim, language_dim), goals, language
+    parts = context.inputs["features"].summary(embed.Summary)
+    dims = feature_dim, demos.spec.action_dim, goal_dim, proprio_dim, language_dim
+    return PolicySpec(*dims, parts.views, parts.tokens), goals, language
 
 
 def _learn(
@@ -105,7 +118,8 @@ def _learn(
     learner: Any = agent.policy
     if joint:
         proprio = torch.from_numpy(demos.proprio).to(device)
-        learner = JointModel(agent, joint.rates, context.precision(joint.precision, device), joint.features, proprio)
+        precision = context.precision(joint.precision, device)
+        learner = JointModel(agent, joint.rates, precision, joint.features, proprio, JOINT[joint.augment])
 
     def batch_at(sampler: ChunkSampler, step: int) -> Chunks:
         return with_observations(sampler.batch_at(step), demos) if joint else sampler.batch_at(step)

@@ -12,13 +12,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from benchmark.contracts.data import Observations
 from benchmark.contracts.encoder import Encoder
 from benchmark.contracts.specs import EnvSpec
 from benchmark.core.errors import BenchmarkError
 from benchmark.data.chunks import GOAL_WORDS
 from benchmark.data.episodes import Demos
 from benchmark.models.agent import Agent
-from benchmark.models.features import encode
+from benchmark.models.features import encode, encode_goal
 from benchmark.simulation.agent import Given
 from benchmark.stages.base import Context
 from benchmark.stages.load.demos import environment_of, load_demos
@@ -44,14 +45,34 @@ def training_language(demos: Demos) -> np.ndarray:
 def evaluation_goals(context: Context[Any], kind: str, encoder: Encoder, agent: Agent) -> Given | None:
     """The goal of an episode; observations are told as the features `kind`."""
     goal = context.inputs["policy"].params(FitParams).goal
-    if goal == "none":
+    if goal == "none" or encoder.takes_goal:
         return None
-    demos = load_demos(context)
     if goal in GOAL_WORDS:
-        rows = demos.ends[_held_out(context, demos)] - 1
-        observations = demos.observations(rows, encoder.reads, context.facts["device"])
+        observations = _last_held_out(context, encoder)
         features = encode(encoder, observations, kind, context.facts["precision"])
         return _of_a_held_out_demonstration(context, agent.observe(features, observations.proprio))
+    return _in_numbers(context, goal)
+
+
+def evaluation_told(context: Context[Any], encoder: Encoder) -> Given | None:
+    """What an encoder that takes goals makes of that of an episode."""
+    goal, precision = context.inputs["policy"].params(FitParams).goal, context.facts["precision"]
+    if goal == "none" or not encoder.takes_goal:
+        return None
+    if goal in GOAL_WORDS:
+        frames = _last_held_out(context, encoder).frames
+        assert frames is not None
+        return _of_a_held_out_demonstration(context, encode_goal(encoder, frames, precision))
+    numbers, device = _in_numbers(context, goal), context.facts["device"]
+    return lambda seed: encode_goal(encoder, numbers(seed)[None].to(device), precision)[0]
+
+
+def _last_held_out(context: Context[Any], encoder: Encoder) -> Observations:
+    demos = load_demos(context)
+    return demos.observations(demos.ends[_held_out(context, demos)] - 1, encoder.reads, context.facts["device"])
+
+
+def _in_numbers(context: Context[Any], goal: str) -> Given:
     if goal == "language":
         return evaluation_language(context)
     cls, config = environment_of(context.inputs["demos"])

@@ -6,6 +6,8 @@ do; nothing that it says changes what it sees next, so this measures agreement w
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import torch
 from torch import Tensor
@@ -15,11 +17,12 @@ from benchmark.core.seeds import evaluation_seed, torch_rng
 from benchmark.data.chunks import ChunkSampler
 from benchmark.data.episodes import Demos
 from benchmark.models.agent import Agent
-from benchmark.models.features import encode
+from benchmark.models.features import encode, encode_goal
 from benchmark.simulation.protocol import Outcome
 from benchmark.stages.base import Context
 from benchmark.stages.goals import training_goals, training_language
 from benchmark.stages.load.demos import environment_of, load_demos
+from benchmark.stages.offline import write_predictions, yardsticks
 from benchmark.stages.params.fit import Params as FitParams
 from benchmark.stages.params.rollout import Params
 
@@ -31,14 +34,24 @@ LOWEST = -1.0
 def open_loop(context: Context[Params], encoder: Encoder, agent: Agent) -> list[Outcome]:
     """One outcome per demonstration that no training saw."""
     demos = load_demos(context)
-    _, held_out = demos.split(context.inputs["policy"].params(FitParams).held_out)
-    outcomes = []
+    training, held_out = demos.split(context.inputs["policy"].params(FitParams).held_out)
+    measures, outcomes, answers = yardsticks(demos, training), [], []
     for number, episode in enumerate(held_out):
         seed = evaluation_seed(demos.spec.env, context.params.seed, number)
         predicted, recorded = predict(context, encoder, agent, demos, episode, seed)
-        outcomes.append(Outcome(number, seed, len(recorded), agreement(predicted, recorded)))
+        answers.append(in_units(agent, predicted))
+        actions = demos.actions[demos.starts[episode] : demos.ends[episode]]
+        errors = measures[demos.part_of[episode]].errors(answers[-1], actions)
+        outcomes.append(Outcome(number, seed, len(recorded), {**agreement(predicted, recorded), **errors}))
         context.task.update(number + 1, len(held_out))
+    write_predictions(context.out, held_out, answers)
     return outcomes
+
+
+def in_units(agent: Agent, actions: np.ndarray) -> np.ndarray:
+    """Normalised actions as the demonstrations have them."""
+    device = agent.actions.shift.device
+    return agent.actions.inverse(torch.from_numpy(actions).to(device)).cpu().numpy()
 
 
 def predict(
@@ -49,6 +62,11 @@ def predict(
     rows = slice(demos.starts[episode], demos.ends[episode])
     parts = [slice(at, min(at + BATCH, rows.stop)) for at in range(rows.start, rows.stop, BATCH)]
     blocks = [demos.observations(part, encoder.reads, device) for part in parts]
+    goal = _goal(context, demos, episode)
+    if encoder.takes_goal and goal is not None:
+        told = encode_goal(encoder, _observed(demos, goal, episode).to(device), precision)
+        blocks = [replace(b, told=told.expand(p.stop - p.start, *told.shape[1:])) for b, p in zip(blocks, parts, strict=True)]
+        goal = None
     features = torch.cat([encode(encoder, block, context.params.features, precision) for block in blocks])
     actions = agent.actions(torch.from_numpy(demos.actions[rows]).to(device))
     proprio = torch.from_numpy(demos.proprio[rows]).to(device)
@@ -56,7 +74,7 @@ def predict(
     samples = ChunkSampler(
         *table,
         agent.policy.config,
-        goals=_goal(context, demos, episode),
+        goals=goal,
         device=device,
         proprio=agent.separate(proprio),
         language=training_language(demos)[[episode]] if "language" in agent.policy.inputs else None,
@@ -80,6 +98,13 @@ def _goal(context: Context[Params], demos: Demos, episode: int) -> str | np.ndar
     cls, config = environment_of(context.inputs["demos"])
     goals = training_goals(context.inputs["policy"].params(FitParams).goal, demos, cls.spec(config))
     return goals[[episode]] if isinstance(goals, np.ndarray) else goals and "last"
+
+
+def _observed(demos: Demos, goal: str | np.ndarray, episode: int) -> Tensor:
+    """A goal as an encoder takes it: frames (1, V, H, W, 3) or numbers (1, G)."""
+    if isinstance(goal, np.ndarray):
+        return torch.from_numpy(goal)
+    return torch.from_numpy(np.array(demos.frames[[demos.ends[episode] - 1]]))
 
 
 def agreement(predicted: np.ndarray, recorded: np.ndarray) -> dict[str, float]:

@@ -11,10 +11,11 @@ from safetensors.torch import save_file
 from benchmark import registry
 from benchmark.contracts.method import Method, MethodConfig
 from benchmark.contracts.specs import require
-from benchmark.core.collective import processes
+from benchmark.core.collective import processes, rank
 from benchmark.core.progress import Task
 from benchmark.core.seeds import seed
 from benchmark.core.typed import from_json
+from benchmark.data.draws import Shard
 from benchmark.data.episodes import Demos, open_demos
 from benchmark.data.windows import WindowSampler
 from benchmark.models.collapse import learning_verdict
@@ -52,13 +53,21 @@ class _Training:
     checkpoint_every: int
     pieces: int
 
-    def run(self, method: Method, sampler: WindowSampler, steps: int, task: Task) -> Trained:
+    def run(self, method: Method, demos: Demos, task: Task) -> tuple[int, int, Trained]:
+        """The steps, the frames of one step of all processes, and what came of it."""
+        learning, batch = self.params.learning, method.config.batch_size
+        assert learning is not None
+        episodes, _ = demos.split(learning.held_out)
+        spec, shard = method.batch_spec(method.config), Shard(rank(), processes())
+        own = batch // shard.world
+        sampler = WindowSampler(demos, episodes, spec, own, self.params.seed, self.device, shard=shard)
         require(
-            sampler.batch_size % (processes() * self.pieces) == 0,
-            f"a batch of {sampler.batch_size} windows cannot be divided by {processes() * self.pieces}: "
-            f"machine.processes={processes()}, machine.accumulate={self.pieces}",
+            batch % shard.world == sampler.batch_size % self.pieces == 0,
+            f"a batch of {batch} windows cannot be divided by machine.processes={shard.world} and "
+            f"machine.accumulate={self.pieces}",
         )
-        return train(
+        steps = steps_of(learning.budget, sampler, method.config)
+        trained = train(
             method,
             sampler.batch_at,
             method.config,
@@ -71,19 +80,11 @@ class _Training:
             task=task,
             pieces=self.pieces,
         )
-
-    def sampler(self, method: Method, demos: Demos, learning: Learning) -> WindowSampler:
-        episodes, _ = demos.split(learning.held_out)
-        spec = method.batch_spec(method.config)
-        return WindowSampler(demos, episodes, spec, method.config.batch_size, self.params.seed, self.device)
+        return steps, sampler.frames_per_step, trained
 
     def help_out(self) -> None:
-        learning = self.params.learning
-        assert learning is not None
         demos = open_demos(self.demos)
-        method = build(self.cls, self.params, demos)
-        sampler = self.sampler(method, demos, learning)
-        self.run(method, sampler, steps_of(learning.budget, sampler, method.config), Task())
+        self.run(build(self.cls, self.params, demos), demos, Task())
 
 
 def build(cls: type[Method], params: Params, demos: Demos) -> Method:
@@ -106,12 +107,10 @@ def _learn(context: Context[Params], learning: Learning, method: Method, demos: 
     )
     if execution.processes > 1:
         context.facts["arithmetic"] += f", {execution.processes} processes"
-    sampler = training.sampler(method, demos, learning)
-    steps = steps_of(learning.budget, sampler, method.config)
     with together(execution.processes, device, training.help_out):
-        trained = training.run(method, sampler, steps, context.task)
+        steps, frames_per_step, trained = training.run(method, demos, context.task)
     trained.save(context.out / "curves.csv")
-    frames = steps * sampler.frames_per_step
+    frames = steps * frames_per_step
     return replace(
         untrained,
         trainable_params=sum(p.numel() for group in method.groups() for p in group.params),

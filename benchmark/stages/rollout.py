@@ -20,7 +20,7 @@ from benchmark.simulation.agent import AgentController
 from benchmark.simulation.protocol import Outcome
 from benchmark.simulation.rollout import rollout
 from benchmark.stages.base import Context
-from benchmark.stages.goals import evaluation_goals, evaluation_language
+from benchmark.stages.goals import evaluation_goals, evaluation_language, evaluation_told
 from benchmark.stages.load.agent import load_acting
 from benchmark.stages.load.demos import environment_of, load_demos
 from benchmark.stages.open_loop import open_loop
@@ -76,6 +76,7 @@ def simulate(
         precision=context.facts["precision"],
         goals=evaluation_goals(context, params.features, encoder, agent),
         language=evaluation_language(context) if agent.policy.spec.language_dim else None,
+        told=evaluation_told(context, encoder),
     )
     seeds = episode_seeds(context)
     metric, finished = cls.spec(config).metric, 0

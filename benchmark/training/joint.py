@@ -14,9 +14,10 @@ from benchmark.contracts.data import Chunks, Observations
 from benchmark.contracts.encoder import Encoder
 from benchmark.contracts.training import ParameterGroup
 from benchmark.core.errors import BenchmarkError
+from benchmark.data.augment import NOTHING, Recipe
 from benchmark.data.episodes import Demos
 from benchmark.models.agent import Agent
-from benchmark.models.features import features_of
+from benchmark.models.features import features_of, read_goal
 from benchmark.models.precision import autocast
 
 Rates = Sequence[tuple[str, float]]  # (pattern of parameter names, learning rate as a fraction of the policy's)
@@ -43,10 +44,10 @@ def encoder_groups(encoder: Encoder, rates: Rates) -> list[ParameterGroup]:
 class JointModel(nn.Module):
     """Its batches hold observations where those of a policy hold features."""
 
-    def __init__(self, agent: Agent, rates: Rates, precision: str, kind: str, proprio: Tensor):
+    def __init__(self, agent: Agent, rates: Rates, precision: str, kind: str, proprio: Tensor, augment: Recipe = NOTHING):
         """`proprio` has a raw row per time step of the demonstrations, for agents that take it with the features."""
         super().__init__()
-        self.agent, self.precision, self.kind, self._proprio = agent, precision, kind, proprio
+        self.agent, self.precision, self.kind, self._proprio, self._augment = agent, precision, kind, proprio, augment
         self._encoder_groups = encoder_groups(self.encoder, rates)
 
     @property
@@ -64,9 +65,17 @@ class JointModel(nn.Module):
         return self
 
     def loss(self, batch: Chunks, rng: torch.Generator) -> tuple[Tensor, dict[str, Tensor]]:
+        if self.training and self._augment != NOTHING:
+            batch = _augmented(batch, self._augment, rng)
         assert batch.rows is not None
-        goal = batch.goal if batch.goal is None or batch.goal_rows is None else self._observe(batch.goal, batch.goal_rows)
-        features = self._observe(batch.features.flatten(0, 1), batch.rows.flatten()).unflatten(0, batch.rows.shape)
+        goal, told = batch.goal, None
+        if goal is not None and self.encoder.takes_goal:
+            with autocast(goal.device, self.precision):
+                told = read_goal(self.encoder, goal).repeat_interleave(batch.rows.shape[1], 0)
+            goal = None
+        elif goal is not None and batch.goal_rows is not None:
+            goal = self._observe(goal, batch.goal_rows)
+        features = self._observe(batch.features.flatten(0, 1), batch.rows.flatten(), told).unflatten(0, batch.rows.shape)
         return self.agent.policy.loss(replace(batch, features=features, goal=goal), rng)
 
     def groups(self) -> list[ParameterGroup]:
@@ -75,11 +84,20 @@ class JointModel(nn.Module):
     def after_step(self, step: int, steps: int) -> None:
         self.agent.policy.after_step(step, steps)
 
-    def _observe(self, frames: Tensor, rows: Tensor) -> Tensor:
+    def _observe(self, frames: Tensor, rows: Tensor, told: Tensor | None = None) -> Tensor:
         """The policy itself stays in full precision, as on a frozen encoder."""
         with autocast(frames.device, self.precision):
-            features = features_of(self.encoder, Observations(frames=frames), self.kind)
+            features = features_of(self.encoder, Observations(frames=frames, told=told), self.kind)
         return self.agent.observe(features.float(), self._proprio[rows])
+
+
+def _augmented(batch: Chunks, recipe: Recipe, rng: torch.Generator) -> Chunks:
+    """An observation, those before it and the goal, where that is one, are cropped and coloured as one: drawn per sample."""
+    frames, seen = batch.features, batch.features.shape[1]
+    if batch.goal is not None and batch.goal_rows is not None:
+        frames = torch.cat([frames, batch.goal[:, None]], dim=1)
+    frames = recipe(frames.movedim(-1, -3), rng).movedim(-3, -1)
+    return replace(batch, features=frames[:, :seen], goal=frames[:, seen] if frames.shape[1] > seen else batch.goal)
 
 
 def with_observations(batch: Chunks, demos: Demos) -> Chunks:

@@ -31,13 +31,13 @@ FAULTS = (
     Fault(
         "keys: pretraining without the method's code",
         "benchmark/planning/recipes.py",
-        'params, {"demos": self.demos.ref}, method)',
-        'params, {"demos": self.demos.ref})',
+        'params, {"demos": shown.ref}, method)',
+        'params, {"demos": shown.ref})',
         f"{KEYS}::test_code_behind_a_method_changes_its_stages_and_nobody_elses[method]",
     ),
     Fault(
         "keys: demonstrations without the environment's code",
-        "benchmark/planning/recipes.py",
+        "benchmark/planning/demonstrations.py",
         "params, {}, registry.envs().get(env))",
         "params, {})",
         f"{KEYS}::test_code_of_an_environment_changes_everything",

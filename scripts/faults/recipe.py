@@ -8,8 +8,8 @@ FAULTS = (
     Fault(
         "recipe: the state is fed as it is where features are",
         "benchmark/planning/recipes.py",
-        "config.fit.standardise or fitting.method.privileged",
-        "config.fit.standardise",
+        "fitting.method.standardised) or fitting.method.privileged",
+        "fitting.method.standardised)",
         f"{ACCOUNTS}::test_without_standardising_a_policy_is_fed_features_as_they_are_but_the_state_still_scaled",
     ),
     Fault(

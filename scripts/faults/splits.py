@@ -57,8 +57,8 @@ FAULTS = (
     Fault(
         "splits: recordings are scored on training demonstrations",
         "benchmark/stages/open_loop.py",
-        "_, held_out = demos.split(",
-        "held_out, _ = demos.split(",
+        "training, held_out = demos.split(",
+        "held_out, training = demos.split(",
         "stages/test_open_loop.py::test_only_held_out_demonstrations_are_scored",
     ),
 )

@@ -45,13 +45,14 @@ def test_gather_equals_a_loop(data):
     config = PolicyConfig(history=data.draw(number), stride=data.draw(number), chunk=data.draw(number))
     episodes = data.draw(st.lists(st.sampled_from(range(len(lengths))), min_size=1, unique=True))
     demos = demonstrations(lengths, data.draw(st.sampled_from([torch.float16, torch.float32])))
-    samples = ChunkSampler(*demos, np.array(episodes), config).all()
+    samples = ChunkSampler(*demos, np.array(episodes), config, taken=True).all()
     features, actions, valid = naive(*demos, episodes, config)
     assert torch.equal(samples.features, features)
     assert samples.features.dtype == torch.float32
     assert torch.equal(samples.actions, actions)
     assert torch.equal(samples.valid, valid)
     assert samples.goal is None
+    assert torch.equal(samples.taken, demos[1][samples.features[..., 0].long()]), "features tell their rows"
 
 
 @settings(max_examples=40, deadline=None)

@@ -18,6 +18,10 @@ import pytest
 import torch
 from PIL import Image
 
+from benchmark.contracts.data import DataSpec, Episode
+from benchmark.contracts.specs import ActionSpec
+from benchmark.data.episodes import DemosWriter
+
 LENGTHS = (5, 3, 4)
 SIDE = 16
 
@@ -405,6 +409,18 @@ def folder_of_videos(root: Path) -> Built:
     return Built(root, "folder", ("camera",), 8.0, frames, actions, lossless=False)
 
 
+def demonstrations(root: Path) -> Built:
+    """As `data make` leaves them."""
+    frames, actions, states, proprio = images(2), numbers(3), numbers(2, 1), numbers(4, 2)
+    meaning = ActionSpec((-1.0,) * 3, (1.0,) * 3, ("x", "y", "gripper"), "delta", units="metres", gripper="0 opens, 1 closes")
+    writer = DemosWriter(root, DataSpec("toy", ("front", "side"), SIDE, 3, 4, 2, 5.0, meaning))
+    tasks = [f"task {number}" for number in range(len(LENGTHS))]
+    for number, task in enumerate(tasks):
+        writer.add(Episode(frames[number], actions[number], states[number], proprio[number], {"task": task}))
+    writer.finish()
+    return Built(root, "demonstrations", ("front", "side"), 5.0, frames, actions, states, proprio, tasks=tasks)
+
+
 BUILDERS = (
     dynamo_kitchen,
     dynamo_block_push,
@@ -418,4 +434,5 @@ BUILDERS = (
     spawnnet,
     folder_of_images,
     folder_of_videos,
+    demonstrations,
 )

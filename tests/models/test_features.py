@@ -16,7 +16,7 @@ from benchmark.contracts.data import DataSpec, Observations
 from benchmark.contracts.encoder import Encoder
 from benchmark.core.errors import BenchmarkError, UnknownName
 from benchmark.models.encoders import ConvEncoder, ViTEncoder, build_backbone
-from benchmark.models.features import encode, features_of, why_no_features
+from benchmark.models.features import encode, features_of, parts_of, why_no_features
 from benchmark.models.resnet import ResNet18
 from tests.stages.spies import Flat
 
@@ -183,3 +183,25 @@ def test_what_is_no_grid_is_refused_before_any_work(kind: str) -> None:
     assert why_no_features(method, method.Config(), data, "patch@3") is None
     with pytest.raises(BenchmarkError, match="patch@3"):
         encode(build_backbone("resnet18", 8, 64), Observations(frames=images().permute(0, 2, 3, 1)[:, None]), kind)
+
+
+class Tokens(Flat):
+    """`pooled` are two tokens."""
+
+    tokens = 2
+
+
+@pytest.mark.parametrize(
+    ("encoder", "kind", "parts"),
+    [
+        (Tokens(), "pooled", (3, 2)),
+        (build_backbone("resnet18", 8, 64), "pooled", (3, 1)),
+        (build_backbone("resnet18", 8, 64), "patch", (3, 4)),
+        (build_backbone("resnet18", 8, 64), "patch@3", (3, 9)),
+        (build_backbone("resnet18", 8, 64), "layer4", (1, 1)),
+        (build_backbone("resnet18", 8, 64), "pooled+patch", (1, 1)),
+    ],
+)
+def test_what_features_are_made_of(encoder: Encoder, kind: str, parts: tuple[int, int]) -> None:
+    """Of three views: as many vectors as `PolicySpec` says, where they lie one after the other."""
+    assert parts_of(encoder, kind, 3, 64) == parts

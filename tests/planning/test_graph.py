@@ -13,7 +13,7 @@ import pytest
 from benchmark.core.errors import BenchmarkError
 from benchmark.core.seeds import seed
 from benchmark.core.typed import to_json
-from benchmark.data.episodes import Demos
+from benchmark.data.episodes import split
 from benchmark.envs.libero_goal import TASKS, LiberoGoal, LiberoGoalConfig
 from benchmark.planning import recipes
 from benchmark.planning.estimates import estimate
@@ -143,6 +143,30 @@ def test_a_goal_by_task_needs_tasks():
     assert cell.refused == "fit.goal=task: pusht has no tasks"
 
 
+def test_features_of_no_scale_yet_are_not_standardised() -> None:
+    plan = make_plan(Request(["film_efficientnet", "end_to_end"], policies=["rt1"]))
+    fits = {cell.id.method: plan.stages[cell.stages["fit"]].params.standardise for cell in plan.cells}
+    assert fits == {"film_efficientnet": False, "end_to_end": True}
+
+
+def test_what_needs_a_goal_is_refused_where_there_is_none() -> None:
+    """And an encoder that stacks images is told no numbers."""
+    methods, policies = ["early_fusion", "film_efficientnet", "random"], ["gc_bc", "rt1"]
+
+    def refused(goal: str) -> dict[tuple[str, str], str]:
+        cells = make_plan(Request(methods, ["pusht"], policies, overrides=[f"fit.goal={goal}"])).cells
+        return {(cell.id.method, cell.id.policy): cell.refused for cell in cells if cell.refused}
+
+    for goal in ("last", "future"):
+        assert refused(goal) == {}
+    both = [("early_fusion", policy) for policy in policies]
+    assert set(refused("language")) == set(both)
+    assert set(refused("none")) == {*both, ("film_efficientnet", "gc_bc"), ("random", "gc_bc")}
+    reasons = refused("none")
+    assert reasons["early_fusion", "rt1"].endswith("together: fit.goal=last or future, not none")
+    assert reasons["random", "gc_bc"] == "gc_bc acts towards a goal: name one with fit.goal, such as fit.goal=future"
+
+
 @pytest.mark.parametrize("goal", ["last", "future", "task", "none"])
 @pytest.mark.parametrize("episodes", [171, 20])
 def test_a_goal_that_no_held_out_demonstration_will_show_is_refused_before_any_work(episodes: int, goal: str) -> None:
@@ -153,7 +177,7 @@ def test_a_goal_that_no_held_out_demonstration_will_show_is_refused_before_any_w
         assert reason.startswith(f"fit.goal={goal}: no held-out demonstration shows the goal of ")
         assert reason.endswith("; raise env.libero_goal.episodes=20 or split.held_out")
         asked = [LiberoGoal.task(LiberoGoalConfig(), seed("demonstrations", "libero_goal", index)) for index in range(20)]
-        _, held_out = Demos.split(asked, 0.1)  # type: ignore[arg-type]  # of which it asks the length
+        _, held_out = split(len(asked), 0.1)
         assert {task for task in TASKS if task in reason} == set(TASKS) - {asked[index] for index in held_out}
     else:
         assert cell.refused is None

@@ -38,7 +38,7 @@ def samples(config, spec: PolicySpec = SPEC, n: int = 64, seed: int = 0) -> Chun
     actions = torch.sin(features[:, -1, None, : spec.action_dim] + 0.3 * time[None, :, None])
     valid = time[None] < torch.randint(1, config.chunk + 1, (n, 1), generator=rng(seed))
     goal = torch.randn(n, spec.goal_dim, generator=rng(seed)) if spec.goal_dim else None
-    return Chunks(features, actions, valid, goal)
+    return Chunks(features, actions, valid, goal, taken=torch.sin(features[..., : spec.action_dim]))
 
 
 def prepared(name: str, spec: PolicySpec = SPEC, **changes):
@@ -100,7 +100,7 @@ def test_padded_actions_do_not_count(name):
     """Heads that classify whole chunks need the padding for the class; everything that regresses must not see it."""
     policy, batch = prepared(name)
     policy.eval()
-    other = Chunks(batch.features, torch.where(batch.valid[..., None], batch.actions, 0.123), batch.valid)
+    other = replace(batch, actions=torch.where(batch.valid[..., None], batch.actions, 0.123))
     torch.testing.assert_close(policy.loss(batch, rng(1))[0], policy.loss(other, rng(1))[0])
 
 

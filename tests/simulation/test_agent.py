@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -256,6 +257,30 @@ def test_the_seed_of_an_episode_chooses_its_goal():
         AgentController(Eyes(), agent, slots=1)
     with pytest.raises(ValueError, match="goal"):
         AgentController(Eyes(), make_agent(PolicyConfig()), slots=1, goals=lambda seed: goals[0])
+
+
+class Pointed(Eyes):
+    """It looks at an image with a goal in mind."""
+
+    takes_goal = True
+
+    def towards(self, images: Tensor, told: Tensor, names: Sequence[str]) -> dict[str, Tensor]:
+        return {name: value + told for name, value in self.features(images, names).items()}
+
+
+def test_the_seed_of_an_episode_chooses_what_its_encoder_is_told():
+    """Per slot, and for each view or for all."""
+    frames = Recorded.make(0, 4).frames
+    told = {4: torch.full((1, DIM), 0.5), 5: torch.arange(float(VIEWS * DIM)).view(VIEWS, DIM)}
+    one, two = (told[seed].expand(VIEWS, DIM).flatten() for seed in (4, 5))
+    agent, flags = make_agent(PolicyConfig()), np.array([True, True])
+    controller = AgentController(Pointed(), agent, slots=2, told=lambda seed: told[seed].expand(VIEWS, DIM))
+    controller.begin(0, 5)
+    controller.begin(1, 4)
+    none = np.zeros((2, 0), np.float32)
+    controller.act(Slots(flags, np.array([0, 0]), frames[:2], flags, none, none))
+    seen = encode(Eyes(), Observations(torch.from_numpy(frames[:2])))
+    torch.testing.assert_close(agent.policy.seen[:, 0], agent.features(seen + torch.stack([two, one])))
 
 
 def test_a_frame_that_was_not_rendered_is_noticed():

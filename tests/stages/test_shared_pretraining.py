@@ -44,7 +44,7 @@ def test_two_processes_make_the_artifact_of_one(toy: type, tmp_path: Path) -> No
 
 
 def test_a_batch_that_cannot_be_divided_is_refused(toy: type, tmp_path: Path) -> None:
-    with pytest.raises(StageFailed, match=r"a batch of 8 windows cannot be divided by 3: .*machine\.accumulate=3"):
+    with pytest.raises(StageFailed, match=r"a batch of 8 windows cannot be divided by .*machine\.accumulate=3"):
         pretrained(tmp_path, Execution(workers=0, threads=1, accumulate=3))
 
 

@@ -20,7 +20,7 @@ from benchmark.conformance.common import tensors
 from benchmark.contracts.data import DataSpec, Windows
 from benchmark.contracts.method import MethodConfig
 from benchmark.contracts.training import ParameterGroup
-from benchmark.core.collective import average_, mine, processes, rank
+from benchmark.core.collective import average_, processes, rank
 from benchmark.core.errors import BenchmarkError
 from benchmark.core.progress import Task
 from benchmark.training.checkpoints import Trained
@@ -73,7 +73,7 @@ def batch_at(step: int, window: int) -> Windows:
     frames = torch.from_numpy(rng.integers(0, 256, (BATCH, window, 2, 3, 32, 32), dtype=np.uint8))
     actions = torch.from_numpy(rng.normal(size=(BATCH, window, 3)).astype(np.float32))
     whole = (frames, actions, actions[..., :2], torch.arange(BATCH), torch.zeros(BATCH, dtype=torch.long))
-    return Windows(*map(mine, whole))
+    return Windows(*(tensor.chunk(processes())[rank()] for tensor in whole))
 
 
 def run(module: nn.Module, config: MethodConfig, window: int, folder: Path, steps: int = STEPS, **more: Any) -> Trained:

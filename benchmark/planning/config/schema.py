@@ -11,6 +11,7 @@ from omegaconf import MISSING
 from benchmark.contracts.specs import require
 from benchmark.core.errors import BenchmarkError, UnknownName
 
+AUGMENTATIONS = ("none", "bridge")
 GOALS = ("none", "last", "future", "task", "language")
 MOST_THREADS = 1024  # more than any machine has cores; some OpenMP runtimes crash on far more
 MOST_WORKERS = 1024  # processes
@@ -120,8 +121,10 @@ class JointConfig:
     # 1 from scratch).
     rates: list[str] = field(default_factory=list)
     batch: int = 64  # samples per step: each costs a pass through the encoder
+    augment: str = "none"  # none | bridge: crops and colours of the frames, shared by an observation, its history and its goal
 
     def __post_init__(self) -> None:
+        require(self.augment in AUGMENTATIONS, f"joint.augment '{self.augment}' is none of {', '.join(AUGMENTATIONS)}")
         require(self.batch >= 1, f"joint.batch must be at least 1, not {self.batch}")
         rates = [rate for _, rate in self.pairs]
         require(all(0 <= rate < inf for rate in rates), "joint.rates must be finite and not negative")

@@ -29,7 +29,8 @@ def load_acting(policy: Artifact, encoder: Artifact, spec: DataSpec, checkpoint:
     that the recipe names. A policy without training has one checkpoint only."""
     params, summary = policy.params(Params), policy.summary(Summary)
     pretrained = load_encoder(encoder, spec)
-    sizes = PolicySpec(summary.feature_dim, spec.action_dim, summary.goal_dim, summary.proprio_dim, summary.language_dim)
+    dims = summary.feature_dim, spec.action_dim, summary.goal_dim, summary.proprio_dim, summary.language_dim
+    sizes = PolicySpec(*dims, summary.views, summary.tokens)
     agent = build_agent(params, sizes, pretrained if params.joint else None)
     learns = registry.policies().get(params.policy).learns
     agent.load_state_dict(load_file(policy.folder / file_of(checkpoint if learns else LAST)))

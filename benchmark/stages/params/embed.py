@@ -17,3 +17,5 @@ class Summary:
     dim: int
     encoder_gflops: float
     encoder_ms: float
+    views: int = 1  # of `PolicySpec`, as tokens
+    tokens: int = 1

@@ -25,6 +25,7 @@ class Joint:
     batch: int
     precision: str
     features: str
+    augment: str = "none"  # a word of `data.augment.JOINT`
 
 
 @dataclass(frozen=True)
@@ -48,6 +49,8 @@ class Summary:
     goal_dim: int
     proprio_dim: int = 0
     language_dim: int = 0
+    views: int = 1  # of `PolicySpec`, as tokens
+    tokens: int = 1
     fit_steps: int = 0
     frames_seen: int = 0  # by an encoder that learns with the policy
     fit_seconds: float = 0.0
