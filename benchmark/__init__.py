@@ -1,7 +1,8 @@
 """Which visual encoder is best for robot control, and by how much?
 
 From Python: `import benchmark as bm`, then `bm.run(...)`, `bm.plan(...)`, `bm.results(...)`, `bm.load_encoder(row)`,
-`bm.load_policy(folder)`, `bm.register_method(cls)`; see docs/python.md. They are imported when they are used.
+`bm.export_encoder(row, folder)`, `bm.load_policy(folder)`; `bm.register_method(cls)`, `bm.register_policy(cls)` and
+`bm.register_env(cls)` make names of classes. See docs/python.md. They are imported when they are used.
 """
 
 from __future__ import annotations
@@ -15,10 +16,30 @@ from typing import TYPE_CHECKING, Any
 os.environ.setdefault("GOMP_SPINCOUNT", "1000")
 
 __version__ = "0.1.0"
-__all__ = ["load_encoder", "load_policy", "plan", "register_method", "results", "run"]
+__all__ = [
+    "export_encoder",
+    "load_encoder",
+    "load_policy",
+    "plan",
+    "register_env",
+    "register_method",
+    "register_policy",
+    "results",
+    "run",
+]
 
 if TYPE_CHECKING:
-    from benchmark.api import load_encoder, load_policy, plan, register_method, results, run
+    from benchmark.api import (
+        export_encoder,
+        load_encoder,
+        load_policy,
+        plan,
+        register_env,
+        register_method,
+        register_policy,
+        results,
+        run,
+    )
 
 
 def __getattr__(name: str) -> Any:

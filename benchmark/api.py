@@ -11,7 +11,7 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import pandas as pd
 
@@ -36,8 +36,11 @@ from benchmark.storage.artifacts import Store
 
 if TYPE_CHECKING:
     from benchmark.contracts.encoder import Encoder
+    from benchmark.contracts.environment import Environment
+    from benchmark.contracts.policy import Policy
     from benchmark.models.agent import Agent
 
+T = TypeVar("T")
 Names = str | Sequence[str]
 
 
@@ -145,6 +148,22 @@ def load_encoder(
     return encoders.encoder_of(made, store, encoders.choose(made, store, row, env, policy, seed))
 
 
+def export_encoder(
+    row: str,
+    folder: str | Path,
+    *,
+    env: str | None = None,
+    policy: str | None = None,
+    seed: int | None = None,
+    home: str | Path | None = None,
+) -> list[str]:
+    """Write the trained encoder of a row of the last run for others, as `results export-encoder` does; returns the lines that
+    load it without this package."""
+    store = _store(home)
+    made = make_plan(last(store) or Request())
+    return list(encoders.export_encoder(made, store, encoders.choose(made, store, row, env, policy, seed), Path(folder)))
+
+
 def load_policy(folder: str | Path) -> tuple[Encoder, Agent]:
     """The encoder and the agent of a policy that `results export-policy` or `hub pull` wrote."""
     return encoders.load_policy(Path(folder))
@@ -153,12 +172,25 @@ def load_policy(folder: str | Path) -> tuple[Encoder, Agent]:
 def register_method(cls: type[Method], home: str | Path | None = None) -> type[Method]:
     """Make a row of a class. One that was written in a notebook is saved as a file of the store first, with what it uses of the
     other cells, and that file is what runs: the key of its results is made of it. Works as a decorator."""
+    return _register(registry.methods(), cls, home)
+
+
+def register_policy(cls: type[Policy], home: str | Path | None = None) -> type[Policy]:
+    """The same for a policy."""
+    return _register(registry.policies(), cls, home)
+
+
+def register_env(cls: type[Environment], home: str | Path | None = None) -> type[Environment]:
+    """The same for an environment."""
+    return _register(registry.envs(), cls, home)
+
+
+def _register(known: registry.Registry[T], cls: Any, home: str | Path | None) -> type[T]:
     if cls.__module__ == "__main__" and notebook.without_file():
         cls = notebook.save(cls, _store(home).root / "notebook")
-    for name in [name for name in registry.methods().names() if name == cls.name]:
-        if registry.methods().where(name).startswith(notebook.PREFIX):  # an earlier text of the same cell
-            registry.methods().remove(name)
-    return registry.methods().add(cls)
+    if cls.name in known.names() and known.where(cls.name).startswith(notebook.PREFIX):  # an earlier text of the same cell
+        known.remove(cls.name)
+    return known.add(cls)
 
 
 def _request(base: Request, methods: Names | None, envs: Names | None, policies: Names | None, *others: Any) -> Request:

@@ -34,6 +34,8 @@ def save(cls: type[Any], folder: Path) -> type[Any]:
     spec = importlib.util.spec_from_file_location(module, path)
     assert spec is not None
     assert spec.loader is not None
+    if str(path.parent) not in sys.path:
+        sys.path.append(str(path.parent))  # processes of simulators get this path, and import from it
     sys.modules[module] = loaded = importlib.util.module_from_spec(spec)
     try:
         spec.loader.exec_module(loaded)
@@ -71,7 +73,7 @@ def source_of(name: str, cells: list[str]) -> str:
 
 def _defined(statement: ast.stmt) -> list[str]:
     if isinstance(statement, ast.ClassDef | ast.FunctionDef):
-        statement.decorator_list = [d for d in statement.decorator_list if "register_method" not in ast.unparse(d)]
+        statement.decorator_list = [d for d in statement.decorator_list if "register_" not in ast.unparse(d)]
         return [statement.name]
     targets = statement.targets if isinstance(statement, ast.Assign) else [getattr(statement, "target", None)]
     return [target.id for target in targets if isinstance(target, ast.Name)]

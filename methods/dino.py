@@ -11,6 +11,7 @@ from torch.nn import functional as F
 
 from benchmark.contracts.data import DataSpec, Windows
 from benchmark.contracts.specs import require
+from benchmark.core.collective import average
 from benchmark.methods._shared.two_view import QUICK, SMOKE, STANDARD, MomentumConfig, MomentumMethod, paper
 from benchmark.models.collapse import spread
 from benchmark.models.precision import at_least_float32
@@ -66,8 +67,8 @@ class DINO(MomentumMethod):
         teacher = [self.target(view) for view in views]
         loss = (self.cross_entropy(teacher[0], student[1]) + self.cross_entropy(teacher[1], student[0])) / 2
         momentum = self.config.center
-        self.centre.copy_(momentum * self.centre + (1 - momentum) * torch.cat(teacher).mean(0))
-        usage = torch.softmax(torch.cat(teacher) / self.config.teacher_temperature, -1).mean(0)
+        self.centre.copy_(momentum * self.centre + (1 - momentum) * average(torch.cat(teacher).mean(0)))
+        usage = average(torch.softmax(torch.cat(teacher) / self.config.teacher_temperature, -1).mean(0))
         return loss, {"prototypes_in_use": torch.exp(-torch.xlogy(usage, usage).sum()), "spread": spread(student[0])}
 
     def trivial_loss(self) -> float:

@@ -24,6 +24,8 @@ class EfficientNetEncoder(ImageEncoder):
     Unlike a ResNet's, layer4 is not `patch`: it comes before the head's convolution.
     """
 
+    trunk_name = "EfficientNet-Lite0"
+
     def __init__(self, network: Any, **preprocessing):
         super().__init__(**preprocessing)
         self.network = network.to(memory_format=torch.channels_last)

@@ -13,6 +13,7 @@ from benchmark.contracts.data import DataSpec, Windows
 from benchmark.contracts.encoder import Encoder
 from benchmark.contracts.method import Method, MethodConfig
 from benchmark.contracts.specs import require
+from benchmark.core.collective import rand
 from benchmark.data.augment import NOTHING, Recipe
 from benchmark.models.encoders import VIT_SHAPES, WIDTHS, ViTEncoder, build_backbone, xavier
 from benchmark.models.precision import at_least_float32
@@ -103,7 +104,7 @@ class MAE(Method):
     def draw(self, n: int, rng: torch.Generator) -> tuple[Tensor, Tensor]:
         """Which patches of each of n images the encoder sees, and which it does not."""
         patches = self.decoder_positions.shape[1] - 1
-        order = torch.rand(n, patches, generator=rng, device=rng.device).argsort(1)
+        order = rand(n, patches, generator=rng).argsort(1)
         seen = int(patches * (1 - self.config.mask_ratio))
         return order[:, :seen], order[:, seen:]
 

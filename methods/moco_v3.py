@@ -11,6 +11,7 @@ from torch.nn import functional as F
 
 from benchmark.contracts.data import DataSpec, Windows
 from benchmark.contracts.specs import require
+from benchmark.core.collective import gather, rank
 from benchmark.methods._shared.two_view import QUICK, SMOKE, STANDARD, MomentumConfig, MomentumMethod, paper
 from benchmark.models.collapse import spread
 from benchmark.models.precision import at_least_float32
@@ -82,6 +83,6 @@ def contrast(queries: Tensor, keys: Tensor, temperature: float) -> Tensor:
     """
     queries, keys = (F.normalize(at_least_float32(x), dim=1) for x in (queries, keys))
     with torch.autocast(queries.device.type, enabled=False):
-        logits = queries @ keys.T / temperature
-    own = torch.arange(len(logits), device=logits.device)
+        logits = queries @ gather(keys).T / temperature
+    own = torch.arange(len(logits), device=logits.device) + rank() * len(logits)
     return 2 * temperature * F.cross_entropy(logits, own)

@@ -19,6 +19,7 @@ from benchmark.contracts.data import DataSpec, Windows
 from benchmark.contracts.encoder import Encoder
 from benchmark.contracts.method import BatchSpec, Method, MethodConfig
 from benchmark.contracts.specs import require
+from benchmark.core.collective import average, processes, rand
 from benchmark.models.collapse import spread
 from benchmark.models.ema import EMA, cosine_momentum
 from benchmark.models.encoders import WIDTHS, ConvEncoder, build_backbone
@@ -87,14 +88,15 @@ class Heads(nn.Module):
         errors = []
         for slot, (kind, target) in enumerate(zip(self.kinds, targets, strict=True)):
             squared = (at_least_float32(self.back[kind](outputs[:, :, slot])) - target).square().mean(-1)
-            errors.append((squared * hidden[:, :, slot]).sum() / hidden[:, :, slot].sum().clamp(min=1))
+            count = average(hidden[:, :, slot].sum().float()).clamp(min=1 / processes())
+            errors.append((squared * hidden[:, :, slot]).sum() / count)
         return torch.stack(errors).mean()
 
 
 def draw_masks(shape: Sequence[int], low: float, high: float, rng: torch.Generator) -> Tensor:
     """(B, T, slots), True where masked: a ratio for each sequence, then every token by itself."""
-    ratio = low + (high - low) * torch.rand(shape[0], 1, 1, generator=rng, device=rng.device)
-    return torch.rand(*shape, generator=rng, device=rng.device) < ratio
+    ratio = low + (high - low) * rand(shape[0], 1, 1, generator=rng)
+    return rand(*shape, generator=rng) < ratio
 
 
 @dataclass
@@ -213,6 +215,10 @@ class SensorimotorEncoder(Encoder):
         super().train(mode)
         self.trunk.eval()
         return self
+
+    @property
+    def description(self) -> str:
+        return f"transformer of {self.context} steps over a frozen {self.trunk.description}"
 
     def visual(self, images: Tensor) -> Tensor:
         """Frozen features, every dimension standardised."""

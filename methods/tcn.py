@@ -17,6 +17,7 @@ from benchmark.contracts.data import DataSpec, Windows
 from benchmark.contracts.encoder import Encoder
 from benchmark.contracts.method import BatchSpec, Method, MethodConfig
 from benchmark.contracts.specs import require
+from benchmark.core.collective import rand
 from benchmark.data.augment import NOTHING, Recipe
 from benchmark.models.collapse import spread
 from benchmark.models.encoders import WIDTHS, build_backbone
@@ -198,7 +199,7 @@ class TCNMultiView(TCN):
     def _two_views(self, frames: Tensor, rng: torch.Generator) -> Tensor:
         """(B, T, V, ...) -> (B, 2, T, ...): two cameras of each window, in random order."""
         b, _, v = frames.shape[:3]
-        chosen = torch.rand(b, v, generator=rng, device=rng.device).argsort(1)[:, :2]
+        chosen = rand(b, v, generator=rng).argsort(1)[:, :2]
         return frames.transpose(1, 2)[torch.arange(b, device=chosen.device)[:, None], chosen]
 
 

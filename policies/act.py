@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from benchmark.contracts.data import Chunks
 from benchmark.contracts.policy import Policy, PolicyConfig
 from benchmark.contracts.specs import PolicySpec, require
-from benchmark.policies._shared.parts import GRASPING, QUICK_HORIZON, SMOKE_HORIZON, condition, token_dim
+from benchmark.policies._shared.parts import HORIZONS, QUICK_HORIZON, SMOKE_HORIZON, condition, token_dim
 
 
 @dataclass
@@ -52,7 +52,7 @@ class ACT(Policy):
         | {"width": 16, "heads": 2, "feedforward": 32, "encoder_layers": 1, "style": 4, "batch_size": 32, "lr": 1e-3},
         "quick": QUICK,
         "standard": QUICK,
-        **GRASPING,
+        **HORIZONS,
         # Learning rate, decay and batch of the release. Its chunk is 100 steps at 50 Hz, two seconds, as is ours at 10 Hz; it
         # weighs overlapping chunks by exp(-0.01 age), ours are averaged as those of the other heads.
         "paper": {"lr": 1e-5, "weight_decay": 1e-4, "batch_size": 8, "chunk": 20, "ensemble": True},

@@ -17,7 +17,7 @@ from benchmark.contracts.policy import ActionTokenizer, Policy, PolicyConfig, To
 from benchmark.contracts.specs import PolicySpec, require
 from benchmark.models.transformer import Transformer
 from benchmark.policies._shared.parts import (
-    GRASPING,
+    HORIZONS,
     QUICK_HORIZON,
     SMOKE_HORIZON,
     categorical,
@@ -82,7 +82,7 @@ class BeT(Policy):
         "smoke": SMOKE_HORIZON | {"layers": 1, "heads": 2, "width": 16, "bins": 8, "batch_size": 32, "lr": 1e-3},
         "quick": QUICK,
         "standard": QUICK,
-        **GRASPING,
+        **HORIZONS,
         # The kitchen settings; the DynaMo paper has no row for this head.
         "paper": {"history": 10, "batch_size": 64, "epochs": 50, "weight_decay": 0.1, "betas": (0.9, 0.95), "clip": 1.0},
         # Published weight: 1e5 on displacements in metres, of which our unit is 0.03.

@@ -17,7 +17,7 @@ from benchmark.contracts.policy import Policy, PolicyConfig
 from benchmark.contracts.specs import PolicySpec, require
 from benchmark.models.ema import EMA
 from benchmark.policies._shared.parts import (
-    GRASPING,
+    HORIZONS,
     QUICK_HORIZON,
     SMOKE_HORIZON,
     Denoiser,
@@ -71,7 +71,7 @@ class Diffusion(Policy):
         },
         "quick": QUICK,
         "standard": QUICK,
-        **GRASPING,
+        **HORIZONS,
         # Table 14: batch 256, 2000 epochs, learning rate 1e-4, no decay, 2 observations, 10 predicted, 8 executed. Network,
         # betas, cosine schedule and warm-up (1000 steps there) from the DP-T configuration of real-stanford/diffusion_policy,
         # whose chunk begins one step before the newest observation; ours begins at it.

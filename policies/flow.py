@@ -18,7 +18,7 @@ from benchmark.contracts.policy import Policy, PolicyConfig
 from benchmark.contracts.specs import PolicySpec, require
 from benchmark.models.ema import EMA
 from benchmark.policies._shared.parts import (
-    GRASPING,
+    HORIZONS,
     QUICK_HORIZON,
     SMOKE_HORIZON,
     Denoiser,
@@ -57,7 +57,7 @@ class Flow(Policy):
         "smoke": SMOKE_HORIZON | {"layers": 1, "heads": 2, "width": 16, "sample_steps": 2, "batch_size": 32, "lr": 1e-3},
         "quick": QUICK,
         "standard": QUICK,
-        **GRASPING,
+        **HORIZONS,
         # The DynaMo paper has no row for this head: the settings of its Diffusion Policy (Table 14).
         "paper": {"history": 2, "chunk": 10, "execute": 8, "epochs": 2000}
         | {"betas": (0.9, 0.95), "schedule": "cosine", "warmup": 0.005},

@@ -23,7 +23,7 @@ from torch import Tensor, nn
 from benchmark.contracts.data import Chunks
 from benchmark.contracts.policy import Policy, PolicyConfig
 from benchmark.contracts.specs import PolicySpec, require
-from benchmark.policies._shared.parts import GRASPING, QUICK_HORIZON, SMOKE_HORIZON, condition, masked_mean
+from benchmark.policies._shared.parts import HORIZONS, QUICK_HORIZON, SMOKE_HORIZON, condition, masked_mean
 
 
 @dataclass
@@ -52,7 +52,7 @@ class GCBC(Policy):
         "smoke": SMOKE_HORIZON | {"hidden": 32, "batch_size": 32, "lr": 1e-3},
         "quick": QUICK,
         "standard": QUICK,
-        **GRASPING,
+        **HORIZONS,
         # 3e-4 after 2k steps of warm-up, then a cosine over 2M, batches of 256: experiments/configs/train_config.py
         "paper": {"optimizer": "adam", "lr": 3e-4, "schedule": "cosine", "warmup": 0.001},
     }

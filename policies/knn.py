@@ -18,7 +18,7 @@ from torch import Tensor
 from benchmark.contracts.data import Chunks
 from benchmark.contracts.policy import Policy, PolicyConfig
 from benchmark.contracts.specs import PolicySpec, require
-from benchmark.policies._shared.parts import GRASPING, QUICK_HORIZON, SMOKE_HORIZON, condition
+from benchmark.policies._shared.parts import HORIZONS, QUICK_HORIZON, SMOKE_HORIZON, condition
 
 QUERIES = 64  # compared with the whole bank at once: 64 x 128,000 distances are 33 MB
 
@@ -44,7 +44,7 @@ class KNN(Policy):
         "smoke": SMOKE_HORIZON | {"k": 4},
         "quick": QUICK_HORIZON,
         "standard": QUICK_HORIZON,
-        **GRASPING,
+        **HORIZONS,
         "paper": {},
     }
 

@@ -15,7 +15,7 @@ from torch import Tensor
 from benchmark.contracts.data import Chunks
 from benchmark.contracts.policy import Policy, PolicyConfig
 from benchmark.contracts.specs import PolicySpec, require
-from benchmark.policies._shared.parts import GRASPING, QUICK_HORIZON, SMOKE_HORIZON, condition, masked_mean, mlp
+from benchmark.policies._shared.parts import HORIZONS, QUICK_HORIZON, SMOKE_HORIZON, condition, masked_mean, mlp
 
 
 @dataclass
@@ -42,7 +42,7 @@ class MLP(Policy):
         "smoke": SMOKE_HORIZON | {"hidden": 32, "depth": 2, "batch_size": 32, "lr": 1e-3},
         "quick": QUICK,
         "standard": QUICK,
-        **GRASPING,
+        **HORIZONS,
         # Table 15: hidden 256, depth 8, context 5, prediction 5, batch 256, 2000 epochs, learning rate 1e-4, no decay; chunks
         # are averaged where they overlap, as the release does for Push-T, the only environment the table is about.
         "paper": {"history": 5, "chunk": 5, "ensemble": True, "epochs": 2000},

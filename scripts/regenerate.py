@@ -5,19 +5,23 @@
     python scripts/regenerate.py --check    exit 1 if something is not what the records say
 
 A marker is `<!-- table NAME of FOLDER -->` ... `<!-- end -->`, for a table of several records
-`<!-- table NAME of FOLDER, FOLDER -->`; each FOLDER lies in results/measured.
+`<!-- table NAME of FOLDER, FOLDER -->`; each FOLDER lies in results/measured. `<!-- commands of FOLDER, FOLDER -->` stands for
+the commands that make them again, `<!-- first number -->` for what scripts/first_number.py measured.
 """
 
 from __future__ import annotations
 
 import hashlib
+import json
 import re
+import shlex
 import sys
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
 import pandas as pd
+from first_number import COMMAND, RECORD, FirstNumber, sentence
 
 from benchmark import registry
 from benchmark.core.errors import BenchmarkError
@@ -35,7 +39,9 @@ MEASURED = ROOT / "results" / "measured"
 PAGES = (ROOT / "README.md", ROOT / "docs" / "findings.md")
 ROWS_WORTH_A_FIGURE = 4
 BUDGET_POLICY = "knn"  # of tables over budgets: it costs no training
-MARKED = re.compile(r"(<!-- table (\w+) of ([\w-]+(?:, [\w-]+)*) -->\n).*?(<!-- end -->)", re.S)
+NAMES = r"[\w-]+(?:, [\w-]+)*"
+MARKED = re.compile(rf"(<!-- (?:(table \w+|commands) of ({NAMES})|first number) -->\n).*?(<!-- end -->)", re.S)
+BEGINNINGS = ("<!-- table ", "<!-- commands ", "<!-- first number")
 
 
 def folders() -> list[Path]:
@@ -74,9 +80,34 @@ def generated() -> dict[Path, str]:
 
 def filled(text: str) -> str:
     """With the tables that its markers name. One that cannot be read would leave an old table where it stands."""
-    if len(MARKED.findall(text)) != text.count("<!-- table "):
-        raise BenchmarkError("a marker of a table is none of: <!-- table NAME of FOLDER, FOLDER --> ... <!-- end -->")
-    return MARKED.sub(lambda m: f"{m[1]}\n{_table(m[2], *(MEASURED / name for name in m[3].split(', ')))}\n{m[4]}", text)
+    if len(MARKED.findall(text)) != sum(map(text.count, BEGINNINGS)):
+        raise BenchmarkError(
+            "a marker of a table is none of: <!-- table NAME of FOLDER, FOLDER -->, <!-- commands of FOLDER, FOLDER -->, "
+            "<!-- first number --> ... <!-- end -->"
+        )
+    return MARKED.sub(lambda m: f"{m[1]}\n{_content(m[2], m[3])}\n{m[4]}", text)
+
+
+def _content(what: str | None, names: str | None) -> str:
+    if what is None or names is None:
+        return _first_number() + "\n"
+    chosen = [MEASURED / name for name in names.split(", ")]
+    return "\n".join(map(again, chosen)) + "\n" if what == "commands" else _table(what.removeprefix("table "), *chosen)
+
+
+def again(folder: Path) -> str:
+    """The command that makes a folder's records again, without what only says how many cores to use."""
+    request = load(folder).provenance["request"]
+    chosen = [f"--{name}={','.join(request[name])}" for name in ("methods", "envs", "policies")]
+    settings = [text for text in request["overrides"] if not text.startswith("machine.")]
+    words = ["python", "-m", "benchmark", "run", *chosen, f"--seeds={request['seeds']}", *settings]
+    return f"    {shlex.join(words)}"
+
+
+def _first_number() -> str:
+    if not RECORD.is_file():
+        return f"How long that takes from `git clone` on: `python3 scripts/first_number.py` measures `{' '.join(COMMAND)}`."
+    return sentence(FirstNumber(**json.loads(RECORD.read_text())))
 
 
 def columns_worth_a_figure(folder: Path) -> list[Column]:

@@ -68,6 +68,11 @@ def test_results_are_the_tables_of_the_run(home: Path) -> None:
     assert set(tables.scores.row) == set(ROWS)
     assert ((tables.scores.low <= tables.scores.estimate) & (tables.scores.estimate <= tables.scores.high)).all()
     assert tables.scores.episodes.sum() == len(tables.records)
+    assert list(tables.cells.encoder) == [  # what a table says of its rows' networks
+        ours := "ResNet-18 of width 8, frames as they are, ImageNet's normalisation",
+        "timm's test_resnet, frames at 112 px, normalised by mean 0.5, SD 0.5",
+        ours,
+    ]
     assert set(bm.results(methods="random", home=home).scores.row) == {"random"}
     again = bm.plan(ROWS, "toy", "mlp", preset="smoke", overrides=SMALL, home=home)
     assert again.stored.all()
@@ -202,6 +207,18 @@ def test_a_class_of_a_notebook_is_a_row_whose_text_is_on_the_key(cells, home: Pa
     assert code_behind(other.__module__) != first
     assert not bm.plan("mine", "toy", "mlp", **{k: v for k, v in options.items() if k != "quiet"}).stored.all()
     assert bm.register_method(cells("SCALE = 2.0\n").Mine, home=tmp_path).__module__ == made.__module__
+
+
+def test_an_environment_of_a_notebook_is_found_by_processes_of_simulators(cells, tmp_path: Path) -> None:
+    """They import its module by name and get this process's path of modules with it."""
+    made = bm.register_env(cells("from tests.toy import Toy\n", "class Hill(Toy):\n    name = 'hill'\n").Hill, home=tmp_path)
+    try:
+        assert registry.envs().get("hill") is made
+        code = f"import sys; sys.path = {sys.path}; import {made.__module__} as m; print(m.Hill.name)"
+        assert out([sys.executable, "-c", code], tmp_path).strip() == "hill"
+    finally:
+        registry.envs().remove("hill")
+        sys.path.remove(str(tmp_path / "notebook"))
 
 
 def test_cells_that_do_not_stand_alone_say_so(cells, tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Draw a held-out episode: its film, with recorded and predicted actions below it, step by step.
+"""Draw a held-out episode: its frames, with recorded and predicted actions below it, step by step.
 
 It shows what the offline table counts: predictions on recorded observations. Nothing that is predicted is done.
 """

@@ -47,7 +47,7 @@ VERBS = {
         "Write a report page: one HTML file with sortable results, figures, videos and where each number comes from.",
     ),
     "demo": Verb(
-        "benchmark.cli.demo", "Draw a held-out episode: its film, with recorded and predicted actions below it, step by step."
+        "benchmark.cli.demo", "Draw a held-out episode: its frames, with recorded and predicted actions below it, step by step."
     ),
     "list": Verb("benchmark.cli.listing", "List what can be named: methods, policies, environments, presets, ablations."),
     "check": Verb("benchmark.cli.check", "Run the conformance suite on one method, policy or environment."),

@@ -56,11 +56,11 @@ def _demo(cell: RunCell, demos: Demos, number: int, episode: int, answer: np.nda
     shown = [dim for dim in range(width) if part is None or part.given[dim]]
     action = demos.spec.action
     names = action.names if action and action.names else tuple(map(str, range(width)))
+    place, task = episode - int(np.flatnonzero(demos.part_of == number)[0]), str(demos.infos[episode].get("task", ""))
     return Demo(
         env=cell.id.env,
         data_set=part.name if part else cell.id.env,
-        episode=episode - int(np.flatnonzero(demos.part_of == number)[0]),
-        task=str(demos.infos[episode].get("task", "")),
+        title=f"{part.name if part else cell.id.env}, held-out episode {place}" + (f": {task}" if task else ""),
         units=part.units if part else (action.units if action else "unknown"),
         frames=np.array(demos.frames[rows]),
         dims=tuple(names[dim] for dim in shown),

@@ -23,6 +23,7 @@ def run(options: argparse.Namespace) -> int:
     from benchmark.core.progress import Reporter, size
     from benchmark.launch.base import execution_of
     from benchmark.launch.execute import Executor
+    from benchmark.report.demo import Demo
     from benchmark.report.gallery import gallery, save
     from benchmark.report.images import images
     from benchmark.report.page import page
@@ -32,16 +33,18 @@ def run(options: argparse.Namespace) -> int:
     from benchmark.storage.artifacts import Store
     from benchmark.storage.files import write_text
 
-    view, sheets, recorded, shown = ResultsView(selection.results(options)), [], [], []
+    view, sheets, recorded = ResultsView(selection.results(options)), [], []
     if not options.records:  # records hold numbers; images and videos are in the store
         store = Store(options.home)
         plan = selection.plan_of_last(options, store)
         executor = Executor(store, Reporter(options.quiet), execution_of(next(iter(plan.configs.values()))))
         sheets = images(visualizations(plan, executor, make=store.is_writable()))
         if any(data_sets(view, env) for env in view.envs):
-            shown = predicted(plan, store)
+            shown = predicted(plan, store)  # of each data set, in its own units
+            told = {demo.env for demo in shown}
+            sheets = [*(sheet for sheet in sheets if not (isinstance(sheet, Demo) and sheet.env in told)), *shown]
         recorded = videos(options.home / "videos", view.results.provenance)
-    figures = gallery(view, sheets, shown)
+    figures = gallery(view, sheets)
     text = page(view, recorded, figures)
     options.output.parent.mkdir(parents=True, exist_ok=True)
     write_text(options.output, text)

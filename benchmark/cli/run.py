@@ -30,9 +30,12 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
+    from benchmark.simulation.workers import one_thread_each
+
+    copied = one_thread_each()  # before the imports that follow
     from benchmark.cli.forecast import announce
     from benchmark.cli.selection import request
-    from benchmark.cli.watch import watching
+    from benchmark.cli.watch import make_observer, watching
     from benchmark.core.machine import set_threads
     from benchmark.core.progress import Reporter
     from benchmark.launch.base import execution_of
@@ -62,14 +65,16 @@ def run(options: argparse.Namespace) -> int:
     if options.save_config:
         write_request(options.save_config, wanted)
     config = next(iter(plan.configs.values()))
-    set_threads(config.machine.threads)
     execution = execution_of(config)
-    with watching(plan, store, estimates, reporter) as observer:
-        executor = Executor(store, reporter, execution, observer)
-        launcher = make_launcher(options.launcher, plan, estimates, executor, fail_fast=options.fail_fast)
-        if options.dry_run:
-            print(described(launcher, launcher.jobs(plan, estimates)))
-            return 0
+    observer = make_observer(plan, store, estimates, reporter)
+    executor = Executor(store, reporter, execution, observer)
+    copied &= not options.dry_run
+    launcher = make_launcher(options.launcher, plan, estimates, executor, fail_fast=options.fail_fast, copied=copied)
+    if options.dry_run:
+        print(described(launcher, launcher.jobs(plan, estimates)))
+        return 0
+    set_threads(config.machine.threads)
+    with watching(observer, reporter):
         result = launcher.run(plan, estimates, watch=options.watch or launcher.here)
     if options.videos:
         from benchmark.launch.videos import record_cells

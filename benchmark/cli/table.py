@@ -1,8 +1,8 @@
 """Print a table, computed from per-episode records.
 
 Flags that name cells default to those of the last run. `--source published` prints the numbers of the DynaMo paper,
-`both` puts them side by side with a status. `resolution` says which settings can tell encoders apart at all; its records may
-be of several settings, e.g. of an environment each.
+`both` puts them side by side with a status. `resolution` says which settings can tell encoders apart at all, `gaps` how far our
+scores are from the paper's and why; their records may be of several settings, e.g. of an environment each.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from benchmark.report.inputs import TableInputs
 
 NEED_NO_RESULTS = ("real", "experts")
+OF_SETTINGS = ("resolution", "gaps")
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -66,7 +67,7 @@ def _inputs(options: argparse.Namespace) -> TableInputs:
         return TableInputs(choices, settings=_settings(plan), preset=plan.preset)
     if options.name == "budgets":
         parts = selection.each_run(options)
-    elif options.name == "resolution" and options.records:
+    elif options.name in OF_SETTINGS and options.records:
         parts = selection.each_setting(options)
     else:
         parts = [selection.results(options) if options.name == "probes" else selection.scores(options)]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 
@@ -23,16 +23,24 @@ from benchmark.storage.artifacts import Store
 REDRAWS = 2  # per second: a clock that moves, at no cost that a training on two cores would notice
 
 
-@contextmanager
-def watching(plan: Plan, store: Store, estimates: Mapping[str, Estimate], reporter: Reporter) -> Iterator[Observer]:
-    """Who shows the run that goes on in the block."""
+def make_observer(
+    plan: Plan, store: Store, estimates: Mapping[str, Estimate], reporter: Reporter
+) -> ScreenObserver | LineObserver:
+    """Who shows a run."""
     scores = PartialScores(plan, store)
     if reporter.draws and reporter.console.is_interactive and sys.stdout.isatty():
-        observer = ScreenObserver(plan, scores, estimates)
+        return ScreenObserver(plan, scores, estimates)
+    return LineObserver(reporter, scores, plan, estimates)
+
+
+@contextmanager
+def watching(observer: Observer, reporter: Reporter) -> Iterator[None]:
+    """A screen is drawn while the block runs, by a thread of its own."""
+    if isinstance(observer, ScreenObserver):
         with drawing(observer.screen, reporter.console):
-            yield observer
+            yield
     else:
-        yield LineObserver(reporter, scores, plan, estimates)
+        yield
 
 
 @contextmanager
@@ -52,12 +60,12 @@ class LineObserver(ReporterObserver):
         super().__init__(reporter)
         self._scores, self._results = scores, Reporter()
         self._plan, self._left = plan, TimeLeft(estimates)
-        self._waiting: dict[CellId, RunCell] = {}  # cells that have not ended
+        self._waiting: dict[CellId, set[str]] = {}  # cells that have not ended, with what they need that takes time
         self._settled: set[str] = set()  # keys of stages that have
         self._cells = self._ended = 0
 
     def run_started(self, cells: Sequence[RunCell]) -> None:
-        self._waiting = {cell.id: cell for cell in cells}
+        self._waiting = self._left.needs(cells)
         self._cells = len(cells)
 
     def stage_finished(self, stage: Stage, seconds: float) -> None:
@@ -82,7 +90,7 @@ class LineObserver(ReporterObserver):
     def _say(self, cell: RunCell, text: str, style: str) -> None:
         self._ended += 1
         self._waiting.pop(cell.id, None)
-        seconds = self._left.of(self._plan.stages[key] for key in _keys_of(self._waiting.values()) - self._settled)
+        seconds = self._left.of(self._plan.stages[key] for key in set().union(*self._waiting.values()) - self._settled)
         left = f", about {duration(seconds)} left" if seconds >= 1 else ""
         self._results.say(f"[{self._ended}/{self._cells}] {cell.label}: {text}{left}", style)
 
@@ -93,13 +101,13 @@ class ScreenObserver:
     def __init__(self, plan: Plan, scores: PartialScores, estimates: Mapping[str, Estimate]):
         self.screen = Screen(scores.outline)
         self._plan, self._scores, self._left = plan, scores, TimeLeft(estimates)
-        self._waiting: dict[CellId, RunCell] = {}  # cells that have not ended
+        self._waiting: dict[CellId, set[str]] = {}  # cells that have not ended, with what they need that takes time
         self._settled: set[str] = set()  # keys of stages that have
         self._running: dict[str, tuple[Running, Pace, Place]] = {}
         self._places: dict[str, Place] = {}  # of the first cell that needs a stage: it is built for this one
 
     def run_started(self, cells: Sequence[RunCell]) -> None:
-        self._waiting = {cell.id: cell for cell in cells}
+        self._waiting = self._left.needs(cells)
         for cell in cells:
             keys = list(cell.stages.values())
             while keys:  # also what a cell needs and does not list: rounds of collecting
@@ -160,10 +168,6 @@ class ScreenObserver:
 
     def _recount(self, **changed: int) -> None:
         """What is still to start, for cells that can still be completed."""
-        keys = _keys_of(self._waiting.values()) - self._settled - self._running.keys()
+        keys = set().union(*self._waiting.values()) - self._settled - self._running.keys()
         waiting = self._left.of(self._plan.stages[key] for key in keys)
         self.screen.counts = replace(self.screen.counts, waiting=waiting, **changed)
-
-
-def _keys_of(cells: Iterable[RunCell]) -> set[str]:
-    return {key for cell in cells for key in cell.stages.values()}

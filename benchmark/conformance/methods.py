@@ -15,7 +15,7 @@ from safetensors.torch import load, save
 from benchmark import registry
 from benchmark.conformance.common import Faults, check_preset_names, ensure, tensors
 from benchmark.contracts.data import DataSpec, Episode
-from benchmark.contracts.encoder import Encoder
+from benchmark.contracts.encoder import Encoder, FusedEncoder
 from benchmark.contracts.method import Method
 from benchmark.contracts.presets import PRESETS, component_config
 from benchmark.core.errors import Unavailable
@@ -93,7 +93,7 @@ def encoder_shapes(cls: type[Method], config: Any, demos: Demos) -> None:
         faults.ensure(bool(features.isfinite().all()), "pooled(images) contains NaN or infinite numbers")
         if encoder.reads == "state":
             return
-        images = torch.from_numpy(np.array(demos.frames[:6, 0])).permute(0, 3, 1, 2)
+        images = _images(demos, 6)
         with torch.no_grad():
             whole = encoder.pooled(images)
             as_floats, alone = encoder.pooled(images.float() / 255), encoder.pooled(images[:1])
@@ -159,6 +159,79 @@ def encoder_takes_goals(cls: type[Method], config: Any, demos: Demos) -> None:
 
 
 @_with_demos
+def encoder_layers(cls: type[Method], config: Any, demos: Demos) -> None:
+    """Its layers hold its maps, of the declared shapes and never finer than the one before, and a summary of each."""
+    encoder = _built(cls, config, demos.spec).encoder.eval()
+    if not (names := encoder.map_names):
+        return
+    shapes = encoder.feature_shapes(demos.spec.resolution, names)
+    images = _images(demos, 2)
+    with torch.no_grad(), Faults() as faults:
+        layers, maps = encoder.dense(images, names), encoder.features(images, names)
+        for name in names:
+            x, summary = layers[name].map, layers[name].summary
+            faults.ensure(
+                x.shape == (2, *shapes[name]) and summary.shape == x.shape[:2],
+                f"dense(images): {name} has shapes {tuple(x.shape)} and {tuple(summary.shape)}, declared is {shapes[name]}",
+            )
+            faults.ensure(torch.allclose(x, maps[name], rtol=1e-3, atol=1e-4), f"dense and features differ in {name}")
+            faults.ensure(bool(x.isfinite().all() and summary.isfinite().all()), f"{name} contains NaN or infinite numbers")
+        sides = [shapes[name][-1] for name in names]
+        faults.ensure(sides == sorted(sides, reverse=True), f"{', '.join(names)}: maps of {sides} are not in order")
+
+
+@_with_demos
+def encoder_learns_jointly(cls: type[Method], config: Any, demos: Demos) -> None:
+    """Learning with a policy reaches every tensor that may change and no other: frozen networks stay, norms included."""
+    if not cls.joint:
+        return
+    encoder = _built(cls, config, demos.spec).encoder.train()
+    observations = demos.observations(slice(0, 6), encoder.reads)
+    head = torch.nn.Linear(features_of(encoder, observations).shape[1], demos.spec.action_dim)
+    frozen = _frozen(encoder)
+    optimizer = torch.optim.Adam([p for p in (*encoder.parameters(), *head.parameters()) if p.requires_grad], lr=1e-3)
+    for _ in range(STEPS):
+        loss = (head(features_of(encoder, observations)) - torch.from_numpy(demos.actions[:6])).square().mean()
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    with Faults() as faults:
+        faults.ensure(bool(loss.isfinite()), "the loss of a linear head is not finite")
+        trained = [(name, p) for name, p in encoder.named_parameters() if p.requires_grad]
+        unreached = [name for name, p in trained if p.grad is None or not p.grad.any()]
+        faults.ensure(not unreached, f"no gradient reaches {', '.join(unreached[:5])}")
+        changed = [name for name, tensor in _frozen(encoder).items() if not torch.equal(tensor, frozen[name])]
+        faults.ensure(not changed, f"frozen, and changed all the same: {', '.join(changed[:5])}")
+
+
+@_with_demos
+def encoder_parts(cls: type[Method], config: Any, demos: Demos) -> None:
+    """What the frozen part of an encoder makes of images may be computed before and kept in 16 bits for the rest."""
+    encoder = _built(cls, config, demos.spec).encoder.eval()
+    if not isinstance(encoder, FusedEncoder):
+        return
+    images, names = _images(demos, 4), encoder.feature_names
+    frozen, shape = encoder.frozen(images), (4, encoder.frozen_dim)
+    with torch.no_grad(), Faults() as faults:
+        faults.ensure(frozen.shape == shape, f"frozen(images) has shape {tuple(frozen.shape)}, declared is {shape}")
+        faults.ensure(not frozen.requires_grad, "frozen(images) has a gradient")
+        faults.ensure(not (frozen.abs() > 1).any(), "frozen(images) has numbers above 1, which 16 bits may not hold")
+        whole, parts = encoder.features(images, names), encoder.fused(images, frozen.half(), names)
+        differ = [name for name in names if not torch.allclose(whole[name], parts[name], rtol=1e-2, atol=1e-2)]
+        faults.ensure(not differ, f"computed in two parts, {', '.join(differ)} differ")
+
+
+def _frozen(encoder: Encoder) -> dict[str, torch.Tensor]:
+    """The state of every network in it that has parameters and trains none."""
+    state: dict[str, torch.Tensor] = {}
+    for prefix, module in encoder.named_modules():
+        parameters = list(module.parameters())
+        if parameters and not any(p.requires_grad for p in parameters):
+            state |= {f"{prefix}.{name}": tensor for name, tensor in tensors(module).items()}
+    return state
+
+
+@_with_demos
 def method_trains(cls: type[Method], config: Any, demos: Demos) -> None:
     """Training is finite, reaches every tensor it says it trains, and repeats bit by bit, also when interrupted."""
     if not cls.learns:
@@ -220,8 +293,22 @@ def _train(cls: type[Method], config: Any, demos: Demos, stops: list[int]) -> Me
     return method
 
 
+def _images(demos: Demos, count: int) -> torch.Tensor:
+    return torch.from_numpy(np.array(demos.frames[:count, 0])).permute(0, 3, 1, 2)
+
+
 def _encode(encoder: Encoder, demos: Demos) -> torch.Tensor:
     return encode(encoder, demos.observations(slice(0, 6), encoder.reads))
 
 
-PROMISES = (method_presets, encoder_shapes, encoder_is_still, encoder_round_trip, encoder_takes_goals, method_trains)
+PROMISES = (
+    method_presets,
+    encoder_shapes,
+    encoder_layers,
+    encoder_parts,
+    encoder_is_still,
+    encoder_round_trip,
+    encoder_takes_goals,
+    encoder_learns_jointly,
+    method_trains,
+)

@@ -56,12 +56,12 @@ class MethodConfig(TrainingConfig):
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.backbone not in self.backbones:
-            self._check_timm()
+            self._check_backbone()
         require(self.init in ("scratch", "imagenet"), f"init '{self.init}' is none of scratch, imagenet")
         resnet18 = self.backbone == "resnet18" and self.width == 64
         require(self.init == "scratch" or resnet18, "init=imagenet needs backbone=resnet18 and width=64, as published")
 
-    def _check_timm(self) -> None:
+    def _check_backbone(self) -> None:
         """A backbone that is not ours is a network of timm's, which has the width of its name."""
         import timm  # not above: whoever names none of its networks has no use for a second of imports
 
@@ -79,6 +79,10 @@ class Method(nn.Module, ABC):
     (several optimisers). A fixed one sets `learns = False` and implements `build_encoder` only. The module is constructed on
     the CPU under a seeded global generator, then moved; everything random in `loss` must come from `rng` (dropout may use the
     global generator: it is seeded per step as well), so that a run can stop anywhere and go on bit-exactly.
+
+    Several processes may compute a part of a batch each. A loss that is a mean over windows need not know. Where it looks at
+    the batch as a whole (negatives, covariances), `core/collective.py` has `gather` and `average`, and `rand` draws what
+    differs from window to window; `models/losses.py` does so already.
 
     On CUDA a step may be captured as a graph and replayed: numbers that `loss` computes in Python, and branches it takes there,
     stay what they were in the captured step, so whatever changes from step to step must be a tensor. `after_step` runs outside
@@ -140,6 +144,11 @@ class Method(nn.Module, ABC):
         """The learning rate of an encoder that learns with the policy, as a fraction of the policy's. The default is that of
         fine-tuning: 1e-5 for 1e-4 in the DynaMo paper, Tables 9 and 11."""
         return 0.1
+
+    @classmethod
+    def built_on(cls, config: Any) -> tuple[type[Method], ...]:
+        """Other methods whose encoders are part of its own: their code is on its key, too."""
+        return ()
 
     @classmethod
     def files(cls, config: Any) -> Mapping[str, Path | str]:

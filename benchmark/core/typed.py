@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import types
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from functools import cache
 from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
@@ -16,6 +16,7 @@ from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
 from benchmark.core.errors import BenchmarkError
 
 T = TypeVar("T")
+Reader = Callable[[Any], Any]
 SHOWN = 40  # letters of a value in a message
 SCALARS: dict[Any, Any] = {str: str, int: int, float: (int, float), bool: bool}  # a float may be written without a point
 CONTAINERS: dict[type, Any] = {Mapping: Mapping, tuple: (list, tuple), list: (list, tuple)}
@@ -36,19 +37,17 @@ def from_json(cls: type[T], data: Any) -> T:
     """An instance of a dataclass from what `to_json` made of one."""
     if not isinstance(data, Mapping):
         raise BenchmarkError(f"{cls.__qualname__} is an object, not {data!r}")
-    fields = {field.name: field for field in dataclasses.fields(cls)}  # type: ignore[arg-type]
-    if unknown := sorted(set(data) - set(fields)):
+    readers, required = _shape(cls)  # type: ignore[arg-type]
+    if unknown := sorted(data.keys() - readers.keys()):
         raise BenchmarkError(f"{cls.__qualname__} has no field {', '.join(unknown)}")
-    absent = [name for name, field in fields.items() if name not in data and _required(field)]
-    if absent:
+    if absent := [name for name in required if name not in data]:
         raise BenchmarkError(f"{cls.__qualname__} lacks {', '.join(absent)}")
-    hints = _hints(cls)  # type: ignore[arg-type]
-    return cls(**{name: _field(cls, name, hints[name], item) for name, item in data.items()})
+    return cls(**{name: _field(cls, name, readers[name], item) for name, item in data.items()})
 
 
-def _field(cls: type, name: str, hint: Any, item: Any) -> Any:
+def _field(cls: type, name: str, read: Reader, item: Any) -> Any:
     try:
-        return _value(hint, item)
+        return read(item)
     except _Mismatch as error:
         raise BenchmarkError(f"{cls.__qualname__}.{name} is {error}") from None
 
@@ -61,41 +60,78 @@ class _Mismatch(Exception):
         super().__init__(f"{text if len(text) < SHOWN else f'{text[:SHOWN]}...'}, not {expected}")
 
 
-def _value(hint: Any, item: Any) -> Any:
+@cache
+def _shape(cls: type) -> tuple[Mapping[str, Reader], Sequence[str]]:
+    """How each field of a dataclass is read, and which have to be there. Thousands of manifests have the same."""
+    hints, fields = get_type_hints(cls), dataclasses.fields(cls)
+    missing = dataclasses.MISSING
+    required = [field.name for field in fields if field.default is missing and field.default_factory is missing]
+    return {field.name: _reader(hints[field.name]) for field in fields}, required
+
+
+def _reader(hint: Any) -> Reader:
+    """Reads values of a type."""
     origin, arguments = get_origin(hint), get_args(hint)
     if origin in (Union, types.UnionType):
-        if item is None and type(None) in arguments:
+        return _one_of([_reader(argument) for argument in arguments if argument is not type(None)], type(None) in arguments)
+    if dataclasses.is_dataclass(hint):
+        return lambda item: from_json(hint, item)  # type: ignore[arg-type]
+    if hint in SCALARS:
+        return _scalar(hint)
+    expected = next((cls for cls in CONTAINERS if isinstance(origin or hint, type) and issubclass(origin or hint, cls)), None)
+    if expected is None:
+        return lambda item: item
+    inner = [_reader(argument) for argument in arguments if argument is not Ellipsis]
+    if expected is tuple and arguments[-1:] != (Ellipsis,) and origin is tuple:
+        return _fixed(inner)
+    return _container(expected, inner if origin else [])
+
+
+def _one_of(options: Sequence[Reader], optional: bool) -> Reader:
+    def read(item: Any) -> Any:
+        if item is None and optional:
             return None
-        options = [argument for argument in arguments if argument is not type(None)]
         for option in options[:-1]:
             with suppress(_Mismatch):
-                return _value(option, item)
-        return _value(options[-1], item)
-    if dataclasses.is_dataclass(hint):
-        return from_json(hint, item)  # type: ignore[arg-type]
-    if hint in SCALARS:
-        if not isinstance(item, SCALARS[hint]) or (isinstance(item, bool) and hint is not bool):
+                return option(item)
+        return options[-1](item)
+
+    return read
+
+
+def _scalar(hint: type) -> Reader:
+    accepted = SCALARS[hint]
+
+    def read(item: Any) -> Any:
+        if not isinstance(item, accepted) or (isinstance(item, bool) and hint is not bool):
             raise _Mismatch(item, hint.__name__)
         return item
-    expected = next((cls for cls in CONTAINERS if isinstance(origin or hint, type) and issubclass(origin or hint, cls)), None)
-    if expected and not isinstance(item, CONTAINERS[expected]):
-        raise _Mismatch(item, "an object" if expected is Mapping else "a list")
-    if origin is tuple and isinstance(item, list | tuple):
-        inner = arguments[:1] * len(item) if arguments[-1:] == (Ellipsis,) else arguments
-        if len(inner) != len(item):
-            raise _Mismatch(item, f"{len(inner)} values")
-        return tuple(_value(part, value) for part, value in zip(inner, item, strict=True))
-    if origin is list and isinstance(item, list | tuple):
-        return [_value(arguments[0], value) for value in item]
-    if isinstance(item, Mapping) and len(arguments) == 2:
-        return {key: _value(arguments[1], value) for key, value in item.items()}
-    return item
+
+    return read
 
 
-def _required(field: dataclasses.Field[Any]) -> bool:
-    return field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING
+def _container(expected: type, inner: Sequence[Reader]) -> Reader:
+    """An object, or a list of any length; as it is where nothing is said of what is in it."""
+    accepted, words = CONTAINERS[expected], "an object" if expected is Mapping else "a list"
+
+    def read(item: Any) -> Any:
+        if not isinstance(item, accepted):
+            raise _Mismatch(item, words)
+        if not inner:
+            return item
+        if expected is Mapping:
+            return {key: inner[1](value) for key, value in item.items()}
+        return expected(inner[0](value) for value in item)
+
+    return read
 
 
-@cache
-def _hints(cls: type) -> dict[str, Any]:
-    return get_type_hints(cls)
+def _fixed(parts: Sequence[Reader]) -> Reader:
+    def read(item: Any) -> Any:
+        if not isinstance(item, list | tuple):
+            raise _Mismatch(item, "a list")
+        if len(item) != len(parts):
+            raise _Mismatch(item, f"{len(parts)} values")
+        return tuple(part(value) for part, value in zip(parts, item, strict=True))
+
+    return read

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from benchmark.contracts.encoder import as_float
+from benchmark.core.collective import rand
 from benchmark.data import image_ops as ops
 
 RATIO = (3 / 4, 4 / 3)  # aspect ratios of crops (Inception, torchvision's default)
@@ -55,7 +56,7 @@ class Recipe:
 
     def _draw(self, n: int, height: int, width: int, rng: torch.Generator) -> dict[str, Tensor]:
         def uniform(low: float, high: float, *shape: int) -> Tensor:
-            return low + (high - low) * torch.rand(n, *shape, generator=rng, device=rng.device)
+            return low + (high - low) * rand(n, *shape, generator=rng)
 
         low, high = map(math.log, self.ratio)
         areas, ratios = uniform(self.crop, 1, TRIES), uniform(low, high, TRIES)

@@ -18,7 +18,7 @@ from benchmark.contracts.data import Chunks
 from benchmark.contracts.policy import PolicyConfig
 from benchmark.core.errors import BenchmarkError
 from benchmark.core.seeds import torch_rng
-from benchmark.data.draws import ALONE, Shard, Shares
+from benchmark.data.draws import Shares
 
 Array = Tensor | np.ndarray
 GOAL_WORDS = ("last", "future")
@@ -34,7 +34,7 @@ class ChunkSampler:
 
     `proprio` (rows, P) and `language` (episodes, L) are for policies that take these by themselves, `taken` for those that
     learn from every observation of the history: what was done there. Where the history repeats the first one, so does this.
-    `shares` says how often which data set is drawn from, and `shard` which of several processes this is.
+    `shares` says how often which data set is drawn from.
     """
 
     def __init__(
@@ -53,11 +53,10 @@ class ChunkSampler:
         taken: bool = False,
         device: torch.device | str = "cpu",
         shares: Shares | None = None,
-        shard: Shard = ALONE,
     ):
         if len(episodes) == 0:
             raise BenchmarkError("there are no episodes to take policy samples from")
-        self.batch_size, self.seed, self.device, self.shard = config.batch_size, seed, torch.device(device), shard
+        self.batch_size, self.seed, self.device = config.batch_size, seed, torch.device(device)
         self.features = _on_device(features, self.device)
         self.actions = _on_device(actions, self.device).float()
         self.proprio = None if proprio is None else _on_device(proprio, self.device).float()
@@ -87,7 +86,7 @@ class ChunkSampler:
     @property
     def steps_per_epoch(self) -> int:
         """Optimiser steps in which every sample is met at least once."""
-        return math.ceil(len(self) / (self.batch_size * self.shard.world))
+        return math.ceil(len(self) / self.batch_size)
 
     def batch(self, indices: Tensor) -> Chunks:
         """The samples with these numbers."""
@@ -96,7 +95,7 @@ class ChunkSampler:
 
     def batch_at(self, step: int) -> Chunks:
         """The training batch of an optimiser step: the next samples in an endless row of shuffled epochs."""
-        start, n = self.shard.first(step, self.batch_size), len(self)
+        start, n = step * self.batch_size, len(self)
         stop = start + self.batch_size
         epochs = range(start // n, (stop - 1) // n + 1)
         parts = [self._permutation(e)[max(start - e * n, 0) : stop - e * n] for e in epochs]
@@ -104,7 +103,7 @@ class ChunkSampler:
         if not self._hindsight:
             return self.batch(indices)
         row, last = self.rows[indices], self._last[indices]
-        uniform = torch.rand(len(indices), generator=self._rng("hindsight", step)).to(self.device)
+        uniform = torch.rand(len(indices), generator=torch_rng("hindsight", self.seed, step)).to(self.device)
         return self._gather(indices, row + (uniform * (last - row + 1)).long())
 
     def all(self) -> Chunks:
@@ -140,10 +139,6 @@ class ChunkSampler:
         if self._draws:
             return torch.from_numpy(self._draws.epoch(epoch)).to(self.device)
         return torch.randperm(len(self), generator=torch_rng("chunks", self.seed, epoch)).to(self.device)
-
-    def _rng(self, purpose: str, step: int) -> torch.Generator:
-        """Of this process: the first one's is that of a process alone."""
-        return torch_rng(purpose, self.seed, step, *([self.shard.rank] if self.shard.rank else []))
 
 
 def _on_device(array: Array, device: torch.device) -> Tensor:

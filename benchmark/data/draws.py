@@ -1,4 +1,4 @@
-"""Which samples training draws, where some data sets are to be drawn more often than others, and what each rank gets of them.
+"""Which samples training draws, where some data sets are to be drawn more often than others, and how they are mixed.
 
 Frames lie in one memory-mapped file, where any sample is one read away. So an order is a permutation of sample numbers and no
 buffer: every sample can follow every other, whereas a buffer of n samples mixes only what lies n apart in the files (Octo asks
@@ -13,28 +13,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from benchmark.contracts.specs import require
 from benchmark.core.errors import BenchmarkError
 from benchmark.core.seeds import numpy_rng
-
-
-@dataclass(frozen=True)
-class Shard:
-    """One of several processes that train together. The batches of all of them at a step follow one another in the same order,
-    so no two are given the same place of an epoch, and `world` of them with batches of B see what one would with B * world."""
-
-    rank: int = 0
-    world: int = 1
-
-    def __post_init__(self) -> None:
-        require(0 <= self.rank < self.world, f"rank {self.rank} is none of the {self.world} from 0 on")
-
-    def first(self, step: int, batch_size: int) -> int:
-        """The place in the row of all draws at which the batch of a step begins."""
-        return (step * self.world + self.rank) * batch_size
-
-
-ALONE = Shard()
 
 
 @dataclass(frozen=True)

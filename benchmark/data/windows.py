@@ -14,9 +14,9 @@ from torch import Tensor
 
 from benchmark.contracts.data import Windows
 from benchmark.contracts.method import BatchSpec
+from benchmark.core.collective import mine
 from benchmark.core.errors import BenchmarkError
 from benchmark.core.seeds import numpy_rng
-from benchmark.data.draws import ALONE, Shard
 from benchmark.data.episodes import Demos
 
 RESIDENT_SHARE = 0.5  # of a GPU's free memory that frames may take; the rest is for the network and its activations
@@ -36,7 +36,6 @@ class WindowSampler:
         seed: int,
         device: str = "cpu",
         resident: bool | None = None,
-        shard: Shard = ALONE,
     ):
         span = (spec.window - 1) * spec.stride + 1
         starts = [np.arange(demos.starts[e], demos.ends[e] - span + 1) for e in episodes]
@@ -46,9 +45,7 @@ class WindowSampler:
                 f"no demonstration is as long as a window of {spec.window} frames {spec.stride} apart ({span} steps)"
             )
         self.demos, self.spec, self.seed, self.device = demos, spec, seed, device
-        self.batch_size, self.shard = min(batch_size, len(first) // shard.world), shard
-        if not self.batch_size:
-            raise BenchmarkError(f"{len(first)} windows are too few for {shard.world} processes")
+        self.batch_size = min(batch_size, len(first))
         numbers = np.repeat(episodes, [len(s) for s in starts])
         self._draws = demos.shares.draws(numbers, "windows", seed) if demos.shares else None
         resident = fits(demos.frames.nbytes, device) if resident is None else resident
@@ -60,17 +57,17 @@ class WindowSampler:
 
     @property
     def steps_per_epoch(self) -> int:
-        return max(1, len(self._starts) // (self.batch_size * self.shard.world))
+        return max(1, len(self._starts) // self.batch_size)
 
     @property
     def frames_per_step(self) -> int:
         return self.batch_size * self.spec.window * len(self.demos.spec.views)
 
     def batch_at(self, step: int) -> Windows:
-        """The batch of a step. Each epoch drops the remainder that does not fill a batch: another one each time."""
+        """The batch of a step; of one that several processes share, this one's part. Each epoch drops the remainder that does
+        not fill a batch: another one each time."""
         epoch, position = divmod(step, self.steps_per_epoch)
-        at = self.shard.first(position, self.batch_size)
-        chosen = self._order(epoch)[at : at + self.batch_size]
+        chosen = mine(self._order(epoch)[position * self.batch_size : (position + 1) * self.batch_size])
         rows = self._starts[chosen, None] + self._offsets
         episode = self._episode[chosen]
         return Windows(

@@ -13,6 +13,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -49,7 +50,13 @@ class Ingredient:
     sha256: str  # of its content and of what it says of its actions
 
     def demos(self) -> Demos:
-        return open_folder(self.folder)
+        return _opened(self.folder, self.sha256)
+
+
+@lru_cache(maxsize=128)
+def _opened(folder: Path, sha256: str) -> Demos:
+    """Its checksums are compared once in a process, as long as its manifest says the same."""
+    return open_folder(folder)
 
 
 def place_of(part: str) -> Path:

@@ -43,7 +43,7 @@ def _finished(cell: RunCell, store: Store) -> bool:
 
 def unavailable_cells(plan: Plan, stages: Mapping[str, str], store: Store) -> dict[CellId, str]:
     """The unfinished cells that these stages leave out, and those that are refused on any machine, with the reason."""
-    return {cell.id: reason for cell in plan.cells if not _finished(cell, store) and (reason := _reason(cell, stages))}
+    return {cell.id: reason for cell in plan.cells if (reason := _reason(cell, stages)) and not _finished(cell, store)}
 
 
 def _reason(cell: RunCell, stages: Mapping[str, str]) -> str | None:

@@ -84,9 +84,12 @@ class Engine(Protocol):
 def execution_of(config: Config, needs: Needs | None = None) -> Execution:
     """What a configuration says of how stages are executed, with the cores that one of them gets."""
     cores = needs.cores if needs else None
+    processes = needs.processes if needs else 1
     return Execution(
         workers=cores if config.machine.workers is None else config.machine.workers,
-        threads=config.machine.threads or cores,
+        threads=config.machine.threads or (max(1, cores // processes) if cores else None),
+        processes=processes,
+        accumulate=config.machine.accumulate,
         timeout=config.rollout.timeout,
         checkpoint_every=config.pretrain.checkpoint_every,
         tracker=config.tracker,

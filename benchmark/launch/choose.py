@@ -27,7 +27,10 @@ NODE_CORES, NODE_MEMORY = 4, 64.0  # of a stage on a cluster, where nothing is d
 CGROUP = Path("/sys/fs/cgroup/memory.max")  # what a container or a job may have of it
 
 
-def make_launcher(name: str, plan: Plan, estimates: Mapping[str, Estimate], executor: Executor, *, fail_fast: bool) -> Launcher:
+def make_launcher(
+    name: str, plan: Plan, estimates: Mapping[str, Estimate], executor: Executor, *, fail_fast: bool, copied: bool = False
+) -> Launcher:
+    """`copied`: this process may be copied for workers (launch/local.py)."""
     config = next(iter(plan.configs.values()))
     shown = executor.store, executor.events, executor.reporter
     if name == "slurm":
@@ -39,7 +42,9 @@ def make_launcher(name: str, plan: Plan, estimates: Mapping[str, Estimate], exec
     machine = this_machine(config.machine)
     engine: Engine = InlineEngine(executor)
     if machine.cores > 1 and (config.machine.cores or sum(e.seconds for e in estimates.values()) > WORTH):
-        engine = LocalEngine(machine, *shown)
+        engine = local = LocalEngine(machine, *shown)
+        if copied:
+            local.copy_myself(len(estimates))
     return Launcher(engine, executor, Resources(plan, estimates, machine), fail_fast)
 
 

@@ -1,5 +1,9 @@
 """Runs stages side by side on this machine, in worker processes that stay and keep their imports.
 
+The first workers are copies of this process, made before it has threads and after it has imported all that stages need and read
+all code that is on their keys: they begin at once, where a new process would take seconds of each core (`copy_myself`). Where a
+process cannot be copied safely, and in place of a worker that is gone, a new one is started.
+
 A worker belongs to some GPUs or to none. It follows this process: when that is killed, the worker goes at once and loses what
 a checkpoint interval holds. A terminal sends Ctrl-C to all of them; workers leave it to this process, which stops them by
 SIGTERM. What a worker writes, its simulators' messages included, goes to a file without a name, so that nothing is left of it;
@@ -69,6 +73,13 @@ class LocalEngine:
     reporter: Reporter
     holds_dependencies: ClassVar[bool] = False
     _workers: list[_Worker] = field(default_factory=list)
+
+    def copy_myself(self, count: int) -> None:
+        """Have so many workers as copies of this process. Asked of one that has no thread, whose libraries have one each; a
+        copy cannot use CUDA once this process has, and could not choose its GPUs any more."""
+        if sys.platform == "linux" and threading.active_count() == 1 and not self.machine.gpus:
+            for _ in range(min(count, self.machine.cores)):
+                self._start((), multiprocessing.get_context("fork"))
 
     def fits(self, needs: Needs) -> bool:
         running = [worker.job.needs for worker in self._workers if worker.job]
@@ -143,12 +154,19 @@ class LocalEngine:
         count = ceil(needs.gpu)
         return tuple(sorted(free[:count])) if len(free) >= count else None
 
-    def _start(self, gpus: tuple[int, ...]) -> _Worker:
+    def _start(self, gpus: tuple[int, ...], context: Any = None) -> _Worker:
         self._make_room()
-        mine, theirs = CONTEXT.Pipe()
+        context = context or CONTEXT
+        mine, theirs = context.Pipe()
         log = tempfile.TemporaryFile()  # noqa: SIM115 - it lives as long as the worker
         output = Connection(os.dup(log.fileno()), readable=False)  # the class knows how to take a descriptor to a new process
-        process = CONTEXT.Process(target=_serve, args=(theirs, output, self.store.root, added_components()))
+        if context.get_start_method() == "fork":  # a copy has all that is registered, and this end of every pipe
+            others, components = [mine, *(worker.connection for worker in self._workers)], {}
+            sys.stdout.flush()
+            sys.stderr.flush()
+        else:
+            others, components = [], added_components()
+        process = context.Process(target=_serve, args=(theirs, output, self.store.root, components, others))
         with _environment(gpus, self.machine.gpus), deaf_children():
             process.start()
         theirs.close()
@@ -247,8 +265,16 @@ class _Forward:
     def cell_failed(self, cell: RunCell) -> None: ...
 
 
-def _serve(connection: Connection, output: Connection, home: Path, components: Mapping[str, list[type]]) -> None:
-    """The life of a worker."""
+def _serve(
+    connection: Connection,
+    output: Connection,
+    home: Path,
+    components: Mapping[str, list[type]],
+    others: Sequence[Connection],
+) -> None:
+    """The life of a worker. `others`: ends of pipes that are the engine's. While a copy holds one, nobody sees it closed."""
+    for other in others:
+        other.close()
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     for descriptor in (1, 2):
         os.dup2(output.fileno(), descriptor)

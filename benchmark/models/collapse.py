@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from benchmark.core.collective import gather
 from benchmark.models.precision import at_least_float32
 
 LEFT = 0.02  # by which a loss must lie below its trivial value, relative to it
@@ -30,5 +31,5 @@ def spread(features: Tensor) -> Tensor:
     The mean standard deviation over a batch of the coordinates of L2-normalised features, times the root of the dimension
     (SimSiam, section 4.1). Collapse of single dimensions does not show here; that is what the effective rank is for.
     """
-    directions = F.normalize(at_least_float32(features.detach()).flatten(0, -2), dim=-1)
+    directions = F.normalize(gather(at_least_float32(features.detach()).flatten(0, -2)), dim=-1)
     return directions.std(0).mean() * directions.shape[1] ** 0.5

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any, cast
 import torch
 from torch import Tensor, nn
 
-from benchmark.contracts.encoder import Encoder
+from benchmark.contracts.encoder import Encoder, Layer
 from benchmark.models.imagenet import RESNET18_IMAGENET
 from benchmark.models.images import ImageEncoder
 from benchmark.models.precision import at_least_float32
 from benchmark.models.resnet import STAGES, ResNet18
-from benchmark.models.timm_encoder import Network, build, nearest_size
+from benchmark.models.timm_encoder import Network, build, layers_of, nearest_size
 from benchmark.models.weights import load
 
 if TYPE_CHECKING:
@@ -33,6 +33,7 @@ class ConvEncoder(ImageEncoder):
         super().__init__(**preprocessing)
         self.trunk = trunk.to(memory_format=torch.channels_last)
         self.dim = self.patch_dim = trunk.dim
+        self.trunk_name = f"ResNet-18 of width {trunk.dim // 8}" + ", blocks start as their shortcuts" * trunk.zero_residuals
 
     def start_from(self, weights: str) -> None:
         load(RESNET18_IMAGENET, self.trunk)
@@ -72,6 +73,7 @@ class ViTEncoder(ImageEncoder):
         super().__init__(**preprocessing)
         self.vit = vit
         self.dim = self.patch_dim = vit.embed_dim
+        self.trunk_name = f"ViT of {len(vit.blocks)} blocks and width {vit.embed_dim}"
 
     def pooled(self, images: Tensor) -> Tensor:
         return at_least_float32(self.vit.forward_head(self.vit.forward_features(self.prepare(images)), pre_logits=True))
@@ -95,6 +97,12 @@ class ViTEncoder(ImageEncoder):
         given["pooled"] = at_least_float32(self.vit.forward_head(last, pre_logits=True))
         given["patch"] = at_least_float32(last[:, self.vit.num_prefix_tokens :])
         return {name: given[name] for name in names}
+
+    def dense(self, images: Tensor, names: Sequence[str]) -> dict[str, Layer]:
+        if not self.vit.num_prefix_tokens or not names:
+            return super().dense(images, names)
+        self.check_features(names)
+        return layers_of(self.vit, self.prepare(images), {name: int(name.removeprefix("block")) - 1 for name in names})
 
 
 def _average(grid: Tensor) -> Tensor:

@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from benchmark.contracts.data import DataSpec, Observations
-from benchmark.contracts.encoder import Encoder
+from benchmark.contracts.encoder import Encoder, FusedEncoder
 from benchmark.contracts.method import Method
 from benchmark.core.errors import BenchmarkError
 from benchmark.models.precision import at_least_float32, autocast
@@ -24,12 +24,19 @@ def encode(encoder: Encoder, observations: Observations, kind: str = "pooled", p
         return at_least_float32(features_of(encoder.eval(), observations, kind))
 
 
-def features_of(encoder: Encoder, observations: Observations, kind: str = "pooled") -> Tensor:
+def frozen_of(encoder: FusedEncoder, observations: Observations) -> Tensor:
+    """(N, V, numbers): what the frozen part of an encoder makes of N observations, for `features_of` to be told."""
+    assert observations.frames is not None
+    return encoder.frozen(_images(observations.frames)).unflatten(0, observations.frames.shape[:2])
+
+
+def features_of(encoder: Encoder, observations: Observations, kind: str = "pooled", frozen: Tensor | None = None) -> Tensor:
     """(N, D) features of N observations on the encoder's device.
 
     `kind` names a feature of the encoder, or several joined by '+', such as layer3+layer4. `patch@3` is one averaged down to a
     grid of 3 x 3. Maps and tokens are flattened; one kind after the other, and in each one view after the other. An encoder
-    that reads the state has nothing but that state. Rows that are not valid become NaN, which nobody overlooks.
+    that reads the state has nothing but that state. Rows that are not valid become NaN, which nobody overlooks. `frozen` is
+    what `frozen_of` says of the same observations, where it is at hand.
     """
     raw = observations.state if encoder.reads == "state" else observations.frames
     if raw is None:
@@ -38,10 +45,12 @@ def features_of(encoder: Encoder, observations: Observations, kind: str = "poole
         flat = encoder.pooled(raw)
     else:
         wanted = _parsed(kind)
-        images = raw.flatten(0, 1).permute(0, 3, 1, 2)  # channels last in memory, without a copy
-        names = [name for name, _ in wanted]
+        images, names = _images(raw), [name for name, _ in wanted]
         told = observations.told
-        if told is None:
+        if frozen is not None:
+            assert isinstance(encoder, FusedEncoder)
+            features = encoder.fused(images, frozen.flatten(0, 1), names)
+        elif told is None:
             features = encoder.features(images, names)
         else:
             features = encoder.towards(images, told.expand(-1, raw.shape[1], *told.shape[2:]).flatten(0, 1), names)
@@ -53,7 +62,7 @@ def read_goal(encoder: Encoder, goal: Tensor) -> Tensor:
     """What an encoder makes of N goals, as `Observations.told`: of (N, V, H, W, 3) frames, view by view, or (N, G) numbers."""
     if goal.ndim == 2:
         return encoder.read_goal(goal)[:, None]
-    return encoder.read_goal(goal.flatten(0, 1).permute(0, 3, 1, 2)).unflatten(0, goal.shape[:2])
+    return encoder.read_goal(_images(goal)).unflatten(0, goal.shape[:2])
 
 
 @torch.no_grad()
@@ -72,6 +81,11 @@ def parts_of(encoder: Encoder, kind: str, views: int, resolution: int) -> tuple[
     if name == "pooled":
         return views, encoder.tokens
     return views, side**2 if side else encoder.feature_shapes(resolution)["patch"][0]
+
+
+def _images(frames: Tensor) -> Tensor:
+    """(N, V, H, W, 3) -> (N V, 3, H, W), channels last in memory, without a copy."""
+    return frames.flatten(0, 1).permute(0, 3, 1, 2)
 
 
 def why_no_features(method: type[Method], config: Any, data: DataSpec, kind: str) -> str | None:

@@ -16,9 +16,10 @@ class ImageEncoder(Encoder):
     """Preprocessing shared by encoders of images: [0, 1] floats, an optional resize, channel normalisation.
 
     `size` is for networks tied to one resolution: frames of another are resized with antialiasing. Without it frames keep the
-    size they come in.
+    size they come in. A subclass that takes a trunk names it in `trunk_name`.
     """
 
+    trunk_name: str | None = None
     mean: Tensor
     std: Tensor
 
@@ -28,13 +29,29 @@ class ImageEncoder(Encoder):
         self.register_buffer("mean", torch.tensor(mean).view(-1, 1, 1), persistent=False)
         self.register_buffer("std", torch.tensor(std).view(-1, 1, 1), persistent=False)
 
+    def resized(self, images: Tensor) -> Tensor:
+        """Raw frames -> floats of the size that the trunk is tied to."""
+        images = as_float(images)
+        if self.size is None or images.shape[-2:] == (self.size, self.size):
+            return images
+        return F.interpolate(images, (self.size, self.size), mode="bicubic", antialias=True)
+
+    @property
+    def description(self) -> str:
+        size = "frames as they are" if self.size is None else f"frames at {self.size} px"
+        mean, std = (tuple(round(value, 3) for value in buffer.flatten().tolist()) for buffer in (self.mean, self.std))
+        usual = (mean, std) == (IMAGENET_MEAN, IMAGENET_STD)
+        normalised = "ImageNet's normalisation" if usual else f"normalised by mean {_short(mean)}, SD {_short(std)}"
+        return f"{self.trunk_name or type(self).__name__}, {size}, {normalised}"
+
     def prepare(self, images: Tensor) -> Tensor:
         """Raw frames -> the trunk's input, in the memory layout that convolutions are fastest in."""
-        own = images.dtype == torch.uint8  # then the floats are ours, and what follows need not allocate
-        images = as_float(images)
-        if self.size is not None and images.shape[-2:] != (self.size, self.size):
-            images = F.interpolate(images, (self.size, self.size), mode="bicubic", antialias=True)
-            own = True
-        in_place = own and images.dtype == self.mean.dtype
-        centred = images.sub_(self.mean).div_(self.std) if in_place else (images - self.mean) / self.std
+        resized = self.resized(images)
+        in_place = resized is not images and resized.dtype == self.mean.dtype  # they are ours: what follows need not allocate
+        centred = resized.sub_(self.mean).div_(self.std) if in_place else (resized - self.mean) / self.std
         return centred.contiguous(memory_format=torch.channels_last)
+
+
+def _short(values: tuple[float, ...]) -> str:
+    """One number where all channels have the same."""
+    return "/".join(f"{value:g}" for value in dict.fromkeys(values))

@@ -8,6 +8,7 @@ Which of the two is decided by looking: timm's network has to give the same feat
 from __future__ import annotations
 
 import json
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -135,7 +136,9 @@ def _as_program(encoder: Encoder, folder: Path, frames: Tensor) -> Portable:
         program = torch.export.export(encoder, (frames,), dynamic_shapes=({0: batch},))
     except Exception as error:  # whatever torch cannot trace in a network of one's own
         raise BenchmarkError(f"torch.export cannot follow {type(encoder).__name__}: {str(error).splitlines()[0]}") from error
-    torch.export.save(program, folder / PROGRAM)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "No complete tensor found", UserWarning)  # of views into one storage; all are written
+        torch.export.save(program, folder / PROGRAM)
     _save(encoder, folder / WEIGHTS[0])
     return Portable(
         (WEIGHTS[0], PROGRAM),

@@ -40,7 +40,7 @@ class ResNet18(nn.Module):
 
     def __init__(self, width: int = 64, zero_residuals: bool = False):
         super().__init__()
-        self.dim = 8 * width
+        self.dim, self.zero_residuals = 8 * width, zero_residuals
         self.conv1 = nn.Conv2d(3, width, 7, stride=2, padding=3, bias=False)
         self.bn1 = nn.BatchNorm2d(width)
         self.relu = nn.ReLU(inplace=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from benchmark.core.collective import average, processes
 from benchmark.models.precision import at_least_float32
 
 KNOTS, LIMIT = 17, 3.0  # frequencies in [0, 3] at which characteristic functions are compared (LeJEPA, MINIMAL.md)
@@ -25,5 +26,5 @@ def sigreg(x: Tensor, slices: int, rng: torch.Generator) -> Tensor:
     weight[[0, -1]] /= 2
     with torch.autocast(x.device.type, enabled=False):
         angle = (x @ (directions / directions.norm(dim=0)))[..., None] * frequency
-        error = (angle.cos().mean(-3) - gaussian) ** 2 + angle.sin().mean(-3) ** 2
-        return x.shape[-2] * (error @ (weight * gaussian)).mean()
+        error = (average(angle.cos().mean(-3)) - gaussian) ** 2 + average(angle.sin().mean(-3)) ** 2
+        return processes() * x.shape[-2] * (error @ (weight * gaussian)).mean()

@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from benchmark.contracts.encoder import Layer
 from benchmark.core.errors import BenchmarkError, Corrupt, UnknownName
 from benchmark.models.images import IMAGENET_MEAN, IMAGENET_STD, ImageEncoder
 from benchmark.models.precision import at_least_float32
@@ -71,6 +72,7 @@ class TimmEncoder(ImageEncoder):
         network = origin.create(size)
         self.network: Any = network.to(memory_format=torch.channels_last)
         self.origin = origin
+        self.trunk_name = f"timm's {origin.architecture.partition('.')[0]}"
         self._prefix = getattr(network, "num_prefix_tokens", 0)
         self._channels_last = getattr(network, "output_fmt", "NCHW") == "NHWC"
         last, pooled = self._look(self.size or look)
@@ -136,6 +138,22 @@ class TimmEncoder(ImageEncoder):
             at = dict(zip(wanted, maps, strict=True))
             given |= {name: at_least_float32(at[index]) for name, index in self._indices.items() if index in at}
         return {name: given[name] for name in names}
+
+    def dense(self, images: Tensor, names: Sequence[str]) -> dict[str, Layer]:
+        if not self._prefix or not names:
+            return super().dense(images, names)
+        self.check_features(names)
+        return layers_of(self.network, self.prepare(images), {name: self._indices[name] for name in names})
+
+
+def layers_of(network: Any, prepared: Tensor, indices: Mapping[str, int]) -> dict[str, Layer]:
+    """Map and class token after the numbered blocks of a vision transformer that has one; its registers are left out."""
+    wanted = sorted(set(indices.values()))
+    given = network.forward_intermediates(
+        prepared, indices=wanted, return_prefix_tokens=True, stop_early=True, intermediates_only=True
+    )
+    at = {index: Layer(*map(at_least_float32, (x, prefix[:, 0]))) for index, (x, prefix) in zip(wanted, given, strict=True)}
+    return {name: at[index] for name, index in indices.items()}
 
 
 def build(

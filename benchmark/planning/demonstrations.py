@@ -25,14 +25,19 @@ class Elsewhere:
     demos: Stage
     views: int
     resolution: int
+    absent: str | None  # why there is nothing to look at
 
     @classmethod
     def of(cls, env: str, config: Config) -> Elsewhere:
-        spec = registry.envs().get(env).spec(config.env[env])
-        return cls(demos_stage(env, config), len(spec.views), config.env[env].resolution)
+        environment, settings = registry.envs().get(env), config.env[env]
+        views = len(environment.spec(settings).views)
+        absent = None if views else environment.unavailable_reason(settings)
+        return cls(demos_stage(env, config), views, settings.resolution, absent)
 
     def refused(self, name: str, env: str, side: int, needed: int) -> str | None:
         """Why an encoder for the frames of an environment, whose method needs so many views, cannot come from there."""
+        if self.absent:
+            return f"on={name}: {self.absent}"
         if self.views < needed:
             return f"needs {needed} views, on={name} has {self.views}"
         if self.resolution != side:

@@ -71,9 +71,11 @@ class Size:
 
 def estimate(stages: Mapping[str, Stage], store: Store) -> dict[str, Estimate]:
     """For each stage that is not cached."""
+    todo = {key: stage for key, stage in stages.items() if not store.has(stage.kind, key)}
+    if not todo:
+        return {}  # rates are read off every manifest of the store
     rates = _Rates(store)
     sizes = {key: _size(stage.params, stage.ref, store) for key, stage in stages.items() if stage.kind in ("demos", "collect")}
-    todo = {key: stage for key, stage in stages.items() if not store.has(stage.kind, key)}
     estimates = {}
     for key, stage in todo.items():
         size = sizes[key] if key in sizes else sizes[stage.inputs["demos"].key]

@@ -7,10 +7,12 @@ departs from that; who demonstrated is judged apart, because no preset can bring
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import fields, is_dataclass
+from dataclasses import fields, is_dataclass, replace
 from typing import Any
 
 from benchmark import registry
+from benchmark.contracts.presets import component_config
+from benchmark.core.typed import to_json
 from benchmark.planning.config.compose import BUDGETS, compose_config
 from benchmark.planning.config.schema import Config
 from benchmark.planning.graph import CellId, Plan
@@ -25,10 +27,16 @@ APART = {
 
 def paper_configs(plan: Plan) -> dict[str, Config]:
     """Per environment of a plan, what its methods and policies would be under the paper's preset."""
-    return {
-        env: compose_config(env, preset="paper", methods=config.method, policies=config.policy)
-        for env, config in plan.configs.items()
-    }
+    return {env: _paper_config(env, config) for env, config in plan.configs.items()}
+
+
+def _paper_config(env: str, ours: Config) -> Config:
+    """Components come from their presets: nothing overrides them, and Hydra takes a while to say so."""
+    return replace(
+        compose_config(env, preset="paper"),
+        method={name: component_config(registry.methods().get(name), "paper", env) for name in ours.method},
+        policy={name: component_config(registry.policies().get(name), "paper", env) for name in ours.policy},
+    )
 
 
 def departures(cell: CellId, ours: Config, paper: Config) -> tuple[str, ...]:
@@ -63,7 +71,7 @@ def _settings(path: str, ours: Any, paper: Any) -> Iterator[tuple[str, str]]:
             continue
         if is_dataclass(own):
             yield from _settings(f"{path}.{field.name}", own, published)
-        elif own != published:
+        elif to_json(own) != to_json(published):  # what Hydra has composed holds lists for tuples
             yield f"{path}.{field.name}={_text(own)}", _text(published)
 
 
@@ -82,4 +90,4 @@ def _amount(stage: str, settings: Any, component: Any) -> tuple[str, float]:
 def _text(value: Any) -> str:
     if value is None:
         return "null"
-    return f"{value:g}" if isinstance(value, float) else str(value)
+    return f"{value:g}" if isinstance(value, float) else str(to_json(value))

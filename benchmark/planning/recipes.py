@@ -81,17 +81,17 @@ def make_plan(request: Request) -> Plan:
 
 
 def visualize_stages(plan: Plan) -> dict[CellId, Stage]:
-    """What a report shows of each row's first encoder. One that its policy went on to train is not what acts: left out."""
+    """What a report shows of each row's first encoder, which acts with its first policy."""
     rows: dict[tuple[str, str], RunCell] = {}
     for cell in plan.cells:
-        if not cell.refused and not plan.stages[cell.stages["fit"]].params.joint:
+        if not cell.refused:
             rows.setdefault((cell.id.env, cell.id.row), cell)
     return {cell.id: _visualize(plan, cell) for cell in rows.values()}
 
 
 def _visualize(plan: Plan, cell: RunCell) -> Stage:
-    inputs = _inputs(plan, cell, "demos", "features", "encoder")
-    params = visualize.Params(plan.configs[cell.id.env].split.held_out)
+    inputs, config = _inputs(plan, cell, "demos", "features", "encoder", "policy"), plan.configs[cell.id.env]
+    params = visualize.Params(config.split.held_out, config.embed.features)
     return make_stage("visualize", f"visualize · {cell.id.row} · {cell.id.env}", params, inputs)
 
 
@@ -267,7 +267,8 @@ class Recipe:
         row = row_label(cell.method, pretrained_as(cell.variant))
         label = f"{row} · {cell.env}" + (f" · seed {cell.seed}" if method.seeded(config) else "")
         shown = self._elsewhere[config.on].demos if config.on else self.demos
-        return self._make("pretrain", f"pretrain · {label}", params, {"demos": shown.ref}, method)
+        components = method, *method.built_on(config)
+        return self._make("pretrain", f"pretrain · {label}", params, {"demos": shown.ref}, *components)
 
     def _embed(self, pretrained: Stage, shown: Stage) -> Stage:
         params = embed.Params(self.config.embed.features, self.config.machine.device, self.config.embed.precision)

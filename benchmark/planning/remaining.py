@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping
 
 from benchmark.planning.estimates import Estimate
-from benchmark.planning.graph import Stage
+from benchmark.planning.graph import CellId, RunCell, Stage
 
 
 class TimeLeft:
@@ -24,6 +24,10 @@ class TimeLeft:
         if expected := self._expectation(stage):
             self._spent[stage.kind] += seconds
             self._expected[stage.kind] += expected
+
+    def needs(self, cells: Iterable[RunCell]) -> dict[CellId, set[str]]:
+        """The keys of each cell's stages that are to be done: of those in the store there is no estimate."""
+        return {cell.id: self._estimates.keys() & cell.stages.values() for cell in cells}
 
     def of(self, stages: Iterable[Stage]) -> float:
         """Seconds for those of the stages that are still to do."""

@@ -50,6 +50,7 @@ class Needs:
     memory: float = 0.0  # GB
     gpu: float = 0.0  # share of one; more than one: that many
     minutes: float = LEAST_MINUTES
+    processes: int = 1  # that share these cores, and have a GPU each
 
     def within(self, machine: Machine) -> Needs:
         """No more than the machine has, so that a stage which asks for too much runs alone instead of never."""
@@ -68,13 +69,15 @@ class Resources:
     def of(self, stage: Stage) -> Needs:
         given = getattr(self._config.resources, stage.kind)
         gpu = SHARE.get(stage.kind, 0.0) if self._machine.gpus and self._config.machine.device != "cpu" else 0.0
+        processes = self._config.machine.processes if stage.kind == "pretrain" and stage.params.learning else 1
         seconds = self._estimates[stage.key].seconds if stage.key in self._estimates else 0.0
         memory = self._estimates[stage.key].memory / GB if stage.key in self._estimates else 0.0
         needs = Needs(
-            cores=given.cores or self._cores(stage),
-            memory=(memory or MEMORY[stage.kind]) if given.memory is None else given.memory,
-            gpu=gpu if given.gpu is None else given.gpu,
+            cores=given.cores or self._cores(stage, processes),
+            memory=processes * (memory or MEMORY[stage.kind]) if given.memory is None else given.memory,
+            gpu=processes * gpu if given.gpu is None else given.gpu,
             minutes=given.minutes or ceil(max(LEAST_MINUTES, SLACK * seconds / 60)),
+            processes=processes,
         )
         return needs.within(self._machine)
 
@@ -82,8 +85,8 @@ class Resources:
         """The same for a stage that ran out of memory: alone on its machine, or twice as much of a cluster. Cores stay."""
         return replace(needs, memory=self._machine.memory if self._machine.shared else 2 * needs.memory)
 
-    def _cores(self, stage: Stage) -> int:
+    def _cores(self, stage: Stage, processes: int) -> int:
         """All of them for the only stage of its kind, an equal part where there are several to run side by side."""
         if self._config.machine.threads and not RESOURCES[stage.kind].simulators:
-            return self._config.machine.threads
-        return max(1, self._machine.cores // (self._alike[stage.kind] if self._machine.shared else 1))
+            return processes * self._config.machine.threads
+        return max(processes, self._machine.cores // (self._alike[stage.kind] if self._machine.shared else 1))

@@ -7,8 +7,9 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
+from benchmark.core.progress import count
 from benchmark.results import quality, statistics
-from benchmark.results.options import Column
+from benchmark.results.options import Column, RowId
 from benchmark.results.power import POWER
 from benchmark.results.published import Entry
 from benchmark.results.quality import Absent, Condition, Span
@@ -67,7 +68,7 @@ def _reason(absent: Absent) -> str:
 def protocol(view: ResultsView, columns: Sequence[Column], *, rates: bool = False) -> str:
     """Episodes, seeds, interval, checkpoint, demonstrations, preset. `rates`: all numbers of the table are success rates,
     whatever the score is."""
-    sentences = [_sample(view, env) for env in dict.fromkeys(column.env for column in columns)]
+    sentences = [sample(view, env) for env in dict.fromkeys(column.env for column in columns)]
     rows = [(groups, view.bounds(column.env)) for column in columns for groups in view.all_groups(column)]
     what = "Mean" if view.options.statistic == "mean" else "Interquartile mean"
     kind = "beta-binomial" if rates else _kind_of_interval(view, rows)
@@ -82,13 +83,14 @@ def _listed(view: ResultsView, column: str) -> str:
     return ", ".join(quality.distinct(view.cells[column])) or "unknown"
 
 
-def _sample(view: ResultsView, env: str) -> str:
-    sample = quality.sample(view, env)
+def sample(view: ResultsView, env: str) -> str:
+    """Score, episodes, seeds and demonstrations of an environment."""
+    size_of = quality.sample(view, env)
     size = "no episodes yet"
-    if sample.episodes and sample.seeds:
-        size = f"{_span(sample.episodes, 'episode')} x {_span(sample.seeds, 'seed')}"
-    metric = ", ".join(sample.metrics) if view.options.metric == "score" else view.options.metric.removeprefix("metric/")
-    demonstrations = ", ".join(sample.demonstrations)
+    if size_of.episodes and size_of.seeds:
+        size = f"{_span(size_of.episodes, 'episode')} x {_span(size_of.seeds, 'seed')}"
+    metric = ", ".join(size_of.metrics) if view.options.metric == "score" else view.options.metric.removeprefix("metric/")
+    demonstrations = ", ".join(size_of.demonstrations)
     return f"{view.env_title(env)}: {metric or 'unknown'}, {size}, demonstrations: {demonstrations or 'unknown'}."
 
 
@@ -149,6 +151,22 @@ def agreement(view: ResultsView, column: Column) -> str:
     number = f"{result.correlation:.2f}" + (f" (mean of {result.pairs} pairs)" if result.pairs > 1 else "")
     name = f"{view.env_title(column.env)}, policy {column.policy}"
     return f"{name}: rank correlation of the scores of two training seeds {number} over {_span(result.rows, 'row')}."
+
+
+def networks(view: ResultsView, columns: Sequence[Column], rows: Sequence[RowId]) -> str:
+    """In what rows differ besides how their encoders were trained; empty where fewer than two say what they are."""
+    of_network = quality.networks(view, columns, rows)
+    if sum(map(len, of_network.values())) < 2:
+        return ""
+    common = "Demonstrations, policy, probes and evaluation episodes are the same for all rows"
+    if len(of_network) == 1:
+        return f"{common}, and so is the network: {_network(next(iter(of_network)))}."
+    each = "; ".join(f"{_network(network)}: {', '.join(map(str, rows))}" for network, rows in of_network.items())
+    return f"{common}. The network is not: {each}."
+
+
+def _network(network: Sequence[quality.Network]) -> str:
+    return " or ".join(f"{one.description} ({count(one.parameters)} parameters)" for one in network)
 
 
 # -------------------------------------------------------------------------------------------------- the published numbers

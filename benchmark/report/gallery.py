@@ -34,10 +34,10 @@ class Drawing:
     figure: Figure
 
 
-def gallery(view: ResultsView, images: Sequence[Images] = (), demos: Sequence[Demo] = ()) -> tuple[list[Drawing], list[str]]:
+def gallery(view: ResultsView, images: Sequence[Images | Demo] = ()) -> tuple[list[Drawing], list[str]]:
     """What can be drawn, and why the rest cannot."""
     drawn, left_out = [], []
-    for make in _wanted(view, images, demos):
+    for make in _wanted(view, images):
         try:
             drawn.append(make())
         except BenchmarkError as error:
@@ -62,7 +62,7 @@ def slug(*words: str) -> str:
     return re.sub(r"[^a-z0-9]+", "-", "-".join(filter(None, words)).lower()).strip("-")
 
 
-def _wanted(view: ResultsView, images: Sequence[Images], demos: Sequence[Demo]) -> Iterator[Callable[[], Drawing]]:
+def _wanted(view: ResultsView, images: Sequence[Images | Demo]) -> Iterator[Callable[[], Drawing]]:
     curves = view.results.curves
     spectra = among(view.results.spectra, view.cells[~retrained(view.cells)], ENCODER)
     for env, policy in view.columns:
@@ -78,10 +78,11 @@ def _wanted(view: ResultsView, images: Sequence[Images], demos: Sequence[Demo]) 
         spectrum = partial(figures.spectrum, spectra[spectra.env == env])
         yield partial(_draw, "spectrum", env, "", "Spectrum of the features", spectrum)
     for sheet in images:
-        draw = partial(figures.contact_sheet, sheet)
-        yield partial(_draw, sheet.name, sheet.env, "", TITLES[sheet.name], draw, _in_words(sheet))
-    for one in demos:
-        yield partial(_draw, f"demo {one.data_set}", one.env, "", one.title, partial(figure, one), one.words)
+        if isinstance(sheet, Demo):
+            yield partial(_draw, f"demo {sheet.data_set}", sheet.env, "", sheet.title, partial(figure, sheet), sheet.words)
+        else:
+            draw = partial(figures.contact_sheet, sheet)
+            yield partial(_draw, sheet.name, sheet.env, "", TITLES[sheet.name], draw, _in_words(sheet))
 
 
 def _draw(name: str, env: str, policy: str, title: str, make: Callable[[], Figure], words: str = "") -> Drawing:

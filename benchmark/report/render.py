@@ -68,7 +68,7 @@ def _paragraph(text: Text) -> Text:
 
 def _grid(table: Table, plain: bool) -> rich.table.Table:
     table_view = rich.table.Table(box=rich.box.SIMPLE_HEAD, pad_edge=False)
-    table_view.add_column(Text(table.stub))
+    table_view.add_column(Text(table.stub), overflow="fold")  # half a name is no name
     for column in table.columns:
         table_view.add_column(Text(column.heading), justify=column.align)
     for _, rows in _groups(table):

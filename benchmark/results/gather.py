@@ -35,8 +35,8 @@ def collect(plan: Plan, store: Store) -> tuple[pd.DataFrame, pd.DataFrame]:
     for cell in plan.cells:
         row = _cell(plan, cell, store, papers[cell.id.env])
         if row["status"] == "done":
-            episodes = read_records(store.open("rollout", cell.stages["rollout"]))
-            records += [{**asdict(cell.id), **episode.to_row()} for episode in episodes]
+            place = asdict(cell.id)
+            records += [{**place, **one.to_row()} for one in read_records(store.open("rollout", cell.stages["rollout"]))]
         cells.append(row)
     return pd.DataFrame(records) if records else pd.DataFrame(columns=RECORD_COLUMNS), pd.DataFrame(cells)
 
@@ -102,6 +102,7 @@ def _measured(cell: RunCell, store: Store) -> dict[str, Any]:
         "finetuned": manifests["fit"].params_as(fit.Params).joint is not None,
         "gradient_steps": pretrained.gradient_steps,
         "pretrain_params": pretrained.trainable_params,
+        "encoder": pretrained.encoder,
         "encoder_params": pretrained.encoder_params,
         "pretrain_seconds": pretrained.pretrain_seconds,
         "encoder_gflops": embedded.encoder_gflops,
@@ -135,11 +136,11 @@ def _status(cell: RunCell, store: Store) -> tuple[str, str | None]:
     """done | missing (cannot run, here or anywhere) | failed (was tried) | pending (was not)."""
     if cell.refused:
         return "missing", cell.refused
-    damage = next((damage for kind, key in cell.stages.items() if (damage := store.damage(kind, key))), None)
     try:
         if all(store.has(kind, key) for kind, key in cell.stages.items()):
             store.open("rollout", cell.stages["rollout"])
             return "done", None
+        damage = next((damage for kind, key in cell.stages.items() if (damage := store.damage(kind, key))), None)
     except Corrupt as error:
         damage = str(error)
     if damage:

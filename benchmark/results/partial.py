@@ -58,8 +58,8 @@ class PartialScores:
         """The scores of a cell that has finished."""
         place, seed = Place.of(cell.id), cell.id.seed
         episodes = read_records(self._store.open("rollout", cell.stages["rollout"]))
-        of_seeds = self._records[place]
-        of_seeds[seed] = [{**asdict(cell.id), **episode.to_row()} for episode in episodes]
+        of_seeds, names = self._records[place], asdict(cell.id)
+        of_seeds[seed] = [{**names, **episode.to_row()} for episode in episodes]
         mean, crashed = sum(episode.score for episode in episodes) / len(episodes), sum(episode.crashed for episode in episodes)
         records = [record for records in of_seeds.values() for record in records]
         return CellScore(mean, len(episodes), crashed, len(of_seeds), lambda: self._interval(place, records))

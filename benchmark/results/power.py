@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from functools import cache
 
 import numpy as np
-from scipy import optimize, special, stats
+from scipy import special
 
 from benchmark.results.statistics import LEVEL, Groups
 
@@ -57,10 +57,10 @@ def power(difference: float, of: Components, seeds: int, episodes: int, level: f
     error = np.sqrt(of.of_mean(seeds, episodes))
     if error == 0:
         return float(difference != 0)
-    critical = stats.t.ppf((1 + level) / 2, seeds - 1) * _spread(seeds - 1)
+    critical = special.stdtrit(seeds - 1, (1 + level) / 2) * _spread(seeds - 1)
     if episodes > 1:
         within = np.sqrt(of.within / (episodes * seeds))
-        critical = np.maximum(critical, stats.t.ppf((1 + level) / 2, seeds * (episodes - 1)) * within / error)
+        critical = np.maximum(critical, special.stdtrit(seeds * (episodes - 1), (1 + level) / 2) * within / error)
     shift = abs(difference) / error
     return float(np.mean(special.ndtr(shift - critical) + special.ndtr(-critical - shift)))
 
@@ -69,7 +69,7 @@ def power(difference: float, of: Components, seeds: int, episodes: int, level: f
 def _spread(freedom: int) -> np.ndarray:
     """Quantiles of the estimated over the true deviation. Averaging over them gives the noncentral t distribution, for which
     scipy's own fails at one degree of freedom."""
-    return np.sqrt(stats.chi2.ppf((np.arange(2000) + 0.5) / 2000, freedom) / freedom)
+    return np.sqrt(2 * special.gammaincinv(freedom / 2, (np.arange(2000) + 0.5) / 2000) / freedom)
 
 
 def detectable(of: Components, seeds: int, episodes: int, chance: float = POWER, level: float = LEVEL) -> float:
@@ -79,7 +79,9 @@ def detectable(of: Components, seeds: int, episodes: int, chance: float = POWER,
         return float("inf")
     if unit == 0:
         return 0.0
-    found = optimize.brentq(lambda times: power(times * unit, of, seeds, episodes, level) - chance, 0.0, 1000.0)
+    from scipy.optimize import brentq  # not above: half a second of imports, and one seed has no use for it
+
+    found = brentq(lambda times: power(times * unit, of, seeds, episodes, level) - chance, 0.0, 1000.0)
     return float(found) * unit
 
 

@@ -69,6 +69,14 @@ class Sample:
 
 
 @dataclass(frozen=True)
+class Network:
+    """What looks at frames, and what it does to them first."""
+
+    description: str
+    parameters: int
+
+
+@dataclass(frozen=True)
 class Agreement:
     """Spearman's coefficient of the scores of two training seeds, averaged over pairs of seeds."""
 
@@ -109,6 +117,21 @@ def mixed_arithmetic(view: ResultsView) -> list[str]:
     facts = {fact for text in view.cells.get("computed_with", ()) if isinstance(text, str) for fact in text.split("; ") if fact}
     precisions = facts & PRECISIONS
     return sorted(facts) if len(precisions) > 1 or len(facts - precisions) > 1 else []
+
+
+def networks(view: ResultsView, columns: Sequence[Column], rows: Sequence[RowId]) -> dict[tuple[Network, ...], list[RowId]]:
+    """Which rows look at frames with which network: several where it depends on the environment. The ceiling looks at none, and
+    records of an earlier version do not say."""
+    of_network: dict[tuple[Network, ...], list[RowId]] = {}
+    for row in rows:
+        if view.kind(row) == "ceiling":
+            continue
+        cells = pd.concat([view.done(column, row) for column in columns])
+        cells = cells[cells.encoder.notna() & cells.encoder.ne("")]
+        known = tuple(dict.fromkeys(Network(str(cell.encoder), int(cell.encoder_params)) for cell in cells.itertuples()))
+        if known:
+            of_network.setdefault(known, []).append(row)
+    return of_network
 
 
 def distinct(values: pd.Series) -> list[str]:

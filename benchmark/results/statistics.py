@@ -17,7 +17,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import special, stats
+from scipy import special
 
 from benchmark.results.beta_binomial import mean_bounds
 
@@ -180,7 +180,7 @@ def bounded(groups: Groups, bounds: Bounds = (0, 1), *, level: float = LEVEL) ->
 
 def wilson(successes: float, trials: float, level: float = LEVEL) -> Interval:
     """The score interval of a proportion (Wilson 1927): holds near 0 and 1 and at few trials, where the usual one does not."""
-    z = stats.norm.ppf((1 + level) / 2)
+    z = float(special.ndtri((1 + level) / 2))
     share, shrink = successes / trials, z**2 / trials
     centre = (share + shrink / 2) / (1 + shrink)
     half = z / (1 + shrink) * np.sqrt(share * (1 - share) / trials + shrink / (4 * trials))
@@ -275,12 +275,14 @@ def ranks(
     columns: Sequence[Mapping[str, Groups]], rng: np.random.Generator, *, level: float = LEVEL, draws: int = DRAWS
 ) -> dict[str, Interval]:
     """The rank of each name, 1 for the highest mean, averaged over columns (environments) in which all names appear."""
+    from scipy.stats import rankdata  # not above: a second of imports, and few tables rank rows
+
     names = list(columns[0])
     estimates, drawn = [], []
     for column in columns:
         rows = [column[name] for name in names]
-        estimates.append(stats.rankdata([-mean(_padded(row).reshape(-1)) for row in rows]))
-        drawn.append(stats.rankdata(-np.stack(joint_replicates(rows, rng, draws=draws)), axis=0))
+        estimates.append(rankdata([-mean(_padded(row).reshape(-1)) for row in rows]))
+        drawn.append(rankdata(-np.stack(joint_replicates(rows, rng, draws=draws)), axis=0))
     estimate, spread = np.mean(estimates, axis=0), np.mean(drawn, axis=0)
     covers = _covers(next(iter(columns[0].values())))
     return {name: _percentiles(float(estimate[i]), spread[i], level, covers) for i, name in enumerate(names)}
@@ -308,10 +310,12 @@ def holm(p: Sequence[float]) -> np.ndarray:
 def rank_correlation(x: Sequence[float], y: Sequence[float], level: float = LEVEL) -> Interval:
     """Spearman's coefficient; the rows are taken for a sample of methods. Fisher's z with Bonett and Wright's (2000) standard
     error; fewer than five rows say nothing."""
+    from scipy.stats import spearmanr  # not above: as in `ranks`
+
     constant = len(set(x)) < 2 or len(set(y)) < 2
-    estimate = float("nan") if constant else float(stats.spearmanr(x, y).statistic)
+    estimate = float("nan") if constant else float(spearmanr(x, y).statistic)
     if constant or len(x) < MIN_ROWS:
         return Interval(estimate, -1.0, 1.0, "rows")
     z = np.arctanh(np.clip(estimate, -1 + 1e-12, 1 - 1e-12))
-    half = stats.norm.ppf((1 + level) / 2) * np.sqrt((1 + estimate**2 / 2) / (len(x) - 3))
+    half = float(special.ndtri((1 + level) / 2)) * np.sqrt((1 + estimate**2 / 2) / (len(x) - 3))
     return Interval(estimate, float(min(estimate, np.tanh(z - half))), float(max(estimate, np.tanh(z + half))), "rows")

@@ -130,8 +130,13 @@ class ResultsView:
             return (0.0, 1.0)
         if self.options.metric != "score":
             return statistics.UNBOUNDED
-        first = self.cells[self.cells.env == env].iloc[0]
-        return (float(first.metric_low), float(first.metric_high))
+        return self._ranges[env]
+
+    @cached_property
+    def _ranges(self) -> dict[str, Bounds]:
+        first = self.cells.drop_duplicates("env")
+        ends = zip(first.env, first.metric_low, first.metric_high, strict=True)
+        return {str(env): (float(low), float(high)) for env, low, high in ends}
 
     def env_title(self, env: str) -> str:
         return str(self.cells.env_title[self.cells.env == env].iloc[0])
@@ -168,7 +173,10 @@ class ResultsView:
         on, metric = ["seed", "episode", "episode_seed"], self.options.metric
 
         def compute() -> tuple[list[np.ndarray], list[np.ndarray]]:
-            both = self.episodes(column, a)[[*on, metric]].merge(self.episodes(column, b)[[*on, metric]], on=on)
+            ours, theirs = self.episodes(column, a), self.episodes(column, b)
+            if len(ours) == len(theirs) and all(np.array_equal(ours[name], theirs[name]) for name in on):
+                return _by_seed(ours, metric), _by_seed(theirs, metric)  # the usual case, which needs no join
+            both = ours[[*on, metric]].merge(theirs[[*on, metric]], on=on)
             return _by_seed(both, f"{metric}_x"), _by_seed(both, f"{metric}_y")
 
         return self._once(("paired", column, a, b, metric), compute)

@@ -43,6 +43,15 @@ GLANCE = 0.25  # seconds between two looks at the pulse of silent workers
 NOWHERE = -1
 
 
+def one_thread_each() -> bool:
+    """Whether libraries of numbers have one thread in this process; torch gets those of its stage when that begins. If they
+    are not imported yet and nobody has decided otherwise, they will."""
+    if "numpy" not in sys.modules:
+        for name in THREADS:
+            os.environ.setdefault(name, "1")
+    return all(os.environ.get(name) == "1" for name in THREADS)
+
+
 class SimulationError(BenchmarkError):
     """A simulator that cannot be built or does not finish a demonstration."""
 

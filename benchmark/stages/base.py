@@ -36,10 +36,13 @@ class Artifact:
 
 @dataclass(frozen=True)
 class Execution:
-    """How the machine that executes a stage goes about it. Nothing here is on a key, because nothing here changes a number."""
+    """How the machine that executes a stage goes about it. Nothing here is on a key, because nothing here changes
+    a number but for the order of sums, which a manifest records."""
 
     workers: int | None = None  # simulator processes; None: one per core
     threads: int | None = None  # of torch; None: as the process has them
+    processes: int = 1  # that compute a part of each batch of a pretraining
+    accumulate: int = 1  # pieces of a batch that are computed one after another
     timeout: float = 120.0  # seconds without an answer after which a simulator is given up
     checkpoint_every: int = 200  # steps between checkpoints that an interrupted pretraining resumes from
     tracker: str = "none"  # who else is told of learning curves while they grow: none | tensorboard | wandb | trackio

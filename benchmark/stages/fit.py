@@ -17,10 +17,10 @@ from safetensors.torch import save_file
 
 from benchmark import registry
 from benchmark.contracts.data import Chunks
-from benchmark.contracts.encoder import Encoder
+from benchmark.contracts.encoder import Encoder, FusedEncoder
 from benchmark.contracts.specs import PolicySpec
 from benchmark.core.seeds import seed, torch_rng
-from benchmark.data.augment import JOINT
+from benchmark.data.augment import JOINT, NOTHING
 from benchmark.data.chunks import ChunkSampler
 from benchmark.data.episodes import Demos
 from benchmark.models.agent import Agent
@@ -32,6 +32,7 @@ from benchmark.stages.load.encoder import load_trainable_encoder
 from benchmark.stages.load.tokenizer import load_tokenizer
 from benchmark.stages.params import embed
 from benchmark.stages.params.fit import LAST, VALIDATION, Params, Summary
+from benchmark.training import frozen
 from benchmark.training.checkpoints import on_cpu
 from benchmark.training.joint import JointModel, with_observations
 from benchmark.training.loop import train
@@ -115,14 +116,18 @@ def _learn(
     params, joint, device = context.params, context.params.joint, context.facts["device"]
     budget = params.budget
     steps = budget.steps or max(1, round((budget.epochs or agent.policy.config.epochs) * training.steps_per_epoch))
+    seen = steps * training.batch_size * agent.policy.config.history
     learner: Any = agent.policy
+    kept: np.ndarray | None = None
     if joint:
-        proprio = torch.from_numpy(demos.proprio).to(device)
-        precision = context.precision(joint.precision, device)
+        proprio, precision = torch.from_numpy(demos.proprio).to(device), context.precision(joint.precision, device)
         learner = JointModel(agent, joint.rates, precision, joint.features, proprio, JOINT[joint.augment])
+        still = JOINT[joint.augment] == NOTHING  # otherwise a frozen network sees other pixels in every step
+        if still and isinstance(agent.encoder, FusedEncoder) and frozen.pays(agent.encoder, demos, seen, device):
+            kept = frozen.compute(agent.encoder, demos, precision, context.work, context.task)
 
     def batch_at(sampler: ChunkSampler, step: int) -> Chunks:
-        return with_observations(sampler.batch_at(step), demos) if joint else sampler.batch_at(step)
+        return with_observations(sampler.batch_at(step), demos, kept) if joint else sampler.batch_at(step)
 
     def validate() -> dict[str, float]:
         with torch.no_grad():
@@ -153,5 +158,5 @@ def _learn(
         fit_steps=steps,
         fit_seconds=trained.seconds,
         validation_loss=trained.curves[-1]["validation_loss"],
-        frames_seen=steps * training.batch_size * agent.policy.config.history * views if joint else 0,
+        frames_seen=seen * views if joint else 0,
     )

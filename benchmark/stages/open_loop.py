@@ -7,6 +7,7 @@ do; nothing that it says changes what it sees next, so this measures agreement w
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import torch
@@ -55,7 +56,7 @@ def in_units(agent: Agent, actions: np.ndarray) -> np.ndarray:
 
 
 def predict(
-    context: Context[Params], encoder: Encoder, agent: Agent, demos: Demos, episode: int, seed: int
+    context: Context[Any], encoder: Encoder, agent: Agent, demos: Demos, episode: int, seed: int
 ) -> tuple[np.ndarray, np.ndarray]:
     """The next action at every step, predicted and recorded, both normalised: no dimension counts more than another."""
     device, precision = context.facts["device"], context.facts["precision"]
@@ -93,7 +94,7 @@ def predict(
     return predicted.float().cpu().numpy(), actions.cpu().numpy()
 
 
-def _goal(context: Context[Params], demos: Demos, episode: int) -> str | np.ndarray | None:
+def _goal(context: Context[Any], demos: Demos, episode: int) -> str | np.ndarray | None:
     """That of the demonstration itself; where it is an observation, its last one."""
     cls, config = environment_of(context.inputs["demos"])
     goals = training_goals(context.inputs["policy"].params(FitParams).goal, demos, cls.spec(config))

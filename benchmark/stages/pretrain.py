@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from pathlib import Path
 
 import torch
 from safetensors.torch import save_file
 
 from benchmark import registry
 from benchmark.contracts.method import Method, MethodConfig
+from benchmark.contracts.specs import require
+from benchmark.core.collective import processes
+from benchmark.core.progress import Task
 from benchmark.core.seeds import seed
 from benchmark.core.typed import from_json
 from benchmark.data.episodes import Demos, open_demos
@@ -16,6 +20,8 @@ from benchmark.data.windows import WindowSampler
 from benchmark.models.collapse import learning_verdict
 from benchmark.stages.base import Context
 from benchmark.stages.params.pretrain import ENCODER, Budget, Learning, Params, Summary
+from benchmark.training.checkpoints import Trained
+from benchmark.training.distributed import together
 from benchmark.training.loop import train
 
 EQUAL_STEP = 64  # frames that buy a step when rows are to take equally many
@@ -24,11 +30,9 @@ EQUAL_STEP = 64  # frames that buy a step when rows are to take equally many
 def run(context: Context[Params]) -> Summary:
     params = context.params
     demos = open_demos(context.inputs["demos"].folder)
-    cls = registry.methods().get(params.method)
-    config = from_json(cls.Config, params.config)
-    torch.manual_seed(seed("initialise", params.seed))
-    method = cls(config, demos.spec)
-    summary = Summary(encoder_params=sum(p.numel() for p in method.encoder.parameters()))
+    method = build(registry.methods().get(params.method), params, demos)
+    encoder = method.encoder
+    summary = Summary(encoder_params=sum(p.numel() for p in encoder.parameters()), encoder=encoder.description)
     if params.learning is not None:
         summary = _learn(context, params.learning, method, demos, summary)
     state = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in method.encoder.state_dict().items()}
@@ -36,24 +40,77 @@ def run(context: Context[Params]) -> Summary:
     return summary
 
 
+@dataclass(frozen=True)
+class _Training:
+    """What each process of a training does. Pickled for those that are not the stage's own."""
+
+    cls: type[Method]
+    params: Params
+    demos: Path
+    device: str
+    precision: str
+    checkpoints: Path
+    checkpoint_every: int
+    pieces: int
+
+    def run(self, method: Method, sampler: WindowSampler, steps: int, task: Task) -> Trained:
+        require(
+            sampler.batch_size % (processes() * self.pieces) == 0,
+            f"a batch of {sampler.batch_size} windows cannot be divided by {processes() * self.pieces}: "
+            f"machine.processes={processes()}, machine.accumulate={self.pieces}",
+        )
+        return train(
+            method,
+            sampler.batch_at,
+            method.config,
+            steps=steps,
+            seed=seed("pretrain", self.params.seed),
+            device=self.device,
+            precision=self.precision,
+            checkpoints=self.checkpoints,
+            checkpoint_every=self.checkpoint_every,
+            task=task,
+            pieces=self.pieces,
+        )
+
+    def sampler(self, method: Method, demos: Demos, learning: Learning) -> WindowSampler:
+        episodes, _ = demos.split(learning.held_out)
+        spec = method.batch_spec(method.config)
+        return WindowSampler(demos, episodes, spec, method.config.batch_size, self.params.seed, self.device)
+
+    def help_out(self) -> None:
+        learning = self.params.learning
+        assert learning is not None
+        demos = open_demos(self.demos)
+        method = build(self.cls, self.params, demos)
+        sampler = self.sampler(method, demos, learning)
+        self.run(method, sampler, steps_of(learning.budget, sampler, method.config), Task())
+
+
+def build(cls: type[Method], params: Params, demos: Demos) -> Method:
+    """The method before its first step, the same in each process."""
+    torch.manual_seed(seed("initialise", params.seed))
+    return cls(from_json(cls.Config, params.config), demos.spec)
+
+
 def _learn(context: Context[Params], learning: Learning, method: Method, demos: Demos, untrained: Summary) -> Summary:
-    params, config = context.params, method.config
-    device = context.device(learning.device)
-    episodes, _ = demos.split(learning.held_out)
-    sampler = WindowSampler(demos, episodes, method.batch_spec(config), config.batch_size, params.seed, device)
-    steps = steps_of(learning.budget, sampler, config)
-    trained = train(
-        method,
-        sampler.batch_at,
-        config,
-        steps=steps,
-        seed=seed("pretrain", params.seed),
-        device=device,
-        precision=context.precision(learning.precision, device),
-        checkpoints=context.work,
-        checkpoint_every=context.execution.checkpoint_every,
-        task=context.task,
+    device, execution = context.device(learning.device), context.execution
+    training = _Training(
+        type(method),
+        context.params,
+        context.inputs["demos"].folder,
+        device,
+        context.precision(learning.precision, device),
+        context.work,
+        execution.checkpoint_every,
+        execution.accumulate,
     )
+    if execution.processes > 1:
+        context.facts["arithmetic"] += f", {execution.processes} processes"
+    sampler = training.sampler(method, demos, learning)
+    steps = steps_of(learning.budget, sampler, method.config)
+    with together(execution.processes, device, training.help_out):
+        trained = training.run(method, sampler, steps, context.task)
     trained.save(context.out / "curves.csv")
     frames = steps * sampler.frames_per_step
     return replace(

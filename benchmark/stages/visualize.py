@@ -1,46 +1,89 @@
 """What an encoder makes of images: the training frame it takes for similar (the paper's Figure 2), where in an image the pooled
-feature comes from, and what its map of patches tells apart. Arrays only; `report/images.py` draws them.
+feature comes from, what its map of patches tells apart, and where the adapters of one beside a frozen network are active; and
+what the policy would do in a demonstration. Arrays only; `report/images.py` draws them.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
-from benchmark.contracts.encoder import Encoder, as_float
+from benchmark.contracts.encoder import Encoder, FusedEncoder, as_float
+from benchmark.core.seeds import seed
 from benchmark.data.episodes import Demos
+from benchmark.models.agent import Agent
 from benchmark.stages.base import Context
+from benchmark.stages.load.agent import load_acting
 from benchmark.stages.load.demos import load_demos, load_features
-from benchmark.stages.load.encoder import load_encoder
+from benchmark.stages.open_loop import predict
+from benchmark.stages.params.fit import LAST
+from benchmark.stages.params.fit import Params as FitParams
 from benchmark.stages.params.visualize import Params, Summary
 from benchmark.stages.probe import REFERENCES, standardised
 
 ARRAYS = "arrays.npz"
 QUERIES = 5
 SAMPLE = 256  # training frames that say what is usual for a feature
+STRIP = 6  # frames of a demonstration
+TEMPERATURE = 0.1  # as in SpawnNet's release
 
 
 @dataclass(frozen=True)
 class Visualization:
-    """Of one encoder, for each of Q held-out frames of the first view."""
+    """Of the encoder that acts, for each of Q held-out frames of the first view."""
 
     queries: np.ndarray  # (Q, H, W, 3) uint8: the frames
-    neighbours: np.ndarray  # (Q, H, W, 3) uint8: the training frame whose feature is nearest
+    neighbours: np.ndarray | None = None  # (Q, H, W, 3) uint8: the training frame whose feature is nearest
     saliency: np.ndarray | None = None  # (Q, H, W): how steeply each pixel moves the feature; None for one that sees no image
     maps: np.ndarray | None = None  # (Q, h, w, 3) in 0..1: principal components of patches; None without a map
+    strip: np.ndarray | None = None  # (S, H, W, 3) uint8: frames of one held-out demonstration, in their order
+    adapters: np.ndarray | None = None  # (adapters, S, h, w) in 0..1: how active each is where in the strip
+    recorded: np.ndarray | None = None  # (T, A): the actions of that demonstration, normalised
+    predicted: np.ndarray | None = None  # (T, A): what the policy would do in each of its states
 
 
 def run(context: Context[Params]) -> Summary:
-    demos = load_demos(context)
-    encoder = load_encoder(context.inputs["encoder"], demos.spec)
-    result = visualize(demos, load_features(context), encoder, context.params.held_out)
+    demos, policy = load_demos(context), context.inputs["policy"]
+    context.precision("fp32", context.device("cpu"))
+    encoder, agent = load_acting(policy, context.inputs["encoder"], demos.spec, LAST, "cpu")
+    features = None if agent.encoder is not None else load_features(context)  # those are of an encoder that has not learnt yet
+    result = visualize(demos, features, encoder.requires_grad_(False), context.params.held_out)
+    if policy.manifest.input("demos").key == context.inputs["demos"].manifest.key:  # and not more, which later rounds collected
+        episode = int(demos.split(policy.params(FitParams).held_out)[1][0])
+        result = replace(result, **_along(context, demos, episode, encoder, agent))
     arrays = {field.name: getattr(result, field.name) for field in fields(result)}
     np.savez(context.out / ARRAYS, **{name: array for name, array in arrays.items() if array is not None})
     return Summary(len(result.queries))
+
+
+def _along(context: Context[Params], demos: Demos, episode: int, encoder: Encoder, agent: Agent) -> dict[str, np.ndarray]:
+    """A demonstration that the policy was not trained on: what it would do, and what adapters look at on the way."""
+    predicted, recorded = predict(context, encoder, agent, demos, episode, seed("visualize", demos.spec.env, episode))
+    steps = _spaced(np.arange(demos.starts[episode], demos.ends[episode]), STRIP)
+    along = {"strip": demos.frames[steps, 0], "recorded": recorded, "predicted": predicted}
+    if isinstance(encoder, FusedEncoder):
+        along["adapters"] = activity(encoder, _images(demos, steps)).numpy()
+    return along
+
+
+@torch.no_grad()
+def activity(encoder: Encoder, frames: Tensor) -> Tensor:
+    """(N, 3, H, W) -> (adapters, N, h, w) in 0..1: how active each map is where, on the finest of their grids.
+
+    The heat map of SpawnNet's release: the length of the vector in each place, a softmax over all places at temperature 0.1,
+    and from the least to the most of the image. It is no attribution: what an adapter says need not move the action.
+    """
+    maps = encoder.features(frames, encoder.map_names)
+    grid = max(tuple(x.shape[-2:]) for x in maps.values())
+    heat = torch.stack([F.interpolate(x, grid, mode="bilinear", align_corners=False).norm(dim=1) for x in maps.values()])
+    shares = (heat.flatten(2) / TEMPERATURE).softmax(2)
+    low, high = shares.amin(2, keepdim=True), shares.amax(2, keepdim=True)
+    return ((shares - low) / (high - low).clamp(min=1e-12)).view_as(heat)
 
 
 def load_visualization(folder: Path) -> Visualization:
@@ -48,17 +91,21 @@ def load_visualization(folder: Path) -> Visualization:
         return Visualization(**dict(file.items()))
 
 
-def visualize(demos: Demos, features: np.ndarray, encoder: Encoder, held_out: float) -> Visualization:
-    """`features` are the encoder's, of all frames; `held_out` is the share of demonstrations that it was not trained on."""
+def visualize(demos: Demos, features: np.ndarray | None, encoder: Encoder, held_out: float) -> Visualization:
+    """`features` are the encoder's, of all frames; `held_out` is the share of demonstrations that it was not trained on.
+
+    One beside a frozen network has no saliency: no gradient comes through that, so half of what it looks at would be missing.
+    """
     train, rest = (demos.steps_of(episodes) for episodes in demos.split(held_out))
     steps = rest[np.unique(np.linspace(0, len(rest) - 1, QUERIES + 2).round().astype(int)[1:-1])]
     queries = demos.frames[steps, 0]
-    neighbours = demos.frames[nearest(features, _spaced(train, REFERENCES), steps), 0]
+    neighbours = None if features is None else demos.frames[nearest(features, _spaced(train, REFERENCES), steps), 0]
     if encoder.reads == "state":
         return Visualization(queries, neighbours)
     frames, usual = _images(demos, steps), _images(demos, _spaced(train, SAMPLE))
     maps = None if encoder.patch_dim is None else components(encoder, frames, usual).numpy()
-    return Visualization(queries, neighbours, saliency(encoder, frames, usual).numpy(), maps)
+    heat = None if isinstance(encoder, FusedEncoder) else saliency(encoder, frames, usual).numpy()
+    return Visualization(queries, neighbours, heat, maps)
 
 
 def nearest(features: np.ndarray, searched: np.ndarray, queries: np.ndarray) -> np.ndarray:

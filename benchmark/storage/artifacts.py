@@ -61,7 +61,9 @@ class Store:
         self.root = root.absolute()
         self.claims = Claims(self.root / "claims")
         self._verified: set[Path] = set()
-        self._manifests: dict[Path, tuple[tuple[int, int, int], dict[str, Any]]] = {}  # what was read of which file
+        self._root = str(self.root)
+        self._manifests: dict[str, tuple[tuple[int, int, int], dict[str, Any]]] = {}  # what was read of which file
+        self._parsed: dict[tuple[str, str], tuple[dict[str, Any], Manifest]] = {}  # and what it was parsed to
         self._refuse_other_versions()
 
     def prepare(self) -> Store:
@@ -133,19 +135,22 @@ class Store:
 
     def manifest(self, kind: str, key: str) -> Manifest:
         """That of a stage's artifact."""
-        try:
-            return Manifest.parse(self.raw_manifest(kind, key))
-        except BenchmarkError as error:
-            raise Corrupt(f"{self.folder(kind, key) / MANIFEST} is no manifest of this version: {error}") from error
+        name, raw = (kind, key), self.raw_manifest(kind, key)
+        if name not in self._parsed or self._parsed[name][0] is not raw:
+            try:
+                self._parsed[name] = raw, Manifest.parse(raw)
+            except BenchmarkError as error:
+                raise Corrupt(f"{self.folder(kind, key) / MANIFEST} is no manifest of this version: {error}") from error
+        return self._parsed[name][1]
 
     def raw_manifest(self, kind: str, key: str) -> dict[str, Any]:
         """As JSON, with its checksum found right and its list of files well-formed: what else recordings say is their own."""
-        path = self.folder(kind, key) / MANIFEST
+        path = f"{self._root}/{kind}/{key}/{MANIFEST}"  # asked of thousands of stages: a `Path` costs more than the question
         try:
-            status = path.stat()
+            status = os.stat(path)
             stamp = status.st_mtime_ns, status.st_size, status.st_ino
             if path not in self._manifests or self._manifests[path][0] != stamp:
-                self._manifests[path] = stamp, parse_raw(read_bytes(path), kind, key, kind in KINDS)
+                self._manifests[path] = stamp, parse_raw(read_bytes(Path(path)), kind, key, kind in KINDS)
         except (OSError, ValueError, RecursionError) as error:
             raise Corrupt(f"{path} cannot be read: {error}") from error
         except BenchmarkError as error:
@@ -185,7 +190,7 @@ class Store:
         with suppress(FileNotFoundError):  # another process was faster
             path.rename(target)
         self._verified.discard(path)
-        self._manifests.pop(path / MANIFEST, None)
+        self._manifests.pop(f"{path}/{MANIFEST}", None)
         return target
 
     def building_folder(self, kind: str, key: str) -> Path:

@@ -48,6 +48,7 @@ _COST = (  # exist once a cell is done
     Field("not_learned", "text"),  # why its pretraining cannot have taught it anything
     Field("gradient_steps"),
     Field("pretrain_params"),
+    Field("encoder", "text", ""),  # the network and what it does to frames
     Field("encoder_params"),
     Field("pretrain_seconds"),
     Field("encoder_gflops"),

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
 
 from benchmark.contracts.training import ParameterGroup
+from benchmark.core.collective import average_, piece
 from benchmark.models.precision import autocast
 
 
@@ -30,7 +31,8 @@ class Step(Protocol):
 class EagerStep:
     """Forward, backward, clipping and the optimiser, launched one operation after another. Nothing in it waits for the device.
 
-    The generator that a loss draws from is seeded anew in every step, so that the step alone decides what is drawn.
+    The generator that a loss draws from is seeded anew in every step, so that the step alone decides what is drawn. A batch may
+    be computed in pieces whose gradients add up to that of their mean.
     """
 
     trainable: Trainable
@@ -39,22 +41,46 @@ class EagerStep:
     clip: float | None
     device: str
     precision: str
+    pieces: int = 1
 
     def __post_init__(self) -> None:
         self.rng = torch.Generator(self.device)
 
     def __call__(self, batch: Any, seed: int) -> dict[str, Tensor]:
+        self._seed = seed
         self.rng.manual_seed(seed)
         return self.compute(batch)
 
     def compute(self, batch: Any) -> dict[str, Tensor]:
-        with autocast(self.device, self.precision):
-            loss, logs = self.trainable.loss(batch, self.rng)
         self.optimizer.zero_grad(set_to_none=True)
-        loss.backward()
+        values = []
+        for index, part in enumerate(divided(batch, self.pieces)):
+            if index > 0:
+                self.rng.manual_seed(self._seed)  # every piece draws for the whole batch
+            with piece(index, self.pieces), autocast(self.device, self.precision):
+                loss, logs = self.trainable.loss(part, self.rng)
+            (loss / self.pieces).backward()
+            values.append({"loss": loss.detach(), **logs})
+        average_([p.grad for group in self.groups for p in group.params if p.grad is not None])
         norms = {f"grad_norm/{group.name}": _clip(group.params, self.clip) for group in self.groups}
         self.optimizer.step()
-        return {"loss": loss.detach(), **logs, **norms}
+        return {**mean_of(values), **norms}
+
+
+def mean_of(values: list[dict[str, Tensor]]) -> dict[str, Tensor]:
+    """What the pieces of a batch have logged."""
+    if len(values) == 1:
+        return values[0]
+    return {name: torch.stack([value[name] for value in values]).mean(0) for name in values[0]}
+
+
+def divided(batch: Any, pieces: int) -> list[Any]:
+    """Equal pieces of a batch of tensors, in their order."""
+    if pieces == 1:
+        return [batch]
+    names = [field.name for field in fields(batch) if isinstance(getattr(batch, field.name), Tensor)]
+    cut = {name: getattr(batch, name).chunk(pieces) for name in names}
+    return [replace(batch, **{name: parts[index] for name, parts in cut.items()}) for index in range(pieces)]
 
 
 def _clip(params: list[nn.Parameter], limit: float | None) -> Tensor:

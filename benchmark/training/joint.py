@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 
 import numpy as np
@@ -41,9 +41,16 @@ def encoder_groups(encoder: Encoder, rates: Rates) -> list[ParameterGroup]:
     return [ParameterGroup(f"encoder/{pattern}", members[pattern], rate) for pattern, rate in rates if members[pattern]]
 
 
-class JointModel(nn.Module):
-    """Its batches hold observations where those of a policy hold features."""
+@dataclass
+class JointBatch(Chunks):
+    """Holds observations where a policy's batch holds features, and what the frozen part of the encoder makes of them if that
+    was computed before."""
 
+    frozen: Tensor | None = None  # (B, history, V, numbers)
+    goal_frozen: Tensor | None = None  # (B, V, numbers), where the goal is an observation
+
+
+class JointModel(nn.Module):
     def __init__(self, agent: Agent, rates: Rates, precision: str, kind: str, proprio: Tensor, augment: Recipe = NOTHING):
         """`proprio` has a raw row per time step of the demonstrations, for agents that take it with the features."""
         super().__init__()
@@ -64,7 +71,7 @@ class JointModel(nn.Module):
                 module.eval()
         return self
 
-    def loss(self, batch: Chunks, rng: torch.Generator) -> tuple[Tensor, dict[str, Tensor]]:
+    def loss(self, batch: JointBatch, rng: torch.Generator) -> tuple[Tensor, dict[str, Tensor]]:
         if self.training and self._augment != NOTHING:
             batch = _augmented(batch, self._augment, rng)
         assert batch.rows is not None
@@ -74,8 +81,10 @@ class JointModel(nn.Module):
                 told = read_goal(self.encoder, goal).repeat_interleave(batch.rows.shape[1], 0)
             goal = None
         elif goal is not None and batch.goal_rows is not None:
-            goal = self._observe(goal, batch.goal_rows)
-        features = self._observe(batch.features.flatten(0, 1), batch.rows.flatten(), told).unflatten(0, batch.rows.shape)
+            goal = self._observe(goal, batch.goal_rows, frozen=batch.goal_frozen)
+        frozen = None if batch.frozen is None else batch.frozen.flatten(0, 1)
+        features = self._observe(batch.features.flatten(0, 1), batch.rows.flatten(), told, frozen)
+        features = features.unflatten(0, batch.rows.shape)
         return self.agent.policy.loss(replace(batch, features=features, goal=goal), rng)
 
     def groups(self) -> list[ParameterGroup]:
@@ -84,14 +93,14 @@ class JointModel(nn.Module):
     def after_step(self, step: int, steps: int) -> None:
         self.agent.policy.after_step(step, steps)
 
-    def _observe(self, frames: Tensor, rows: Tensor, told: Tensor | None = None) -> Tensor:
+    def _observe(self, frames: Tensor, rows: Tensor, told: Tensor | None = None, frozen: Tensor | None = None) -> Tensor:
         """The policy itself stays in full precision, as on a frozen encoder."""
         with autocast(frames.device, self.precision):
-            features = features_of(self.encoder, Observations(frames=frames, told=told), self.kind)
+            features = features_of(self.encoder, Observations(frames=frames, told=told), self.kind, frozen)
         return self.agent.observe(features.float(), self._proprio[rows])
 
 
-def _augmented(batch: Chunks, recipe: Recipe, rng: torch.Generator) -> Chunks:
+def _augmented(batch: JointBatch, recipe: Recipe, rng: torch.Generator) -> JointBatch:
     """An observation, those before it and the goal, where that is one, are cropped and coloured as one: drawn per sample."""
     frames, seen = batch.features, batch.features.shape[1]
     if batch.goal is not None and batch.goal_rows is not None:
@@ -100,12 +109,17 @@ def _augmented(batch: Chunks, recipe: Recipe, rng: torch.Generator) -> Chunks:
     return replace(batch, features=frames[:, :seen], goal=frames[:, seen] if frames.shape[1] > seen else batch.goal)
 
 
-def with_observations(batch: Chunks, demos: Demos) -> Chunks:
-    """The batch with raw observations in place of cached features."""
+def with_observations(batch: Chunks, demos: Demos, frozen: np.ndarray | None = None) -> JointBatch:
+    """The batch with raw observations in place of cached features; `frozen` has a row per time step (`frozen.compute`)."""
 
-    def look(rows: Tensor) -> Tensor:
-        return torch.from_numpy(np.asarray(demos.frames[rows.cpu().numpy()])).to(rows.device, non_blocking=True)
+    def look(array: np.ndarray, rows: Tensor) -> Tensor:
+        return torch.from_numpy(np.asarray(array[rows.cpu().numpy()])).to(rows.device, non_blocking=True)
 
     assert batch.rows is not None
-    goal = batch.goal if batch.goal_rows is None else look(batch.goal_rows)
-    return replace(batch, features=look(batch.rows), goal=goal)
+    seen = JointBatch(**{**vars(batch), "features": look(demos.frames, batch.rows)})
+    if batch.goal_rows is not None:
+        seen.goal = look(demos.frames, batch.goal_rows)
+    if frozen is not None:
+        seen.frozen = look(frozen, batch.rows)
+        seen.goal_frozen = None if batch.goal_rows is None else look(frozen, batch.goal_rows)
+    return seen

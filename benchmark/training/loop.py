@@ -2,7 +2,7 @@
 
 Everything random in a step is a function of (seed, step), and a checkpoint holds the weights, the optimiser and the step, so an
 interrupted run continues bit-exactly on a CPU. Between logged steps and checkpoints the loop never waits
-for the device.
+for the device. Of several processes (training/distributed.py) each runs this loop; the first writes the checkpoints.
 """
 
 from __future__ import annotations
@@ -17,9 +17,11 @@ import torch
 from torch import Tensor, nn
 
 from benchmark.contracts.training import TrainingConfig
+from benchmark.core.collective import average_, first_goes_first, processes, rank
 from benchmark.core.errors import Diverged
 from benchmark.core.progress import Task
 from benchmark.core.seeds import seed as seed_of
+from benchmark.models.batch_norm import require_no_batch_norm, share_batch_norms
 from benchmark.training.accelerator import EagerStep, Step, Trainable
 from benchmark.training.captured import CapturedStep
 from benchmark.training.checkpoints import Checkpoint, Trained, on_cpu
@@ -43,33 +45,42 @@ def train(
     validate: Callable[[], dict[str, float]] | None = None,
     keep: nn.Module | None = None,
     capture: bool = True,
+    pieces: int = 1,
 ) -> Trained:
     """Train in place, on CUDA by captured steps where the module allows it.
+
+    `pieces`: one after another, that a batch is computed in, where no window is compared with others.
 
     `validate()` is called at each checkpoint; what it returns joins the curves. `Trained.best` becomes the weights of `keep` at
     the checkpoint with the lowest `validation_loss`.
     """
     trainable: Trainable = module  # type: ignore[assignment]
     module.to(device).train()
+    if processes() > 1:
+        share_batch_norms(module)
+    if pieces > 1:
+        require_no_batch_norm(module)
     groups = trainable.groups()
     optimizer = make_optimizer(groups, config)
     checkpoint = Checkpoint(checkpoints, module, optimizer)
-    step, trained = checkpoint.load()
-    eager = EagerStep(trainable, groups, optimizer, config.clip, device, precision)
+    with first_goes_first():  # it sets damaged ones aside
+        step, trained = checkpoint.load()
+    eager = EagerStep(trainable, groups, optimizer, config.clip, device, precision, pieces)
     take_step: Step = eager
     if torch.device(device).type == "cuda":
         tensor_rates(optimizer, device)
-        if capture:
+        if capture and processes() == pieces == 1:
             take_step = CapturedStep(eager)
     every = max(1, steps // CURVE_POINTS)
     start = time.monotonic() - trained.seconds
     while step < steps:
         rate = set_learning_rates(optimizer, groups, config, step, steps)
         step_seed = seed_of("step", seed, step)
-        torch.manual_seed(step_seed)
+        torch.manual_seed(seed_of("step", seed, step, rank()) if rank() else step_seed)  # dropout, of each process's own part
         values = take_step(batch_at(step), step_seed)
         trainable.after_step(step, steps)
         if step % every == 0 or step == steps - 1:
+            values = of_all_processes(values)
             trained.curves.append(curve_point(step, steps, values, rate))
             task.log(trained.curves[-1])
             task.update(step + 1, steps, f"loss {trained.curves[-1]['loss']:.4g}")
@@ -84,9 +95,19 @@ def train(
                 trained.curves.append({"step": step, **point})
                 task.log(trained.curves[-1])
             trained.seconds = time.monotonic() - start
-            checkpoint.save(step, trained)
+            if rank() == 0:
+                checkpoint.save(step, trained)
     module.eval()
     return trained
+
+
+def of_all_processes(values: dict[str, Tensor]) -> dict[str, Tensor]:
+    """What is logged, over the processes: each saw its own part of the batch."""
+    if processes() == 1:
+        return values
+    means = {name: value.clone() for name, value in values.items()}
+    average_(list(means.values()))
+    return means
 
 
 def is_lowest(loss: float, curves: list[dict[str, float]]) -> bool:

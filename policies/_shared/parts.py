@@ -27,9 +27,14 @@ QUICK_HORIZON: dict[str, Any] = {"history": 1, "chunk": 8, "execute": 2}
 # up to 260 of 300 steps. All neighbours of a goal are of its task. What fails is a bottle missed by 2 cm and a plate that slips
 # past the hand: no demonstration shows how to come back from there. Learned heads are not measured there with this horizon.
 GRASPING_HORIZON: dict[str, Any] = {"history": 4, "stride": 2, "chunk": 8, "execute": 1}
+# In Block Pushing something pushes the demonstrator at every step (`PUSHED` in envs/block_push/oracle.py), and what it does
+# depends on the scene alone: nothing of the past tells more, and actions further ahead answer pushes that are still to come.
+PUSHING_HORIZON: dict[str, Any] = {"history": 1, "chunk": 1, "execute": 1}
+PRESETS = ("quick", "standard")
 GRASPING: dict[str, dict[str, Any]] = {
-    f"{preset}/{env}": GRASPING_HORIZON for preset in ("quick", "standard") for env in ("kitchen", "libero_goal")
+    f"{preset}/{env}": GRASPING_HORIZON for preset in PRESETS for env in ("kitchen", "libero_goal")
 }
+HORIZONS = GRASPING | {f"{preset}/block_push": PUSHING_HORIZON for preset in PRESETS}
 SMOKE_HORIZON: dict[str, Any] = {"history": 2, "stride": 2, "chunk": 4, "execute": 2}
 
 

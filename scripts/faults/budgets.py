@@ -16,8 +16,8 @@ FAULTS = (
     Fault(
         "budgets: the history of a finetuned encoder is not counted",
         "benchmark/stages/fit.py",
-        "training.batch_size * agent.policy.config.history * views",
-        "training.batch_size * views",
+        "training.batch_size * agent.policy.config.history",
+        "training.batch_size",
         f"{ACCOUNTS}::test_frames_that_a_finetuned_encoder_sees_with_its_policy_count",
     ),
     Fault(

@@ -31,7 +31,7 @@ FAULTS = (
     Fault(
         "keys: pretraining without the method's code",
         "benchmark/planning/recipes.py",
-        'params, {"demos": shown.ref}, method)',
+        'params, {"demos": shown.ref}, *components)',
         'params, {"demos": shown.ref})',
         f"{KEYS}::test_code_behind_a_method_changes_its_stages_and_nobody_elses[method]",
     ),

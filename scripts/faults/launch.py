@@ -51,7 +51,7 @@ FAULTS = (
     Fault(
         "launch: threads depend on nothing",
         "benchmark/launch/base.py",
-        "threads=config.machine.threads or cores,",
+        "threads=config.machine.threads or (max(1, cores // processes) if cores else None),",
         "threads=config.machine.threads,",
         f"{DRIVE}::test_a_stage_is_described_with_the_threads_of_its_cores",
     ),
@@ -89,5 +89,12 @@ FAULTS = (
         "with _environment(gpus, self.machine.gpus), deaf_children():",
         "with _environment(gpus, self.machine.gpus):",
         "launch/test_local.py::test_ctrl_c_of_a_terminal_reaches_workers_that_still_import",
+    ),
+    Fault(
+        "launch: the first workers import everything anew",
+        "benchmark/launch/choose.py",
+        "        if copied:\n            local.copy",
+        "        if not copied:\n            local.copy",
+        f"{LOCAL}::test_a_killed_worker_costs_an_interval_and_ctrl_c_ends_everything",
     ),
 )

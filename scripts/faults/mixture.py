@@ -22,11 +22,11 @@ FAULTS = (
         f"{MIXTURES}::test_equal_data_sets_of_different_size",
     ),
     Fault(
-        "mixture: ranks are given the same samples",
-        "benchmark/data/draws.py",
-        "(step * self.world + self.rank) * batch_size",
-        "(step + self.rank) * batch_size",
-        f"{MIXTURES}::test_ranks_share_the_batches_of_one_process",
+        "mixture: processes are given the same samples",
+        "benchmark/core/collective.py",
+        "x.chunk(processes())[rank()]",
+        "x.chunk(processes())[0]",
+        f"{MIXTURES}::test_processes_share_the_batches_of_one",
     ),
     Fault(
         "mixture: shares have no effect on policies",

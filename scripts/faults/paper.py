@@ -25,6 +25,27 @@ FAULTS = (
         "report/test_tables.py::test_status_where_numbers_can_be_compared",
     ),
     Fault(
+        "paper: gaps are not sorted by score",
+        "benchmark/report/tables/gaps.py",
+        "    scored.sort(key=lambda each: -each[1].estimate)\n",
+        "",
+        "report/test_gaps.py::test_the_highest_score_comes_first",
+    ),
+    Fault(
+        "paper: a number inside our interval is explained away",
+        "benchmark/report/tables/gaps.py",
+        "INSIDE if inside else _reason(view, paper.column, row, why) if why",
+        "_reason(view, paper.column, row, why) if why",
+        "report/test_gaps.py::test_a_gap_has_a_reason_and_what_is_inside_the_interval_none",
+    ),
+    Fault(
+        "paper: a gap is held against the first policy that was measured",
+        "benchmark/report/tables/gaps.py",
+        "column.env not in of_env or column.policy == policy",
+        "column.env not in of_env",
+        "report/test_gaps.py::test_an_environment_is_shown_under_the_papers_policy",
+    ),
+    Fault(
         "paper: whatever is called as a budget is none of the recipe",
         "benchmark/planning/paper.py",
         """if f"{path.partition('.')[0]}.{field.name}" in APART""",

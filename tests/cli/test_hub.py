@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
-from huggingface_hub import constants
+from huggingface_hub import HfApi, constants
 
 from benchmark.cli.main import main
 from benchmark.results.encoders import CARD
@@ -97,3 +97,18 @@ def test_without_a_network_it_says_so_in_a_line(tmp_path: Path, monkeypatch, cap
     said = capsys.readouterr().err
     assert said.startswith("error: me/mine was not pulled: ")
     assert len(said.splitlines()) == 1
+
+
+def test_whatever_the_transport_raises_is_a_line(exported: Path, monkeypatch, capsys) -> None:
+    """The client's library of requests has exceptions of its own, which are no OSError."""
+
+    class ConnectError(Exception):
+        pass
+
+    def unreachable(*_: object, **__: object) -> None:
+        raise ConnectError("Name or service not known")
+
+    monkeypatch.setattr(HfApi, "create_repo", unreachable)
+    assert main(["hub", "push", str(exported), "me/mine"]) == 2
+    said = capsys.readouterr().err
+    assert said.startswith("error: me/mine was not pushed: Name or service not known. ")

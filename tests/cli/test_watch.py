@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from benchmark.cli.watch import LineObserver, ScreenObserver, drawing, watching
+from benchmark.cli.watch import LineObserver, ScreenObserver, drawing, make_observer
 from benchmark.core.progress import Reporter, duration
 from benchmark.launch.events import ReporterObserver
 from benchmark.planning.estimates import Estimate
@@ -100,8 +100,7 @@ def test_a_long_line_of_a_log_stays_one(capsys: pytest.CaptureFixture[str]) -> N
 
 def test_where_there_is_no_terminal_there_are_lines(plan: Plan, tmp_path: Path) -> None:
     store: Any = FakeStore(tmp_path)
-    with watching(plan, store, {}, Reporter(quiet=True)) as observer:
-        assert isinstance(observer, LineObserver)
+    assert isinstance(make_observer(plan, store, {}, Reporter(quiet=True)), LineObserver)
 
 
 def test_the_numbers_of_a_cell_are_computed_when_it_finishes_and_only_then(

@@ -15,10 +15,11 @@ from benchmark import registry
 from benchmark.contracts.data import DataSpec, Episode, Part
 from benchmark.contracts.method import BatchSpec
 from benchmark.contracts.policy import PolicyConfig
+from benchmark.core import collective
 from benchmark.core.errors import BenchmarkError, Unavailable
 from benchmark.core.progress import Task
 from benchmark.data.chunks import ChunkSampler
-from benchmark.data.draws import Draws, Shard
+from benchmark.data.draws import Draws
 from benchmark.data.episodes import Demos, DemosWriter, open_demos
 from benchmark.data.windows import WindowSampler
 from benchmark.datasets.action_space import CLOSED, OPEN, Gripper, action_map, statistics
@@ -300,31 +301,21 @@ def test_a_resumed_training_sees_the_same_batches(weights: str, home: Store, tmp
 
 
 @pytest.mark.parametrize("weights", ["transitions", "datasets"])
-def test_ranks_share_the_batches_of_one_process(weights: str, home: Store, tmp_path: Path) -> None:
+def test_processes_share_the_batches_of_one(weights: str, home: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     demos = mixed(tmp_path, weights=weights)
+    sampler = WindowSampler(demos, np.arange(len(demos)), BatchSpec(), 16, 0)
 
-    def rows(batch: int, shard: Shard, step: int) -> list[tuple[int, int]]:
-        sampler = WindowSampler(demos, np.arange(len(demos)), BatchSpec(), batch, 0, shard=shard)
-        found = sampler.batch_at(step)
-        return list(zip(found.episode.tolist(), found.start.tolist(), strict=True))
+    def rows(step: int, rank: int = 0, processes: int = 1) -> list[tuple[int, int]]:
+        monkeypatch.setattr(collective, "rank", lambda: rank)
+        monkeypatch.setattr(collective, "processes", lambda: processes)
+        windows = sampler.batch_at(step)
+        return list(zip(windows.episode.tolist(), windows.start.tolist(), strict=True))
 
-    def samples(batch: int, shard: Shard, step: int) -> list[list[float]]:
-        config = PolicyConfig(batch_size=batch)
-        return ChunkSampler(*table(demos), config, shares=demos.shares, shard=shard).batch_at(step).actions[:, 0].tolist()
-
-    for draw in (rows, samples):
-        for step in (0, 3):
-            ranks = [draw(8, Shard(rank, 2), step) for rank in range(2)]
-            assert ranks[0] + ranks[1] == draw(16, Shard(), step)
+    for step in (0, 3):
+        assert rows(step, 0, 2) + rows(step, 1, 2) == rows(step)
     if weights == "transitions":
-        seen = [row for step in range(10) for rank in range(2) for row in rows(8, Shard(rank, 2), step)]
-        assert len(set(seen)) == len(seen), "no window comes to two ranks in an epoch"
-
-
-@pytest.mark.parametrize(("rank", "world"), [(2, 2), (-1, 2)])
-def test_a_rank_is_one_of_its_world(rank: int, world: int) -> None:
-    with pytest.raises(BenchmarkError, match="is none of"):
-        Shard(rank, world)
+        seen = [row for step in range(sampler.steps_per_epoch) for rank in range(2) for row in rows(step, rank, 2)]
+        assert len(set(seen)) == len(seen), "no window comes to two processes in an epoch"
 
 
 def test_memory_does_not_grow_with_the_frames(tmp_path: Path) -> None:

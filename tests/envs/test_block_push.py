@@ -13,6 +13,7 @@ pybullet = pytest.importorskip("pybullet", reason="python -m pip install -e .[bl
 
 from benchmark.envs.block_push import cameras  # noqa: E402  after the check that PyBullet is there
 from benchmark.envs.block_push.arm import coarse  # noqa: E402
+from benchmark.envs.block_push.oracle import Delivery  # noqa: E402
 from benchmark.envs.block_push.scene import Scene  # noqa: E402
 
 FAR = Layout(np.array([[0.3, -0.2, 0.3], [0.5, -0.2, 0.9]]), np.array([[0.28, 0.2, np.pi], [0.52, 0.2, np.pi]]))
@@ -30,7 +31,7 @@ def play(env, seed):
     env.reset(seed)
     oracle, steps, first, over = env.expert(seed), 0, None, False
     while not over and steps < 300 and (action := oracle.act()) is not None:
-        over = env.step(action.astype(np.float32))
+        over = env.step(oracle.executed(action).astype(np.float32))
         steps += 1
         gaps = np.linalg.norm(env._scene.blocks[:, None, :2] - env._scene.targets[None], axis=-1)
         if first is None and gaps.min() < 0.05:
@@ -205,3 +206,40 @@ def test_oracle_stays_below_the_published_speed(env):
         action = oracle.act()
         assert np.linalg.norm(action) * ACTION_UNIT <= 0.035 + 1e-9
         env.step(action.astype(np.float32))
+
+
+def test_what_pushes_the_oracle_lasts_and_is_not_recorded(env):
+    """What an action is answered with depends on the scene alone: a policy sees no more than that."""
+    env.reset(5)
+    oracle = env.expert(5)
+    meant = oracle.act()
+    pushes = np.stack([oracle.executed(meant) - meant for _ in range(4000)])
+    assert np.array_equal(oracle.act(), meant)
+    assert 0.05 <= oracle.info["push"] <= 0.35
+    np.testing.assert_allclose(pushes.std(0), oracle.info["push"], rtol=0.1)
+    following = [np.corrcoef(pushes[:-1, axis], pushes[1:, axis])[0, 1] for axis in range(2)]
+    np.testing.assert_allclose(following, 0.7, atol=0.06)
+
+
+# Where the command is, seen from a block that has to go along +y: to the right of it and behind it, in metres; and the way on.
+PLACES = {
+    "behind, it pushes": ((0.0, 0.04), (0, 1)),
+    "behind and a little to the right, it comes back to the line while it pushes": ((0.01, 0.025), (-0.01, 0.015)),
+    "behind and far to the right, it goes behind the block": ((0.04, 0.04), (-0.04, -0.01)),
+    "beside the block, it makes room": ((0.03, 0.0), (1, 0)),
+    "well beside the block, it goes back": ((0.07, 0.0), (0, -1)),
+    "beyond the block, it goes round": ((0.01, -0.03), (1, 0)),
+}
+
+
+@pytest.mark.parametrize("place", PLACES)
+def test_oracle_comes_back_behind_a_block_that_slipped(env, place):
+    (right, back), way = PLACES[place]
+    env._scene.reset(Layout(np.array([[0.3, -0.2, 0.3], [0.5, 0.2, 0.9]]), np.array([[0.3, 0.2, 0], [0.5, 0.2, 0]])))
+    delivery = Delivery(env._scene, block=0, target=0)
+    env._scene.command = env._scene.blocks[0, :2] + [right, -back]
+    np.testing.assert_allclose(_direction(delivery.displacement()), _direction(way), atol=0.05)
+
+
+def _direction(way):
+    return np.asarray(way) / np.linalg.norm(way)

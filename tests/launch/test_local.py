@@ -23,6 +23,7 @@ from benchmark.planning.graph import Stage
 from benchmark.planning.recipes import make_plan
 from benchmark.planning.request import Request
 from benchmark.planning.resources import Machine, Needs
+from benchmark.simulation.workers import THREADS
 from benchmark.storage.artifacts import Store
 
 ROOT = Path(__file__).parents[2]
@@ -34,9 +35,10 @@ def records(home: Path) -> dict[str, bytes]:
     return {path.parent.name: path.read_bytes() for path in home.glob("rollout/*/records.jsonl")}
 
 
-def start(home: Path, *arguments: str) -> subprocess.Popen[str]:
+def start(home: Path, *arguments: str, copied: bool = True) -> subprocess.Popen[str]:
     command = [sys.executable, "-m", "tests.toy_main", "run", *MATRIX, "--home", str(home), "machine.cores=2", *arguments]
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    threads = dict.fromkeys(THREADS, "1") if copied else {"OPENBLAS_NUM_THREADS": "2"}
+    environment = {**os.environ, **threads, "PYTHONPATH": str(ROOT)}
     return subprocess.Popen(command, cwd=ROOT, env=environment, text=True, stderr=subprocess.PIPE, start_new_session=True)
 
 
@@ -71,11 +73,11 @@ def test_a_killed_worker_costs_an_interval_and_ctrl_c_ends_everything(tmp_path: 
     process = start(tmp_path, *LONG)
     me = psutil.Process(process.pid)
     before = wait_for(lambda: checkpoints(tmp_path), process)[-1]
-    worker = next(child for child in me.children() if "spawn_main" in " ".join(child.cmdline()))
-    everything = me.children(recursive=True)
-    for child in me.children():
-        if "spawn_main" in " ".join(child.cmdline()):
-            child.kill()
+    copies = [child for child in me.children() if child.cmdline() == me.cmdline()]
+    assert len(copies) == 2, "the first workers import nothing"
+    worker, everything = copies[0], me.children(recursive=True)
+    for child in copies:
+        child.kill()
     wait_for(lambda: all(child.pid != worker.pid for child in me.children()) and checkpoints(tmp_path)[-1:] > [before], process)
     everything += me.children(recursive=True)
     process.send_signal(signal.SIGINT)
@@ -89,7 +91,7 @@ def test_a_killed_worker_costs_an_interval_and_ctrl_c_ends_everything(tmp_path: 
 
 def test_ctrl_c_of_a_terminal_reaches_workers_that_still_import(tmp_path: Path) -> None:
     """It goes to all processes of a run."""
-    process = start(tmp_path, *LONG)
+    process = start(tmp_path, *LONG, copied=False)
     me = psutil.Process(process.pid)
     wait_for(lambda: any("spawn_main" in " ".join(child.cmdline()) for child in me.children()), process)
     everything = me.children(recursive=True)

@@ -18,6 +18,7 @@ from benchmark.core.errors import BenchmarkError, UnknownName
 from benchmark.models.encoders import ConvEncoder, ViTEncoder, build_backbone
 from benchmark.models.features import encode, features_of, parts_of, why_no_features
 from benchmark.models.resnet import ResNet18
+from benchmark.models.timm_encoder import Network, build
 from tests.stages.spies import Flat
 
 STAGES = ("layer1", "layer2", "layer3", "layer4")
@@ -64,6 +65,37 @@ def test_the_maps_of_a_vision_transformer_are_what_leaves_its_blocks(architectur
     with torch.no_grad():
         torch.testing.assert_close(one["pooled"], encoder.pooled(images()))
         torch.testing.assert_close(one["patch"], encoder.patch(images()))
+
+
+@pytest.mark.parametrize("network", ["ours", "timm's"])
+def test_a_layer_of_a_vision_transformer_has_its_class_token(network: str) -> None:
+    """The first token that leaves the block, before four registers that are neither in the map nor the summary."""
+    torch.manual_seed(0)
+    vit: Any = timm.create_model("vit_small_patch16_dinov3", num_classes=0, img_size=64)
+    encoder: Any = ViTEncoder(vit, size=64) if network == "ours" else build(Network("vit_small_patch16_dinov3"), 64, 64)
+    caught: dict[int, Tensor] = {}
+    blocks = encoder.eval().vit.blocks if network == "ours" else encoder.eval().network.blocks
+    for index in (2, 5):
+        blocks[index].register_forward_hook(lambda _, __, output, index=index: caught.update({index: output}))
+    with torch.no_grad():
+        layers = encoder.dense(images(), ("block6", "block3"))
+        assert list(layers) == ["block6", "block3"]
+        for index in (2, 5):
+            layer = layers[f"block{index + 1}"]
+            torch.testing.assert_close(layer.summary, caught[index][:, 0])
+            torch.testing.assert_close(layer.map, encoder.features(images(), (f"block{index + 1}",))[f"block{index + 1}"])
+            assert caught[index].shape[1] == 5 + 4 * 4
+
+
+def test_a_layer_without_a_class_token_has_its_mean() -> None:
+    encoder = build_backbone("resnet18", 8, 64).eval()
+    assert encoder.map_names == STAGES
+    assert Plain().map_names == ()
+    with torch.no_grad():
+        layers, maps = encoder.dense(images(), ("layer3", "layer1")), encoder.features(images(), ("layer3", "layer1"))
+        for name, layer in layers.items():
+            assert torch.equal(layer.map, maps[name])
+            torch.testing.assert_close(layer.summary, maps[name].flatten(2).mean(2))
 
 
 @pytest.mark.parametrize("name", ["resnet18", "vit_tiny"])

@@ -27,6 +27,8 @@ MB = 10**6
         ("rollout.timeout=inf", r"rollout\.timeout is a number of seconds"),
         ("machine.threads=-1", r"machine\.threads must be from 1 to 1024, not -1"),
         ("machine.threads=100000", r"machine\.threads must be from 1 to 1024, not 100000"),
+        ("machine.processes=0", r"machine\.processes must be from 1 to 1024, not 0"),
+        ("machine.accumulate=0", r"machine\.accumulate must be from 1 to 65536, not 0"),
         ("machine.workers=-1", r"machine\.workers must be from 0 to 1024, not -1"),
         ("joint.rates=['*:inf']", r"joint\.rates must be finite"),
     ],
@@ -41,3 +43,11 @@ def test_a_small_plan_is_not_said_to_need_what_a_large_network_does(toy: type, s
     needed = {key: cost.bytes for key, cost in estimate(plan.stages, store).items() if plan.stages[key].kind == "pretrain"}
     assert len(needed) == 2
     assert max(needed.values()) <= MB
+
+
+def test_what_is_stored_is_not_estimated_from_all_that_is(toy: type, store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The rates of a store are in every manifest of it."""
+    plan = make_plan(Request(methods=["random"], envs=["toy"], policies=["knn"], preset="smoke"))
+    monkeypatch.setattr(store, "has", lambda kind, key: True)
+    monkeypatch.setattr(store, "keys", None)
+    assert estimate(plan.stages, store) == {}

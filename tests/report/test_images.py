@@ -6,7 +6,8 @@ import numpy as np
 import torch
 from torch.nn import functional as F
 
-from benchmark.report.images import heat_map, images
+from benchmark.report.demo import Demo
+from benchmark.report.images import Images, heat_map, images
 from benchmark.stages.visualize import Visualization
 
 
@@ -40,3 +41,24 @@ def test_a_sheet_has_the_rows_that_have_an_answer():
     }
     assert (sheets["maps"].answers["byol"] == 127).all()
     assert [sheet.name for sheet in images({"toy": {"state": blind}})] == ["neighbours"]
+
+
+def test_what_lies_along_a_demonstration_has_sheets_of_its_own():
+    frames, heat = np.full((2, 8, 8, 3), 90, np.uint8), np.zeros((3, 2, 2, 2))
+    heat[1, 0, 0, 0] = 1
+    recorded = np.arange(10.0).reshape(5, 2)
+    fused = Visualization(frames, strip=frames, adapters=heat, recorded=recorded, predicted=recorded + 1)
+    plain = Visualization(frames, frames, strip=frames, recorded=recorded, predicted=recorded + 2)
+    neighbours, adapters, actions = images({"toy": {"random": plain, "spawnnet": fused}})
+    assert isinstance(neighbours, Images)
+    assert isinstance(adapters, Images)
+    assert isinstance(actions, Demo)
+    assert list(neighbours.answers) == ["random"], "features of frames are not kept of an encoder that went on learning"
+    assert list(adapters.answers) == ["spawnnet, 1", "spawnnet, 2", "spawnnet, 3"]
+    hot = adapters.answers["spawnnet, 2"][0].astype(int).sum(-1)
+    assert hot[:4, :4].mean() > hot[4:, 4:].mean() + 100, "in the quarter that the map says"
+    assert actions.dims == ("action 1", "action 2")
+    lines = {"recorded": actions.recorded[:, 1], **{row: predicted[:, 1] for row, predicted in actions.predicted.items()}}
+    np.testing.assert_array_equal(lines["recorded"], recorded[:, 1])
+    np.testing.assert_array_equal(lines["random"], recorded[:, 1] + 2)
+    np.testing.assert_array_equal(lines["spawnnet"], recorded[:, 1] + 1)

@@ -56,8 +56,11 @@ def test_each_data_set_has_its_rows_and_the_mean_action() -> None:
 
 
 def test_a_single_episode_has_no_interval() -> None:
-    cell = table_of("offline", *results()).column("error")["one: dynamo, mlp"]
-    assert (cell.text, cell.notes) == ("1", ("one held-out episode: no interval",))
+    table = table_of("offline", *results())
+    cell = table.column("error")["one: dynamo, mlp"]
+    assert (cell.text, cell.low, cell.notes) == ("1.00", None, ("one held-out episode: no interval",))
+    single = table.column("error/x")["one: dynamo, mlp"]
+    assert (single.text, single.low, single.notes) == ("1", None, ())
 
 
 def test_rows_of_one_policy_and_rows_without_results() -> None:
@@ -75,15 +78,24 @@ def demo(steps: int = 25) -> Demo:
     frames = np.zeros((steps, 2, 8, 8, 3), np.uint8)
     frames[:, 0, ..., 0], frames[:, 1, ..., 1] = (10 * np.arange(steps)[:, None, None] for _ in range(2))
     recorded = np.linspace([0, 1, -1], [1, 0, 1], steps)
-    return Demo("mixture", "bridge", 3, "lift $it$", "m", frames, ("x", "y", "gripper"), recorded, {"dynamo, mlp": -recorded})
+    return Demo(
+        "mixture",
+        "bridge",
+        "bridge, held-out episode 3: lift $it$",
+        "m",
+        frames,
+        ("x", "y", "gripper"),
+        recorded,
+        {"dynamo, mlp": -recorded},
+    )
 
 
-def test_film_and_curves_share_their_time() -> None:
+def test_frames_and_curves_share_their_time() -> None:
     one = demo()
-    film, *panels = figure(one).axes
+    filmstrip, *panels = figure(one).axes
     assert [panel.get_ylabel() for panel in panels] == list(one.dims)
-    assert film.get_xlim() == panels[0].get_xlim() == (0, 25)
-    shown = film.images[0].get_array()
+    assert filmstrip.get_xlim() == panels[0].get_xlim() == (0, 25)
+    shown = filmstrip.images[0].get_array()
     assert shown is not None
     assert shown.shape == (16, 80, 3), "two views, ten frames"
     assert shown[0, ::8, 0].tolist() == [10 * int((n + 0.5) * 2.5) for n in range(10)], "from the middle of equal spans"
@@ -94,7 +106,7 @@ def test_film_and_curves_share_their_time() -> None:
 
 
 def test_it_is_part_of_the_report() -> None:
-    drawn, _ = gallery(view_of(*results()), demos=[demo()])
+    drawn, _ = gallery(view_of(*results()), [demo()])
     [one] = [drawing for drawing in drawn if drawing.name == "demo-bridge-mixture"]
     assert one.title == "bridge, held-out episode 3: lift $it$"
     assert "x, y, gripper as recorded and of dynamo, mlp" in one.words

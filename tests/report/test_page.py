@@ -410,6 +410,14 @@ def test_a_stage_key_leads_to_its_manifest(opened: Any) -> None:
     assert '"kind": "rollout"' in manifest.text
 
 
+def test_a_desk_shows_every_column(opened: Any) -> None:
+    """The widest columns of the longest rows, so with all that a run of three seeds fills them with."""
+    shown, needed = opened.execute_script(
+        "const t = document.querySelector('#main').parentElement; return [t.clientWidth, t.scrollWidth]"
+    )
+    assert needed <= shown
+
+
 def test_a_phone_shows_it_without_scrolling_sideways(opened: Any) -> None:
     phone = {"width": 390, "height": 844, "deviceScaleFactor": 2, "mobile": True}
     opened.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", phone)

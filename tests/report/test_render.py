@@ -168,6 +168,18 @@ def test_terminal_shows_brackets_and_keeps_its_width():
     assert "\x1b" not in render(TABLE, "csv", terminal=True)
 
 
+def test_a_narrow_terminal_folds_names_and_cuts_none():
+    columns = tuple(TableColumn(key, key) for key in ("score", "frames seen"))
+    table = Table(
+        "t", "", "Method", columns, (TableRow("timm:resnet18@random", (TableCell("0.12 [0.06, 0.32]"), TableCell("60k"))),)
+    )
+    console = Console(width=44, force_terminal=True, color_system=None, file=io.StringIO())
+    console.print(to_rich(table))
+    shown = console.file.getvalue()
+    assert "…" not in shown
+    assert "".join(line[:15].strip() for line in shown.splitlines()).count("timm:resnet18@random") == 1
+
+
 def test_unknown_style_and_ragged_rows_are_refused():
     with pytest.raises(UnknownName, match="did you mean latex"):
         render(TABLE, "latx")

@@ -108,6 +108,25 @@ def test_rows_of_different_arithmetic_are_told_apart():
         assert "Computed with different arithmetic (" in table_of("main", records, mixed).caption
 
 
+def test_a_table_says_in_which_network_its_rows_differ():
+    records, cells = make(("kitchen", "pusht"))
+    ours, theirs = "ResNet-18 of width 16, frames as they are", "timm's resnet34, frames at 112 px"
+    alike = cells.assign(encoder=ours, encoder_params=700_000)
+    same = f"and so is the network: {ours} (700k parameters)."
+    assert same in " ".join(table_of("main", records, alike).remarks)
+    other = alike.copy()
+    other.loc[other.method == "byol", ["encoder", "encoder_params"]] = theirs, 21_300_000
+    [note] = [note for note in table_of("main", records, other).remarks if "network" in note]
+    assert f"The network is not: {theirs} (21.3M parameters): byol; " in note
+    assert f"{ours} (700k parameters): dynamo, dynamo:no_forward, random" in note
+    assert "state" not in note, "the ceiling looks at no frame"
+    two = other.copy()
+    two.loc[(two.method == "byol") & (two.env == "pusht"), ["encoder", "encoder_params"]] = ours, 700_000
+    [note] = [note for note in table_of("main", records, two).remarks if "network" in note]
+    assert " or ".join(sorted([f"{ours} (700k parameters)", f"{theirs} (21.3M parameters)"], reverse=True)) + ": byol" in note
+    assert not any("network" in note for note in table_of("main", records, cells).remarks), "earlier records do not say"
+
+
 def test_small_presets_say_what_they_could_resolve():
     records, cells = make()
     size = quality.resolution(view_of(records, cells), Column("kitchen", "mlp"))
@@ -261,7 +280,7 @@ def test_ablations_carry_the_error_of_both_sides():
     assert [row.label for row in table_of("actions", records, cells, **QUICK).rows] == ["dynamo (full)"]
 
 
-@pytest.mark.parametrize("name", sorted({*names()} - {"budgets", "probes", "real", "experts", "hyperparameters"}))
+@pytest.mark.parametrize("name", sorted({*names()} - {"budgets", "probes", "real", "experts", "hyperparameters", "offline"}))
 @pytest.mark.parametrize("style", ["text", "md", "csv", "latex", "html", "json"])
 def test_every_table_renders_in_every_style(name, style):
     records, cells = make(("kitchen", "pusht"), ("mlp",), seeds=2, episodes=4)

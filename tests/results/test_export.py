@@ -63,7 +63,8 @@ def test_exports_of_earlier_versions_take_the_demonstrators_score_from_its_manif
 
 
 def test_an_empty_field_of_text_means_what_its_column_says(tmp_path):
-    assert {name for name, empty in TEXT.items() if empty == ""} == {"variant", "visual_shift", "departures", "computed_with"}
+    texts = {"variant", "visual_shift", "departures", "computed_with", "encoder"}
+    assert {name for name, empty in TEXT.items() if empty == ""} == texts
     records, cells = make()
     export(Results(records, cells), tmp_path)
     found = load(tmp_path)

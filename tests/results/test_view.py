@@ -82,3 +82,21 @@ def test_a_row_without_results_in_one_column_has_them_in_another():
     assert view.interval(COLUMN, BYOL) is not None
     assert len(view.cell_rows(Column("pusht", "mlp"), BYOL)) == 3
     pd.testing.assert_index_equal(view.cell_rows(Column("pusht", "knn"), BYOL).columns, view.cells.columns)
+
+
+@pytest.mark.parametrize("change", ["none", "order", "one lacks an episode", "another episode"])
+def test_rows_are_compared_on_the_episodes_that_both_faced(change):
+    records, cells = make(seeds=2, episodes=4)
+    byol = records.method == "byol"
+    if change == "order":
+        records = records.sample(frac=1.0, random_state=0)
+    elif change == "one lacks an episode":
+        records = records.drop(records[byol].index[1])
+    elif change == "another episode":
+        records.loc[records[byol].index[1], "episode_seed"] = 99
+    on = ["seed", "episode", "episode_seed"]
+    rows = [records[(records.method == name) & (records.variant == "")] for name in ("byol", "dynamo")]
+    joined = rows[0].merge(rows[1], on=on).sort_values(on)
+    ours, theirs = view_of(records, cells).paired(COLUMN, BYOL, DYNAMO)
+    for found, column in ((ours, "score_x"), (theirs, "score_y")):
+        assert [group.tolist() for group in found] == [part[column].tolist() for _, part in joined.groupby("seed")]

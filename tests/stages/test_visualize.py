@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
@@ -12,7 +14,7 @@ from benchmark.contracts.data import DataSpec
 from benchmark.contracts.encoder import Encoder, as_float
 from benchmark.contracts.presets import component_config
 from benchmark.core.seeds import torch_rng
-from benchmark.stages.visualize import components, nearest, saliency
+from benchmark.stages.visualize import activity, components, nearest, saliency
 
 
 class Curved(Encoder):
@@ -93,3 +95,32 @@ def test_components_are_the_directions_of_most_variance():
 def test_the_nearest_frame_is_looked_for_in_units_of_each_feature():
     features = np.array([[0.0, 0.0], [1000.0, 0.0], [0.0, 1.0], [1000.0, 1.0], [400.0, 1.0]])
     assert nearest(features, np.arange(4), np.array([4])).tolist() == [2]
+
+
+def test_adapters_are_hot_where_their_vectors_are_long():
+    """By hand: a softmax of lengths at temperature 0.1, from the coolest place of an image to its hottest."""
+
+    class Two(Encoder):
+        dim = 1
+
+        @property
+        def feature_names(self) -> tuple[str, ...]:
+            return ("pooled", "adapter1", "adapter2")
+
+        def pooled(self, images: Tensor) -> Tensor:
+            raise NotImplementedError
+
+        def features(self, images: Tensor, names: Any) -> dict[str, Tensor]:
+            x = as_float(images)
+            given = {"adapter1": x, "adapter2": x.mean((2, 3), keepdim=True).expand(-1, -1, 2, 2)}
+            return {name: given[name] for name in names}
+
+    frames = _images(3, "strip")
+    found = activity(Two(), frames).numpy()
+    assert found.shape == (2, 3, 4, 4)
+    lengths = np.sqrt((frames.double().numpy() / 255) ** 2).reshape(3, 3, 16)
+    shares = np.exp(np.sqrt((lengths**2).sum(1)) / 0.1)
+    shares /= shares.sum(1, keepdims=True)
+    expected = (shares - shares.min(1, keepdims=True)) / np.ptp(shares, axis=1, keepdims=True)
+    np.testing.assert_allclose(found[0].reshape(3, 16), expected, atol=1e-5)
+    assert (found[1] == 0).all(), "the same everywhere: nowhere is hotter"

@@ -17,7 +17,7 @@ from safetensors import SafetensorError
 from benchmark.core.errors import BenchmarkError, Corrupt
 from benchmark.storage.artifacts import MANIFEST, StageFailure, Store
 from benchmark.storage.cleanup import removable, remove, with_dependents
-from benchmark.storage.files import key_of, seal, temporary_name, unseal, write_text
+from benchmark.storage.files import discard, key_of, seal, temporary_name, unseal, write_text
 from benchmark.storage.processes import Process
 
 
@@ -45,6 +45,15 @@ def test_work_survives_an_interruption_and_out_does_not(store: Store) -> None:
     with store.building("fit", "a") as building:
         assert not list(building.out.iterdir())
         assert (building.work / "checkpoint").read_text() == "step 7"
+
+
+def test_a_manifest_that_another_process_has_replaced_is_read_again(store: Store) -> None:
+    whole = {"params": {}, "inputs": {}, "code": "", "libraries": {}, "machine": {}, "provenance": {}}
+    for label in ("first", "second"):
+        put(store, "a", **{**whole, "wall_seconds": 1.0, "finished": "", "label": label})
+        assert store.manifest("fit", "a") is store.manifest("fit", "a"), "it is parsed once"
+        assert store.manifest("fit", "a").label == label
+        discard(store.folder("fit", "a"))
 
 
 def test_a_folder_without_a_manifest_is_no_artifact(store: Store) -> None:

@@ -25,7 +25,7 @@ from benchmark.models.film_efficientnet import FilmEfficientNet
 from benchmark.models.stacked_resnet import StackedResNet
 from benchmark.policies.gc_bc import GCBC, GCBCConfig
 from benchmark.policies.rt1 import RT1, RT1Config
-from benchmark.training.joint import JointModel, with_observations
+from benchmark.training.joint import JointBatch, JointModel, with_observations
 from tests.stages.walks import SIDE, STEPS, draw, walk
 
 VIEWS = 2
@@ -79,10 +79,10 @@ def pixels(*shape: int, seed: int = 0) -> Tensor:
     return torch.randint(0, 256, (*shape, VIEWS, 8, 8, 3), dtype=torch.uint8, generator=rng(seed))
 
 
-def batch(goal: Tensor, observed: bool) -> Chunks:
+def batch(goal: Tensor, observed: bool) -> JointBatch:
     none = torch.zeros(4, 1, 1)
     rows = torch.zeros(4, 3, dtype=torch.int64)
-    return Chunks(pixels(4, 3), none, none[..., 0].bool(), goal, rows, rows[:, 0] if observed else None)
+    return JointBatch(pixels(4, 3), none, none[..., 0].bool(), goal, rows, rows[:, 0] if observed else None)
 
 
 @pytest.mark.parametrize("observed", [True, False], ids=["images", "numbers"])

@@ -15,6 +15,7 @@ AUGMENTATIONS = ("none", "bridge")
 GOALS = ("none", "last", "future", "task", "language")
 MOST_THREADS = 1024  # more than any machine has cores; some OpenMP runtimes crash on far more
 MOST_WORKERS = 1024  # processes
+MOST_PIECES = 1 << 16  # of a batch
 PRECISIONS = ("auto", "fp32", "bf16")
 TRACKERS = ("none", "tensorboard", "wandb", "trackio")
 SHIFTS = ("none", "mild", "medium", "strong")
@@ -171,13 +172,18 @@ class MachineConfig:
         None  # simulator processes of a stage; null: one per core that the stage gets; 0: none, all happens in this process
     )
     threads: int | None = None  # of a training process; null: one per core. Sums are rounded by it (docs/reliability.md)
+    processes: int = 1  # that train one encoder together, each a part of every batch; on GPUs one for each (docs/launchers.md)
+    accumulate: int = 1  # pieces that a process computes its part of a batch in, for methods that compare no windows
     cores: int | None = None  # that stages share, side by side; 1: one after another in this process; null: all there are
     memory: float | None = None  # GB that stages share; null: all there is
     gpus: int | None = None  # that stages share; null: all that torch finds
 
     def __post_init__(self) -> None:
         require(self.device in ("auto", "cpu", "cuda"), f"machine.device '{self.device}' is none of auto, cpu, cuda")
-        for name, least, most in (("workers", 0, MOST_WORKERS), ("threads", 1, MOST_THREADS)):
+        for name, least, most in (
+            *(("workers", 0, MOST_WORKERS), ("threads", 1, MOST_THREADS)),
+            *(("processes", 1, MOST_WORKERS), ("accumulate", 1, MOST_PIECES)),
+        ):
             count = getattr(self, name)
             require(count is None or least <= count <= most, f"machine.{name} must be from {least} to {most}, not {count}")
         for name in ("cores", "memory"):

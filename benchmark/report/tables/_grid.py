@@ -59,6 +59,7 @@ def grid_table(view: ResultsView, grid: Grid) -> Table:
         orders = [captions.order(column.heading, order(view, column.paper, grid.rows)) for column in grid.columns]
         remarks = [*orders, *remarks]
     remarks += [captions.BEST] * any(strong.values())
+    remarks.append(captions.networks(view, [paper.column for paper in papers], grid.rows))
     caption = f"{grid.lead} {captions.protocol(view, [paper.column for paper in papers])}"
     columns = [one for column in grid.columns for one in column.table_columns(both=both)]
     return Table(grid.name, caption, "Method", (*columns, *grid.costs), tuple(rows), tuple(filter(None, remarks)))

@@ -68,8 +68,10 @@ def _cell(view: ResultsView, column: Column, rows: Sequence[RowId], name: str, m
     found = offline.interval(view, column, rows, name, metric)
     if found is None:
         return TableCell(DASH)
-    if found.covers == "one episode":
-        return TableCell(f"{found.estimate:.3g}", found.estimate, notes=("one held-out episode: no interval",))
+    alone = found.covers == "one episode"
     if "/" not in metric:
-        return interval_cell(found)
+        note = ("one held-out episode: no interval",)
+        return TableCell(f"{found.estimate:.2f}", found.estimate, notes=note) if alone else interval_cell(found)
+    if alone:
+        return TableCell(f"{found.estimate:.3g}", found.estimate)
     return TableCell(f"{found.estimate:.3g}", found.estimate, found.low, found.high)

@@ -9,6 +9,7 @@ from benchmark.report import captions
 from benchmark.report.cells import score_cell
 from benchmark.report.inputs import TableInputs
 from benchmark.report.table import DASH, Table, TableCell, TableColumn, TableRow
+from benchmark.report.tables._settings import settings
 from benchmark.results import quality
 from benchmark.results.options import Column, RowId
 from benchmark.results.power import POWER
@@ -42,11 +43,11 @@ def table(inputs: TableInputs) -> Table:
     """Of any number of results, none of which hold the same environment and policy."""
     if (inputs.options.metric, inputs.options.statistic) != ("score", "mean"):
         raise BenchmarkError("bars are stated for the mean score: leave --metric and --statistic out")
-    settings = _settings(inputs.views)
-    views = dict.fromkeys(settings.values())
+    measured = settings(inputs.views)
+    views = dict.fromkeys(measured.values())
     ceilings = list(dict.fromkeys(row for view in views for row in view.rows if view.kind(row) == "ceiling"))
     floors = list(dict.fromkeys(row for view in views for row in view.untrained))
-    rows = [_row(view, column, ceilings, floors) for column, view in settings.items()]
+    rows = [_row(view, column, ceilings, floors) for column, view in measured.items()]
     columns = (
         TableColumn("maximum", "Maximum"),
         TableColumn("demonstrator", "Demonstrator"),
@@ -61,21 +62,9 @@ def table(inputs: TableInputs) -> Table:
         TableColumn("mdd", "MDD"),
         TableColumn("verdict", "Verdict", "left"),
     )
-    parts = [captions.protocol(view, [column for column in view.columns if settings[column] is view]) for view in views]
-    remarks = filter(None, [captions.agreement(view, column) for column, view in settings.items()])
+    parts = [captions.protocol(view, [column for column in view.columns if measured[column] is view]) for view in views]
+    remarks = filter(None, [captions.agreement(view, column) for column, view in measured.items()])
     return Table("resolution", " ".join([CAPTION, *parts]), "Setting", columns, tuple(rows), tuple(remarks))
-
-
-def _settings(views: Sequence[ResultsView]) -> dict[Column, ResultsView]:
-    """Where each column was measured."""
-    settings: dict[Column, ResultsView] = {}
-    for view in views:
-        for column in view.columns:
-            if column in settings:
-                what = captions.setting(view, column)
-                raise BenchmarkError(f"{what} is in two of the records, made with other settings: leave one of them out")
-            settings[column] = view
-    return settings
 
 
 def _row(view: ResultsView, column: Column, ceilings: Sequence[RowId], floors: Sequence[RowId]) -> TableRow:

@@ -39,6 +39,7 @@ class Params:
 @dataclass(frozen=True)
 class Summary:
     encoder_params: int
+    encoder: str = ""  # the network and what it does to frames
     trainable_params: int = 0
     frames_seen: int = 0
     gradient_steps: int = 0

@@ -1,4 +1,4 @@
-"""Of what an encoder makes of images."""
+"""Of what an encoder makes of images, and its policy of a demonstration."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from dataclasses import dataclass
 @dataclass(frozen=True)
 class Params:
     held_out: float
+    features: str
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,88 @@
+"""Several processes that train one network: the stage's own is the first, which starts the others and writes all files.
+
+Each computes its equal part of every batch on a device of its own (core/collective.py), gradients are averaged after the
+backward pass, and all take the same step. accelerate and torch's DistributedDataParallel are not used: they wrap the `forward`
+of one module and average over whatever batch each process was given, while a method here has a `loss` that spans several
+networks, and its batch has to stay the one its configuration says. What remains of them is one message per step,
+`collective.average_`. It is sent when all gradients are there, not meanwhile: between the GPUs of one machine the 45 MB of a
+ResNet-18 are a millisecond or so.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import tempfile
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from multiprocessing.connection import wait
+from pathlib import Path
+
+import torch
+from torch import distributed
+
+from benchmark.core.errors import BenchmarkError
+from benchmark.core.signals import deaf_children
+
+CONTEXT = multiprocessing.get_context("spawn")  # not fork: torch has threads, and CUDA does not survive one
+PATIENCE = timedelta(minutes=10)  # until a silent process is given up: the first writes checkpoints meanwhile
+GRACE = 10.0  # seconds in which the others end
+
+
+@contextmanager
+def together(count: int, device: str, help_out: Callable[[], None]) -> Iterator[None]:
+    """Within the block this process is the first of `count`. The others run `help_out`, which is pickled and has to make the
+    same calls of `collective` in the same order. `device` is what all compute on: cpu, or cuda with a GPU for each."""
+    if count == 1:
+        yield
+        return
+    if device == "cuda" and count > torch.cuda.device_count():
+        raise BenchmarkError(f"machine.processes={count}, but this stage has {torch.cuda.device_count()} GPU")
+    with tempfile.TemporaryDirectory(prefix="benchmark-") as folder:
+        meeting = Path(folder) / "meeting"
+        settings = count, device, torch.get_num_threads(), help_out
+        others = [CONTEXT.Process(target=_other, args=(meeting, number, *settings)) for number in range(1, count)]
+        with deaf_children():
+            for other in others:
+                other.start()
+        try:
+            _join(meeting, 0, count, device)
+            yield
+            for other in others:
+                other.join(GRACE)
+        except Exception as error:
+            failed = [other.exitcode for other in others if other.exitcode]
+            if failed and not isinstance(error, BenchmarkError):
+                raise RuntimeError(f"another process of this training ended with code {failed[0]}; its log is above") from error
+            raise
+        finally:
+            for other in others:
+                other.kill()
+                other.join()
+            if distributed.is_initialized():
+                distributed.destroy_process_group()
+
+
+def _other(meeting: Path, number: int, count: int, device: str, threads: int, help_out: Callable[[], None]) -> None:
+    threading.Thread(target=_follow_parent, daemon=True).start()
+    torch.set_num_threads(threads)
+    _join(meeting, number, count, device)
+    help_out()
+    distributed.destroy_process_group()
+
+
+def _join(meeting: Path, number: int, count: int, device: str) -> None:
+    if device == "cuda":
+        torch.cuda.set_device(number)
+    backend, address = "nccl" if device == "cuda" else "gloo", f"file://{meeting}"
+    distributed.init_process_group(backend, init_method=address, rank=number, world_size=count, timeout=PATIENCE)
+
+
+def _follow_parent() -> None:
+    """A process whose parent was killed goes at once."""
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+    wait([parent.sentinel])
+    os._exit(1)
