@@ -120,12 +120,13 @@ class Sweep:
 
 
 def role(process: psutil.Process) -> str:
-    """Of a process that a run has started. Simulators are forks of their server, so their command line is the same."""
-    line = " ".join(process.cmdline())
-    if "multiprocessing.forkserver" not in line:
-        return "worker" if "spawn_main" in line else "other"
-    parent = process.parent()
-    return "simulator" if parent and parent.cmdline() == process.cmdline() else "fork server"
+    """Of a process that a run has started. A copy has the command line of whom it was copied from: simulators that of their
+    server, first workers that of the run."""
+    parent, line = process.parent(), " ".join(process.cmdline())
+    copied = parent is not None and parent.cmdline() == process.cmdline()
+    if "multiprocessing.forkserver" in line:
+        return "simulator" if copied else "fork server"
+    return "worker" if copied or "spawn_main" in line else "other"
 
 
 def in_a_group(home: Path, cores: int) -> int:
