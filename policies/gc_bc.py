@@ -9,6 +9,10 @@ Goals are hindsight's: `fit.goal=future` draws one of the observations from now 
 (the published ones draw from the next observation on, so that the last one is its own goal), `fit.goal=last` takes the end. In
 a rollout the goal is the end of a held-out demonstration. `joint.augment=bridge` crops and colours an observation and its goal
 alike, where the encoder learns.
+
+On block pushing (two views of 64 pixels, 90 scripted demonstrations, 1500 steps of 32), 30 held-out demonstrations, early
+fusion: 0.38 [0.32, 0.44] of the mean action's squared error with their own end as the goal, 0.72 [0.61, 0.83] with another
+one's (results/measured/goals).
 """
 
 from __future__ import annotations

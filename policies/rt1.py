@@ -14,6 +14,10 @@ bin too low on average and the highest bin is all but empty; the range is that o
 the robot's; there is one token per dimension of the environment's action (11 there: 7 of the arm, 3 of the base, 1 mode); and
 before an episode's first observation stand copies of it, as for every head here, where the release leaves later places empty.
 Proprioception, where a run asks for it, is one more token.
+
+It learns slowly: on block pushing, with the small tokenizer from scratch and histories of 2, 700 steps of 16 samples leave it
+at 4.7 of the 5.5 nats of a guess, and its likeliest bins further from the demonstrator than the mean action
+(results/measured/goals).
 """
 
 from __future__ import annotations

@@ -99,7 +99,7 @@ def test_an_encoder_is_pretrained_on_a_mixture_and_used_elsewhere(
     assert run(home, *words, f"env.mixture.resolution={SIDE}") == 0
     assert f"its frames have {SIDE} pixels, and 32 are needed" in " ".join(capsys.readouterr().out.split())
     assert run(home, *words[:6], "pretrain.frames=256") == 0
-    assert "on=mixture: no recordings are named: env.mixture.parts=[A,B]" in " ".join(capsys.readouterr().out.split())
+    assert "on=mixture: no recordings are named to mix: env.mixture.parts=[A,B]" in " ".join(capsys.readouterr().out.split())
     assert run(home, "--methods", "random:on=mixture", *words[2:]) == 0
     assert "random is not trained on demonstrations" in " ".join(capsys.readouterr().out.split())
 
