@@ -30,7 +30,7 @@ from pathlib import Path
 from typing import IO, Any, ClassVar
 
 from benchmark.core.progress import Reporter
-from benchmark.core.signals import deaf_children
+from benchmark.core.signals import deaf_children, follow_parent
 from benchmark.launch.base import End, Ending, Job
 from benchmark.launch.events import Observer
 from benchmark.launch.failures import write_log
@@ -278,7 +278,7 @@ def _serve(
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     for descriptor in (1, 2):
         os.dup2(output.fileno(), descriptor)
-    threading.Thread(target=_follow_parent, daemon=True).start()
+    threading.Thread(target=follow_parent, daemon=True).start()
     faulthandler.enable()
     try:
         signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGTERM])  # of the engine, which alone hears the others
@@ -294,10 +294,3 @@ def _serve(
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(code)  # GL libraries complain at an ordinary exit
-
-
-def _follow_parent() -> None:
-    parent = multiprocessing.parent_process()
-    assert parent is not None
-    wait([parent.sentinel])
-    os._exit(1)

@@ -24,7 +24,7 @@ from typing import Any, Protocol
 
 from benchmark.core.errors import BenchmarkError
 from benchmark.core.machine import cores
-from benchmark.core.signals import deaf_children
+from benchmark.core.signals import deaf_children, follow_parent
 
 PRELOADED = ("benchmark.simulation.pool", "benchmark.simulation.demonstrate")
 # macOS breaks processes that fork after its frameworks are loaded, and a fork server loads them with numpy
@@ -225,7 +225,7 @@ def _serve(
     """The life of a worker process."""
     os.environ.update(environment)  # the fork server's may be older
     os.dup2(2, 1)  # simulators talk; standard output belongs to results
-    threading.Thread(target=_follow_parent, daemon=True).start()
+    threading.Thread(target=follow_parent, daemon=True).start()
     pulse.beat()
     handler = _build(build, pulse, args)
     if isinstance(handler, Failure):
@@ -242,13 +242,6 @@ def _serve(
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(0)  # GL libraries complain at an ordinary exit
-
-
-def _follow_parent() -> None:
-    parent = multiprocessing.parent_process()
-    assert parent is not None
-    wait([parent.sentinel])
-    os._exit(1)
 
 
 def _ending(exitcode: int | None) -> str:

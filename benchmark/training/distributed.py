@@ -11,20 +11,18 @@ ResNet-18 are a millisecond or so.
 from __future__ import annotations
 
 import multiprocessing
-import os
 import tempfile
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
-from multiprocessing.connection import wait
 from pathlib import Path
 
 import torch
 from torch import distributed
 
 from benchmark.core.errors import BenchmarkError
-from benchmark.core.signals import deaf_children
+from benchmark.core.signals import deaf_children, follow_parent
 
 CONTEXT = multiprocessing.get_context("spawn")  # not fork: torch has threads, and CUDA does not survive one
 PATIENCE = timedelta(minutes=10)  # until a silent process is given up: the first writes checkpoints meanwhile
@@ -66,7 +64,7 @@ def together(count: int, device: str, help_out: Callable[[], None]) -> Iterator[
 
 
 def _other(meeting: Path, number: int, count: int, device: str, threads: int, help_out: Callable[[], None]) -> None:
-    threading.Thread(target=_follow_parent, daemon=True).start()
+    threading.Thread(target=follow_parent, daemon=True).start()
     torch.set_num_threads(threads)
     _join(meeting, number, count, device)
     help_out()
@@ -78,11 +76,3 @@ def _join(meeting: Path, number: int, count: int, device: str) -> None:
         torch.cuda.set_device(number)
     backend, address = "nccl" if device == "cuda" else "gloo", f"file://{meeting}"
     distributed.init_process_group(backend, init_method=address, rank=number, world_size=count, timeout=PATIENCE)
-
-
-def _follow_parent() -> None:
-    """A process whose parent was killed goes at once."""
-    parent = multiprocessing.parent_process()
-    assert parent is not None
-    wait([parent.sentinel])
-    os._exit(1)
