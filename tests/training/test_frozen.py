@@ -29,7 +29,7 @@ from benchmark.training.joint import JointBatch, JointModel, with_observations
 
 
 class Halves(FusedEncoder):
-    """The frozen half sees the top of an image, the other one its bottom."""
+    """The frozen half sees where in the top of an image something bright is, the other one its bottom."""
 
     dim, frozen_dim = 4, 2
     calls = 0
@@ -41,7 +41,8 @@ class Halves(FusedEncoder):
 
     def frozen(self, images: Tensor) -> Tensor:
         self.calls += len(images)
-        return torch.tanh(self.fixed(as_float(images)[:, :, :32].mean((2, 3))))
+        columns = as_float(images)[:, :, :32].mean(2)
+        return torch.tanh(self.fixed((columns * torch.linspace(-40, 40, columns.shape[-1])).mean(2)))
 
     def fused(self, images: Tensor, frozen: Tensor, names: Sequence[str]) -> dict[str, Tensor]:
         bottom = as_float(images)[:, :, 32:].mean((2, 3))
@@ -87,6 +88,10 @@ def test_a_step_with_it_is_the_step_without_and_does_not_run_the_frozen_network(
         rows[:, :1],
         goal_rows,
     )
+    told = with_observations(batch, demos, kept).frozen
+    assert told is not None
+    np.testing.assert_array_equal(told[:, 0], kept[[3, 60, 24]])
+    assert not np.array_equal(kept[3], kept[60])
     halves.calls = 0
     losses = []
     for at_hand, images in ((None, 6 * (1 + goal)), (kept, 0)):
