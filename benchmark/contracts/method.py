@@ -61,6 +61,10 @@ class MethodConfig(TrainingConfig):
         resnet18 = self.backbone == "resnet18" and self.width == 64
         require(self.init == "scratch" or resnet18, "init=imagenet needs backbone=resnet18 and width=64, as published")
 
+    def surely_builds(self) -> bool:
+        """Whether nothing can be wrong with its encoder: then a plan does not import libraries of networks to build it."""
+        return self.backbone in self.backbones
+
     def _check_backbone(self) -> None:
         """A backbone that is not ours is a network of timm's, which has the width of its name."""
         import timm  # not above: whoever names none of its networks has no use for a second of imports

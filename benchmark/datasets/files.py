@@ -51,11 +51,9 @@ def reading(where: Path | str) -> Iterator[None]:
 def _pickled(where: Path | str, error: Exception, text: str) -> bool:
     if "Object arrays" in text or "Python objects" in text:  # NumPy's words
         return True
-    if (
-        not isinstance(where, Path)
-        or not where.is_file()
-        or not (isinstance(error, pickle.UnpicklingError) or "pickled" in text)
-    ):
+    if not (isinstance(error, pickle.UnpicklingError) or "pickled" in text):
+        return False
+    if not isinstance(where, Path) or not where.is_file():
         return False
     with where.open("rb") as file:
         head = file.read(2)

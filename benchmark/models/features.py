@@ -90,7 +90,7 @@ def _images(frames: Tensor) -> Tensor:
 
 def why_no_features(method: type[Method], config: Any, data: DataSpec, kind: str) -> str | None:
     """Which of the named features this method's encoder lacks, before anything is trained, allocated or drawn; or None."""
-    if kind == "pooled" and config.backbone in config.backbones:  # which all have; a network of timm's has to be looked at
+    if kind == "pooled" and config.surely_builds():  # which all have; a network of timm's has to be looked at
         return None
     try:
         with torch.device("meta"):

@@ -79,7 +79,8 @@ def _wanted(view: ResultsView, images: Sequence[Images | Demo]) -> Iterator[Call
         yield partial(_draw, "spectrum", env, "", "Spectrum of the features", spectrum)
     for sheet in images:
         if isinstance(sheet, Demo):
-            yield partial(_draw, f"demo {sheet.data_set}", sheet.env, "", sheet.title, partial(figure, sheet), sheet.words)
+            name = "demo" if sheet.data_set == sheet.env else f"demo {sheet.data_set}"
+            yield partial(_draw, name, sheet.env, "", sheet.title, partial(figure, sheet), sheet.words)
         else:
             draw = partial(figures.contact_sheet, sheet)
             yield partial(_draw, sheet.name, sheet.env, "", TITLES[sheet.name], draw, _in_words(sheet))

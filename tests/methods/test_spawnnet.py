@@ -319,7 +319,7 @@ def test_trajectories_in_the_layout_of_the_release_become_a_row(tmp_path: Path) 
     assert -1 <= scored["mean_score"] <= 1
     assert main(["report", "--output", str(tmp_path / "report.html"), "--figures", str(tmp_path / "figures"), *home]) == 0
     drawn = {path.name for path in (tmp_path / "figures").glob("*.png")}
-    assert {"adapters-recording-bag.png", "actions-recording-bag.png"} <= drawn
+    assert {"adapters-recording-bag.png", "demo-recording-bag.png"} <= drawn
 
 
 @pytest.mark.parametrize("promise", PROMISES)
