@@ -22,6 +22,7 @@ PROCESS = 555 * MIB  # Python with torch and what a stage imports (torch 2.15 wi
 NETWORKS = 185 * MIB  # timm and lightly with torchvision, which heads of methods and vision transformers are taken from
 SIMULATOR = 200 * MIB  # of a worker process: MuJoCo's models and what draws them
 WORKERS = 2  # simulator processes; one per core is the default, and the planning host does not know the cores of the other
+GRADIENTS = 150 * MIB  # what torch loads and keeps for itself once gradients are computed: heads of 3 MB took 140 to 190
 FLOAT = 4
 RESNET = 11.2e6  # parameters at width 64
 # Numbers that a training step of a ResNet-18 keeps per frame for its backward pass, in units of width x side^2: three after
@@ -60,12 +61,13 @@ def peak(stage: Stage, stages: Mapping[str, Stage], frames: float, max_steps: in
         case probe.Params():  # features in float64: as they are, standardised, centred; and their products
             return PROCESS + frames * dim * (2 + 5 * 8) + 3 * dim**2 * 8
         case tokenize.Params():
-            return PROCESS + 3 * frames * params.config.get("chunk", 1) * spec.action_dim * FLOAT
+            return PROCESS + GRADIENTS + 3 * frames * params.config.get("chunk", 1) * spec.action_dim * FLOAT
         case fit.Params():
             settings: Any = from_json(registry.policies().get(params.policy).Config, params.config)
             held = frames * (dim + spec.action_dim) * (2 + 2 * FLOAT + FLOAT)  # stored, read, normalised
             sampled = frames * (settings.history * dim + settings.chunk * (spec.action_dim + 1)) * FLOAT  # by `prepare`
-            return (base + seen if params.joint else PROCESS) + held + sampled
+            learning = GRADIENTS if registry.policies().get(params.policy).learns and not params.joint else 0
+            return (base + seen if params.joint else PROCESS) + learning + held + sampled
         case rollout.Params() | video.Params():
             slots = params.slots if isinstance(params, rollout.Params) else 1
             return base + WORKERS * SIMULATOR + slots * image * (1 + FLOAT)
