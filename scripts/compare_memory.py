@@ -38,7 +38,8 @@ def main(arguments: Sequence[str]) -> None:
             continue
         estimated = estimate(plan.stages, store)[stage.key].memory
         publish(store, stage, execution)
-        subprocess.run([sys.executable, "-m", "benchmark", "worker", stage.key, "--home", store.root, "--quiet"], check=True)
+        worker = [sys.executable, "-m", "benchmark", "worker", stage.key, "--home", store.root, "--quiet"]
+        subprocess.run(worker, check=True, stdout=subprocess.DEVNULL)  # it says where the artifact lies
         memory = store.manifest(stage.kind, stage.key).machine["memory"]
         ratio = estimated / memory["peak"]
         print(f"{stage.label:60} {estimated / MB:8.0f} {memory['peak'] / MB:8.0f} {ratio:6.2f}", flush=True)

@@ -11,6 +11,8 @@ import numpy as np
 from benchmark.contracts.specs import UNKNOWN, ActionSpec, require
 from benchmark.core.errors import BenchmarkError
 
+ARRAYS = ("actions", "states", "proprio")  # of an episode: a row of numbers per time step
+
 if TYPE_CHECKING:
     from torch import Tensor
 

@@ -20,14 +20,13 @@ from typing import Any
 import numpy as np
 import torch
 
-from benchmark.contracts.data import DataSpec, Episode, Observations, Part, check_episode
+from benchmark.contracts.data import ARRAYS, DataSpec, Episode, Observations, Part, check_episode
 from benchmark.core.errors import BenchmarkError, Corrupt
 from benchmark.core.seeds import numpy_rng
 from benchmark.core.typed import from_json
 from benchmark.data.draws import Shares
 from benchmark.storage.files import seal, unseal
 
-ARRAYS = ("actions", "states", "proprio")
 PARTS = "parts.json"
 
 

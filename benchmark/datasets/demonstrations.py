@@ -12,12 +12,11 @@ from typing import Any
 
 import numpy as np
 
-from benchmark.contracts.data import DataSpec, Episode
+from benchmark.contracts.data import ARRAYS, DataSpec, Episode
 from benchmark.core.errors import BenchmarkError
 from benchmark.datasets.files import load_array, read_json, reading
 from benchmark.datasets.source import Actions, Description, Source, make_episode
 
-ARRAYS = ("actions", "states", "proprio")  # of benchmark/data/episodes.py, which needs torch
 FACTS = "episodes.json"
 FILES = ("frames.npy", "ends.npy", *(f"{name}.npy" for name in ARRAYS))
 

@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from benchmark.contracts.data import DataSpec, check_episode
+from benchmark.contracts.data import ARRAYS, DataSpec, check_episode
 from benchmark.core.errors import BenchmarkError
-from benchmark.data.episodes import ARRAYS, Demos, open_demos
+from benchmark.data.episodes import Demos, open_demos
 from benchmark.datasets.budget import Limits
 from benchmark.datasets.files import reading
 from benchmark.datasets.reader import Reader

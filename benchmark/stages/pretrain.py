@@ -107,6 +107,8 @@ def _learn(context: Context[Params], learning: Learning, method: Method, demos: 
     )
     if execution.processes > 1:
         context.facts["arithmetic"] += f", {execution.processes} processes"
+    if execution.accumulate > 1:
+        context.facts["arithmetic"] += f", batches in {execution.accumulate} pieces"
     sampler = training.sampler(method, demos, learning)
     steps = steps_of(learning.budget, sampler, method.config)
     with together(execution.processes, device, training.help_out):
