@@ -19,15 +19,15 @@ from benchmark.stages.params.pretrain import Summary
 from benchmark.storage.artifacts import Store
 
 
-def planned(*overrides: str) -> tuple[Plan, dict[str, Stage]]:
-    settings = ["pretrain.steps=2", "pretrain.precision=fp32", "method.byol.batch_size=8", *overrides]
-    plan = make_plan(Request(["byol"], ["toy"], ["knn"], 1, "smoke", settings))
+def planned(*overrides: str, method: str = "byol") -> tuple[Plan, dict[str, Stage]]:
+    settings = ["pretrain.steps=2", "pretrain.precision=fp32", f"method.{method}.batch_size=8", *overrides]
+    plan = make_plan(Request([method], ["toy"], ["knn"], 1, "smoke", settings))
     return plan, {stage.kind: stage for stage in plan.stages.values()}
 
 
-def pretrained(folder: Path, execution: Execution) -> tuple[Summary, str]:
+def pretrained(folder: Path, execution: Execution, method: str = "byol") -> tuple[Summary, str]:
     """What it says of itself, and the arithmetic."""
-    _, stages = planned()
+    _, stages = planned(method=method)
     store = Store(folder).prepare()
     for kind in ("demos", "pretrain"):
         Executor(store, Reporter(quiet=True), execution).execute(stages[kind])
@@ -41,6 +41,13 @@ def test_two_processes_make_the_artifact_of_one(toy: type, tmp_path: Path) -> No
     assert two.final_loss == pytest.approx(one.final_loss, rel=1e-2)
     assert (two.frames_seen, two.gradient_steps, two.trainable_params) == (one.frames_seen, 2, one.trainable_params)
     assert by_two == f"{by_one}, 2 processes"
+
+
+def test_a_manifest_says_in_how_many_pieces_a_batch_was_computed(toy: type, tmp_path: Path) -> None:
+    whole, by_whole = pretrained(tmp_path / "whole", Execution(workers=0, threads=1), "mae")
+    pieces, by_pieces = pretrained(tmp_path / "pieces", Execution(workers=0, threads=1, accumulate=2), "mae")
+    assert pieces.final_loss == pytest.approx(whole.final_loss, rel=1e-3)
+    assert by_pieces == f"{by_whole}, batches in 2 pieces"
 
 
 def test_a_batch_that_cannot_be_divided_is_refused(toy: type, tmp_path: Path) -> None:
