@@ -59,7 +59,10 @@ class Needs:
 
 
 class Resources:
-    """Of the stages of one plan on one kind of machine."""
+    """Of the stages of one plan on one kind of machine.
+
+    A cluster is asked for whole gigabytes, and for tens of minutes: stages of one kind that differ in little share an array.
+    """
 
     def __init__(self, plan: Plan, estimates: Mapping[str, Estimate], machine: Machine):
         self._estimates, self._machine = estimates, machine
@@ -72,11 +75,12 @@ class Resources:
         processes = self._config.machine.processes if stage.kind == "pretrain" and stage.params.learning else 1
         seconds = self._estimates[stage.key].seconds if stage.key in self._estimates else 0.0
         memory = self._estimates[stage.key].memory / GB if stage.key in self._estimates else 0.0
+        memory = processes * (memory or MEMORY[stage.kind])
         needs = Needs(
             cores=given.cores or self._cores(stage, processes),
-            memory=processes * (memory or MEMORY[stage.kind]) if given.memory is None else given.memory,
+            memory=(memory if self._machine.shared else ceil(memory)) if given.memory is None else given.memory,
             gpu=processes * gpu if given.gpu is None else given.gpu,
-            minutes=given.minutes or ceil(max(LEAST_MINUTES, SLACK * seconds / 60)),
+            minutes=given.minutes or LEAST_MINUTES * ceil(max(1, SLACK * seconds / 60 / LEAST_MINUTES)),
             processes=processes,
         )
         return needs.within(self._machine)
