@@ -5,7 +5,7 @@ position of the effector in the plane, in units of 3 cm. The seed of an episode 
 sides of the targets come from the global generator. The metric counts blocks in distinct targets, so it cannot exceed 2; the
 raw count of the release is kept beside it as `entered`.
 
-VQ-BeT on the state scores 1.70 of 2 on 250 demonstrations (2500 steps, one seed, 30 episodes; docs/findings.md says what it
+VQ-BeT on the state scores 1.62 of 2 on 250 demonstrations (`quick`, one seed, 16 episodes; docs/findings.md says what it
 takes), and 0.10 on 1000 of the published demonstrator's.
 """
 

@@ -92,9 +92,9 @@ def test_where_things_are_grasped_all_heads_see_a_past_and_plan_at_every_step(na
 
 @pytest.mark.parametrize("preset", ["quick", "standard"])
 @pytest.mark.parametrize("name", ["act", "bet", "diffusion", "flow", "gc_bc", "knn", "mlp", "vqbet"])
-def test_where_things_are_pushed_all_heads_answer_what_they_see_now(name: str, preset: str) -> None:
+def test_where_things_are_pushed_all_heads_see_no_past_and_plan_at_every_second_step(name: str, preset: str) -> None:
     config = component_config(registry.policies().get(name), preset, "block_push")
-    assert (config.history, config.chunk, config.execute) == (1, 1, 1)
+    assert (config.history, config.chunk, config.execute) == (1, 4, 2)
 
 
 def test_blocks_computed_alone_are_those_of_the_whole_layer_and_so_are_their_gradients():
