@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,6 +17,17 @@ def require(condition: bool, message: str) -> None:
     """For `__post_init__` of configs: an impossible combination stops before any work."""
     if not condition:
         raise BenchmarkError(message)
+
+
+DEPTH = " depth"  # what the view `NAME depth` adds to the view `NAME` before it: the same picture in depth
+FARTHEST = (
+    2.0  # m that 255 stands for in all three channels of such a view, along the camera's axis; SpawnNet's release clips there
+)
+
+
+def all_with_depth(views: Sequence[str]) -> bool:
+    """Whether they are pairs of a view and its depth."""
+    return len(views) > 0 and tuple(views[1::2]) == tuple(view + DEPTH for view in views[::2])
 
 
 UNKNOWN = "unknown"

@@ -25,7 +25,7 @@ from benchmark.contracts.presets import component_config
 from benchmark.core.errors import BenchmarkError, UnknownName
 from benchmark.methods.lfs import LfS
 from benchmark.methods.spawnnet import SpawnNet
-from benchmark.models.features import features_of
+from benchmark.models.features import features_of, images_of, parts_of
 from benchmark.models.images import ImageEncoder
 from benchmark.models.impala import side_of_map
 from benchmark.planning.recipes import make_plan
@@ -239,6 +239,48 @@ def test_without_rgb_the_stream_sees_the_backbone_only(data: DataSpec, images: T
         )
 
 
+DEEP = DataSpec("fake", ("front", "front depth"), 64, action_dim=3, proprio_dim=2, state_dim=5, hz=10.0)
+
+
+def test_depth_is_a_fourth_channel_in_metres_that_the_backbone_does_not_see(data: DataSpec) -> None:
+    frames = torch.randint(0, 256, (3, 2, 64, 64, 3), dtype=torch.uint8, generator=torch.Generator().manual_seed(1))
+    frames[:, 1] = frames[:, 1, ..., :1]
+    encoder, plain = build(DEEP, depth=True).eval(), build(data).eval()
+    images = images_of(encoder, frames)
+    assert images.shape == (3, 6, 64, 64)
+    depth = encoder.prepare(images)[:, 3]
+    torch.testing.assert_close(depth, frames[:, 1, ..., 0] / 255 * 2.0)
+    colours = images_of(plain, frames[:, :1])
+    torch.testing.assert_close(encoder.prepare(images)[:, :3], plain.prepare(colours))
+    assert torch.equal(encoder.frozen(images), plain.frozen(colours))
+    assert encoder.net.stem.weight.shape[1] == 4
+    features = features_of(encoder, Observations(frames=frames))
+    assert features.shape == (3, encoder.dim), "a view and its depth give one feature"
+    assert parts_of(encoder, "pooled", 2, 64) == (1, 1)
+    features.square().mean().backward()
+    assert encoder.net.stem.weight.grad[:, 3].abs().max() > 0
+    assert all(p.grad is None for p in encoder.backbone.parameters())
+
+
+def test_colours_and_depth_can_be_switched_off_by_themselves(data: DataSpec) -> None:
+    """The release's `depth_only`, and `no_rgbd` of a row that takes no depth."""
+    one, other = (
+        torch.randint(0, 256, (2, 6, 64, 64), dtype=torch.uint8, generator=torch.Generator().manual_seed(s)) for s in (1, 2)
+    )
+    encoder = build(DEEP, depth=True, zero_rgb=True, zero_backbone=True).eval()
+    with torch.no_grad():
+        pooled = [encoder.pooled(torch.cat([a[:, :3], b[:, 3:]], 1)) for a, b in ((one, one), (other, one), (one, other))]
+    assert torch.equal(pooled[0], pooled[1])
+    assert not torch.allclose(pooled[0], pooled[2])
+
+
+def test_learning_from_scratch_takes_depth_as_well() -> None:
+    config = LfS.Config(size=64, width=8, depth=True)
+    encoder: Any = LfS(config, DEEP).encoder
+    assert encoder.net.stem.weight.shape == (16, 4, 4, 4)
+    assert LfS.Config(equal=True, depth=True).channels == 121
+
+
 # --------------------------------------------------------------------------------------------------------------------- as a row
 
 
@@ -323,7 +365,7 @@ def test_trajectories_in_the_layout_of_the_release_become_a_row(tmp_path: Path) 
 
 
 @pytest.mark.parametrize("promise", PROMISES)
-@pytest.mark.parametrize("variant", ["", "class_token", "zero_backbone"])
+@pytest.mark.parametrize("variant", ["", "class_token", "zero_backbone", "depth=true"])
 def test_promises(promise: Any, variant: str) -> None:
     if variant.startswith("zero") and promise is encoder_learns_jointly:
         pytest.skip("what sees nothing gets no gradient")
