@@ -262,6 +262,13 @@ def test_depth_is_a_fourth_channel_in_metres_that_the_backbone_does_not_see(data
     assert all(p.grad is None for p in encoder.backbone.parameters())
 
 
+def test_each_view_is_joined_by_its_own_depth() -> None:
+    frames = torch.arange(4, dtype=torch.uint8).view(1, 4, 1, 1, 1).expand(2, -1, 64, 64, 3)
+    images = images_of(build(DEEP, depth=True), frames)
+    assert images.shape == (4, 6, 64, 64)
+    assert images[:, :, 0, 0].tolist() == [[0, 0, 0, 1, 1, 1], [2, 2, 2, 3, 3, 3]] * 2
+
+
 def test_colours_and_depth_can_be_switched_off_by_themselves(data: DataSpec) -> None:
     """The release's `depth_only`, and `no_rgbd` of a row that takes no depth."""
     one, other = (
