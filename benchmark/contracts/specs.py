@@ -66,7 +66,7 @@ class ActionSpec:
 class EnvSpec:
     """What is fixed about an environment before any simulator exists."""
 
-    views: tuple[str, ...]
+    views: tuple[str, ...]  # each of them, or none, with its depth after it: ("front", "front depth")
     action: ActionSpec
     proprio_dim: int
     state_names: tuple[str, ...]  # one per state dimension; probes group by the part before the first '/'

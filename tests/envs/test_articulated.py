@@ -131,10 +131,10 @@ def test_demonstrations_rollouts_and_rows_work_with_depth(tmp_path: Path) -> Non
     """One row sees depth beside colours, one takes depth for another view, and one cannot without."""
     rows = ["--methods", "spawnnet:depth=true,lfs:depth=true,random", "--policies", "mlp", "--preset", "smoke"]
     names = ["run", *rows, "--envs", "open_drawer", "--home", str(tmp_path), "--quiet"]
-    settings = ["env.open_drawer.episodes=2", "fit.steps=2", "joint.batch=4", "rollout.episodes=2"]
+    settings = ["env.open_drawer.episodes=2", "fit.steps=2", "joint.batch=4", "rollout.episodes=1"]
     assert main([*names, "env.open_drawer.depth=true", *settings, "machine.threads=1", "machine.workers=0"]) == 0
     summaries = [json.loads(path.read_text())["summary"] for path in tmp_path.glob("rollout/*/manifest.json")]
-    assert [(one["episodes"], one["crashed"]) for one in summaries] == [(2, 0)] * 3
+    assert [(one["episodes"], one["crashed"]) for one in summaries] == [(1, 0)] * 3
     widths = [json.loads(path.read_text())["summary"]["dim"] for path in tmp_path.glob("embed/*/manifest.json")]
     last = 3 * side_of_map(64) ** 2  # of three pictures, by channels
     assert sorted(widths) == sorted([last * 2 * WIDTHS["smoke"], last * 2 * WIDTHS["smoke"], 6 * 8 * WIDTHS["smoke"]])

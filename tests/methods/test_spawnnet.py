@@ -25,6 +25,7 @@ from benchmark.contracts.presets import component_config
 from benchmark.core.errors import BenchmarkError, UnknownName
 from benchmark.methods.lfs import LfS
 from benchmark.methods.spawnnet import SpawnNet
+from benchmark.models import portable
 from benchmark.models.features import features_of, images_of, parts_of
 from benchmark.models.images import ImageEncoder
 from benchmark.models.impala import side_of_map
@@ -279,6 +280,11 @@ def test_colours_and_depth_can_be_switched_off_by_themselves(data: DataSpec) -> 
         pooled = [encoder.pooled(torch.cat([a[:, :3], b[:, 3:]], 1)) for a, b in ((one, one), (other, one), (one, other))]
     assert torch.equal(pooled[0], pooled[1])
     assert not torch.allclose(pooled[0], pooled[2])
+
+
+def test_one_that_takes_depth_cannot_be_exported(tmp_path: Path) -> None:
+    with pytest.raises(BenchmarkError, match="takes depth with its images"):
+        portable.write(build(DEEP, depth=True), tmp_path, 64)
 
 
 def test_learning_from_scratch_takes_depth_as_well() -> None:
