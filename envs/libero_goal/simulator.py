@@ -68,7 +68,7 @@ class Table:
 
     def _placement(self, swapped: str | None) -> Any:
         if swapped not in self._placements:
-            with _contained():
+            with _contained(), _global_generator(0):
                 problem = Path(_libero().__file__).parent / "bddl_files" / "libero_goal_swap" / f"{swapped}.bddl"
                 self._placements[swapped] = _build(problem).placement_initializer
         return self._placements[swapped]
