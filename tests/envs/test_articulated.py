@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from benchmark.cli.main import main
+from benchmark.conformance.environments import env_demonstrations, env_is_deterministic, env_observations
 from benchmark.contracts.specs import FARTHEST
 from benchmark.core.seeds import EVALUATION_BIT, evaluation_seed, numpy_rng, seed
 from benchmark.envs.articulated import OPENED, Articulated, ArticulatedConfig, OpenDoor, OpenDrawer
@@ -125,6 +126,11 @@ def test_depth_comes_after_each_view_and_changes_nothing_else(env: Articulated) 
         assert np.array_equal(deep.proprio(), env.proprio())
     finally:
         deep.close()
+
+
+@pytest.mark.parametrize("promise", [env_observations, env_is_deterministic, env_demonstrations])
+def test_promises_hold_with_depth(promise: Callable[..., None]) -> None:
+    promise(OpenDoor, ArticulatedConfig(resolution=64, episodes=2, depth=True))
 
 
 def test_demonstrations_rollouts_and_rows_work_with_depth(tmp_path: Path) -> None:
