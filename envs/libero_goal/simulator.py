@@ -31,9 +31,8 @@ class Table:
             problems = Path(_libero().__file__).parent / "bddl_files" / "libero_goal"
             self._env = _build(problems / f"{tasks[0]}.bddl")
             self._goals = {task: _goal(problems / f"{task}.bddl") for task in tasks}
-        self._placements = {
-            None: self._env.placement_initializer
-        }  # and those of tasks with swapped places, once they are needed
+        # and those of tasks with swapped places, once they are asked for
+        self._placements: dict[str | None, Any] = {None: self._env.placement_initializer}
         self._env.visualize(dict.fromkeys(self._env._visualizations, False))  # hides the marks on the hand
         sim = self._env.sim
         self.model, self.data = sim.model._model, sim.data._data
