@@ -98,7 +98,8 @@ def _built_elsewhere(stage: Stage, stages: Mapping[str, Stage]) -> bool:
     encoder = _encoder(stage, stages)
     if encoder is None or registry.methods().get(encoder.params.method).privileged:
         return False
-    return encoder.params.config.get("backbone") != "resnet18"
+    config = encoder.params.config
+    return config.get("backbone") != "resnet18" or "pretrained" in config  # published ones, which have no choice of a backbone
 
 
 def _width(stage: Stage, stages: Mapping[str, Stage]) -> int:
