@@ -53,7 +53,8 @@ def peak(stage: Stage, stages: Mapping[str, Stage], frames: float, max_steps: in
             return base + _weights(params)
         case pretrain.Params(learning=pretrain.Learning(budget=budget)):
             drawn = budget.frames or (budget.steps or math.inf) * _frames_per_step(params)
-            held = min(seen, drawn * image / len(spec.views)) + 5 * _weights(params)  # gradients, two moments and a moving average
+            held = min(seen, drawn * image / len(spec.views))
+            held += 5 * _weights(params)  # with gradients, two moments and a moving average
             return PROCESS + NETWORKS + held + _activations(params, config.resolution, spec.views)
         case embed.Params():
             maps = BATCH["cpu"] * len(spec.views) * config.resolution**2 * (3 + 2 * _width(stage, stages)) * FLOAT
