@@ -9,6 +9,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import save
@@ -17,12 +18,13 @@ from torch import Tensor, nn
 from benchmark import registry
 from benchmark.cli.main import main
 from benchmark.conformance.common import tensors
-from benchmark.conformance.methods import PROMISES, encoder_learns_jointly
+from benchmark.conformance.methods import PROMISES, encoder_learns_jointly, fake_demos
 from benchmark.contracts.data import DataSpec, Observations
 from benchmark.contracts.encoder import Layer
 from benchmark.contracts.method import Method, MethodConfig
 from benchmark.contracts.presets import component_config
 from benchmark.core.errors import BenchmarkError, UnknownName
+from benchmark.core.progress import Task
 from benchmark.methods.lfs import LfS
 from benchmark.methods.spawnnet import SpawnNet
 from benchmark.models import portable
@@ -32,6 +34,8 @@ from benchmark.models.impala import side_of_map
 from benchmark.planning.recipes import make_plan
 from benchmark.planning.request import Request
 from benchmark.planning.variants import with_variant
+from benchmark.stages.visualize import visualize
+from benchmark.training import frozen
 from tests.datasets import builders
 
 CHANNELS = {"block1": 3, "block2": 4, "block3": 5, "block4": 6}
@@ -280,6 +284,17 @@ def test_colours_and_depth_can_be_switched_off_by_themselves(data: DataSpec) -> 
         pooled = [encoder.pooled(torch.cat([a[:, :3], b[:, 3:]], 1)) for a, b in ((one, one), (other, one), (one, other))]
     assert torch.equal(pooled[0], pooled[1])
     assert not torch.allclose(pooled[0], pooled[2])
+
+
+def test_figures_and_what_is_kept_of_the_backbone_take_a_view_with_its_depth_for_one(tmp_path: Path) -> None:
+    demos, encoder = fake_demos(tmp_path), build(DEEP, depth=True).eval()
+    kept = frozen.compute(encoder, demos, "fp32", tmp_path, Task())
+    assert kept.shape == (len(demos.frames), 1, encoder.frozen_dim)
+    images = images_of(encoder, torch.from_numpy(np.array(demos.frames[40:42])))
+    torch.testing.assert_close(torch.from_numpy(np.array(kept[40:42, 0])), encoder.frozen(images).half())
+    drawn = visualize(demos, None, encoder.requires_grad_(False), 0.4)
+    assert drawn.maps is not None
+    assert drawn.maps.shape[1:] == (side_of_map(64), side_of_map(64), 3)
 
 
 def test_one_that_takes_depth_cannot_be_exported(tmp_path: Path) -> None:
