@@ -366,21 +366,9 @@ def test_trajectories_in_the_layout_of_the_release_become_a_row(tmp_path: Path) 
     """One HDF5 file each, two cameras, proprioception of seven: imported, learnt from, scored on a held-out one and drawn."""
     source, home = builders.spawnnet(tmp_path / "bag"), ["--home", str(tmp_path / "runs")]
     assert main(["data", "import", str(source.path), "--hz", "5", "--quiet", *home]) == 0
-    row = [
-        "run",
-        "--methods",
-        "spawnnet",
-        "--envs",
-        "recording:bag",
-        "--policies",
-        "mlp",
-        "--preset",
-        "smoke",
-        "--quiet",
-        *home,
-    ]
+    row = ["run", "--methods", "spawnnet", "--envs", "recording:bag", "--policies", "mlp", "--preset", "smoke", *home]
     settings = ["method.spawnnet.backbone=toy_backbone", "method.spawnnet.pretrained=true", "fit.proprio=true"]
-    assert main([*row, *settings, "joint.batch=4", "fit.steps=4", "machine.threads=1", "machine.cores=1"]) == 0
+    assert main([*row, "--quiet", *settings, "joint.batch=4", "fit.steps=4", "machine.threads=1", "machine.cores=1"]) == 0
     (fitted,) = (json.loads(path.read_text())["summary"] for path in (tmp_path / "runs").glob("fit/*/manifest.json"))
     assert fitted["feature_dim"] == 2 * 16 * side_of_map(64) ** 2, "of both cameras, side by side"
     assert fitted["proprio_dim"] == 7
