@@ -34,6 +34,7 @@ class Articulated(Simulator):
 
     kind: ClassVar[str]
     expert_of_any_state = True
+    memory = (150, 1)
     presets = {
         "smoke": {"resolution": 64, "episodes": 3},
         "quick": {"resolution": 96, "episodes": 126},
