@@ -42,6 +42,7 @@ class Articulated(Simulator):
     Config = ArticulatedConfig
     kind: ClassVar[str]
     expert_of_any_state = True
+    memory = (150, 1)
     presets = {
         "smoke": {"resolution": 64, "episodes": 3},
         "quick": {"resolution": 96, "episodes": 126},

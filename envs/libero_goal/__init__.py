@@ -82,6 +82,7 @@ class LiberoGoalConfig(EnvConfig):
 class LiberoGoal(Simulator):
     name = "libero_goal"
     title = "LIBERO Goal"
+    memory = (1320, 315)
     Config = LiberoGoalConfig
     presets = {
         "smoke": {"resolution": 64, "episodes": 3, "tasks": ("turn_on_the_stove",)},
