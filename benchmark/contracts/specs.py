@@ -20,9 +20,8 @@ def require(condition: bool, message: str) -> None:
 
 
 DEPTH = " depth"  # what the view `NAME depth` adds to the view `NAME` before it: the same picture in depth
-FARTHEST = (
-    2.0  # m that 255 stands for in all three channels of such a view, along the camera's axis; SpawnNet's release clips there
-)
+# In all three channels of such a view 255 stands for so many m along the camera's axis; SpawnNet's release clips there.
+FARTHEST = 2.0
 
 
 def all_with_depth(views: Sequence[str]) -> bool:
