@@ -28,8 +28,9 @@ QUICK_HORIZON: dict[str, Any] = {"history": 1, "chunk": 8, "execute": 2}
 # past the hand: no demonstration shows how to come back from there. Learned heads are not measured there with this horizon.
 GRASPING_HORIZON: dict[str, Any] = {"history": 4, "stride": 2, "chunk": 8, "execute": 1}
 # In Block Pushing what the demonstrator does depends on the scene alone: nothing of the past tells more. VQ-BeT on the state at
-# `quick`, seed 0, the same 16 episodes: 1.62 of 2 with plans of four steps of which two are taken (temperature 0.1), 1.19 with one
-# step ahead (0.5). Plans of eight, as elsewhere, were tried in a model of the simulator: 0.73 against 1.77 (one fit each, two seeds).
+# `quick`, seed 0, the same 16 episodes: 1.62 of 2 with plans of four steps of which two are taken (temperature 0.1), 1.19 with
+# one step ahead (0.5). Plans of eight, as elsewhere, were tried in a model of the simulator only: 0.73 against 1.77 with one
+# step (one fit each, of two seeds).
 PUSHING_HORIZON: dict[str, Any] = {"history": 1, "chunk": 4, "execute": 2}
 PRESETS = ("quick", "standard")
 GRASPING: dict[str, dict[str, Any]] = {

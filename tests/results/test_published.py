@@ -56,7 +56,7 @@ def test_table_1_is_printed_digit_for_digit(style):
 
 @pytest.mark.parametrize(("env", "same"), [("block_push", False), ("libero_goal", True)])
 def test_the_demonstrator_of_block_pushing_is_another_than_the_published_one(env, same):
-    """It has phases there (envs/block_push/oracle.py says why ours has none), so no number of ours is held against the paper's."""
+    """It has phases there (envs/block_push/oracle.py says why ours has none): no number of ours is held against the paper's."""
     chosen = component_config(registry.envs().get(env), "paper", env)
     column = published.paper_column(published.TABLES["main"], Column(env, "vqbet"))
     assert (column.entry("dynamo").demonstrations == f"{chosen.episodes} {chosen.demonstrations}") is same
