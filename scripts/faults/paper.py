@@ -4,13 +4,6 @@ from faults.fault import Fault
 
 FAULTS = (
     Fault(
-        "paper: our demonstrator of block pushing passes for the published one",
-        "benchmark/results/paper/table1.csv",
-        "DynaMo,Block Pushing,0.65,0-2,1000 scripted in phases",
-        "DynaMo,Block Pushing,0.65,0-2,1000 scripted",
-        "results/test_published.py::test_the_demonstrator_of_block_pushing_is_another_than_the_published_one",
-    ),
-    Fault(
         "paper: a budget under the paper's preset goes unnoticed",
         "benchmark/planning/paper.py",
         "if (own, amount) != (unit, published):",
