@@ -13,8 +13,8 @@ A head with classes (`rt1`) acts by the likeliest one. Where several are right t
 mean, however well it knows them; so its mean and its cross entropy stand beside it, the latter divided by that of how often
 each class occurs in the training demonstrations.
 
-Intervals are 95 %, over episodes. What is written are rows of results/measured/goals/ENV.csv; the same cell with the same
-settings replaces its rows there.
+Intervals are 95 %, over episodes. What is written are rows of results/measured/goals/ENV.csv (for `recording:NAME` of
+NAME.csv); the same cell with the same settings replaces its rows there.
 """
 
 from __future__ import annotations
@@ -187,7 +187,7 @@ def main() -> None:
             flush=True,
         )
         rows.append(table.assign(commit=provenance()["git"]["commit"]))
-    path = FOLDER / f"{options.env}.csv"
+    path = FOLDER / f"{options.env.rpartition(':')[2]}.csv"
     path.parent.mkdir(parents=True, exist_ok=True)
     before = [pd.read_csv(path)] if path.is_file() else []
     same = ["cell", "data_set", "score", "settings", "preset"]
