@@ -129,34 +129,36 @@ def scores(
     return values
 
 
-def measure(executor: Executor, plan: Plan, cell: RunCell) -> list[dict[str, Any]]:
+def compared(encoder: Encoder, agent: Agent, demos: Demos, share: float, kind: str, label: str) -> Iterator[dict[str, Any]]:
+    """A row for each data set and score."""
+    for own in data_sets(agent, demos, share):
+        strangers = np.roll(own.held_out, 1)
+        told, mistaken = (
+            [scores(encoder, agent, demos, *pair, kind, own) for pair in zip(own.held_out, shown, strict=True)]
+            for shown in (own.held_out, strangers)
+        )
+        for score in told[0]:
+            nothing = np.mean([values[score][1] for values in told])
+            right, wrong = ([np.array([values[score][0] for values in side]) / nothing] for side in (told, mistaken))
+            yield {
+                "cell": label,
+                "data_set": own.name,
+                "score": score,
+                "episodes": len(strangers),
+                **_columns("own", interval(right, numpy_rng("goals", label))),
+                **_columns("other", interval(wrong, numpy_rng("goals", label, "other"))),
+                **_columns("other_minus_own", compare(wrong, right).difference),
+            }
+
+
+def measure(executor: Executor, plan: Plan, cell: RunCell) -> pd.DataFrame:
     for kind in ("demos", "pretrain", "embed", "fit"):
         executor.execute(plan.stages[cell.stages[kind]])
     parts = {kind: Artifact.open(executor.store, plan.stages[cell.stages[kind]].ref) for kind in ("demos", "pretrain", "fit")}
     demos, config = open_demos(parts["demos"].folder), plan.configs[cell.id.env]
     encoder, agent = load_acting(parts["fit"], parts["pretrain"], demos.spec, LAST, "cpu")
-    rows = []
-    for data_set in data_sets(agent, demos, config.split.held_out_from_policies or config.split.held_out):
-        pairs = list(zip(data_set.held_out, np.roll(data_set.held_out, 1), strict=True))
-        given = encoder, agent, demos
-        own = [scores(*given, episode, episode, config.embed.features, data_set) for episode, _ in pairs]
-        other = [scores(*given, episode, stranger, config.embed.features, data_set) for episode, stranger in pairs]
-        for score in own[0]:
-            nothing = np.mean([values[score][1] for values in own])
-            told, strangers = (np.array([values[score][0] for values in side]) / nothing for side in (own, other))
-            rows.append(
-                {
-                    "cell": cell.label,
-                    "data_set": data_set.name,
-                    "score": score,
-                    "goal": config.fit.goal,
-                    "episodes": len(pairs),
-                    **_columns("own", interval(told, numpy_rng("goals", cell.label))),
-                    **_columns("other", interval(strangers, numpy_rng("goals", cell.label, "other"))),
-                    **_columns("other_minus_own", compare(strangers, told).difference),
-                }
-            )
-    return rows
+    share = config.split.held_out_from_policies or config.split.held_out
+    return pd.DataFrame(compared(encoder, agent, demos, share, config.embed.features, cell.label)).assign(goal=config.fit.goal)
 
 
 def _columns(name: str, value: Interval) -> dict[str, float]:
@@ -181,7 +183,7 @@ def main() -> None:
         (cell,) = plan.cells
         if cell.refused:
             raise BenchmarkError(f"{name}: {cell.refused}")
-        table = pd.DataFrame(measure(executor, plan, cell)).assign(settings=" ".join(overrides), preset=options.preset)
+        table = measure(executor, plan, cell).assign(settings=" ".join(overrides), preset=options.preset)
         print(
             table[["cell", "data_set", "score", "own", "own_low", "own_high", "other", "other_minus_own_low"]].round(3),
             flush=True,

@@ -93,6 +93,17 @@ def test_each_data_set_is_measured_by_its_own_mean_action_and_goals(script: Any,
         assert wrong == pytest.approx((np.square(rows).mean(), nothing), abs=1e-6)
 
 
+def test_intervals_are_over_held_out_episodes(script: Any, demos: Demos) -> None:
+    agent = agent_of(demos, ToldRight(PolicyConfig(), PolicySpec(4, 3, goal_dim=4)))
+    first, second = script.compared(StateEncoder(4), agent, demos, 0.25, "pooled", "cell")
+    assert (first["data_set"], second["data_set"], first["episodes"]) == ("one", "two", 2)
+    for row in (first, second):
+        assert row["own"] == row["own_low"] == row["own_high"] == pytest.approx(0, abs=1e-6)
+        assert row["other_low"] <= row["other"] <= row["other_high"]
+        assert row["other_minus_own"] == pytest.approx(row["other"], abs=1e-6)
+        assert row["other"] == pytest.approx(1, abs=0.2), "to do nothing is the mean action, all but its mean"
+
+
 def test_classes_that_know_nothing_have_the_entropy_of_knowing_nothing(script: Any, demos: Demos) -> None:
     config = RT1Config(history=1, layers=1, heads=1, head_dim=2, width=4, bins=BINS, tokens=1)
     policy = Marginal(config, PolicySpec(4, 3)).eval()
