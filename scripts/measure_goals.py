@@ -184,10 +184,7 @@ def main() -> None:
         if cell.refused:
             raise BenchmarkError(f"{name}: {cell.refused}")
         table = measure(executor, plan, cell).assign(settings=" ".join(overrides), preset=options.preset)
-        print(
-            table[["cell", "data_set", "score", "own", "own_low", "own_high", "other", "other_minus_own_low"]].round(3),
-            flush=True,
-        )
+        print(table.drop(columns=["goal", "settings", "preset"]).round(3).to_string(index=False), flush=True)
         rows.append(table.assign(commit=provenance()["git"]["commit"]))
     path = FOLDER / f"{options.env.rpartition(':')[2]}.csv"
     path.parent.mkdir(parents=True, exist_ok=True)
