@@ -81,7 +81,8 @@ def test_it_acts_by_the_likeliest_bins_of_the_newest_observation():
 
 @pytest.mark.parametrize(("views", "tokens", "kept"), [(1, 1, 1), (2, 2, 4), (2, 9, 4), (1, 9, 2)])
 def test_places_of_a_view_become_its_tokens(views, tokens, kept):
-    """What is more than `tokens` of a view goes through a TokenLearner, and views stay apart."""
+    """What is more than `tokens` of a view goes through a TokenLearner; views stay apart, and so do the tokens of one without
+    it."""
     policy = build(spec := PolicySpec(views * tokens * 4, 2, views=views, tokens=tokens))
     assert (policy.learner is not None) == (tokens > 2)
     assert policy.transformer.mask.shape == (3 * (kept + 2),) * 2
@@ -89,13 +90,14 @@ def test_places_of_a_view_become_its_tokens(views, tokens, kept):
     policy.transformer.register_forward_pre_hook(lambda module, inputs: shown.append(inputs[0]))
     samples = batch(spec)
     policy.logits(samples.features, None, None)
-    changed = samples.features.unflatten(2, (views, -1)).clone()
-    changed[:, 1, -1] += torch.randn(changed[:, 1, -1].shape, generator=rng(7))
+    changed = samples.features.unflatten(2, (views, tokens, -1)).clone()
+    changed[:, 1, -1, -1] += torch.randn(changed[:, 1, -1, -1].shape, generator=rng(7))
     policy.logits(changed.flatten(2), None, None)
     before, after = shown
     differs = (before != after).any(-1).any(0).unflatten(1, (views, -1))
-    assert differs[1, -1].all()
-    differs[1, -1] = False
+    of_it = differs[1, -1] if policy.learner else differs[1, -1, -1:]
+    assert of_it.all()
+    of_it[:] = False
     assert not differs.any()
 
 
