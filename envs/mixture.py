@@ -23,7 +23,7 @@ from benchmark.contracts.specs import ActionSpec, EnvSpec, require
 from benchmark.core.errors import BenchmarkError, Unavailable
 
 if TYPE_CHECKING:
-    from benchmark.datasets.mixing import Ingredient
+    from benchmark.datasets.mixing import RecordedPart
 
 EVERYTHING = 1_000_000  # episodes
 WEIGHTS = ("transitions", "datasets", "explicit")
@@ -55,13 +55,13 @@ class MixtureConfig(EnvConfig):
         require(len(set(names)) == len(names), f"env.mixture.parts names a recording twice: {', '.join(names)}")
         require(set(self.views) <= {"primary", "wrist"}, f"env.mixture.views: primary and wrist, not {', '.join(self.views)}")
         require(all(text.count(":") == 2 for text in self.cameras), "env.mixture.cameras are PART:VIEW:CAMERA, each")
-        if not (ingredients := _ingredients(self)):
+        if not (recordings := _recordings(self)):
             return
-        content = [one.sha256 for one in ingredients]
+        content = [one.sha256 for one in recordings]
         if self.sha256 not in ([], content):
             raise BenchmarkError(f"a part of {', '.join(names)} is not what was planned with: it has changed")
         self.sha256 = content
-        total = sum(min(self.each, one.episodes) for one in ingredients)
+        total = sum(min(self.each, one.episodes) for one in recordings)
         require(self.episodes in (EVERYTHING, total), "env.mixture.each says how many episodes are taken of each part")
         self.episodes = total
 
@@ -86,11 +86,11 @@ class Mixture(Dataset):
 
     @classmethod
     def spec(cls, config: MixtureConfig) -> EnvSpec:
-        ingredients = _ingredients(config)
+        recordings = _recordings(config)
         # no value lies further than sqrt(n - 1) standard deviations from the mean of n (Samuelson 1968)
-        reach = math.sqrt(max((one.transitions for one in ingredients), default=1))
+        reach = math.sqrt(max((one.transitions for one in recordings), default=1))
         return EnvSpec(
-            views=_views(config, ingredients),
+            views=_views(config, recordings),
             action=ActionSpec(
                 low=(-reach,) * 6 + (-1.0,),
                 high=(reach,) * 6 + (1.0,),
@@ -102,8 +102,8 @@ class Mixture(Dataset):
             ),
             proprio_dim=0,
             state_names=(),
-            hz=median(one.hz for one in ingredients) if ingredients else 1.0,  # for videos: steps are each part's own
-            max_steps=max((one.longest for one in ingredients), default=1),
+            hz=median(one.hz for one in recordings) if recordings else 1.0,  # for videos: steps are each part's own
+            max_steps=max((one.longest for one in recordings), default=1),
             metric="action_r2",  # of benchmark/stages/open_loop.py
             metric_range=(LOWEST, 1.0),
             expert_target=1.0,
@@ -119,18 +119,18 @@ class Mixture(Dataset):
 
         if reasons := unmixable(config.parts, config.cameras):
             return "; ".join(reasons)
-        ingredients = _ingredients(config)
-        if not _views(config, ingredients):
+        recordings = _recordings(config)
+        if not _views(config, recordings):
             return "no camera is common to all parts: env.mixture.views=[primary,wrist] takes both, black where one is missing"
-        absent = [view for view in config.views if not any(view in one.cameras for one in ingredients)]
+        absent = [view for view in config.views if not any(view in one.cameras for one in recordings)]
         return f"no part has a {absent[0]} camera: leave it out of env.mixture.views" if absent else None
 
     @classmethod
     def parts(cls, config: MixtureConfig) -> Sequence[Part]:
         from benchmark.datasets.mixing import parts_of
 
-        ingredients = _ingredients(config)
-        return parts_of(ingredients, _views(config, ingredients), config.each, config.shares_of())
+        recordings = _recordings(config)
+        return parts_of(recordings, _views(config, recordings), config.each, config.shares_of())
 
     @classmethod
     def import_demonstrations(cls, config: MixtureConfig) -> Iterator[Episode]:
@@ -138,8 +138,8 @@ class Mixture(Dataset):
 
         if reason := cls.unavailable_reason(config):
             raise Unavailable(reason)
-        ingredients = _ingredients(config)
-        yield from episodes_of(ingredients, cls.parts(config), _views(config, ingredients), config.resolution)
+        recordings = _recordings(config)
+        yield from episodes_of(recordings, cls.parts(config), _views(config, recordings), config.resolution)
 
     @classmethod
     def example(cls, folder: Path) -> dict[str, Any]:
@@ -164,18 +164,18 @@ class Mixture(Dataset):
         return {"parts": made}
 
 
-def _ingredients(config: MixtureConfig) -> list[Ingredient]:
+def _recordings(config: MixtureConfig) -> list[RecordedPart]:
     """All parts, or none where one cannot be mixed: `unavailable_reason` says why."""
     if not config.parts:
         return []
-    from benchmark.datasets.mixing import ingredient, unmixable
+    from benchmark.datasets.mixing import recorded_part, unmixable
 
     if unmixable(config.parts, config.cameras):
         return []
-    return [ingredient(part, config.cameras) for part in config.parts]
+    return [recorded_part(part, config.cameras) for part in config.parts]
 
 
-def _views(config: MixtureConfig, ingredients: Sequence[Ingredient]) -> tuple[str, ...]:
-    if config.views or not ingredients:
+def _views(config: MixtureConfig, recordings: Sequence[RecordedPart]) -> tuple[str, ...]:
+    if config.views or not recordings:
         return tuple(config.views)
-    return tuple(view for view in ("primary", "wrist") if all(view in one.cameras for one in ingredients))
+    return tuple(view for view in ("primary", "wrist") if all(view in one.cameras for one in recordings))

@@ -4,9 +4,11 @@ RT-1 is an image tokenizer that is told what to do, and this: a decoder of 8 lay
 number of an action one of 256 bins, cross entropy. The tokenizer is the row `film_efficientnet`, whose `pooled` are eight
 tokens an image, and which takes the goal; together they have the published 35M parameters (test_rt1.py). Any other row gives
 the tokens it has: its pooled vector as one token a view, or with `embed.features=patch` all its places, which a TokenLearner
-makes eight of here, after FiLM has told them the goal. What the goal is says `fit.goal`: an embedding of language that the
-demonstrations bring (RT-1's is USE's, 512 numbers), a task, or the features of a goal image where nobody said anything; with
-`none` there is no conditioning.
+makes eight of here. They are told the goal before, as the tokenizer's last map is: a linear layer, then FiLM. Without that
+layer the goal would be added to the features themselves, where nothing tells one from the other, and a head whose action is the
+goal stays at 1.8 of the mean action's squared error where it comes to 0.1 with it (test_rt1.py). What the goal is says
+`fit.goal`: an embedding of language that the demonstrations bring (RT-1's is USE's, 512 numbers), a task, or the features of a
+goal image where nobody said anything; with `none` there is no conditioning.
 
 As published: single actions, a plan at every step, argmax, a loss on the action of every observation of the history. What
 differs: actions are rounded to the nearest of 256 values, where the release cuts them off, so that a decoded action is half a
@@ -15,9 +17,11 @@ the robot's; there is one token per dimension of the environment's action (11 th
 before an episode's first observation stand copies of it, as for every head here, where the release leaves later places empty.
 Proprioception, where a run asks for it, is one more token.
 
-It learns slowly: on block pushing, with the small tokenizer from scratch and histories of 2, 700 steps of 16 samples leave it
-at 4.7 of the 5.5 nats of a guess, and its likeliest bins further from the demonstrator than the mean action
-(results/measured/goals).
+The small one has 32 bins: a bin knows nothing of its neighbours, and each has to be met often. With 8 520 actions to learn
+from, three hidden layers on the state of block pushing and the same steps leave the mean of the classes at 0.57, 0.58, 0.60,
+0.65 of the mean action's squared error with 16, 32, 64, 256 bins, and the likeliest class at 0.77, 0.78, 0.88, 1.03. What 32
+bins round away is below a hundredth of that error. The published 256 had 130 000 episodes. What it has been measured to learn
+stands in docs/findings.md.
 """
 
 from __future__ import annotations
@@ -56,7 +60,7 @@ class RT1Config(PolicyConfig):
 
 
 # The paper's structure at a size that two cores train.
-SMALL: dict[str, Any] = {"layers": 2, "heads": 4, "head_dim": 32, "width": 128, "lr": 1e-3, "schedule": "cosine"}
+SMALL: dict[str, Any] = {"bins": 32, "layers": 2, "heads": 4, "head_dim": 32, "width": 128, "lr": 1e-3, "schedule": "cosine"}
 
 
 class RT1(Policy):
@@ -76,7 +80,9 @@ class RT1(Policy):
     def __init__(self, config: RT1Config, spec: PolicySpec):
         super().__init__(config, spec)
         width, kept = spec.feature_dim // (spec.views * spec.tokens), min(spec.tokens, config.tokens)
-        self.film = FiLM(spec.goal_dim, width) if spec.goal_dim else None
+        if spec.goal_dim:
+            self.project, self.film = nn.Linear(width, config.width), FiLM(spec.goal_dim, config.width)
+            width = config.width
         self.learner = TokenLearner(width, kept) if spec.tokens > kept else None
         self.proprio = nn.Linear(spec.proprio_dim, width) if spec.proprio_dim else None
         self.transformer = RT1Transformer(
@@ -94,21 +100,21 @@ class RT1(Policy):
 
     def loss(self, batch: Chunks, rng: torch.Generator) -> tuple[Tensor, dict[str, Tensor]]:
         assert batch.taken is not None
-        logits, target = self._logits(batch.features, batch.goal, batch.proprio), to_bins(batch.taken, self.config.bins)
+        logits, target = self.logits(batch.features, batch.goal, batch.proprio), to_bins(batch.taken, self.config.bins)
         loss = F.cross_entropy(logits.flatten(0, 2), target.flatten())
         return loss, {"bin_accuracy": (logits[:, -1].argmax(-1) == target[:, -1]).float().mean()}
 
     def act(
         self, features: Tensor, goal: Tensor | None, rngs: Sequence[torch.Generator], proprio: Tensor | None = None
     ) -> Tensor:
-        return from_bins(self._logits(features, goal, proprio)[:, -1:].argmax(-1), self.config.bins)
+        return from_bins(self.logits(features, goal, proprio)[:, -1:].argmax(-1), self.config.bins)
 
-    def _logits(self, features: Tensor, goal: Tensor | None, proprio: Tensor | None) -> Tensor:
+    def logits(self, features: Tensor, goal: Tensor | None, proprio: Tensor | None) -> Tensor:
         """(N, history, D) -> (N, history, A, bins)."""
         n, history = features.shape[:2]
         tokens = features.reshape(n * history * self.spec.views, self.spec.tokens, -1)
-        if self.film is not None and goal is not None:
-            tokens = self.film(tokens, goal.repeat_interleave(history * self.spec.views, 0))
+        if self.spec.goal_dim and goal is not None:
+            tokens = self.film(self.project(tokens), goal.repeat_interleave(history * self.spec.views, 0))
         if self.learner is not None:
             tokens = self.learner(tokens)
         tokens = tokens.reshape(n, history, -1, tokens.shape[-1])

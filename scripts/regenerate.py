@@ -6,7 +6,8 @@
 
 A marker is `<!-- table NAME of FOLDER -->` ... `<!-- end -->`, for a table of several records
 `<!-- table NAME of FOLDER, FOLDER -->`; each FOLDER lies in results/measured. `<!-- commands of FOLDER, FOLDER -->` stands for
-the commands that make them again, `<!-- first number -->` for what scripts/first_number.py measured.
+the commands that make them again, `<!-- first number -->` for what scripts/first_number.py measured, and
+`<!-- goals of ENV, ENV -->` for what scripts/measure_goals.py did.
 """
 
 from __future__ import annotations
@@ -40,8 +41,8 @@ PAGES = (ROOT / "README.md", ROOT / "docs" / "findings.md")
 ROWS_WORTH_A_FIGURE = 4
 BUDGET_POLICY = "knn"  # of tables over budgets: it costs no training
 NAMES = r"[\w-]+(?:, [\w-]+)*"
-MARKED = re.compile(rf"(<!-- (?:(table \w+|commands) of ({NAMES})|first number) -->\n).*?(<!-- end -->)", re.S)
-BEGINNINGS = ("<!-- table ", "<!-- commands ", "<!-- first number")
+MARKED = re.compile(rf"(<!-- (?:(table \w+|commands|goals) of ({NAMES})|first number) -->\n).*?(<!-- end -->)", re.S)
+BEGINNINGS = ("<!-- table ", "<!-- commands ", "<!-- goals ", "<!-- first number")
 
 
 def folders() -> list[Path]:
@@ -83,7 +84,7 @@ def filled(text: str) -> str:
     if len(MARKED.findall(text)) != sum(map(text.count, BEGINNINGS)):
         raise BenchmarkError(
             "a marker of a table is none of: <!-- table NAME of FOLDER, FOLDER -->, <!-- commands of FOLDER, FOLDER -->, "
-            "<!-- first number --> ... <!-- end -->"
+            "<!-- goals of ENV, ENV -->, <!-- first number --> ... <!-- end -->"
         )
     return MARKED.sub(lambda m: f"{m[1]}\n{_content(m[2], m[3])}\n{m[4]}", text)
 
@@ -91,6 +92,8 @@ def filled(text: str) -> str:
 def _content(what: str | None, names: str | None) -> str:
     if what is None or names is None:
         return _first_number() + "\n"
+    if what == "goals":
+        return _goals(names.split(", "))
     chosen = [MEASURED / name for name in names.split(", ")]
     return "\n".join(map(again, chosen)) + "\n" if what == "commands" else _table(what.removeprefix("table "), *chosen)
 
@@ -108,6 +111,20 @@ def _first_number() -> str:
     if not RECORD.is_file():
         return f"How long that takes from `git clone` on: `python3 scripts/first_number.py` measures `{' '.join(COMMAND)}`."
     return sentence(FirstNumber(**json.loads(RECORD.read_text())))
+
+
+def _goals(names: list[str]) -> str:
+    """Errors as a fraction of those of knowing nothing, with 95 % intervals over episodes."""
+    lines = [
+        "| Cell | Data set | Score | Own goal | Another one's | Difference |",
+        "| :--- | :--- | :--- | ---: | ---: | ---: |",
+    ]
+    for row in pd.concat([pd.read_csv(MEASURED / "goals" / f"{name}.csv") for name in names]).to_dict("records"):
+        values = [
+            f"{row[of]:.2f} [{row[f'{of}_low']:.2f}, {row[f'{of}_high']:.2f}]" for of in ("own", "other", "other_minus_own")
+        ]
+        lines.append(f"| {' | '.join([row['cell'], row['data_set'], row['score'], *values])} |")
+    return "\n".join(lines) + "\n"
 
 
 def columns_worth_a_figure(folder: Path) -> list[Column]:

@@ -82,3 +82,19 @@ def test_a_command_makes_the_records_again_and_says_nothing_of_the_machine() -> 
     command = regenerate.again(ROOT / "results" / "measured" / "kitchen")
     options = "--methods=state,random --envs=kitchen --policies=vqbet,knn --seeds=2 rollout.episodes=50"
     assert command == f"    python -m benchmark run {options}"
+
+
+@pytest.mark.usefixtures("measured")
+def test_goals_are_told_row_by_row() -> None:
+    (folder := regenerate.MEASURED / "goals").mkdir()
+    names = [f"{of}{end}" for of in ("own", "other", "other_minus_own") for end in ("", "_low", "_high")]
+    for env, first in (("mixture", 0.1), ("block_push", 0.5)):
+        values = ",".join(f"{first + 0.01 * number:.4f}" for number in range(9))
+        (folder / f"{env}.csv").write_text(f"cell,data_set,score,{','.join(names)}\ngc_bc,{env},squared error,{values}\n")
+    text = regenerate.filled("<!-- goals of mixture, block_push -->\nold\n<!-- end -->\n")
+    rows = [
+        "| gc_bc | mixture | squared error | 0.10 [0.11, 0.12] | 0.13 [0.14, 0.15] | 0.16 [0.17, 0.18] |",
+        "| gc_bc | block_push | squared error | 0.50 [0.51, 0.52] | 0.53 [0.54, 0.55] | 0.56 [0.57, 0.58] |",
+    ]
+    assert text.splitlines()[4:-2] == rows
+    assert "old" not in text

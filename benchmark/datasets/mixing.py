@@ -35,8 +35,8 @@ DESCRIBE = "python -m benchmark data describe"
 
 
 @dataclass(frozen=True)
-class Ingredient:
-    """A recording that is to be mixed, as its manifest describes it."""
+class RecordedPart:
+    """A part of a mixture before it is mixed: a recording as its manifest describes it."""
 
     name: str
     folder: Path
@@ -73,13 +73,13 @@ def unmixable(parts: Sequence[str], cameras: Sequence[str]) -> list[str]:
             reasons.append(reason)
             continue
         try:
-            ingredient(part, cameras)
+            recorded_part(part, cameras)
         except BenchmarkError as error:
             reasons.append(str(error))
     return reasons
 
 
-def ingredient(part: str, cameras: Sequence[str] = ()) -> Ingredient:
+def recorded_part(part: str, cameras: Sequence[str] = ()) -> RecordedPart:
     """What is known of a recording without reading it."""
     folder = place_of(part)
     manifest = manifest_in(folder)
@@ -90,7 +90,7 @@ def ingredient(part: str, cameras: Sequence[str] = ()) -> Ingredient:
         mapped = action_map(said, spec["action_dim"], spec["hz"])
     except BenchmarkError as error:
         raise BenchmarkError(f"{name} cannot be mixed: {error}. Fix it with: {DESCRIBE} {name} --FLAG VALUE") from error
-    return Ingredient(
+    return RecordedPart(
         name=name,
         folder=folder,
         episodes=summary["episodes"],
@@ -117,15 +117,15 @@ def _cameras(name: str, views: Sequence[str], stated: Sequence[str]) -> dict[str
     return chosen
 
 
-def parts_of(ingredients: Sequence[Ingredient], views: Sequence[str], most: int, shares: Sequence[float] | None) -> list[Part]:
+def parts_of(recordings: Sequence[RecordedPart], views: Sequence[str], most: int, shares: Sequence[float] | None) -> list[Part]:
     """What is kept of each in the mixture; reads actions only."""
     return [
         _part(one, views, min(most, one.episodes), None if shares is None else shares[number])
-        for number, one in enumerate(ingredients)
+        for number, one in enumerate(recordings)
     ]
 
 
-def _part(one: Ingredient, views: Sequence[str], episodes: int, share: float | None) -> Part:
+def _part(one: RecordedPart, views: Sequence[str], episodes: int, share: float | None) -> Part:
     demos = one.demos()
     mean, spread = statistics([one.actions.motion(demos.actions[: demos.ends[episodes - 1]])])
     notes = [f"no {view} camera: black" for view in views if view not in one.cameras]
@@ -144,17 +144,19 @@ def _part(one: Ingredient, views: Sequence[str], episodes: int, share: float | N
     )
 
 
-def episodes_of(ingredients: Sequence[Ingredient], parts: Sequence[Part], views: Sequence[str], side: int) -> Iterator[Episode]:
+def episodes_of(
+    recordings: Sequence[RecordedPart], parts: Sequence[Part], views: Sequence[str], side: int
+) -> Iterator[Episode]:
     """Part after part, one episode in memory at a time."""
-    opened = [one.demos() for one in ingredients]
-    width = _language_width(ingredients, opened)
-    for one, part, demos in zip(ingredients, parts, opened, strict=True):
+    opened = [one.demos() for one in recordings]
+    width = _language_width(recordings, opened)
+    for one, part, demos in zip(recordings, parts, opened, strict=True):
         for number, (start, end) in enumerate(pairwise([0, *demos.ends[: part.episodes].tolist()])):
             yield _episode(one, part, demos, number, slice(start, end), views, side, width)
 
 
 def _episode(
-    one: Ingredient, part: Part, demos: Demos, number: int, rows: slice, views: Sequence[str], side: int, width: int
+    one: RecordedPart, part: Part, demos: Demos, number: int, rows: slice, views: Sequence[str], side: int, width: int
 ) -> Episode:
     recorded, info = demos.actions[rows], demos.infos[number]
     frames = np.zeros((len(recorded), len(views), side, side, 3), np.uint8)
@@ -175,9 +177,9 @@ def _episode(
     return Episode(frames, actions, nothing, nothing, info=kept)
 
 
-def _language_width(ingredients: Sequence[Ingredient], opened: Sequence[Demos]) -> int:
+def _language_width(recordings: Sequence[RecordedPart], opened: Sequence[Demos]) -> int:
     """Of the embeddings, which are of one kind or cannot be mixed; 0 without any."""
-    found = {one.name: _language(demos) for one, demos in zip(ingredients, opened, strict=True)}
+    found = {one.name: _language(demos) for one, demos in zip(recordings, opened, strict=True)}
     widths = {name: width for name, width in found.items() if width is not None}
     if len(set(widths.values())) > 1:
         told = ", ".join(f"{width} in {name}" for name, width in widths.items())

@@ -84,4 +84,18 @@ FAULTS = (
         "np.array(demos.frames[[demos.ends[episode - 1] - 1]])",
         f"{STAGES}::test_a_recording_is_scored_with_its_own_goal[early_fusion-gc_bc-future]",
     ),
+    Fault(
+        "gc_bc: all data sets are measured by one mean action",
+        "scripts/measure_goals.py",
+        "own = training[demos.part_of[training] == number]",
+        "own = training",
+        "test_measure_goals.py::test_each_data_set_is_measured_by_its_own_mean_action_and_goals",
+    ),
+    Fault(
+        "gc_bc: what a robot lacks counts in its error",
+        "scripts/measure_goals.py",
+        "square()[:, own.dims].mean()",
+        "square().mean()",
+        "test_measure_goals.py::test_each_data_set_is_measured_by_its_own_mean_action_and_goals",
+    ),
 )

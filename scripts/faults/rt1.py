@@ -77,6 +77,21 @@ FAULTS = (
         f"{HEAD}::test_the_goal_and_proprioception_change_what_is_done",
     ),
     Fault(
+        "rt1: the goal is added to what is seen",
+        "policies/rt1.py",
+        """self.project, self.film = nn.Linear(width, config.width), FiLM(spec.goal_dim, config.width)
+            width = config.width""",
+        "self.project, self.film = nn.Identity(), FiLM(spec.goal_dim, width)",
+        f"{HEAD}::test_what_it_learns_of_few_samples_holds_for_others_and_follows_the_goal",
+    ),
+    Fault(
+        "rt1: more bins than there are actions to fill them",
+        "policies/rt1.py",
+        '"bins": 32, "layers": 2',
+        '"bins": 256, "layers": 2',
+        f"{HEAD}::test_what_it_learns_of_few_samples_holds_for_others_and_follows_the_goal",
+    ),
+    Fault(
         "rt1: it learns from the action after",
         "benchmark/data/chunks.py",
         "taken=self.actions[past] if",

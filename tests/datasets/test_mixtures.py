@@ -235,7 +235,7 @@ def test_language_that_a_part_lacks_is_zeros_and_said(home: Store, tmp_path: Pat
 
 
 def test_every_part_has_held_out_episodes(home: Store, tmp_path: Path) -> None:
-    training, held_out = mixed(tmp_path).split(0.2)
+    training, held_out = mixed(tmp_path).split(0.05)  # less than one episode of all
     assert [((held_out >= at) & (held_out < at + EPISODES)).sum() for at in (0, EPISODES, 2 * EPISODES)] == [1, 1, 1]
     assert sorted([*training, *held_out]) == list(range(3 * EPISODES))
 

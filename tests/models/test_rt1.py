@@ -64,7 +64,7 @@ def test_tokens_and_bins_as_published() -> None:
     assert shapes == {"patch": (2, 81, 512), "pooled": (2, 8 * 512)}
     assert policy.transformer.mask.shape == (114, 114)
     assert policy.transformer.positions.in_features == 114
-    assert policy._logits(torch.zeros(3, 6, encoder.dim, device="meta"), None, None).shape == (3, 6, 11, 256)
+    assert policy.logits(torch.zeros(3, 6, encoder.dim, device="meta"), None, None).shape == (3, 6, 11, 256)
 
 
 def test_padding_is_that_of_a_side_taken_for_even() -> None:
