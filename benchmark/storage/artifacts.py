@@ -48,10 +48,12 @@ class Building:
 
 @dataclass(frozen=True)
 class StageFailure:
-    """Why a stage could not be built. `unavailable`: something is not on the machine that tried; nothing is wrong with it."""
+    """Why a stage could not be built. `unavailable`: something is not on the machine that tried; nothing is wrong with it.
+    `memory`: which one was too small for it, `machine` or `gpu`; it may be tried again."""
 
     error: str
     unavailable: bool = False
+    memory: str | None = None
 
 
 class Store:

@@ -223,6 +223,9 @@ class LaunchConfig:
     """What any launcher does about stages that are lost: their process, their node, or the memory they needed."""
 
     retries: int = 2  # of a stage that was lost; one that failed is not tried again
+    # A pretraining that ran out of memory and can have no more of it is tried again with machine.accumulate doubled. Its
+    # manifest says so, because sums are rounded in another order; the alternative is no result.
+    divide_batches: bool = True
 
     def __post_init__(self) -> None:
         require(self.retries >= 0, f"launch.retries must not be negative, but is {self.retries}")
