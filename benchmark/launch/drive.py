@@ -80,6 +80,9 @@ class Launcher:
                 if self.fail_fast and run.result.failures:
                     self.engine.cancel()
                     break
+        except OSError:
+            self.executor.store.require()
+            raise
         finally:
             self.engine.close()
         run.result.waiting = list(run.unfinished())
@@ -167,7 +170,8 @@ class _Run:
         for key, (_, wanted) in self.taken.items():
             if key not in self._told:
                 self._told.add(key)
-                self.executor.reporter.say(f"{wanted.stage.label}: another run is building it; waiting")
+                holder = self.store.claims.holder(wanted.stage.kind, key)
+                self.executor.reporter.say(f"{wanted.stage.label}: {holder}; waiting")
         time.sleep(GLANCE)
 
     def _otherwise(self, wanted: _Wanted, ending: Ending) -> bool:

@@ -77,7 +77,7 @@ class Executor:
         def taken() -> None:
             if not patient:
                 raise Busy(stage)
-            self.reporter.say(f"{stage.label}: another run is building it; waiting")
+            self.reporter.say(f"{stage.label}: {self.store.claims.holder(stage.kind, stage.key)}; waiting")
 
         with self.store.claims.hold(stage.kind, stage.key, taken):
             if (folder := self.stored(stage.ref)) is not None:
@@ -85,6 +85,7 @@ class Executor:
             try:
                 self._build(stage)
             except BaseException as error:
+                self.store.require()
                 if memory := lack_of_memory(error):
                     raise self._too_large(stage, error, memory) from error
                 if pending() or not isinstance(error, Exception):

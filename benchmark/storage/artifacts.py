@@ -84,6 +84,14 @@ class Store:
             ) from error
         return self
 
+    def require(self) -> None:
+        """Refuse to go on if the store has gone away under a run, as a network disk does."""
+        if not (self.root / VERSION_FILE).is_file():
+            raise BenchmarkError(
+                f"the store {self.root} is gone: its folder was moved away, or its disk is no longer mounted. What is in it "
+                "stays as it was: when it is back, the same command goes on from there"
+            )
+
     def is_writable(self) -> bool:
         try:
             self.prepare()

@@ -136,6 +136,27 @@ FAULTS = (
         "storage/test_disks.py::test_every_kind_of_stage_says_so_and_goes_on",
     ),
     Fault(
+        "reliability: a stage without its store fails as if it were wrong",
+        "benchmark/launch/execute.py",
+        "                self.store.require()\n",
+        "",
+        "storage/test_vanished.py::test_a_run_ends_with_a_sentence_and_goes_on_when_its_store_is_back",
+    ),
+    Fault(
+        "reliability: a run without its store ends with a traceback",
+        "benchmark/launch/drive.py",
+        "            self.executor.store.require()\n",
+        "",
+        "launch/test_drive.py::test_a_store_that_is_gone_ends_a_run",
+    ),
+    Fault(
+        "reliability: of a damaged claim it is said that another run builds",
+        "benchmark/storage/claims.py",
+        "if owner is None and claim.exists():",
+        "if owner is None and not claim:",
+        f"{CLAIMS}::test_a_damaged_claim_ends_as_that_of_a_silent_process_does",
+    ),
+    Fault(
         "reliability: whoever reads a note waits for a pipe",
         "benchmark/storage/files.py",
         "if not stat.S_ISREG(path.stat().st_mode):",

@@ -122,9 +122,16 @@ def test_a_damaged_claim_ends_as_that_of_a_silent_process_does(
     else:
         (claim / OWNER).write_text(text)
     assert not can_be_had(claims)
+    assert claims.holder("fit", "a") == f"its claim {claim} cannot be read, and ends when it has not changed for 60 s"
     clock(EXPIRES)
     assert can_be_had(claims)
     assert not list(claims.folder.iterdir())
+
+
+def test_who_waits_is_told_for_whom(claims: Claims) -> None:
+    claimed_by(claims, ELSEWHERE)
+    assert claims.holder("fit", "a") == f"process {os.getpid()} on node7 is building it"
+    assert claims.holder("fit", "b") == "another run was building it"
 
 
 def test_a_file_in_the_place_of_a_claim_does_not_stay_for_ever(claims: Claims, clock: Callable[[float], None]) -> None:
