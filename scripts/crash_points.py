@@ -32,6 +32,8 @@ from typing import Any
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
+from forks import forked  # noqa: E402
+
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 COMMAND = (
@@ -184,30 +186,9 @@ def left_over(home: Path) -> list[Path]:
     return [*rooms, *(path for path in home.rglob("*") if path.name.endswith((".tmp", ".part")))]
 
 
-def forked(call: Callable[[], int], log: Path, timeout: int = TIMEOUT) -> int:
-    """A process that runs a call; returns its number. What it says goes into a file."""
-    if (process := os.fork()) == 0:
-        code = 70
-        try:
-            with log.open("w") as file:
-                os.dup2(file.fileno(), 1)
-                os.dup2(file.fileno(), 2)
-            signal.alarm(timeout)
-            code = call()
-        except BaseException:
-            import traceback
-
-            traceback.print_exc()
-        finally:
-            sys.stdout.flush()
-            sys.stderr.flush()
-            os._exit(code)
-    return process
-
-
 def attempt(folder: Path, points: int | None, jobs: int) -> Counter[str]:
     prepare(COMMAND)
-    _, status = os.waitpid(forked(partial(watched_run, folder / "whole", folder / "copies"), folder / "whole.txt"), 0)
+    _, status = os.waitpid(forked(partial(watched_run, folder / "whole", folder / "copies"), folder / "whole.txt", TIMEOUT), 0)
     if status:
         raise SystemExit((folder / "whole.txt").read_text())
     whole = records(folder / "whole")
@@ -221,7 +202,7 @@ def attempt(folder: Path, points: int | None, jobs: int) -> Counter[str]:
     while waiting or running:
         while waiting and len(running) < jobs:
             home = waiting.pop()
-            running[forked(partial(go_on, COMMAND, home), home.with_suffix(".txt"))] = home
+            running[forked(partial(go_on, COMMAND, home), home.with_suffix(".txt"), TIMEOUT)] = home
         process, status, usage = os.wait4(-1, 0)
         processor += usage.ru_utime + usage.ru_stime
         home = running.pop(process)

@@ -38,6 +38,7 @@ sys.path.insert(0, str(ROOT))
 os.environ |= {"OMP_NUM_THREADS": "1", "ARROW_DEFAULT_MEMORY_POOL": "system", "MALLOC_ARENA_MAX": "2"}
 
 import crash_points  # noqa: E402
+from forks import forked  # noqa: E402
 
 from benchmark.cli.main import main as benchmark  # noqa: E402
 from benchmark.core.progress import Task  # noqa: E402
@@ -159,7 +160,7 @@ def stores(root: Path) -> dict[str, Part]:
     crash_points.prepare(crash_points.COMMAND)
     whole, copies = root / "whole", root / "copies"
     watched = partial(crash_points.watched_run, whole, copies)
-    _, status = os.waitpid(crash_points.forked(watched, root / "whole.txt"), 0)
+    _, status = os.waitpid(forked(watched, root / "whole.txt", crash_points.TIMEOUT), 0)
     assert status == 0, (root / "whole.txt").read_text()
     again = partial(_goes_on, crash_points.records(whole))
     parts = {"stores": Part(whole, again, "**/*.json")}

@@ -20,12 +20,12 @@ import signal
 import sys
 import tempfile
 import time
-import traceback
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 
 from faults import FAULTS, Fault
+from forks import forked
 
 ROOT = Path(__file__).resolve().parent.parent
 COPIED = ("benchmark", "methods", "policies", "envs", "scripts", "tests", "pyproject.toml")
@@ -111,6 +111,12 @@ def run_tests(copy: Path, tests: Sequence[str]) -> int:
     return int(pytest.main(["-x", "-q", "-p", "no:cacheprovider", *(f"tests/{test}" for test in tests)]))
 
 
+def grouped(call: Callable[[], int]) -> int:
+    """A group of its own, so that what a test starts ends with it."""
+    os.setsid()
+    return call()
+
+
 def apart(calls: Sequence[Callable[[], int]], folder: Path, jobs: int) -> Iterator[tuple[int, int]]:
     """Each call in a fork, so many at once: its number and its exit code as it ends. What it prints goes to `<number>.txt`."""
     running: dict[int, tuple[int, float]] = {}  # process -> number, deadline
@@ -118,8 +124,7 @@ def apart(calls: Sequence[Callable[[], int]], folder: Path, jobs: int) -> Iterat
     while waiting or running:
         while waiting and len(running) < jobs:
             number, call = waiting.pop()
-            if (process := os.fork()) == 0:
-                _child(call, folder / f"{number}.txt")
+            process = forked(partial(grouped, call), folder / f"{number}.txt")
             running[process] = (number, time.monotonic() + TIMEOUT)
         time.sleep(0.05)
         for process, (number, deadline) in list(running.items()):
@@ -131,22 +136,6 @@ def apart(calls: Sequence[Callable[[], int]], folder: Path, jobs: int) -> Iterat
             if ended or late:
                 del running[process]
                 yield number, HANGS if late else os.waitstatus_to_exitcode(status)
-
-
-def _child(call: Callable[[], int], log: Path) -> None:
-    code = 70
-    try:
-        os.setsid()
-        with log.open("w") as file:
-            os.dup2(file.fileno(), 1)
-            os.dup2(file.fileno(), 2)
-        code = call()
-    except BaseException:
-        traceback.print_exc()
-    finally:
-        sys.stdout.flush()
-        sys.stderr.flush()
-        os._exit(code)
 
 
 if __name__ == "__main__":

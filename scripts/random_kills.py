@@ -28,7 +28,8 @@ from functools import partial
 from pathlib import Path
 
 import psutil
-from crash_points import forked, go_on, left_over, prepare, records
+from crash_points import go_on, left_over, prepare, records
+from forks import forked
 
 COMMAND = (
     *("run", "--methods", "random,state", "--envs", "toy", "--policies", "knn,mlp", "--seeds", "6", "--preset", "smoke"),

@@ -45,6 +45,7 @@ class Report:
     date: str
     provenance: Mapping[str, Any]
     measurements: tuple[Measurement, ...]
+    others: float  # what other processes took of the processors meanwhile, as a fraction
 
     def save(self, path: Path) -> None:
         write_text(path, json.dumps(to_json(self), indent=1) + "\n")

@@ -58,6 +58,7 @@ def _machine(report: Report) -> str:
         "Machine": facts["gpu"] or "no GPU",
         "Processor": f"{facts['processor']}, {facts['threads']} threads, {facts['capability']}",
         "Versions": versions,
+        "Meanwhile": f"other processes took {percent(report.others)} of the processors",
         "Commit": commit,
         "Date": report.date,
     }

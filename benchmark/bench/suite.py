@@ -14,7 +14,7 @@ from benchmark.bench.case import Bench, Case, lines
 from benchmark.bench.ceilings import measure_ceilings
 from benchmark.bench.measurement import Measurement, Report
 from benchmark.bench.scale import Scale
-from benchmark.bench.timing import Timer
+from benchmark.bench.timing import Others, Timer
 from benchmark.core.errors import UnknownName
 from benchmark.core.machine import resolve_precision
 from benchmark.core.provenance import provenance
@@ -53,6 +53,7 @@ def run_bench(
     cases = chosen(all_cases(scale), only)
     if checkout is not None:
         released.check(checkout)
+    others = Others()
     timer = Timer(scale.seconds, scale.repetitions, torch.cuda.synchronize if device == "cuda" else lambda: None)
     with tempfile.TemporaryDirectory(prefix=".bench-", dir=disk) as folder:
         ceilings, measurements = measure_ceilings(scale, device, timer, Path(folder))
@@ -65,4 +66,4 @@ def run_bench(
                 show(measurement)
             if device == "cuda":
                 torch.cuda.empty_cache()
-    return Report(command, datetime.now(UTC).isoformat(timespec="seconds"), provenance(), tuple(measurements))
+    return Report(command, datetime.now(UTC).isoformat(timespec="seconds"), provenance(), tuple(measurements), others.share)

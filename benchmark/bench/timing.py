@@ -6,10 +6,13 @@ round goes backwards, so that none always follows the same one.
 
 from __future__ import annotations
 
+import os
 import statistics
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+
+import psutil
 
 MOST = 100_000  # calls in a repetition: a work of a few nanoseconds does not count for ever
 
@@ -63,3 +66,23 @@ class Timer:
             work()
         self.wait()
         return max(self.clock() - start, 1e-9) / count
+
+
+class Others:
+    """What processes that are not of this run take of the processors: they make everything slower that is measured."""
+
+    def __init__(self) -> None:
+        self._since = _seconds_used()
+
+    @property
+    def share(self) -> float:
+        """Since it was made, without what has not ended yet of this process's own children."""
+        (total, idle, own), (total_before, idle_before, own_before) = _seconds_used(), self._since
+        passed = total - total_before
+        return max(0.0, passed - (idle - idle_before) - (own - own_before)) / max(passed, 1e-9)
+
+
+def _seconds_used() -> tuple[float, float, float]:
+    """Of all processors together, of them idle, and by this process and those of its children that have ended."""
+    times = psutil.cpu_times()
+    return sum(times), times.idle + getattr(times, "iowait", 0.0), sum(os.times()[:4])

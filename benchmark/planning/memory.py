@@ -52,8 +52,9 @@ def peak(stage: Stage, stages: Mapping[str, Stage], frames: float, max_steps: in
         case pretrain.Params(learning=None):
             return base + _weights(params)
         case pretrain.Params(learning=pretrain.Learning(budget=budget)):
-            drawn = (budget.frames or math.inf) * image / len(spec.views)
-            held = min(seen, drawn) + 5 * _weights(params)  # gradients, two moments and a moving average
+            drawn = budget.frames or (budget.steps or math.inf) * _frames_per_step(params)
+            held = min(seen, drawn * image / len(spec.views))
+            held += 5 * _weights(params)  # with gradients, two moments and a moving average
             return PROCESS + NETWORKS + held + _activations(params, config.resolution, spec.views)
         case embed.Params():
             maps = BATCH["cpu"] * len(spec.views) * config.resolution**2 * (3 + 2 * _width(stage, stages)) * FLOAT
@@ -98,7 +99,8 @@ def _built_elsewhere(stage: Stage, stages: Mapping[str, Stage]) -> bool:
     encoder = _encoder(stage, stages)
     if encoder is None or registry.methods().get(encoder.params.method).privileged:
         return False
-    return encoder.params.config.get("backbone") != "resnet18"
+    config = encoder.params.config
+    return config.get("backbone") != "resnet18" or "pretrained" in config  # published ones, which have no choice of a backbone
 
 
 def _width(stage: Stage, stages: Mapping[str, Stage]) -> int:
@@ -125,8 +127,13 @@ def _weights(params: pretrain.Params) -> float:
     return RESNET * (params.config.get("width", 64) / 64) ** 2 * FLOAT
 
 
-def _activations(params: pretrain.Params, resolution: int, views: tuple[str, ...]) -> float:
+def _frames_per_step(params: pretrain.Params) -> int:
+    """Of one view."""
     cls: Any = registry.methods().get(params.method)
     config: Any = from_json(cls.Config, params.config)
-    seen = config.batch_size * cls.batch_spec(config).window * len(views)
-    return seen * config.width * resolution**2 * KEPT * (FLOAT + FLOAT / 2) / 2
+    return config.batch_size * cls.batch_spec(config).window
+
+
+def _activations(params: pretrain.Params, resolution: int, views: tuple[str, ...]) -> float:
+    seen = _frames_per_step(params) * len(views)
+    return seen * params.config["width"] * resolution**2 * KEPT * (FLOAT + FLOAT / 2) / 2

@@ -16,6 +16,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
+from multiprocessing.connection import wait
 from pathlib import Path
 
 import torch
@@ -27,6 +28,7 @@ from benchmark.core.signals import deaf_children, follow_parent
 CONTEXT = multiprocessing.get_context("spawn")  # not fork: torch has threads, and CUDA does not survive one
 PATIENCE = timedelta(minutes=10)  # until a silent process is given up: the first writes checkpoints meanwhile
 GRACE = 10.0  # seconds in which the others end
+LAST_WORDS = 5.0  # seconds in which one that has failed ends: its connections close before it does
 
 
 @contextmanager
@@ -51,8 +53,12 @@ def together(count: int, device: str, help_out: Callable[[], None]) -> Iterator[
             for other in others:
                 other.join(GRACE)
         except Exception as error:
-            failed = [other.exitcode for other in others if other.exitcode]
-            if failed and not isinstance(error, BenchmarkError):
+            if isinstance(error, BenchmarkError):
+                raise
+            ending = wait([other.sentinel for other in others], LAST_WORDS)  # closed a little before there is an exit code
+            for other in others:
+                other.join(GRACE if other.sentinel in ending else 0)
+            if failed := [other.exitcode for other in others if other.exitcode]:
                 raise RuntimeError(f"another process of this training ended with code {failed[0]}; its log is above") from error
             raise
         finally:

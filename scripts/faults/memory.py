@@ -20,6 +20,20 @@ FAULTS = (
         f"{MEMORY}::test_what_was_measured_once_in_a_process_of_its_own",
     ),
     Fault(
+        "memory: a budget in steps draws all frames",
+        "benchmark/planning/memory.py",
+        "budget.frames or (budget.steps or math.inf) * _frames_per_step(params)",
+        "budget.frames or math.inf",
+        f"{MEMORY}::test_what_grows_with_what",
+    ),
+    Fault(
+        "memory: published networks need no more than ours",
+        "benchmark/planning/memory.py",
+        ' or "pretrained" in config',
+        "",
+        f"{MEMORY}::test_what_grows_with_what",
+    ),
+    Fault(
         "memory: a peak between two looks is missed",
         "benchmark/core/memory.py",
         "self.peak = max(self.peak, _peak())",

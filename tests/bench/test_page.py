@@ -28,7 +28,7 @@ LINES = (
     Measurement("pretrain/b@96/captured", reason="no GPU"),
     Measurement("fit/c", reason="ValueError: odd", failed=True),
 )
-REPORT = Report("python -m benchmark bench --quick", "2026-01-02T03:04:05+00:00", FACTS, LINES)
+REPORT = Report("python -m benchmark bench --quick", "2026-01-02T03:04:05+00:00", FACTS, LINES, 0.25)
 
 
 def test_the_page_says_what_was_measured_where_and_by_which_command() -> None:
@@ -36,6 +36,7 @@ def test_the_page_says_what_was_measured_where_and_by_which_command() -> None:
     for text in ("`python -m benchmark bench --quick`", "no GPU", "Fast, 2 cores, 2 threads", "torch 2.11.0", REPORT.date):
         assert text in page
     assert "- Commit: 0123456789, with changes" in page
+    assert "- Meanwhile: other processes took 25% of the processors" in page
 
 
 def test_a_line_has_rate_spread_floor_share_and_reference() -> None:

@@ -122,7 +122,7 @@ def test_the_verb_writes_the_page_and_its_json_and_compares(
     def run_bench(command, scale, device, disk, only, checkout, show):
         facts = {"versions": {}, "git": None, "processor": "p", "capability": "c", "threads": 1, "gpu": None}
         failed = Measurement("fit/b", reason="odd", failed=only == ["fit"])
-        return Report(command, "today", facts, (Measurement("fit/a", "x/s", next(rates), 0.0), failed))
+        return Report(command, "today", facts, (Measurement("fit/a", "x/s", next(rates), 0.0), failed), 0.0)
 
     monkeypatch.setattr(suite, "run_bench", run_bench)
     monkeypatch.setattr("benchmark.core.machine.set_threads", lambda threads: None)

@@ -7,8 +7,9 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from benchmark.bench import timing
 from benchmark.bench.rollouts import Enough, Paced
-from benchmark.bench.timing import Rate, Timer
+from benchmark.bench.timing import Others, Rate, Timer
 
 
 class Clock:
@@ -106,3 +107,15 @@ def test_a_rollout_is_timed_in_blocks_without_the_first_and_without_the_turns_of
     assert paced.seconds == [0.25, 0.25], "three calls of a second for four episodes each, twice"
     assert clock.calls == ["others"] * 2
     assert (paced.needs_frame(0), paced.needs_frame(1)) == (True, False)
+
+
+def test_others_are_what_is_neither_idle_nor_of_this_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    used = iter([(100.0, 40.0, 10.0), (120.0, 45.0, 15.0)])
+    monkeypatch.setattr(timing, "_seconds_used", lambda: next(used))
+    assert Others().share == pytest.approx((20 - 5 - 5) / 20)
+
+
+def test_a_machine_has_processors_that_idle_and_work() -> None:
+    total, idle, own = timing._seconds_used()
+    assert 0 < own < total
+    assert 0 < idle < total

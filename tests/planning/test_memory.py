@@ -56,6 +56,10 @@ def test_what_grows_with_what() -> None:
     assert large["rollout"] == small["rollout"]
     few = peaks(planned("pretrain.frames=1000"), 20_000, "byol")["pretrain"]
     assert peaks(plan, 20_000, "byol")["pretrain"] - few == pytest.approx(14_000 * image / MIB), "frames that are drawn"
+    steps, more = (peaks(planned(f"pretrain.steps={steps}"), 20_000, "byol")["pretrain"] for steps in (10, 11))
+    assert more - steps == pytest.approx(64 * image / MIB), "a batch of 64"
+    published = peaks(planned(methods=("efficientnet_lite0:untrained",)), 10_000, "efficientnet_lite0")
+    assert published["embed"] - small["embed"] > memory.NETWORKS / MIB
     wide = peaks(planned("embed.features=patch"), 20_000, "random")
     assert wide["probe"] - large["probe"] > 20_000 * 8 * 128 * 8 * 5 / MIB, "nine places, in float64"
 

@@ -5,6 +5,8 @@ The other process is started once and goes through all cases with this one.
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -13,7 +15,7 @@ import numpy as np
 import pytest
 import torch
 from safetensors.torch import save
-from torch import Tensor, nn
+from torch import Tensor, distributed, nn
 
 from benchmark import registry
 from benchmark.conformance.common import tensors
@@ -190,8 +192,15 @@ def fail() -> None:
     raise ValueError("out of luck")
 
 
-def test_a_process_that_fails_ends_the_training(capfd: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(RuntimeError, match="another process of this training ended with code 1"), together(2, "cpu", fail):
+def fail_and_linger() -> None:
+    distributed.destroy_process_group()
+    time.sleep(1)
+    fail()
+
+
+@pytest.mark.parametrize("how", [fail, fail_and_linger])
+def test_a_process_that_fails_ends_the_training(how: Callable[[], None], capfd: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(RuntimeError, match="another process of this training ended with code 1"), together(2, "cpu", how):
         average_([torch.ones(3)])
     assert processes() == 1
     assert "out of luck" in capfd.readouterr().err
