@@ -92,6 +92,7 @@ def execution_of(config: Config, needs: Needs | None = None, pieces: int | None 
         threads=config.machine.threads or (max(1, cores // processes) if cores else None),
         processes=processes,
         accumulate=pieces or config.machine.accumulate,
+        shard=config.machine.shard,
         timeout=config.rollout.timeout,
         checkpoint_every=config.pretrain.checkpoint_every,
         tracker=config.tracker,
