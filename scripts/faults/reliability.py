@@ -157,6 +157,20 @@ FAULTS = (
         f"{CLAIMS}::test_a_damaged_claim_ends_as_that_of_a_silent_process_does",
     ),
     Fault(
+        "reliability: a process with a name that is cut in a letter cannot claim",
+        "benchmark/storage/processes.py",
+        '.read_text(errors="replace").rpartition',
+        ".read_text().rpartition",
+        f"{CLAIMS}::test_a_process_whose_name_was_cut_in_a_letter_holds_claims",
+    ),
+    Fault(
+        "reliability: memory of a process with a name that is cut in a letter cannot be measured",
+        "benchmark/core/memory.py",
+        'STATUS.read_text(errors="replace")',
+        "STATUS.read_text()",
+        f"{CLAIMS}::test_a_process_whose_name_was_cut_in_a_letter_holds_claims",
+    ),
+    Fault(
         "reliability: whoever reads a note waits for a pipe",
         "benchmark/storage/files.py",
         "if not stat.S_ISREG(path.stat().st_mode):",

@@ -14,7 +14,9 @@ from pathlib import Path
 
 import pytest
 
+from benchmark.core import memory
 from benchmark.storage import claims as module
+from benchmark.storage import processes
 from benchmark.storage.claims import BEAT, COUNTER, EXPIRES, OWNER, Claims
 from benchmark.storage.processes import Process, token
 
@@ -190,6 +192,17 @@ def test_no_lock_of_the_operating_system_is_asked_for(claims: Claims, monkeypatc
     monkeypatch.setattr(fcntl, "flock", refused)
     monkeypatch.setattr(fcntl, "lockf", refused)
     assert can_be_had(claims)
+
+
+def test_a_process_whose_name_was_cut_in_a_letter_holds_claims(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ray names workers after their stages, and the kernel keeps 15 bytes of `ray::pretrain · byol`."""
+    (tmp_path / "7").mkdir()
+    (tmp_path / "7" / "stat").write_bytes(b"7 (ray::pretrain \xc2) S " + b" ".join(b"%d" % n for n in range(4, 60)))
+    monkeypatch.setattr(processes, "PROC", tmp_path)
+    assert processes._started(7) == 22
+    (tmp_path / "status").write_bytes(b"Name:\tray::pretrain \xc2\nVmHWM:\t   4 kB\n")
+    monkeypatch.setattr(memory, "STATUS", tmp_path / "status")
+    assert memory._peak() == 4096
 
 
 def test_a_token_says_whose_it_is_and_comes_once() -> None:
