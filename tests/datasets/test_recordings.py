@@ -1,4 +1,4 @@
-"""Imports: whole or not at all, resumable, tied to their source; what is made of them; and the way back to LeRobot."""
+"""Imports: whole or not at all, resumable, tied to their source; and the verbs that list and remove them."""
 
 from __future__ import annotations
 
@@ -7,38 +7,22 @@ import json
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from benchmark import registry
 from benchmark.cli.main import main
 from benchmark.contracts.data import Episode
-from benchmark.core.errors import BenchmarkError, Corrupt, Unavailable, UnknownName
-from benchmark.core.progress import Task
-from benchmark.data.episodes import Demos, DemosWriter, open_demos
-from benchmark.datasets import open_source
+from benchmark.core.errors import BenchmarkError, Corrupt, UnknownName
+from benchmark.data.episodes import DemosWriter
 from benchmark.datasets.folder import Folder
 from benchmark.datasets.reader import Reader
-from benchmark.datasets.recordings import find, import_recording, verify
-from benchmark.envs.recording import Recording, RecordingConfig
-from benchmark.stages.demos import data_spec
+from benchmark.datasets.recordings import find, verify
 from benchmark.storage.artifacts import Store
 from tests.datasets import builders
 from tests.datasets.builders import LENGTHS, SIDE, Built
-
-CODEC_MEAN, CODEC_MAX = 1.5, 24  # grey levels of 255 between a frame and its H.264 copy; see docs/recordings.md
-
-
-@pytest.fixture
-def source(tmp_path: Path) -> Built:
-    return builders.folder_of_images(tmp_path / "data")
-
-
-def take(store: Store, path: Path, name: str = "mine", **options: Any) -> Demos:
-    return open_demos(import_recording(store, path, name, Task(), **options))
+from tests.datasets.taking import take
 
 
 def read_from(monkeypatch: pytest.MonkeyPatch) -> list[int]:
@@ -275,61 +259,6 @@ def test_impossible_flags_stop_before_any_work(flag: str, value: str, tmp_path: 
     assert not list((tmp_path / "runs/building").iterdir())
 
 
-# ------------------------------------------------------------------------------------------------------------ the way back
-
-
-def test_the_exported_statistics_have_quantiles_and_the_numbers_have_names(store: Store, tmp_path: Path) -> None:
-    pytest.importorskip("pyarrow", reason="python -m pip install -e .[data]")
-    demos = take(store, builders.lerobot_images(tmp_path / "data").path)
-    meaning = store.raw_manifest("recordings", "mine")["request"]["description"]["actions"]
-    assert meaning["names"] == ["pan", "lift", "grip"]
-    root = tmp_path / "lerobot"
-    assert main(["data", "export", "mine", "--to", "lerobot", str(root), "--home", str(store.root)]) == 0
-    features = json.loads((root / "meta/info.json").read_text())["features"]
-    assert features["action"]["names"] == ["pan", "lift", "grip"]
-    assert features["observation.state"]["names"] == [f"state_{index}" for index in range(4)]
-    stats = json.loads((root / "meta/stats.json").read_text())
-    np.testing.assert_allclose(stats["action"]["q10"], np.quantile(demos.actions, 0.1, axis=0), rtol=1e-5)
-    assert np.shape(stats["observation.images.top"]["q99"]) == (3, 1, 1)
-    assert set(stats["action"]) == {"min", "max", "mean", "std", "count", "q01", "q10", "q50", "q90", "q99"}
-
-
-def test_an_older_lerobot_data_set_comes_with_the_command_that_converts_it(tmp_path: Path) -> None:
-    pytest.importorskip("pyarrow", reason="python -m pip install -e .[data]")
-    path = builders.lerobot(tmp_path / "pusht").path
-    info = json.loads((path / "meta/info.json").read_text())
-    for version, advice in (
-        ("v2.1", f"convert_dataset_v21_to_v30 --repo-id=pusht --root={path}"),
-        ("v1.6", "version by version"),
-    ):
-        (path / "meta/info.json").write_text(json.dumps(info | {"codebase_version": version}))
-        with pytest.raises(BenchmarkError, match=advice):
-            open_source(path)
-
-
-def test_a_data_set_of_the_hub_is_fetched_by_its_id(
-    store: Store, source: Built, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    import huggingface_hub
-
-    asked = []
-
-    def snapshot(name: str, *, repo_type: str, revision: str | None) -> str:
-        asked.append((name, repo_type, revision))
-        if name == "org/private":
-            raise OSError("401 Client Error\nmore")
-        return str(source.path)
-
-    monkeypatch.setattr(huggingface_hub, "snapshot_download", snapshot)
-    home = ["--home", str(store.root)]
-    assert main(["data", "import", "hf:org/folding.towels@v2", *home, "--quiet"]) == 0
-    assert store.keys("recordings") == ["folding"]
-    assert main(["data", "inspect", "hf:org/other", *home]) == 0
-    assert asked == [("org/folding.towels", "dataset", "v2"), ("org/other", "dataset", None)]
-    assert main(["data", "import", "hf:org/private", *home]) == 2
-    assert "cannot be fetched: 401 Client Error. Without a network" in capsys.readouterr().err
-
-
 def test_recordings_are_listed_and_removed(store: Store, source: Built, capsys: pytest.CaptureFixture[str]) -> None:
     home = ["--home", str(store.root)]
     assert main(["data", "list", *home]) == 0
@@ -351,153 +280,3 @@ def test_recordings_are_listed_and_removed(store: Store, source: Built, capsys: 
     assert [path.name for path in (store.root / "recordings").iterdir()] == ["other"]
     assert source.path.exists()
     assert main(["data", "rm", "mine", "--yes", *home]) == 2
-
-
-def test_a_round_trip_through_lerobot(store: Store, tmp_path: Path, source: Built, capsys: pytest.CaptureFixture[str]) -> None:
-    pytest.importorskip("pyarrow", reason="python -m pip install -e .[data]")
-    before = take(store, source.path)
-    target, home = tmp_path / "lerobot", ["--home", str(store.root)]
-    assert main(["data", "export", "mine", "--to", "lerobot", str(target), *home]) == 0
-    after = take(store, target, "back")
-    for name in ("actions", "states", "proprio", "ends"):
-        np.testing.assert_array_equal(getattr(after, name), getattr(before, name))
-    error = np.abs(after.frames.astype(int) - before.frames)
-    assert error.mean() <= CODEC_MEAN
-    assert error.max() <= CODEC_MAX
-    assert (after.spec.views, after.spec.hz) == (before.spec.views, before.spec.hz)
-    meanings = [store.raw_manifest("recordings", name)["request"]["description"]["actions"] for name in ("mine", "back")]
-    assert meanings[0] == meanings[1]
-    capsys.readouterr()
-    assert main(["data", "export", "mine", "--to", "lerobot", str(target), *home]) == 2
-    assert "exists already" in capsys.readouterr().err
-    assert not list(tmp_path.glob(".*.part"))
-
-
-def test_the_export_has_what_lerobot_reads(store: Store, tmp_path: Path, source: Built) -> None:
-    """Paths, columns and types of LeRobotDataset v3."""
-    pytest.importorskip("pyarrow", reason="python -m pip install -e .[data]")
-    import pandas as pd
-
-    take(store, source.path)
-    root = tmp_path / "lerobot"
-    assert main(["data", "export", "mine", "--to", "lerobot", str(root), "--home", str(store.root)]) == 0
-    info = json.loads((root / "meta/info.json").read_text())
-    assert (info["codebase_version"], info["total_episodes"], info["total_frames"], info["fps"]) == ("v3.0", 3, 12, 5)
-    steps = pd.read_parquet(root / info["data_path"].format(chunk_index=0, file_index=0))
-    assert set(steps) == {n for n, f in info["features"].items() if f["dtype"] != "video"}
-    assert list(steps["index"]) == list(range(12))
-    assert list(steps["frame_index"][:7]) == [0, 1, 2, 3, 4, 0, 1]
-    episodes = pd.read_parquet(root / "meta/episodes/chunk-000/file-000.parquet")
-    assert list(episodes["dataset_to_index"]) == [5, 8, 12]
-    key = "videos/observation.images.front/from_timestamp"
-    np.testing.assert_allclose(episodes[key], [0, 1, 1.6])
-    assert list(pd.read_parquet(root / "meta/tasks.parquet").index) == ["mine"]
-    stats = json.loads((root / "meta/stats.json").read_text())
-    assert np.shape(stats["observation.images.side"]["mean"]) == (3, 1, 1)
-    assert len(stats["action"]["std"]) == 3
-
-
-# ------------------------------------------------------------------------------------------------------ the environment
-
-
-def test_the_environment_yields_the_recording(store: Store, source: Built, monkeypatch: pytest.MonkeyPatch) -> None:
-    demos = take(store, source.path)
-    monkeypatch.setenv("BENCHMARK_HOME", str(store.root))
-    config = RecordingConfig(name="mine")
-    assert registry.envs().get("recording") is Recording
-    assert (config.episodes, config.resolution, Recording.unavailable_reason(config)) == (3, SIDE, None)
-    spec = Recording.spec(config)
-    assert (spec.views, spec.hz, spec.max_steps, spec.action_dim, spec.state_dim) == (("front", "side"), 5.0, 5, 3, 2)
-    np.testing.assert_allclose(spec.action_low, demos.actions.min(0))
-    episodes = list(Recording.import_demonstrations(config))
-    assert [len(e.actions) for e in episodes] == list(LENGTHS)
-    np.testing.assert_array_equal(np.concatenate([e.frames for e in episodes]), demos.frames)
-    by_path = RecordingConfig(path=str(store.folder("recordings", "mine")), episodes=2, resolution=16)
-    assert len(list(Recording.import_demonstrations(by_path))) == 2
-
-
-def test_what_its_actions_mean_reaches_the_spec_and_the_demonstrations(
-    store: Store, source: Built, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    take(store, source.path, stated={"representation": "delta", "units": "5 cm", "gripper": "1 closes"})
-    monkeypatch.setenv("BENCHMARK_HOME", str(store.root))
-    action = Recording.spec(RecordingConfig(name="mine")).action
-    assert (action.representation, action.units, action.gripper, action.frame) == ("delta", "5 cm", "1 closes", "unknown")
-    assert data_spec(Recording, RecordingConfig(name="mine")).action == action
-
-
-def test_a_spec_written_before_actions_were_described_opens(store: Store, source: Built) -> None:
-    take(store, source.path)
-    path = store.folder("recordings", "mine") / "episodes.json"
-    text = json.loads(path.read_text())
-    del text["spec"]["action"]
-    path.write_text(json.dumps(text))
-    demos = open_demos(path.parent)
-    assert demos.spec.action is None
-    assert demos.spec.action_dim == 3
-
-
-def test_its_demonstrations_are_made_like_any_others(
-    store: Store, source: Built, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    take(store, source.path)
-    monkeypatch.setenv("BENCHMARK_HOME", str(store.root))
-    assert main(["data", "make", "recording", "env.recording.name=mine", "--home", str(store.root), "--quiet"]) == 0
-    assert "3 episodes, 12 frames, 4 steps on average\n" in capsys.readouterr().out
-
-
-def test_the_configuration_names_the_content(store: Store, source: Built, tmp_path: Path) -> None:
-    take(store, source.path)
-    take(store, source.path, "less", episodes=2)
-    folder = store.folder("recordings", "mine")
-    first, second = (RecordingConfig(path=str(store.folder("recordings", name))).sha256 for name in ("mine", "less"))
-    assert first != second
-    assert RecordingConfig(path=str(folder), sha256=first).sha256 == first
-    with pytest.raises(BenchmarkError, match="content has changed"):
-        RecordingConfig(path=str(folder), sha256=second)
-
-
-def test_an_environment_without_a_recording_says_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("BENCHMARK_HOME", str(tmp_path))
-    for config in (RecordingConfig(), RecordingConfig(name="none")):
-        assert "python -m benchmark data import" in (Recording.unavailable_reason(config) or "")
-        with pytest.raises(Unavailable):
-            Recording.import_demonstrations(config).__next__()
-    with pytest.raises(BenchmarkError, match="cannot name a recording"):
-        RecordingConfig(name="../x")
-
-
-def test_recordings_are_environments_by_name_several_in_one_table(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    home = str(tmp_path / "home")
-    for name, build in (("images", builders.folder_of_images), ("tf-records", builders.rlds)):
-        path = build(tmp_path / name).path
-        assert main(["data", "import", str(path), "--name", name, "--hz", "5", "--home", home, "--quiet"]) == 0
-    flags = ["--home", home, "--quiet", "--preset", "smoke", "machine.threads=1", "env.recording.episodes=2"]
-    envs = ["--envs", "recording:images,recording:tf-records", "--methods", "random,state", "--policies", "knn"]
-    assert main(["run", *envs, *flags]) == 0
-    shown = capsys.readouterr().out
-    assert "images (recording)" in shown
-    assert "tf-records (recording)" in shown
-    assert "action_r2" in shown
-    store = Store(tmp_path / "home")
-    made = [store.manifest("demos", key) for key in store.keys("demos")]
-    configs = {manifest.params["env"]: manifest.params["config"] for manifest in made}
-    assert {env: config["name"] for env, config in configs.items()} == {
-        "recording:images": "images",
-        "recording:tf-records": "tf-records",
-    }
-    assert all(config["episodes"] == 2 for config in configs.values())
-    assert main(["table", "main", *envs[:2], "--format", "json", "--home", home]) == 0
-
-
-def test_a_recording_by_name_is_the_class_with_that_name(store: Store, source: Built, monkeypatch: pytest.MonkeyPatch) -> None:
-    take(store, source.path)
-    monkeypatch.setenv("BENCHMARK_HOME", str(store.root))
-    cls: Any = registry.envs().get("recording:mine")
-    assert cls is registry.envs().get("recording:mine")
-    assert (cls.name, cls.Config().name, cls.spec(cls.Config()).action_dim) == ("recording:mine", "mine", 3)
-    assert cls.spec(cls.Config()).metric_range == (-1.0, 1.0)
-    with pytest.raises(BenchmarkError, match="cannot name a recording"):
-        registry.envs().get("recording:../x")
-    with pytest.raises(BenchmarkError, match="kitchen:mine"):
-        registry.envs().get("kitchen:mine")

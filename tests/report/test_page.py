@@ -1,4 +1,4 @@
-"""The report page: what stands in it, that nothing in it can act or load anything, and that it works in a real browser."""
+"""The report page: what stands in it, and that nothing in it can act or load anything."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import base64
 import hashlib
 import re
 import tomllib
-from collections.abc import Iterator
 from dataclasses import replace
 from fnmatch import fnmatch
 from html.parser import HTMLParser
@@ -18,14 +17,14 @@ import pytest
 
 from benchmark.core.errors import BenchmarkError, UnknownName
 from benchmark.report import gallery
-from benchmark.report.page import HEADINGS, page
+from benchmark.report.page import page
 from benchmark.report.videos import Video
 from benchmark.results import statistics
 from benchmark.results.bundle import Results
 from benchmark.results.export import load
 from benchmark.results.view import ResultsView
-from tests.fake_results import make, table_of
-from tests.report.browser import BROWSER, DRIVER, browser
+from tests.fake_results import table_of
+from tests.report.conftest import fake_results
 
 ROOT = Path(__file__).parents[2]
 HOSTILE = "\"'><script>x</script>&amp;"
@@ -34,48 +33,6 @@ VOID = {"meta", "link", "input", "img", "br"}
 
 PLACES = [("kitchen", "mlp"), ("pusht", "mlp"), ("pusht", "knn")]
 ONE = {"methods": ["byol", "random"], "envs": ["kitchen"], "policies": ["mlp"]}
-
-
-def fake_results() -> Results:
-    envs, policies = ("kitchen", "pusht"), ("mlp", "knn")
-    records, cells = (
-        frame[~((frame.env == "kitchen") & (frame.policy == "knn"))] for frame in make(envs, policies, seeds=2, episodes=6)
-    )
-    encoders = cells[cells.status == "done"][["env", "method", "variant", "seed"]].drop_duplicates()
-    steps = pd.DataFrame({"step": [0, 10, 20], "name": "loss", "value": [1.0, 0.5, 0.25]})
-    axes = pd.DataFrame({"index": [1, 2, 3], "value": [4.0, 2.0, 1.0]})
-    machine = {"git": {"commit": "c0ffee", "dirty": True}, "versions": {"python": "3.11"}}
-    named, stages = [], {}
-    for cell in cells[cells.status == "done"].itertuples():
-        identity = {name: getattr(cell, name) for name in ("env", "method", "variant", "policy", "seed")}
-        key = hashlib.sha256(repr(identity).encode()).hexdigest()[:20]
-        named.append({**identity, "stages": {"rollout": key}})
-        stages[key] = {"kind": "rollout", "label": f"rollouts {cell.method}", "provenance": 0, "summary": {}, "files": {}}
-    request = {
-        "methods": ["all"],
-        "envs": list(envs),
-        "policies": list(policies),
-        "seeds": 2,
-        "preset": "quick",
-        "overrides": [],
-    }
-    provenance = {"request": request, "cells": named, "stages": stages, "provenance": [machine]}
-    return Results(records, cells, encoders.merge(steps, how="cross"), encoders.merge(axes, how="cross"), provenance)
-
-
-@pytest.fixture(scope="module")
-def results() -> Results:
-    return fake_results()
-
-
-@pytest.fixture(scope="module")
-def drawn(results: Results) -> tuple[list[gallery.Drawing], list[str]]:
-    return gallery.gallery(ResultsView(results))
-
-
-@pytest.fixture(scope="module")
-def text(results: Results, drawn: tuple[list[gallery.Drawing], list[str]]) -> str:
-    return page(ResultsView(results), drawn=drawn)
 
 
 class Parsed(HTMLParser):
@@ -282,151 +239,3 @@ def test_an_installed_package_has_the_parts_of_the_page() -> None:
     for name in ("page.html", "page.css", "page.js"):
         assert (ROOT / "benchmark" / "report" / name).is_file()
         assert any(fnmatch(f"report/{name}", pattern) for pattern in patterns)
-
-
-# ------------------------------------------------------------------------------------------------------------ a browser
-
-
-@pytest.fixture(scope="module")
-def driver(tmp_path_factory: pytest.TempPathFactory, text: str) -> Iterator[Any]:
-    pytest.importorskip("selenium", reason="selenium is not installed: pip install -e '.[dev]'")
-    if not (BROWSER and DRIVER):
-        pytest.skip("no chromium and chromedriver on the PATH: sudo apt-get install chromium chromium-driver")
-    folder = tmp_path_factory.mktemp("page")
-    (folder / "report.html").write_text(text)
-    with browser(folder / "profile") as driver:
-        driver.report = (folder / "report.html").as_uri()
-        yield driver
-
-
-@pytest.fixture
-def opened(driver: Any) -> Any:
-    driver.set_window_size(1280, 900)
-    driver.get("about:blank")
-    driver.get(driver.report)
-    return driver
-
-
-def seen(driver: Any) -> list[Any]:
-    return driver.execute_script("return [...document.querySelectorAll('#main tbody')].filter((row) => row.checkVisibility())")
-
-
-def column(driver: Any, key: str) -> list[float | str]:
-    """What the shown rows are sorted by, from top to bottom."""
-    at = [heading[0] for heading in HEADINGS].index(key)
-    take = "return arguments[0].map((row) => row.rows[0].cells[arguments[1]].dataset.sort)"
-    found = driver.execute_script(take, seen(driver), at)
-    return [value if key == "method" else float(value) for value in found if value]
-
-
-def methods(driver: Any) -> list[str]:
-    return driver.execute_script("return arguments[0].map((row) => row.dataset.method)", seen(driver))
-
-
-def heading(driver: Any, key: str) -> Any:
-    return driver.find_element("css selector", f'#main th[data-key="{key}"]')
-
-
-def test_it_loads_without_a_complaint(opened: Any) -> None:
-    assert opened.get_log("browser") == []
-    assert len(seen(opened)) == 18
-    assert opened.find_element("id", "status").text == "18 of 18 rows"
-    loaded = "return [...document.images].every((image) => image.complete && image.naturalWidth > 0)"
-    assert opened.execute_script(loaded)
-    assert (
-        opened.execute_script("return performance.getEntriesByType('resource').filter((e) => !e.name.startsWith('data:'))")
-        == []
-    )
-
-
-def test_a_click_on_a_heading_sorts(opened: Any) -> None:
-    button = heading(opened, "score").find_element("tag name", "button")
-    before = column(opened, "score")
-    button.click()
-    assert column(opened, "score") == sorted(before, reverse=True) != before
-    assert heading(opened, "score").get_attribute("aria-sort") == "descending"
-    assert "sorted by Score, descending" in opened.find_element("id", "status").text
-    button.click()
-    assert column(opened, "score") == sorted(before)
-    assert methods(opened)[-3:] == ["r3m"] * 3  # without a score: last
-    heading(opened, "method").find_element("tag name", "button").click()
-    assert column(opened, "method") == sorted(column(opened, "method"))
-    assert heading(opened, "score").get_attribute("aria-sort") == "none"
-
-
-def test_the_keyboard_alone_sorts_filters_and_unfolds(opened: Any) -> None:
-    from selenium.webdriver.common.keys import Keys
-
-    def press(*keys: str) -> Any:
-        opened.switch_to.active_element.send_keys(*keys)
-        return opened.switch_to.active_element
-
-    assert press(Keys.TAB).get_attribute("class") == "skip"
-    press(Keys.ENTER)
-    focused = press(Keys.TAB)
-    while focused.tag_name != "button":
-        focused = press(Keys.TAB)
-    assert focused.text.strip() == "Method"
-    outline = focused.value_of_css_property("outline-style")
-    assert outline == "solid"
-    press(Keys.ENTER)
-    assert column(opened, "method") == sorted(column(opened, "method"))
-    press(Keys.SPACE)
-    assert column(opened, "method") == sorted(column(opened, "method"), reverse=True)
-    while focused.tag_name != "summary":
-        focused = press(Keys.TAB)
-    press(Keys.ENTER)
-    unfolded = [d for d in opened.find_elements("css selector", "#main details") if d.get_attribute("open")]
-    assert len(unfolded) == 1
-    assert "python -m benchmark run --methods" in unfolded[0].text
-
-
-def test_filters_narrow_the_page(opened: Any) -> None:
-    opened.find_element("name", "env").send_keys("Push-T")
-    assert {row.get_attribute("data-env") for row in seen(opened)} == {"pusht"}
-    assert opened.find_element("id", "status").text.startswith("12 of 18")
-    places = "return [...document.querySelectorAll('figure')].filter((f) => f.checkVisibility()).map((f) => f.dataset.env)"
-    assert set(opened.execute_script(places)) == {"pusht"}
-    opened.find_element("name", "policy").send_keys("mlp")
-    opened.find_element("name", "method").send_keys("DYNA")
-    assert methods(opened) == ["dynamo", "dynamo:no_forward"]
-    heading(opened, "score").find_element("tag name", "button").click()
-    assert len(seen(opened)) == 2
-    opened.find_element("css selector", "form button").click()
-    opened.execute_async_script("setTimeout(arguments[0])")  # a form is reset after its event: the page filters a tick later
-    assert len(seen(opened)) == 18
-    opened.find_element("name", "seeds").send_keys("1")
-    assert set(methods(opened)) == {"state", "byol", "dynamo", "dynamo:no_forward", "random"}
-
-
-def test_a_stage_key_leads_to_its_manifest(opened: Any) -> None:
-    row = seen(opened)[0]
-    row.find_element("tag name", "summary").click()
-    link = row.find_element("css selector", 'a[href^="#stage-"]')
-    anchor = link.get_attribute("href").split("#")[1]
-    link.click()
-    manifest = opened.find_element("id", anchor)
-    assert manifest.get_attribute("open")
-    assert '"kind": "rollout"' in manifest.text
-
-
-def test_a_desk_shows_every_column(opened: Any) -> None:
-    """The widest columns of the longest rows, so with all that a run of three seeds fills them with."""
-    shown, needed = opened.execute_script(
-        "const t = document.querySelector('#main').parentElement; return [t.clientWidth, t.scrollWidth]"
-    )
-    assert needed <= shown
-
-
-def test_a_phone_shows_it_without_scrolling_sideways(opened: Any) -> None:
-    phone = {"width": 390, "height": 844, "deviceScaleFactor": 2, "mobile": True}
-    opened.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", phone)
-    try:
-        width, window = opened.execute_script("return [document.documentElement.scrollWidth, innerWidth]")
-        assert width <= window == 390
-        heading(opened, "score").find_element("tag name", "button").click()
-        assert column(opened, "score") == sorted(column(opened, "score"), reverse=True)
-        labels = opened.execute_script("return getComputedStyle(document.querySelector('#main td.score'), '::before').content")
-        assert labels == '"Score"'
-    finally:
-        opened.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
