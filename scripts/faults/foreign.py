@@ -140,7 +140,7 @@ FAULTS = (
         "benchmark/results/imported.py",
         'np.append(cells.status.to_numpy(object), "not")[place]',
         "cells.status.to_numpy(object)[place]",
-        f"{STRANGERS}::test_what_is_wrong_is_told_with_its_place",
+        f"{STRANGERS}::test_an_episode_without_a_cell_is_nobody_elses",
     ),
     Fault(
         "foreign: scores may lie outside of their metric's range",

@@ -256,6 +256,13 @@ def test_a_plain_file_is_read_as_any_other(text: str, tmp_path: Path, monkeypatc
     assert read() == quick
 
 
+def test_an_episode_without_a_cell_is_nobody_elses(folder: Path) -> None:
+    """Though the last cell of the file is done."""
+    edit(folder / "cells.csv", lambda lines: lines.__setitem__(slice(1, None), [x for x in lines[2:] if ",r3m," not in x]))
+    with pytest.raises(BenchmarkError, match=r"records\.csv, line 2, column method: .* is not in cells\.csv"):
+        load(folder)
+
+
 def test_a_plain_file_is_read_quickly(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(csv_files, "_quoted", None)
     assert len(read_texts(folder / "records.csv").lines) == len(make()[0])
