@@ -14,7 +14,7 @@ from benchmark.contracts.encoder import Encoder
 from benchmark.contracts.method import Method, MethodConfig
 from benchmark.contracts.specs import require
 from benchmark.models.encoders import WIDTHS
-from benchmark.models.images import ImageEncoder
+from benchmark.models.images import RGB, ImageEncoder, require_depth
 from benchmark.models.impala import STAGES, Fusion, Impala, side_of_map
 from benchmark.models.precision import at_least_float32
 
@@ -26,6 +26,7 @@ class LfSConfig(MethodConfig):
     backbones: ClassVar[tuple[str, ...]] = ("impala",)
     backbone: str = "impala"
     size: int = 224  # pixels; frames of another size are resized to it
+    depth: bool = False  # it is shown depth, too
     equal: bool = False  # as many parameters as `spawnnet` of the same width learns beside a ViT-S, as near as channels allow
 
     def __post_init__(self) -> None:
@@ -38,14 +39,23 @@ class LfSConfig(MethodConfig):
         if not self.equal:
             return 2 * self.width
         with torch.device("meta"):
-            return Impala.channels_for(sum(p.numel() for p in Fusion(self.width, [VIT_S] * STAGES).parameters()))
+            fused = Fusion(self.width, [VIT_S] * STAGES, self.inputs)
+            return Impala.channels_for(sum(p.numel() for p in fused.parameters()), self.inputs)
+
+    @property
+    def inputs(self) -> int:
+        return RGB + self.depth
+
+    def surely_builds(self) -> bool:
+        return not self.depth
 
 
 class ImpalaEncoder(ImageEncoder):
     """`pooled` is the last map, flattened, as in `spawnnet`; `patch` the same as tokens."""
 
-    def __init__(self, net: Impala, size: int):
+    def __init__(self, net: Impala, size: int, depth: bool):
         super().__init__(size=size)
+        self.with_depth = depth
         self.net = net.to(memory_format=torch.channels_last)
         self.patch_dim = net.dim
         self.dim = net.dim * side_of_map(size) ** 2
@@ -76,11 +86,12 @@ class LfS(Method):
     variants = {"equal": {"equal": True}}
     joint = True
     learns = False  # before the policy does
-    source = "LfS of SpawnNet (Lin et al. 2023), github.com/johnrso/spawnnet; without depth"
+    source = "LfS of SpawnNet (Lin et al. 2023), github.com/johnrso/spawnnet"
 
     @classmethod
     def build_encoder(cls, config: Any, data: DataSpec) -> Encoder:
-        return ImpalaEncoder(Impala(config.channels), config.size)
+        require_depth(config.depth, data)
+        return ImpalaEncoder(Impala(config.channels, config.inputs), config.size, config.depth)
 
     @classmethod
     def joint_rate(cls, config: Any) -> float:

@@ -4,7 +4,9 @@ Kept from the release (github.com/johnrso/spawnnet): the learnt stream and its s
 taps of the backbone's outputs, each place normalised to length 1, and a last map that is flattened, not pooled. Ours: the
 backbone is any frozen row that has maps, with the preprocessing of that row; it is frozen with its norms (the release's R3M is
 not); and one that is untrained is random (the release's `freeze_vit_to_random` feeds zeros, which is `zero_backbone` here).
-The release's depth channel is left out: no environment gives depth.
+Depth is a setting where views come with it (`env.open_drawer.depth=true`): a fourth channel of the learnt stream's first
+convolution, in metres and clipped at 2; the backbone sees colours only. With it `zero_rgb` is the release's `depth_only`,
+without it `no_rgbd`.
 
 All variants have equally many parameters that learn, but where a backbone has other widths.
 """
@@ -26,7 +28,7 @@ from benchmark.contracts.method import Method, MethodConfig
 from benchmark.contracts.specs import require
 from benchmark.models.backbones import Backbone
 from benchmark.models.encoders import WIDTHS
-from benchmark.models.images import ImageEncoder
+from benchmark.models.images import RGB, ImageEncoder, require_depth
 from benchmark.models.impala import STAGES, Fusion, side_of_map
 from benchmark.models.precision import at_least_float32
 
@@ -41,17 +43,19 @@ class SpawnNetConfig(MethodConfig):
     layers: list[str] = field(default_factory=list)  # one per stage, the finest first; `last`; empty: spread over the depth
     pretrained: bool = True  # False: the backbone is the same network, untrained
     class_token: bool = False  # in every place of a map stands its class token, or mean where there is none
-    zero_rgb: bool = False  # the learnt stream is shown nothing; its parameters stay
+    depth: bool = False  # the learnt stream is shown depth, too
+    zero_rgb: bool = False  # the learnt stream is shown no colours; its parameters stay
     zero_backbone: bool = False  # the backbone gives zeros; its adapters stay
 
     def __post_init__(self) -> None:
         super().__post_init__()
         require(len(self.layers) in (0, STAGES), f"layers are {STAGES}, one per stage, not {len(self.layers)}")
         require(self.size >= 32, f"size must be at least 32 pixels, not {self.size}")
-        require(not (self.zero_rgb and self.zero_backbone), "zero_rgb and zero_backbone together leave nothing to see")
+        blind = self.zero_rgb and self.zero_backbone and not self.depth
+        require(not blind, "zero_rgb and zero_backbone together leave nothing to see")
 
     def surely_builds(self) -> bool:
-        return self.backbone in KNOWN and not self.layers
+        return self.backbone in KNOWN and not self.layers and not self.depth
 
     def _check_backbone(self) -> None:
         Backbone.named(self.backbone, self.size, self.pretrained)
@@ -70,8 +74,11 @@ class SpawnNetEncoder(ImageEncoder, FusedEncoder):
     def __init__(self, config: SpawnNetConfig, data: DataSpec):
         super().__init__(size=config.size)
         self._config = config
+        self.with_depth = config.depth
+        require_depth(config.depth, data)
         self._taps = config.row.layers(data, config.size, config.layers)
-        self.net = Fusion(config.width, [shape[0] for _, shape in self._taps]).to(memory_format=torch.channels_last)
+        widths = [shape[0] for _, shape in self._taps]
+        self.net = Fusion(config.width, widths, RGB + config.depth).to(memory_format=torch.channels_last)
         self._shapes = dict(self._taps)  # of distinct layers: one that is tapped twice is kept once
         self.backbone = None if config.zero_backbone else config.row.build(data).requires_grad_(False).eval()
         places = {name: 1 if config.class_token else height * width for name, (_, height, width) in self._shapes.items()}
@@ -95,14 +102,14 @@ class SpawnNetEncoder(ImageEncoder, FusedEncoder):
         """Layer after layer, in each place after place, so that what is read back is a map with its channels last."""
         if self.backbone is None:
             return torch.zeros(len(images), 0, device=images.device)
-        layers = self.backbone.dense(self.resized(images), list(self._shapes))
+        layers = self.backbone.dense(self.resized(images[:, :RGB]), list(self._shapes))
         given = [layer.summary[:, :, None, None] if self._config.class_token else layer.map for layer in layers.values()]
         return torch.cat([F.normalize(x, dim=1).permute(0, 2, 3, 1).flatten(1) for x in given], 1)
 
     def fused(self, images: Tensor, frozen: Tensor, names: Sequence[str]) -> dict[str, Tensor]:
         prepared = self.prepare(images)
         if self._config.zero_rgb:
-            prepared = torch.zeros_like(prepared)
+            prepared = torch.cat([torch.zeros_like(prepared[:, :RGB]), prepared[:, RGB:]], 1)
         adapted = self.net.adapted(self._maps(frozen, prepared))
         given = {name: at_least_float32(x) for name, x in zip(ADAPTERS, adapted, strict=True)}
         if {"pooled", "patch"} & set(names):
@@ -140,7 +147,7 @@ class SpawnNet(Method):
     }
     joint = True
     learns = False  # before the policy does
-    source = "SpawnNet (Lin et al. 2023), github.com/johnrso/spawnnet; without depth"
+    source = "SpawnNet (Lin et al. 2023), github.com/johnrso/spawnnet"
 
     def __init__(self, config: Any, data: DataSpec):
         super().__init__(config, data)

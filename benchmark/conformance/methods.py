@@ -19,12 +19,13 @@ from benchmark.contracts.data import DataSpec, Episode, Observations
 from benchmark.contracts.encoder import Encoder, FusedEncoder
 from benchmark.contracts.method import Method
 from benchmark.contracts.presets import PRESETS, component_config
+from benchmark.contracts.specs import DEPTH
 from benchmark.core.errors import Unavailable
 from benchmark.core.progress import Task
 from benchmark.core.seeds import numpy_rng, seed, torch_rng
 from benchmark.data.episodes import Demos, DemosWriter, open_demos
 from benchmark.data.windows import WindowSampler
-from benchmark.models.features import encode, encode_goal, features_of, read_goal
+from benchmark.models.features import encode, encode_goal, features_of, images_of, read_goal
 from benchmark.planning.variants import variants_of
 from benchmark.training.loop import train
 
@@ -33,7 +34,8 @@ STEPS = 4
 
 def fake_demos(folder: Path, views: int = 2, resolution: int = 64, episodes: int = 3, length: int = 24) -> Demos:
     """Small demonstrations in which something visible moves with the state."""
-    spec = DataSpec("fake", tuple(f"view{i}" for i in range(views)), resolution, 3, 4, 5, 10.0)
+    names = tuple(f"view{i // 2}{DEPTH if i % 2 else ''}" for i in range(views))
+    spec = DataSpec("fake", names, resolution, 3, 4, 5, 10.0)
     writer = DemosWriter(folder, spec)
     for index in range(episodes):
         rng = numpy_rng("fake demos", index)
@@ -86,7 +88,7 @@ def encoder_shapes(cls: type[Method], config: Any, demos: Demos) -> None:
         agree = encoder.takes_goal == bool(cls.goals)
         faults.ensure(agree, f"takes_goal of the encoder is {encoder.takes_goal}, {cls.name}.goals are {cls.goals}")
         features = _encode(encoder, demos)
-        views = 1 if encoder.reads == "state" else 2
+        views = 1 if encoder.reads == "state" or encoder.with_depth else 2
         faults.ensure(
             features.shape == (6, encoder.dim * views),
             f"pooled(images): 6 moments of {views} views gave shape {tuple(features.shape)}, encoder.dim is {encoder.dim}",
@@ -94,7 +96,7 @@ def encoder_shapes(cls: type[Method], config: Any, demos: Demos) -> None:
         faults.ensure(bool(features.isfinite().all()), "pooled(images) contains NaN or infinite numbers")
         if encoder.reads == "state":
             return
-        images = _images(demos, 6)
+        images = _images(encoder, demos, 6)
         with torch.no_grad():
             whole = encoder.pooled(images)
             as_floats, alone = encoder.pooled(images.float() / 255), encoder.pooled(images[:1])
@@ -162,7 +164,7 @@ def encoder_layers(cls: type[Method], config: Any, demos: Demos) -> None:
     if not (names := encoder.map_names):
         return
     shapes = encoder.feature_shapes(demos.spec.resolution, names)
-    images = _images(demos, 2)
+    images = _images(encoder, demos, 2)
     with torch.no_grad(), Faults() as faults:
         layers, maps = encoder.dense(images, names), encoder.features(images, names)
         for name in names:
@@ -215,7 +217,7 @@ def encoder_parts(cls: type[Method], config: Any, demos: Demos) -> None:
     encoder = _built(cls, config, demos.spec).encoder.eval()
     if not isinstance(encoder, FusedEncoder):
         return
-    images, names = _images(demos, 4), encoder.feature_names
+    images, names = _images(encoder, demos, 4), encoder.feature_names
     frozen, shape = encoder.frozen(images), (4, encoder.frozen_dim)
     with torch.no_grad(), Faults() as faults:
         faults.ensure(frozen.shape == shape, f"frozen(images) has shape {tuple(frozen.shape)}, declared is {shape}")
@@ -305,8 +307,8 @@ def _train(cls: type[Method], config: Any, demos: Demos, stops: list[int]) -> Me
     return method
 
 
-def _images(demos: Demos, count: int) -> torch.Tensor:
-    return torch.from_numpy(np.array(demos.frames[:count, 0])).permute(0, 3, 1, 2)
+def _images(encoder: Encoder, demos: Demos, count: int) -> torch.Tensor:
+    return images_of(encoder, torch.from_numpy(np.array(demos.frames[:count, : 2 if encoder.with_depth else 1])))
 
 
 def _encode(encoder: Encoder, demos: Demos) -> torch.Tensor:

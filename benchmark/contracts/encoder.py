@@ -38,6 +38,7 @@ class Encoder(nn.Module, ABC):
     """
 
     reads: ClassVar[Literal["frames", "state"]] = "frames"
+    with_depth: bool = False  # an image has six channels: those of a view and those of its depth, the view after it
     takes_goal: ClassVar[bool] = False
     dim: int
     tokens: int = 1  # equal vectors that `pooled` is made of, one after the other
@@ -88,7 +89,7 @@ class Encoder(nn.Module, ABC):
         """Of the named features of one image, or of all, by looking at one."""
         training = self.training
         device = next((tensor.device for tensor in (*self.parameters(), *self.buffers())), None)
-        shape = (1, self.dim) if self.reads == "state" else (1, 3, resolution, resolution)
+        shape = (1, self.dim) if self.reads == "state" else (1, 6 if self.with_depth else 3, resolution, resolution)
         features = self.eval().features(torch.zeros(shape, device=device), self.feature_names if names is None else names)
         self.train(training)
         return {name: tuple(tensor.shape[1:]) for name, tensor in features.items()}

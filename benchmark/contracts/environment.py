@@ -122,6 +122,8 @@ class Simulator(Environment):
     sources: ClassVar[tuple[str, ...]] = ("scripted",)
     # Its expert acts on the present state alone, whoever led to it: what DAgger asks of one.
     expert_of_any_state: ClassVar[bool] = False
+    # MB that a process with one of them takes when it draws, and each further one in it: what `plan` asks a machine for.
+    memory: ClassVar[tuple[int, int]] = (200, 50)
 
     def __init__(self, config: Any):
         self.config = config

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,6 +17,16 @@ def require(condition: bool, message: str) -> None:
     """For `__post_init__` of configs: an impossible combination stops before any work."""
     if not condition:
         raise BenchmarkError(message)
+
+
+DEPTH = " depth"  # what the view `NAME depth` adds to the view `NAME` before it: the same picture in depth
+# In all three channels of such a view 255 stands for so many m along the camera's axis; SpawnNet's release clips there.
+FARTHEST = 2.0
+
+
+def all_with_depth(views: Sequence[str]) -> bool:
+    """Whether they are pairs of a view and its depth."""
+    return len(views) > 0 and tuple(views[1::2]) == tuple(view + DEPTH for view in views[::2])
 
 
 UNKNOWN = "unknown"
@@ -55,7 +65,7 @@ class ActionSpec:
 class EnvSpec:
     """What is fixed about an environment before any simulator exists."""
 
-    views: tuple[str, ...]
+    views: tuple[str, ...]  # each of them, or none, with its depth after it: ("front", "front depth")
     action: ActionSpec
     proprio_dim: int
     state_names: tuple[str, ...]  # one per state dimension; probes group by the part before the first '/'

@@ -27,7 +27,7 @@ def encode(encoder: Encoder, observations: Observations, kind: str = "pooled", p
 def frozen_of(encoder: FusedEncoder, observations: Observations) -> Tensor:
     """(N, V, numbers): what the frozen part of an encoder makes of N observations, for `features_of` to be told."""
     assert observations.frames is not None
-    return encoder.frozen(_images(observations.frames)).unflatten(0, observations.frames.shape[:2])
+    return encoder.frozen(images_of(encoder, observations.frames)).unflatten(0, (len(observations.frames), -1))
 
 
 def features_of(encoder: Encoder, observations: Observations, kind: str = "pooled", frozen: Tensor | None = None) -> Tensor:
@@ -45,7 +45,7 @@ def features_of(encoder: Encoder, observations: Observations, kind: str = "poole
         flat = encoder.pooled(raw)
     else:
         wanted = _parsed(kind)
-        images, names = _images(raw), [name for name, _ in wanted]
+        images, names = images_of(encoder, raw), [name for name, _ in wanted]
         told = observations.told
         if frozen is not None:
             assert isinstance(encoder, FusedEncoder)
@@ -62,7 +62,7 @@ def read_goal(encoder: Encoder, goal: Tensor) -> Tensor:
     """What an encoder makes of N goals, as `Observations.told`: of (N, V, H, W, 3) frames, view by view, or (N, G) numbers."""
     if goal.ndim == 2:
         return encoder.read_goal(goal)[:, None]
-    return encoder.read_goal(_images(goal)).unflatten(0, goal.shape[:2])
+    return encoder.read_goal(images_of(encoder, goal)).unflatten(0, (len(goal), -1))
 
 
 @torch.no_grad()
@@ -73,18 +73,23 @@ def encode_goal(encoder: Encoder, goal: Tensor, precision: str = "fp32") -> Tens
 
 
 def parts_of(encoder: Encoder, kind: str, views: int, resolution: int) -> tuple[int, int]:
-    """The (views, tokens) of `PolicySpec` that the features `kind` are made of. Maps are not: they lie channel by channel."""
+    """The (views, tokens) of `PolicySpec` that the features `kind` are made of. Maps are not: they lie channel by channel.
+    A view and its depth are one."""
     wanted = _parsed(kind)
     if encoder.reads == "state" or len(wanted) > 1 or wanted[0][0] not in ("pooled", "patch"):
         return 1, 1
     (name, side) = wanted[0]
+    views = views // 2 if encoder.with_depth else views
     if name == "pooled":
         return views, encoder.tokens
     return views, side**2 if side else encoder.feature_shapes(resolution)["patch"][0]
 
 
-def _images(frames: Tensor) -> Tensor:
-    """(N, V, H, W, 3) -> (N V, 3, H, W), channels last in memory, without a copy."""
+def images_of(encoder: Encoder, frames: Tensor) -> Tensor:
+    """(N, V, H, W, 3) -> (N V, 3, H, W), channels last in memory, without a copy; or, where it takes depth with colours,
+    (N V / 2, 6, H, W)."""
+    if encoder.with_depth:
+        frames = frames.unflatten(1, (-1, 2)).movedim(2, -2).flatten(-2)
     return frames.flatten(0, 1).permute(0, 3, 1, 2)
 
 

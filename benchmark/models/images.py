@@ -6,8 +6,12 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from benchmark.contracts.data import DataSpec
 from benchmark.contracts.encoder import Encoder, as_float
+from benchmark.contracts.specs import FARTHEST, all_with_depth
+from benchmark.core.errors import BenchmarkError
 
+RGB = 3
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
 
@@ -45,11 +49,25 @@ class ImageEncoder(Encoder):
         return f"{self.trunk_name or type(self).__name__}, {size}, {normalised}"
 
     def prepare(self, images: Tensor) -> Tensor:
-        """Raw frames -> the trunk's input, in the memory layout that convolutions are fastest in."""
+        """Raw frames -> the trunk's input, in the memory layout that convolutions are fastest in. Depth stays in metres, as in
+        SpawnNet's release, and is a fourth channel."""
+        colours = self._normalised(images[:, :RGB])
+        if self.with_depth:
+            colours = torch.cat([colours, FARTHEST * self.resized(images[:, RGB : RGB + 1])], 1)
+        return colours.contiguous(memory_format=torch.channels_last)
+
+    def _normalised(self, images: Tensor) -> Tensor:
         resized = self.resized(images)
         in_place = resized is not images and resized.dtype == self.mean.dtype  # they are ours: what follows need not allocate
-        centred = resized.sub_(self.mean).div_(self.std) if in_place else (resized - self.mean) / self.std
-        return centred.contiguous(memory_format=torch.channels_last)
+        return resized.sub_(self.mean).div_(self.std) if in_place else (resized - self.mean) / self.std
+
+
+def require_depth(wanted: bool, data: DataSpec) -> None:
+    """For encoders that take depth where they are asked to."""
+    if wanted and not all_with_depth(data.views):
+        raise BenchmarkError(
+            f"depth=true: the views of {data.env} have no depth. Fix it with: env.{data.env}.depth=true, if it has that"
+        )
 
 
 def _short(values: tuple[float, ...]) -> str:

@@ -2,8 +2,8 @@
 and one that takes in maps of a frozen network on its way.
 
 Both are IMPALA-like (Espeholt et al. 2018): a 4 x 4 convolution of stride 4, then three stages, each a 3 x 3 convolution, a max
-pool that halves the map, and two residual blocks. An image of 224 pixels has maps of 28, 14 and 7. The release also feeds depth
-to them; none of our environments gives it, so the first convolution has three channels instead of four.
+pool that halves the map, and two residual blocks. An image of 224 pixels has maps of 28, 14 and 7. Where there is depth it is a
+fourth channel of the first convolution, as in the release.
 """
 
 from __future__ import annotations
@@ -15,8 +15,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from benchmark.models.images import RGB
+
 STAGES = 3
-RGB = 3
 
 
 class Residual(nn.Module):

@@ -44,6 +44,8 @@ def write(encoder: Encoder, folder: Path, resolution: int) -> Portable:
         raise BenchmarkError(
             f"a {type(encoder).__name__} reads the {encoder.reads} of a simulator, not images: nobody can take it"
         )
+    if encoder.with_depth:
+        raise BenchmarkError(f"a {type(encoder).__name__} that takes depth with its images has no layout that others read")
     folder.mkdir(parents=True, exist_ok=True)
     encoder = encoder.cpu().eval().requires_grad_(False)
     frames = torch.randint(

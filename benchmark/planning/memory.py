@@ -11,16 +11,15 @@ from collections.abc import Mapping
 from typing import Any
 
 from benchmark import registry
-from benchmark.contracts.environment import EnvConfig
+from benchmark.contracts.environment import EnvConfig, Environment, Simulator
 from benchmark.core.typed import from_json
 from benchmark.planning.graph import Stage
 from benchmark.stages.embed import BATCH
 from benchmark.stages.params import collect, demos, embed, fit, pretrain, probe, rollout, tokenize, video
 
-MIB = 1 << 20
+MB, MIB = 10**6, 1 << 20
 PROCESS = 555 * MIB  # Python with torch and what a stage imports (torch 2.15 with CUDA's libraries, Linux)
 NETWORKS = 185 * MIB  # timm and lightly with torchvision, which heads of methods and vision transformers are taken from
-SIMULATOR = 200 * MIB  # of a worker process: MuJoCo's models and what draws them
 WORKERS = 2  # simulator processes; one per core is the default, and the planning host does not know the cores of the other
 GRADIENTS = 150 * MIB  # what torch loads and keeps for itself once gradients are computed: heads of 3 MB took 140 to 190
 FLOAT = 4
@@ -45,10 +44,10 @@ def peak(stage: Stage, stages: Mapping[str, Stage], frames: float, max_steps: in
     base = PROCESS + (NETWORKS if _built_elsewhere(stage, stages) else 0)
     match params:
         case collect.Params():  # beside what a rollout takes, the episodes that it keeps
-            return base + WORKERS * SIMULATOR + params.episodes * max_steps * image + frames * image
+            return base + _simulators(cls, params.slots) + params.episodes * max_steps * image + frames * image
         case demos.Params():
             episode = max_steps * image
-            return PROCESS + WORKERS * (SIMULATOR + 2 * episode) + 2 * episode
+            return PROCESS + _simulators(cls, WORKERS) + (WORKERS + 1) * 2 * episode
         case pretrain.Params(learning=None):
             return base + _weights(params)
         case pretrain.Params(learning=pretrain.Learning(budget=budget)):
@@ -71,8 +70,16 @@ def peak(stage: Stage, stages: Mapping[str, Stage], frames: float, max_steps: in
             return (base + seen if params.joint else PROCESS) + learning + held + sampled
         case rollout.Params() | video.Params():
             slots = params.slots if isinstance(params, rollout.Params) else 1
-            return base + WORKERS * SIMULATOR + slots * image * (1 + FLOAT)
+            return base + _simulators(cls, slots) + slots * image * (1 + FLOAT)
     return base + seen
+
+
+def _simulators(env: type[Environment], slots: int) -> float:
+    """Of the processes that so many simulators share."""
+    if not issubclass(env, Simulator):
+        return 0
+    processes, (first, more) = min(WORKERS, slots), env.memory
+    return MB * (processes * first + (slots - processes) * more)
 
 
 def _demos(stage: Stage, stages: Mapping[str, Stage]) -> demos.Params:

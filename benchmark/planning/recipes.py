@@ -22,7 +22,7 @@ from benchmark import registry
 from benchmark.contracts.environment import Environment, Simulator, data_spec
 from benchmark.contracts.method import Method
 from benchmark.contracts.policy import Policy
-from benchmark.contracts.specs import EnvSpec
+from benchmark.contracts.specs import EnvSpec, all_with_depth
 from benchmark.core.names import row_label
 from benchmark.core.seeds import seed
 from benchmark.core.typed import to_json
@@ -32,7 +32,7 @@ from benchmark.models.hub import digest
 from benchmark.models.imagenet import RESNET18_IMAGENET
 from benchmark.models.weights import content
 from benchmark.planning.config.compose import compose_config
-from benchmark.planning.config.schema import Config
+from benchmark.planning.config.schema import Config, ShiftConfig
 from benchmark.planning.demonstrations import Elsewhere, demos_stage
 from benchmark.planning.graph import CellId, Plan, RunCell, Stage, make_stage
 from benchmark.planning.keys import code_behind
@@ -182,6 +182,9 @@ class Recipe:
             return f"{self.env.name} has no state"
         if self.config.shift.evaluation != "none" and not issubclass(self.env, Simulator):
             return "shift.evaluation needs a simulator; shift.train shifts the recordings"
+        recoloured = self.config.shift != ShiftConfig() or (joint and self.config.joint.augment != "none")
+        if recoloured and all_with_depth(spec.views):
+            return f"shift and joint.augment are of colours, and {self.env.name} shows depth"
         if self._environment_refused:
             return self._environment_refused
         if self.config.fit.dagger.rounds and (reason := self._no_rounds(policy)):

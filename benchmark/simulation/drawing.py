@@ -160,25 +160,37 @@ class Renderer:
         _make_current()
         self._buffers = mujoco.MjrContext(model, mujoco.mjtFontScale.mjFONTSCALE_50)
 
-    def render(self, qpos: np.ndarray, cameras: Sequence[Any]) -> np.ndarray:
-        """(views, H, W, 3) uint8 with bodies where `qpos` puts them, seen by each `mujoco.MjvCamera`."""
+    def render(self, qpos: np.ndarray, cameras: Sequence[Any], farthest: float | None = None) -> np.ndarray:
+        """(views, H, W, 3) uint8 with bodies where `qpos` puts them, seen by each `mujoco.MjvCamera`.
+
+        `farthest`: after each view comes its depth, 0 to so many metres along the camera's axis as 0 to 255 in each channel.
+        """
         self._data.qpos[:] = qpos
         self._mujoco.mj_kinematics(self._model, self._data)
         self._mujoco.mj_camlight(self._model, self._data)
-        return self.draw(self._data, cameras)
+        return self.draw(self._data, cameras, farthest)
 
-    def draw(self, data: Any, cameras: Sequence[Any]) -> np.ndarray:
+    def draw(self, data: Any, cameras: Sequence[Any], farthest: float | None = None) -> np.ndarray:
         """The same of a simulation of this very model that goes on."""
         mujoco = self._mujoco
         _make_current()
         mujoco.mjr_setBuffer(mujoco.mjtFramebuffer.mjFB_OFFSCREEN, self._buffers)  # another renderer may have bound its own
-        frames = np.empty((len(cameras), self._area.height, self._area.width, 3), np.uint8)
+        size = self._area.height, self._area.width
+        frames = np.empty((len(cameras), 1 if farthest is None else 2, *size, 3), np.uint8)
+        depth = None if farthest is None else np.empty(size, np.float32)
         everything = mujoco.mjtCatBit.mjCAT_ALL
-        for frame, camera in zip(frames, cameras, strict=True):
+        for pictures, camera in zip(frames, cameras, strict=True):
             mujoco.mjv_updateScene(self._model, data, self._options, None, camera, everything, self._scene)
             mujoco.mjr_render(self._area, self._scene, self._buffers)
-            mujoco.mjr_readPixels(frame, None, self._area, self._buffers)
-        return frames[:, ::-1].copy()  # GL counts rows from below
+            mujoco.mjr_readPixels(pictures[0], depth, self._area, self._buffers)
+            if farthest is not None and depth is not None:
+                pictures[1] = (255 * np.minimum(self._metres(depth) / farthest, 1)).round()[..., None]
+        return frames.reshape(-1, *size, 3)[:, ::-1].copy()  # GL counts rows from below
+
+    def _metres(self, depth: np.ndarray) -> np.ndarray:
+        """What GL keeps, 0 at the near plane and 1 at the far one, is linear in 1 / distance."""
+        near, far = (self._model.stat.extent * plane for plane in (self._model.vis.map.znear, self._model.vis.map.zfar))
+        return near / (1 - depth.astype(np.float64) * (1 - near / far))
 
     def describe(self) -> dict[str, str]:
         """Who draws, in the words of the GL library, e.g. `llvmpipe (LLVM 15.0.6, 256 bits)`."""

@@ -17,6 +17,7 @@ from benchmark.contracts.encoder import Encoder, FusedEncoder, as_float
 from benchmark.core.seeds import seed
 from benchmark.data.episodes import Demos
 from benchmark.models.agent import Agent
+from benchmark.models.features import images_of
 from benchmark.stages.base import Context
 from benchmark.stages.load.agent import load_acting
 from benchmark.stages.load.demos import load_demos, load_features
@@ -67,7 +68,7 @@ def _along(context: Context[Params], demos: Demos, episode: int, encoder: Encode
     steps = _spaced(np.arange(demos.starts[episode], demos.ends[episode]), STRIP)
     along = {"strip": demos.frames[steps, 0], "recorded": recorded, "predicted": predicted}
     if isinstance(encoder, FusedEncoder):
-        along["adapters"] = activity(encoder, _images(demos, steps)).numpy()
+        along["adapters"] = activity(encoder, _images(encoder, demos, steps)).numpy()
     return along
 
 
@@ -102,7 +103,7 @@ def visualize(demos: Demos, features: np.ndarray | None, encoder: Encoder, held_
     neighbours = None if features is None else demos.frames[nearest(features, _spaced(train, REFERENCES), steps), 0]
     if encoder.reads == "state":
         return Visualization(queries, neighbours)
-    frames, usual = _images(demos, steps), _images(demos, _spaced(train, SAMPLE))
+    frames, usual = _images(encoder, demos, steps), _images(encoder, demos, _spaced(train, SAMPLE))
     maps = None if encoder.patch_dim is None else components(encoder, frames, usual).numpy()
     heat = None if isinstance(encoder, FusedEncoder) else saliency(encoder, frames, usual).numpy()
     return Visualization(queries, neighbours, heat, maps)
@@ -145,5 +146,7 @@ def _spaced(steps: np.ndarray, count: int) -> np.ndarray:
     return steps[np.linspace(0, len(steps) - 1, min(count, len(steps))).astype(int)]
 
 
-def _images(demos: Demos, steps: np.ndarray) -> Tensor:
-    return torch.from_numpy(np.ascontiguousarray(demos.frames[steps, 0])).permute(0, 3, 1, 2)
+def _images(encoder: Encoder, demos: Demos, steps: np.ndarray) -> Tensor:
+    """Of the first view, with its depth where the encoder takes that."""
+    views = 2 if encoder.with_depth else 1
+    return images_of(encoder, torch.from_numpy(np.ascontiguousarray(demos.frames[steps, :views])))

@@ -29,14 +29,14 @@ KEPT = np.float16  # numbers are of vectors of length 1: it is finer there than 
 
 def pays(encoder: FusedEncoder, demos: Demos, seen: int, device: str) -> bool:
     """`seen`: time steps that a training will look at, repetitions counted."""
-    numbers = demos.frames.shape[0] * demos.frames.shape[1] * encoder.frozen_dim
+    numbers = demos.frames.shape[0] * _images(encoder, demos) * encoder.frozen_dim
     return device == "cpu" and 0 < numbers * np.dtype(KEPT).itemsize <= MOST and seen > len(demos.frames)
 
 
 @torch.no_grad()
 def compute(encoder: FusedEncoder, demos: Demos, precision: str, folder: Path, task: Task) -> np.ndarray:
-    """(time steps, views, frozen_dim), memory-mapped. Written, not mapped: a full disk would kill whoever maps."""
-    rows, views = demos.frames.shape[:2]
+    """(time steps, images, frozen_dim), memory-mapped. Written, not mapped: a full disk would kill whoever maps."""
+    rows = len(demos.frames)
     encoder.eval()
     with tempfile.TemporaryFile(dir=folder) as file:
         for at in range(0, rows, BATCH):
@@ -48,4 +48,10 @@ def compute(encoder: FusedEncoder, demos: Demos, precision: str, folder: Path, t
             file.write(block.numpy().astype(KEPT).tobytes())
             task.update(min(at + BATCH, rows), rows, "features of the frozen network")
         file.flush()
-        return np.memmap(file, KEPT, "r", shape=(rows, views, encoder.frozen_dim))
+        return np.memmap(file, KEPT, "r", shape=(rows, _images(encoder, demos), encoder.frozen_dim))
+
+
+def _images(encoder: FusedEncoder, demos: Demos) -> int:
+    """Of a time step: a view and its depth are one."""
+    views = demos.frames.shape[1]
+    return views // 2 if encoder.with_depth else views

@@ -10,13 +10,14 @@ joint, a flag from the true place of the handle) is in `state` here, where only 
 from __future__ import annotations
 
 import importlib.util
+from dataclasses import dataclass
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
 from benchmark.contracts.environment import HELD_OUT, EnvConfig, Expert, Simulator
-from benchmark.contracts.specs import ActionSpec, EnvSpec
+from benchmark.contracts.specs import DEPTH, FARTHEST, ActionSpec, EnvSpec
 from benchmark.core.seeds import EVALUATION_BIT, numpy_rng
 from benchmark.envs.articulated.assets import LONG, Asset, assets
 from benchmark.simulation.drawing import Renderer, gl_missing, shared_renderer
@@ -24,16 +25,24 @@ from benchmark.simulation.drawing import Renderer, gl_missing, shared_renderer
 if TYPE_CHECKING:
     from benchmark.envs.articulated.scene import Scene
 
+VIEWS = ("middle", "left", "right")
 OPENED = 0.09  # m or rad: SpawnNet's 0.1 less its tolerance of 0.01
 PROPRIO = ("x", "y", "z", "roll", "gap", "speed x", "speed y", "speed z", "command x", "command y", "command z", "command roll")
 CABINET = ("opening", "speed", *(f"handle {axis}" for axis in "xyz"), "outward x", "outward y", "upright", "round", "radius")
 
 
+@dataclass
+class ArticulatedConfig(EnvConfig):
+    depth: bool = False  # after each view comes its depth
+
+
 class Articulated(Simulator):
     """What drawer and door share."""
 
+    Config = ArticulatedConfig
     kind: ClassVar[str]
     expert_of_any_state = True
+    memory = (150, 1)
     presets = {
         "smoke": {"resolution": 64, "episodes": 3},
         "quick": {"resolution": 96, "episodes": 126},
@@ -53,7 +62,7 @@ class Articulated(Simulator):
     @classmethod
     def spec(cls, config: Any) -> EnvSpec:
         return EnvSpec(
-            views=("middle", "left", "right"),
+            views=tuple(name for view in VIEWS for name in ([view, view + DEPTH] if config.depth else [view])),
             action=ActionSpec(
                 low=(-1.0,) * 5,
                 high=(1.0,) * 5,
@@ -113,7 +122,7 @@ class Articulated(Simulator):
             self.close()
             key = ("articulated", scene.asset.kind, scene.asset.name)
             self._renderer, self._drawn = shared_renderer(key, lambda: scene.model, self.config.resolution), scene.asset
-        return self._renderer.render(scene.data.qpos, cameras())
+        return self._renderer.render(scene.data.qpos, cameras(), FARTHEST if self.config.depth else None)
 
     def proprio(self) -> np.ndarray:
         s = self.scene

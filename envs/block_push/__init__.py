@@ -28,6 +28,7 @@ LARGEST_ACTION = 0.1 / ACTION_UNIT  # IBC bounds displacements by 10 cm; its ora
 class BlockPush(Simulator):
     name = "block_push"
     title = "Block Pushing"
+    memory = (110, 25)
     presets = {
         "smoke": {"resolution": 64, "episodes": 3},
         "quick": {"resolution": 96, "episodes": 250},

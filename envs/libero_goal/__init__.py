@@ -4,6 +4,12 @@ Protocol of the DynaMo paper: the hand is moved by differences of its pose (1 is
 motion after a reset, then 300 steps or until the condition of LIBERO's own definition of the task holds. The seed of an episode
 decides the task, uniformly, and where things stand, drawn by LIBERO's own sampler from its regions (a few centimetres, as in
 DynaMo's release; LIBERO's 50 stored starts per task are not used). The names of the tasks are LIBERO's.
+
+With `swaps` one half of the evaluation episodes are LIBERO-PRO's position swaps (its suite `libero_goal_swap`, which the
+package ships): for each task two or four things or pieces of furniture stand in each other's regions, which no demonstration
+shows. The goal that a policy is told is the usual one. LIBERO-PRO's object swaps are left out: each is a scene of its own with
+other models, and all here is one scene. So are its language swaps, which say the same in other words: demonstrations here bring
+none.
 """
 
 from __future__ import annotations
@@ -19,10 +25,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from benchmark.contracts.data import Episode
-from benchmark.contracts.environment import EnvConfig, Expert, Simulator
+from benchmark.contracts.environment import HELD_OUT, EnvConfig, Expert, Simulator
 from benchmark.contracts.specs import ActionSpec, EnvSpec, require
 from benchmark.core.errors import Unavailable
-from benchmark.core.seeds import numpy_rng
+from benchmark.core.seeds import EVALUATION_BIT, numpy_rng
 from benchmark.envs.libero_goal.packages import PINNED, missing_packages
 from benchmark.simulation.drawing import gl_missing
 
@@ -61,6 +67,7 @@ STATE_NAMES = (
 class LiberoGoalConfig(EnvConfig):
     locations = ("human_path",)
     tasks: tuple[str, ...] = TASKS  # those that episodes ask for
+    swaps: bool = False  # in half of the evaluation episodes things have changed places, as in LIBERO-PRO
     human_path: str = ""  # folder of the official demonstrations; empty: where the environment variable says
 
     def __post_init__(self) -> None:
@@ -75,6 +82,7 @@ class LiberoGoalConfig(EnvConfig):
 class LiberoGoal(Simulator):
     name = "libero_goal"
     title = "LIBERO Goal"
+    memory = (1320, 315)
     Config = LiberoGoalConfig
     presets = {
         "smoke": {"resolution": 64, "episodes": 3, "tasks": ("turn_on_the_stove",)},
@@ -85,14 +93,14 @@ class LiberoGoal(Simulator):
     }
     sources = ("scripted", "human")
     protocol = {"fit.goal": "last"}  # the release conditions on the last frame of a demonstration, in both views
-    source = "DynaMo section 4.1 and Table 1; Liu et al. 2023, LIBERO"
+    source = "DynaMo section 4.1 and Table 1; Liu et al. 2023, LIBERO; github.com/Zxy-MLlab/LIBERO-PRO"
 
     def __init__(self, config: LiberoGoalConfig):
         super().__init__(config)
         from benchmark.envs.libero_goal.simulator import Table
 
         self._table = Table(config.tasks)
-        self._task, self._achieved = config.tasks[0], False
+        self._task, self._achieved, self._swapped = config.tasks[0], False, False
         self._views: Views | None = None
 
     @classmethod
@@ -137,9 +145,15 @@ class LiberoGoal(Simulator):
         env = cls(config)
         return demonstrations(env, env._table, {task: path for task, path in _recordings(config).items() if path})
 
+    @classmethod
+    def held_out(cls, config: LiberoGoalConfig, seed: int) -> bool:
+        """Whether things have changed places in the episode of a seed."""
+        return config.swaps and bool(seed & EVALUATION_BIT) and bool(numpy_rng("libero_goal swap", seed).random() < 0.5)
+
     def reset(self, seed: int) -> None:
-        self._table.reset(seed)
         self._task = self.task(self.config, seed)
+        self._swapped = self.held_out(self.config, seed)
+        self._table.reset(seed, self._task if self._swapped else None)
         self._achieved = self._table.achieved(self._task)
 
     def step(self, action: np.ndarray) -> bool:
@@ -163,7 +177,8 @@ class LiberoGoal(Simulator):
 
     def score(self) -> dict[str, float]:
         done = {f"task/{task}": float(self._achieved and task == self._task) for task in self.config.tasks}
-        return {"success": float(self._achieved), **done}
+        held_out = {HELD_OUT: float(self._swapped)} if self.config.swaps else {}
+        return {"success": float(self._achieved), **held_out, **done}
 
     def expert(self, seed: int) -> Expert:
         from benchmark.envs.libero_goal.expert import LiberoExpert

@@ -31,6 +31,8 @@ class Table:
             problems = Path(_libero().__file__).parent / "bddl_files" / "libero_goal"
             self._env = _build(problems / f"{tasks[0]}.bddl")
             self._goals = {task: _goal(problems / f"{task}.bddl") for task in tasks}
+        # and those of tasks with swapped places, once they are asked for
+        self._placements: dict[str | None, Any] = {None: self._env.placement_initializer}
         self._env.visualize(dict.fromkeys(self._env._visualizations, False))  # hides the marks on the hand
         sim = self._env.sim
         self.model, self.data = sim.model._model, sim.data._data
@@ -40,12 +42,15 @@ class Table:
         self._things = {thing: self.model.joint(f"{thing}_joint0").id for thing in self._env.objects_dict}
         self._grip = self.model.site("gripper0_grip_site").id
 
-    def reset(self, seed: int) -> None:
-        """Objects and fixtures where LIBERO's own sampler puts them under a seed, the robot at rest above them."""
+    def reset(self, seed: int, swapped: str | None = None) -> None:
+        """Objects and fixtures where LIBERO's own sampler puts them under a seed, the robot at rest above them.
+
+        `swapped`: a task in whose definition of LIBERO-PRO's some have changed places; then they are put there.
+        """
         mujoco.mj_resetData(self.model, self.data)
         self.data.qpos[: FINGERS.stop] = self._home
         with _global_generator(seed_of("libero_goal placement", seed) % 2**32):
-            placements = self._env.placement_initializer.sample()
+            placements = self._placement(swapped).sample()
         for name, (position, quaternion, _) in placements.items():
             if name in self._things:
                 start = self.model.jnt_qposadr[self._things[name]]
@@ -59,6 +64,13 @@ class Table:
         self._robot.controller.reset_goal()
         for _ in range(SETTLE):
             self.step(np.zeros(7))
+
+    def _placement(self, swapped: str | None) -> Any:
+        if swapped not in self._placements:
+            with _contained(), _global_generator(0):
+                problem = Path(_libero().__file__).parent / "bddl_files" / "libero_goal_swap" / f"{swapped}.bddl"
+                self._placements[swapped] = _build(problem).placement_initializer
+        return self._placements[swapped]
 
     def put(self, qpos: np.ndarray, fixtures: Mapping[str, tuple[np.ndarray, np.ndarray]]) -> None:
         """Everything where it was at some moment, fixtures by place and rotation. To be looked at: nothing moves."""

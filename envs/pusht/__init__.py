@@ -42,6 +42,7 @@ class PushTConfig(EnvConfig):
 class PushT(Simulator):
     name = "pusht"
     title = "Push-T"
+    memory = (85, 1)
     Config = PushTConfig
     presets = {
         "smoke": {"resolution": 64, "episodes": 3},

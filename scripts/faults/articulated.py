@@ -3,7 +3,7 @@
 from faults.fault import Fault
 
 ENV, SCENE, EXPERT, ASSETS = (f"envs/articulated/{name}.py" for name in ("__init__", "scene", "expert", "assets"))
-TEST = "envs/test_articulated.py"
+TEST, DRAWN = "envs/test_articulated.py", "simulation/test_drawing.py"
 
 FAULTS = (
     Fault(
@@ -40,6 +40,41 @@ FAULTS = (
         "*s.command, s.turn]",
         "*s.command, s.opening]",
         f"{TEST}::test_proprioception_knows_nothing_of_the_cabinet[open_door]",
+    ),
+    Fault(
+        "articulated: depth is what GL keeps",
+        "benchmark/simulation/drawing.py",
+        "return near / (1 - depth.astype(np.float64) * (1 - near / far))",
+        "return near + depth.astype(np.float64) * (far - near)",
+        f"{DRAWN}::test_a_plane_across_the_axis_is_equally_deep_everywhere[1.2]",
+    ),
+    Fault(
+        "articulated: depth is upside down",
+        "benchmark/simulation/drawing.py",
+        "self._metres(depth) / farthest",
+        "self._metres(depth)[::-1] / farthest",
+        f"{DRAWN}::test_a_plane_across_the_axis_is_equally_deep_everywhere[1.2]",
+    ),
+    Fault(
+        "articulated: depth is not clipped",
+        "benchmark/simulation/drawing.py",
+        "np.minimum(self._metres(depth) / farthest, 1)",
+        "(self._metres(depth) / farthest)",
+        f"{DRAWN}::test_what_is_farther_is_clipped",
+    ),
+    Fault(
+        "articulated: depth is promised where there is none",
+        "benchmark/models/images.py",
+        "if wanted and not all_with_depth(data.views):",
+        "if False:",
+        f"{TEST}::test_without_depth_the_switch_is_refused_in_the_plan[lfs:depth=true]",
+    ),
+    Fault(
+        "articulated: depth is coloured",
+        "benchmark/planning/recipes.py",
+        "if recoloured and all_with_depth(spec.views):",
+        "if False:",
+        f"{TEST}::test_depth_is_not_recoloured[joint.augment=bridge-True]",
     ),
     Fault(
         "articulated: the expert closes the hand before it is there",

@@ -31,6 +31,20 @@ FAULTS = (
         f"{COLLECT}::test_each_round_adds_states_of_the_policy_with_the_expert_s_actions",
     ),
     Fault(
+        "dagger: a round that is taken up again plays other episodes",
+        "benchmark/stages/collect.py",
+        'seed("collection", cls.name, params.seed,',
+        'seed("collection", cls.name, id(context), params.seed,',
+        f"{COLLECT}::test_killed_in_the_third_round_the_same_command_gives_the_same_artifacts[collect]",
+    ),
+    Fault(
+        "dagger: a fit that is taken up again has lost its weights",
+        "benchmark/training/checkpoints.py",
+        'self.module.load_state_dict(_under("module/", tensors))',
+        '_under("module/", tensors)',
+        f"{COLLECT}::test_killed_in_the_third_round_the_same_command_gives_the_same_artifacts[fit]",
+    ),
+    Fault(
         "dagger: the newest episodes are dropped",
         "benchmark/stages/collect.py",
         "[max(0, len(before) + len(played) - params.most) :]",

@@ -4,6 +4,13 @@ from faults.fault import Fault
 
 FAULTS = (
     Fault(
+        "libero: demonstrations show swapped places",
+        "envs/libero_goal/__init__.py",
+        "config.swaps and bool(seed & EVALUATION_BIT) and bool(",
+        "config.swaps and bool(",
+        "envs/test_libero_goal.py::test_half_of_the_evaluation_is_swapped_where_that_is_asked_for_and_no_demonstration",
+    ),
+    Fault(
         "libero: too few demonstrations to show every goal",
         "envs/libero_goal/__init__.py",
         '"episodes": 171}',

@@ -34,6 +34,13 @@ FAULTS = (
         f"{MEMORY}::test_what_grows_with_what",
     ),
     Fault(
+        "memory: further simulators in a process cost nothing",
+        "benchmark/planning/memory.py",
+        " + (slots - processes) * more",
+        "",
+        f"{MEMORY}::test_what_grows_with_what",
+    ),
+    Fault(
         "memory: a peak between two looks is missed",
         "benchmark/core/memory.py",
         "self.peak = max(self.peak, _peak())",

@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import numpy as np
 import pytest
 
-from benchmark.contracts.environment import EnvConfig
+from benchmark.cli.main import main
+from benchmark.conformance.environments import env_demonstrations, env_is_deterministic, env_observations
+from benchmark.contracts.specs import FARTHEST
 from benchmark.core.seeds import EVALUATION_BIT, evaluation_seed, numpy_rng, seed
-from benchmark.envs.articulated import OPENED, Articulated, OpenDoor, OpenDrawer
+from benchmark.envs.articulated import OPENED, Articulated, ArticulatedConfig, OpenDoor, OpenDrawer
 from benchmark.envs.articulated.assets import FAMILIES, SEEN, UNSEEN, Asset, assets
-from benchmark.envs.articulated.scene import Scene, Start
+from benchmark.envs.articulated.scene import CAMERAS, FOV, LOOK_AT, Scene, Start
+from benchmark.models.encoders import WIDTHS
+from benchmark.models.impala import side_of_map
+from benchmark.planning.recipes import make_plan
+from benchmark.planning.request import Request
 
 KINDS = {OpenDrawer: "drawer", OpenDoor: "door"}
 HERE = Start(0.0, (-0.35, 0.0, 0.3), 0.0)
@@ -19,7 +27,7 @@ HERE = Start(0.0, (-0.35, 0.0, 0.3), 0.0)
 
 @pytest.fixture(scope="module", params=KINDS, ids=lambda cls: cls.name)
 def env(request: pytest.FixtureRequest) -> Iterator[Articulated]:
-    env = request.param(EnvConfig(resolution=64))
+    env = request.param(ArticulatedConfig(resolution=64))
     yield env
     env.close()
 
@@ -98,6 +106,62 @@ def test_the_seed_decides_the_episode(env: Articulated) -> None:
     env.reset(11)
     assert np.array_equal(env.state(), state)
     assert np.array_equal(env.render(), frames)
+
+
+def test_depth_comes_after_each_view_and_changes_nothing_else(env: Articulated) -> None:
+    deep = type(env)(ArticulatedConfig(resolution=64, depth=True))
+    try:
+        assert deep.spec(deep.config).views == ("middle", "middle depth", "left", "left depth", "right", "right depth")
+        for one in (env, deep):
+            one.reset(11)
+        frames = deep.render()
+        assert np.array_equal(frames[::2], env.render())
+        camera = np.array(CAMERAS["middle"])
+        axis = (np.array(LOOK_AT) - camera) / np.linalg.norm(np.array(LOOK_AT) - camera)
+        below = -camera[2] / (axis[2] - np.tan(np.deg2rad(FOV / 2)) * np.hypot(*axis[:2]))  # along the axis, to the floor
+        assert np.abs(frames[1, -1, :8, 0] - 255 * below / FARTHEST).max() < 4
+        env.step(np.ones(5, np.float32))
+        deep.step(np.ones(5, np.float32))
+        assert np.array_equal(deep.state(), env.state())
+        assert np.array_equal(deep.proprio(), env.proprio())
+    finally:
+        deep.close()
+
+
+@pytest.mark.parametrize("promise", [env_observations, env_is_deterministic, env_demonstrations])
+def test_promises_hold_with_depth(promise: Callable[..., None]) -> None:
+    promise(OpenDoor, ArticulatedConfig(resolution=64, episodes=2, depth=True))
+
+
+def test_demonstrations_rollouts_and_rows_work_with_depth(tmp_path: Path) -> None:
+    """One row sees depth beside colours, one takes depth for another view, and one cannot without."""
+    rows = ["--methods", "spawnnet:depth=true,lfs:depth=true,random", "--policies", "mlp", "--preset", "smoke"]
+    names = ["run", *rows, "--envs", "open_drawer", "--home", str(tmp_path), "--quiet"]
+    settings = ["env.open_drawer.episodes=2", "fit.steps=2", "joint.batch=4", "rollout.episodes=1"]
+    assert main([*names, "env.open_drawer.depth=true", *settings, "machine.threads=1", "machine.workers=0"]) == 0
+    summaries = [json.loads(path.read_text())["summary"] for path in tmp_path.glob("rollout/*/manifest.json")]
+    assert [(one["episodes"], one["crashed"]) for one in summaries] == [(1, 0)] * 3
+    widths = [json.loads(path.read_text())["summary"]["dim"] for path in tmp_path.glob("embed/*/manifest.json")]
+    last = 3 * side_of_map(64) ** 2  # of three pictures, by channels
+    assert sorted(widths) == sorted([last * 2 * WIDTHS["smoke"], last * 2 * WIDTHS["smoke"], 6 * 8 * WIDTHS["smoke"]])
+
+
+@pytest.mark.parametrize("row", ["spawnnet:depth=true", "lfs:depth=true"])
+def test_without_depth_the_switch_is_refused_in_the_plan(row: str) -> None:
+    [cell] = make_plan(Request(methods=[row], envs=["open_drawer"], policies=["mlp"], preset="smoke")).cells
+    assert cell.refused == (
+        "depth=true: the views of open_drawer have no depth. Fix it with: env.open_drawer.depth=true, if it has that"
+    )
+
+
+@pytest.mark.parametrize(
+    ("setting", "refused"), [("joint.augment=bridge", True), ("shift.evaluation=mild", True), ("rollout.episodes=3", False)]
+)
+def test_depth_is_not_recoloured(setting: str, refused: bool) -> None:
+    settings = ["env.open_drawer.depth=true", setting]
+    asked = Request(methods=["lfs:depth=true"], envs=["open_drawer"], policies=["mlp"], preset="smoke", overrides=settings)
+    [cell] = make_plan(asked).cells
+    assert cell.refused == ("shift and joint.augment are of colours, and open_drawer shows depth" if refused else None)
 
 
 @pytest.mark.parametrize("held_out", [False, True])

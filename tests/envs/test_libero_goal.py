@@ -39,6 +39,16 @@ def test_the_seed_decides_the_task_and_all_tasks_are_equally_likely() -> None:
     assert LiberoGoal.task(config, seed("test", 1)) == LiberoGoal.task(config, seed("test", 1))
 
 
+def test_half_of_the_evaluation_is_swapped_where_that_is_asked_for_and_no_demonstration() -> None:
+    config = LiberoGoalConfig(swaps=True)
+    shown = [LiberoGoal.held_out(config, seed("demonstrations", "libero_goal", number)) for number in range(200)]
+    asked = [LiberoGoal.held_out(config, evaluation_seed("libero_goal", 0, number)) for number in range(200)]
+    assert not any(shown)
+    assert 70 < sum(asked) < 130
+    plain = LiberoGoalConfig()
+    assert not any(LiberoGoal.held_out(plain, evaluation_seed("libero_goal", 0, number)) for number in range(200))
+
+
 def test_all_ten_tasks_are_asked_for_unless_some_are_chosen() -> None:
     assert len(TASKS) == 10
     assert LiberoGoal.spec(LiberoGoalConfig()).tasks == TASKS
@@ -180,6 +190,34 @@ def test_places_things_by_the_seed_within_their_regions(env: LiberoGoal) -> None
         x, y = starts[0][names.index(f"{thing}/x")], starts[0][names.index(f"{thing}/y")]
         assert low_x - 0.02 < x < high_x + 0.02  # LIBERO lets an object's edge, not its middle, stay inside
         assert low_y - 0.02 < y < high_y + 0.02
+
+
+@here
+def test_swapped_things_stand_in_each_other_s_regions() -> None:
+    """In LIBERO-PRO's definition of this task bowl and cheese have changed places, and so have cabinet and rack."""
+    task = "put_the_bowl_on_top_of_the_cabinet"
+    env = LiberoGoal(LiberoGoalConfig(resolution=64, tasks=(task,), swaps=True))
+    numbers = [evaluation_seed("libero_goal", 0, number) for number in range(20)]
+    swapped, usual = (next(n for n in numbers if env.held_out(env.config, n) == kind) for kind in (True, False))
+    names = env.spec(env.config).state_names
+    places = []
+    for number in (usual, swapped, usual, swapped):
+        env.reset(number)
+        assert env.score()["held_out"] == float(number == swapped)
+        state = env.state()
+        places.append(
+            {
+                thing: np.array([state[names.index(f"{thing}/{axis}")] for axis in "xy"])
+                for thing in ("bowl", "cream cheese", "cabinet", "rack", "plate")
+            }
+        )
+    env.close()
+    before, after = places[:2]
+    for one, other in (("bowl", "cream cheese"), ("cream cheese", "bowl"), ("cabinet", "rack"), ("rack", "cabinet")):
+        assert np.linalg.norm(after[one] - before[other]) < 0.05 < np.linalg.norm(before[one] - before[other])
+    assert np.linalg.norm(after["plate"] - before["plate"]) < 0.05
+    assert all(np.array_equal(places[0][thing], places[2][thing]) for thing in before), "the usual places come back"
+    assert all(np.array_equal(places[1][thing], places[3][thing]) for thing in before)
 
 
 def test_state_names_fit_the_simulator(env: LiberoGoal) -> None:

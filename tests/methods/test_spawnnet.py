@@ -9,6 +9,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import save
@@ -17,20 +18,24 @@ from torch import Tensor, nn
 from benchmark import registry
 from benchmark.cli.main import main
 from benchmark.conformance.common import tensors
-from benchmark.conformance.methods import PROMISES, encoder_learns_jointly
+from benchmark.conformance.methods import PROMISES, encoder_learns_jointly, fake_demos
 from benchmark.contracts.data import DataSpec, Observations
 from benchmark.contracts.encoder import Layer
 from benchmark.contracts.method import Method, MethodConfig
 from benchmark.contracts.presets import component_config
 from benchmark.core.errors import BenchmarkError, UnknownName
+from benchmark.core.progress import Task
 from benchmark.methods.lfs import LfS
 from benchmark.methods.spawnnet import SpawnNet
-from benchmark.models.features import features_of
+from benchmark.models import portable
+from benchmark.models.features import features_of, images_of, parts_of
 from benchmark.models.images import ImageEncoder
 from benchmark.models.impala import side_of_map
 from benchmark.planning.recipes import make_plan
 from benchmark.planning.request import Request
 from benchmark.planning.variants import with_variant
+from benchmark.stages.visualize import visualize
+from benchmark.training import frozen
 from tests.datasets import builders
 
 CHANNELS = {"block1": 3, "block2": 4, "block3": 5, "block4": 6}
@@ -239,6 +244,71 @@ def test_without_rgb_the_stream_sees_the_backbone_only(data: DataSpec, images: T
         )
 
 
+DEEP = DataSpec("fake", ("front", "front depth"), 64, action_dim=3, proprio_dim=2, state_dim=5, hz=10.0)
+
+
+def test_depth_is_a_fourth_channel_in_metres_that_the_backbone_does_not_see(data: DataSpec) -> None:
+    frames = torch.randint(0, 256, (3, 2, 64, 64, 3), dtype=torch.uint8, generator=torch.Generator().manual_seed(1))
+    frames[:, 1] = frames[:, 1, ..., :1]
+    encoder, plain = build(DEEP, depth=True).eval(), build(data).eval()
+    images = images_of(encoder, frames)
+    assert images.shape == (3, 6, 64, 64)
+    depth = encoder.prepare(images)[:, 3]
+    torch.testing.assert_close(depth, frames[:, 1, ..., 0] / 255 * 2.0)
+    colours = images_of(plain, frames[:, :1])
+    torch.testing.assert_close(encoder.prepare(images)[:, :3], plain.prepare(colours))
+    assert torch.equal(encoder.frozen(images), plain.frozen(colours))
+    assert encoder.net.stem.weight.shape[1] == 4
+    features = features_of(encoder, Observations(frames=frames))
+    assert features.shape == (3, encoder.dim), "a view and its depth give one feature"
+    assert parts_of(encoder, "pooled", 2, 64) == (1, 1)
+    features.square().mean().backward()
+    assert encoder.net.stem.weight.grad[:, 3].abs().max() > 0
+    assert all(p.grad is None for p in encoder.backbone.parameters())
+
+
+def test_each_view_is_joined_by_its_own_depth() -> None:
+    frames = torch.arange(4, dtype=torch.uint8).view(1, 4, 1, 1, 1).expand(2, -1, 64, 64, 3)
+    images = images_of(build(DEEP, depth=True), frames)
+    assert images.shape == (4, 6, 64, 64)
+    assert images[:, :, 0, 0].tolist() == [[0, 0, 0, 1, 1, 1], [2, 2, 2, 3, 3, 3]] * 2
+
+
+def test_colours_and_depth_can_be_switched_off_by_themselves(data: DataSpec) -> None:
+    """The release's `depth_only`, and `no_rgbd` of a row that takes no depth."""
+    one, other = (
+        torch.randint(0, 256, (2, 6, 64, 64), dtype=torch.uint8, generator=torch.Generator().manual_seed(s)) for s in (1, 2)
+    )
+    encoder = build(DEEP, depth=True, zero_rgb=True, zero_backbone=True).eval()
+    with torch.no_grad():
+        pooled = [encoder.pooled(torch.cat([a[:, :3], b[:, 3:]], 1)) for a, b in ((one, one), (other, one), (one, other))]
+    assert torch.equal(pooled[0], pooled[1])
+    assert not torch.allclose(pooled[0], pooled[2])
+
+
+def test_figures_and_what_is_kept_of_the_backbone_take_a_view_with_its_depth_for_one(tmp_path: Path) -> None:
+    demos, encoder = fake_demos(tmp_path), build(DEEP, depth=True).eval()
+    kept = frozen.compute(encoder, demos, "fp32", tmp_path, Task())
+    assert kept.shape == (len(demos.frames), 1, encoder.frozen_dim)
+    images = images_of(encoder, torch.from_numpy(np.array(demos.frames[40:42])))
+    torch.testing.assert_close(torch.from_numpy(np.array(kept[40:42, 0])), encoder.frozen(images).half())
+    drawn = visualize(demos, None, encoder.requires_grad_(False), 0.4)
+    assert drawn.maps is not None
+    assert drawn.maps.shape[1:] == (side_of_map(64), side_of_map(64), 3)
+
+
+def test_one_that_takes_depth_cannot_be_exported(tmp_path: Path) -> None:
+    with pytest.raises(BenchmarkError, match="takes depth with its images"):
+        portable.write(build(DEEP, depth=True), tmp_path, 64)
+
+
+def test_learning_from_scratch_takes_depth_as_well() -> None:
+    config = LfS.Config(size=64, width=8, depth=True)
+    encoder: Any = LfS(config, DEEP).encoder
+    assert encoder.net.stem.weight.shape == (16, 4, 4, 4)
+    assert LfS.Config(equal=True, depth=True).channels == 121
+
+
 # --------------------------------------------------------------------------------------------------------------------- as a row
 
 
@@ -296,21 +366,9 @@ def test_trajectories_in_the_layout_of_the_release_become_a_row(tmp_path: Path) 
     """One HDF5 file each, two cameras, proprioception of seven: imported, learnt from, scored on a held-out one and drawn."""
     source, home = builders.spawnnet(tmp_path / "bag"), ["--home", str(tmp_path / "runs")]
     assert main(["data", "import", str(source.path), "--hz", "5", "--quiet", *home]) == 0
-    row = [
-        "run",
-        "--methods",
-        "spawnnet",
-        "--envs",
-        "recording:bag",
-        "--policies",
-        "mlp",
-        "--preset",
-        "smoke",
-        "--quiet",
-        *home,
-    ]
+    row = ["run", "--methods", "spawnnet", "--envs", "recording:bag", "--policies", "mlp", "--preset", "smoke", *home]
     settings = ["method.spawnnet.backbone=toy_backbone", "method.spawnnet.pretrained=true", "fit.proprio=true"]
-    assert main([*row, *settings, "joint.batch=4", "fit.steps=4", "machine.threads=1", "machine.cores=1"]) == 0
+    assert main([*row, "--quiet", *settings, "joint.batch=4", "fit.steps=4", "machine.threads=1", "machine.cores=1"]) == 0
     (fitted,) = (json.loads(path.read_text())["summary"] for path in (tmp_path / "runs").glob("fit/*/manifest.json"))
     assert fitted["feature_dim"] == 2 * 16 * side_of_map(64) ** 2, "of both cameras, side by side"
     assert fitted["proprio_dim"] == 7
@@ -323,7 +381,7 @@ def test_trajectories_in_the_layout_of_the_release_become_a_row(tmp_path: Path) 
 
 
 @pytest.mark.parametrize("promise", PROMISES)
-@pytest.mark.parametrize("variant", ["", "class_token", "zero_backbone"])
+@pytest.mark.parametrize("variant", ["", "class_token", "zero_backbone", "depth=true"])
 def test_promises(promise: Any, variant: str) -> None:
     if variant.startswith("zero") and promise is encoder_learns_jointly:
         pytest.skip("what sees nothing gets no gradient")

@@ -16,6 +16,7 @@ from benchmark.planning.graph import Plan
 from benchmark.planning.recipes import make_plan
 from benchmark.planning.request import Request
 from benchmark.storage.artifacts import Store
+from tests.toy import Toy
 
 MIB = 1 << 20
 
@@ -47,6 +48,13 @@ def test_what_was_measured_once_in_a_process_of_its_own() -> None:
         assert estimated == pytest.approx(memory.PROCESS / MIB + above, rel=0.3), (method, kind)
 
 
+def test_rollouts_of_the_kitchen_were_measured() -> None:
+    """As above, with all processes: 1 836 MB where nothing is drawn, 2 229 where an untrained network sees frames."""
+    plan = planned()
+    assert peaks(plan, 25705, "state")["rollout"] == pytest.approx(1836e6 / MIB, rel=0.3)
+    assert peaks(plan, 25705, "random")["rollout"] == pytest.approx(2229e6 / MIB, rel=0.3)
+
+
 def test_what_grows_with_what() -> None:
     plan = planned()
     small, large = (peaks(plan, frames, "random") for frames in (10_000, 20_000))
@@ -54,6 +62,10 @@ def test_what_grows_with_what() -> None:
     assert large["embed"] - small["embed"] == pytest.approx(10_000 * (image + 2 * 128) / MIB)
     assert large["tokenize"] - small["tokenize"] == pytest.approx(10_000 * 3 * 8 * 9 * 4 / MIB)
     assert large["rollout"] == small["rollout"]
+    more = peaks(planned("rollout.slots=10"), 20_000, "random")["rollout"] - large["rollout"]
+    assert more == pytest.approx(2 * (100e6 + image * 5) / MIB), "two simulators beside eight, and their frames"
+    one, two = (peaks(planned(f"rollout.slots={slots}"), 20_000, "random")["rollout"] for slots in (1, 2))
+    assert two - one == pytest.approx((455e6 + image * 5) / MIB), "each has a process of its own"
     few = peaks(planned("pretrain.frames=1000"), 20_000, "byol")["pretrain"]
     assert peaks(plan, 20_000, "byol")["pretrain"] - few == pytest.approx(14_000 * image / MIB), "frames that are drawn"
     steps, more = (peaks(planned(f"pretrain.steps={steps}"), 20_000, "byol")["pretrain"] for steps in (10, 11))
@@ -68,7 +80,7 @@ def test_what_grows_with_what() -> None:
 @pytest.mark.usefixtures("toy")
 def test_estimates_of_small_stages_are_near_what_they_took(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """In this process, whose own size is not theirs, and without the simulator."""
-    monkeypatch.setattr(memory, "WORKERS", 0)  # the toy lives too shortly to be looked at
+    monkeypatch.setattr(Toy, "memory", (0, 0))  # it lives too shortly to be looked at
     words = ["--methods", "random,state", "--envs", "toy", "--policies", "mlp", "--preset", "smoke", "--quiet"]
     settings = ["machine.threads=1", "machine.workers=1", "split.held_out=0.25", "rollout.episodes=1", "rollout.slots=1"]
     assert main(["run", *words, *settings, "--home", str(tmp_path)]) == 0

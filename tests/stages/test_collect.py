@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import multiprocessing
+import os
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -15,8 +18,12 @@ from benchmark.data.episodes import Demos, open_demos
 from benchmark.planning.graph import Plan
 from benchmark.planning.recipes import make_plan
 from benchmark.planning.request import Request
+from benchmark.stages import base
+from benchmark.stages import collect as collecting
+from benchmark.stages import fit as fitting
 from benchmark.stages.params import collect
 from benchmark.storage.artifacts import Store
+from benchmark.training import loop
 from tests.toy import SPEED, Guided, advice
 
 ROUNDS, EPISODES = 2, 5
@@ -123,3 +130,49 @@ def test_the_same_from_the_start_or_after_the_last_round_was_lost(tmp_path: Path
             for path in sorted(one.iterdir()):
                 if path.suffix in (".npy", ".csv"):
                     assert path.read_bytes() == (two / path.name).read_bytes(), path.name
+
+
+def killed_in_round_3(home: Path, kind: str) -> None:
+    """To be called in a process of its own. While it collects: after one of the episodes. In a fit: after half of the steps."""
+
+    def die(*_: object) -> None:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    play, learn = collecting._play, fitting._learn
+
+    def last_play(context: base.Context[collect.Params], *rest: Any) -> Any:
+        if context.params.round == 3 and kind == "collect":
+            type(context.task).update = die  # type: ignore[method-assign]
+        return play(context, *rest)
+
+    def last_fit(context: base.Context[Any], *rest: Any) -> Any:
+        shown = context.inputs["demos"]
+        if kind == "fit" and shown.manifest.kind == "collect" and shown.params(collect.Params).round == 2:
+            save = loop.Checkpoint.save
+            loop.Checkpoint.save = lambda *args: (save(*args), die())  # type: ignore[method-assign, assignment]
+        return learn(context, *rest)
+
+    collecting._play, fitting._learn = last_play, last_fit
+    run(home, *THREE)
+
+
+THREE = ["fit.dagger.rounds=3", "fit.checkpoint_every=20"]
+
+
+@pytest.mark.parametrize("kind", ["collect", "fit"])
+def test_killed_in_the_third_round_the_same_command_gives_the_same_artifacts(tmp_path: Path, kind: str) -> None:
+    run(tmp_path / "whole", *THREE)
+    child = multiprocessing.get_context("fork").Process(target=killed_in_round_3, args=(tmp_path / "killed", kind))
+    child.start()
+    child.join(120)
+    assert child.exitcode == -signal.SIGKILL
+    stages = make_plan(request(*THREE)).stages.values()
+    whole, again = (Store(tmp_path / name) for name in ("whole", "killed"))
+    done = [stage for stage in stages if again.has(stage.kind, stage.key)]
+    rounds_done = {stage.params.round for stage in done if isinstance(stage.params, collect.Params)}
+    assert rounds_done == {1, 2}, "it died in the third round"
+    assert not any(stage.kind == "rollout" for stage in done)
+    run(tmp_path / "killed", *THREE)
+    for stage in stages:
+        one, two = (store.manifest(stage.kind, stage.key) for store in (whole, again))
+        assert one.files == two.files, f"{stage.label} differs"

@@ -43,7 +43,7 @@ def _vanishing(toy: type) -> Iterator[None]:
 
 def run(home: Path) -> int | None:
     """In a process of its own, whose claims end with it."""
-    command = ["run", *MATRIX, "--home", str(home), "--quiet", "machine.cores=1", "machine.workers=0", *SETTINGS]
+    command = ["run", *MATRIX, "--home", str(home), "machine.cores=1", "machine.workers=0", *SETTINGS]
     process = multiprocessing.get_context("fork").Process(target=lambda: sys.exit(main(command)))
     process.start()
     process.join()
@@ -63,6 +63,7 @@ def test_a_run_ends_with_a_sentence_and_goes_on_when_its_store_is_back(
     said = capfd.readouterr().err
     assert f"error: the store {home} is gone: " in said
     assert said.count("gone") == 1
+    assert "failed" not in said, "nothing is wrong with the stage"
     assert "Traceback" not in said
     assert not home.exists(), "nothing is begun in its place"
     monkeypatch.delenv("VANISHES")
