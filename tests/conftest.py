@@ -33,6 +33,7 @@ SLOW = (
     *("methods/test_named.py", "models/test_timm_encoder.py", "test_api.py", "cli/test_hub.py", "core/test_signals.py"),
     *("bench/test_measurements.py", "bench/test_speed.py", "results/test_strangers.py", "cli/test_damage.py"),
     *("datasets/test_budget.py", "datasets/test_reader.py", "datasets/test_fuzz.py", "storage/test_crash_points.py"),
+    "storage/test_vanished.py",
     *("test_bring_your_own.py", "test_site.py"),
 )
 

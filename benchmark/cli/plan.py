@@ -31,20 +31,21 @@ def run(options: argparse.Namespace) -> int:
     plan = make_plan(request(options))
     store = Store(options.home)
     estimates = estimate(plan.stages, store)
-    stages = [{**stage.to_json(), "cached": store.has(stage.kind, key)} for key, stage in plan.stages.items()]
+    cached = {key for key, stage in plan.stages.items() if store.has(stage.kind, key)}
     if options.format == "json":
+        stages = [{**stage.to_json(), "cached": key in cached} for key, stage in plan.stages.items()]
         costs = {"estimate": asdict(forecast.total(estimates)), "hours": asdict(forecast.hours(plan, estimates))}
         print(json.dumps({**plan.to_json(), "stages": stages, **costs}, indent=1))
         return 0
     feeds = Counter(key for cell in plan.cells for key in cell.stages.values())
     for kind in KINDS:
-        of_kind = [stage for stage in stages if stage["kind"] == kind]
+        of_kind = [stage for stage in plan.stages.values() if stage.kind == kind]
         if of_kind:
-            print(f"{kind}: {len(of_kind)} ({sum(stage['cached'] for stage in of_kind)} cached)")
+            print(f"{kind}: {len(of_kind)} ({sum(stage.key in cached for stage in of_kind)} cached)")
         for stage in of_kind:
-            users = feeds[stage["key"]]
-            cost = "cached" if stage["cached"] else _cost(estimates[stage["key"]])
-            print(fitting(f"  {stage['key'][:10]}  ", stage["label"], f" {cost}, feeds {users} cell{'s' * (users != 1)}"))
+            users = feeds[stage.key]
+            cost = "cached" if stage.key in cached else _cost(estimates[stage.key])
+            print(fitting(f"  {stage.key[:10]}  ", stage.label, f" {cost}, feeds {users} cell{'s' * (users != 1)}"))
     for note in plan.notes:
         print(note)
     for (method, env), reason in forecast.unavailable(plan, store).items():

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import difflib
+import sys
 from collections.abc import Iterable
+from enum import StrEnum
 
 
 class BenchmarkError(Exception):
@@ -28,6 +30,22 @@ class Corrupt(BenchmarkError):
 
 class Diverged(BenchmarkError):
     """A loss or a feature is NaN or infinite; the cell stops, the sweep goes on."""
+
+
+class Memory(StrEnum):
+    """Which memory was too small."""
+
+    MACHINE = "machine"
+    GPU = "gpu"
+
+
+def lack_of_memory(error: BaseException) -> Memory | None:
+    """Which memory was too small, if that is what an error says."""
+    if (torch := sys.modules.get("torch")) is not None and isinstance(error, torch.OutOfMemoryError):
+        return Memory.GPU
+    if isinstance(error, MemoryError) or "DefaultCPUAllocator: can't allocate memory" in str(error):  # a RuntimeError of torch
+        return Memory.MACHINE
+    return None
 
 
 def suggest(name: str, known: Iterable[str]) -> str:

@@ -62,5 +62,6 @@ def _reset_peak() -> bool:
 
 
 def _peak() -> int:
-    line = next(line for line in STATUS.read_text().splitlines() if line.startswith("VmHWM:"))
+    text = STATUS.read_text(errors="replace")  # the name of a process is cut after 15 bytes, in the middle of a letter perhaps
+    line = next(line for line in text.splitlines() if line.startswith("VmHWM:"))
     return 1024 * int(line.split()[1])

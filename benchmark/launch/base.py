@@ -49,6 +49,7 @@ class End(Enum):
     FAILED = auto()  # the stage raised: it would again
     LOST = auto()  # its process or its node is gone
     MEMORY = auto()  # there was not enough for it beside the others
+    GPU_MEMORY = auto()  # the same of a GPU
     TAKEN = auto()  # another run is building it
     STOPPED = auto()  # somebody cancelled it
 
@@ -81,15 +82,17 @@ class Engine(Protocol):
         """Let go. What runs in processes of this one ends with it, what a cluster has goes on."""
 
 
-def execution_of(config: Config, needs: Needs | None = None) -> Execution:
-    """What a configuration says of how stages are executed, with the cores that one of them gets."""
+def execution_of(config: Config, needs: Needs | None = None, pieces: int | None = None) -> Execution:
+    """What a configuration says of how stages are executed, with the cores that one of them gets, and the pieces of its batches
+    if they have to be other ones."""
     cores = needs.cores if needs else None
     processes = needs.processes if needs else 1
     return Execution(
         workers=cores if config.machine.workers is None else config.machine.workers,
         threads=config.machine.threads or (max(1, cores // processes) if cores else None),
         processes=processes,
-        accumulate=config.machine.accumulate,
+        accumulate=pieces or config.machine.accumulate,
+        shard=config.machine.shard,
         timeout=config.rollout.timeout,
         checkpoint_every=config.pretrain.checkpoint_every,
         tracker=config.tracker,

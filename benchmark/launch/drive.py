@@ -2,7 +2,8 @@
 
 Cells are looked at in the order of execution, each when there is room for it: what is stored is verified and used, what is
 missing becomes a job once all that it builds on is there. A stage that fails takes down the cells that need it and nothing
-else; one that is lost with its process or its node is tried again; one that another run is building is left for later.
+else; one that is lost with its process or its node is tried again, one that ran out of memory with more of it, or with smaller
+pieces of its batches; one that another run is building is left for later.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from benchmark.planning.estimates import Estimate
 from benchmark.planning.graph import CellId, Plan, RunCell, Stage
 from benchmark.planning.order import execution_order
 from benchmark.planning.resources import Needs, Resources
+from benchmark.stages.params.pretrain import Params
 from benchmark.storage.artifacts import StageFailure
 
 UNGUARDED = """the processes of the simulators import the script that started the run, and that started it again. Put it under
@@ -49,6 +51,8 @@ class _Wanted:
     missing: set[str] = field(default_factory=set, compare=False)  # keys of what it builds on and is not there yet
     tries: int = field(default=0, compare=False)
     alone: bool = field(default=False, compare=False)  # it did not find enough memory beside others
+    pieces: int | None = field(default=None, compare=False)  # of a batch, because the memory is too small for larger ones
+    lack: str = field(default="", compare=False)  # what was said of that
 
 
 @dataclass
@@ -76,6 +80,9 @@ class Launcher:
                 if self.fail_fast and run.result.failures:
                     self.engine.cancel()
                     break
+        except OSError:
+            self.executor.store.require()
+            raise
         finally:
             self.engine.close()
         run.result.waiting = list(run.unfinished())
@@ -146,27 +153,41 @@ class _Run:
                 self._finish(wanted.stage)
             case End.TAKEN:
                 self.taken[ending.key] = time.monotonic() + GLANCE, wanted
-            case End.LOST | End.MEMORY if self._worth_another_try(wanted, ending):
-                wanted.tries += 1
-                wanted.alone |= ending.end is End.MEMORY or wanted.tries > 1  # what kills a process may be a lack of memory
-                self.executor.reporter.warn(f"{wanted.stage.label}: {ending.reason}; trying again")
+            case End.LOST | End.MEMORY | End.GPU_MEMORY if self._otherwise(wanted, ending):
+                pieces = f" with each batch in {wanted.pieces} pieces" if wanted.pieces else ""
+                self.executor.reporter.warn(f"{wanted.stage.label}: {ending.reason}; trying again{pieces}")
                 insort(self._ready, wanted)
-            case End.FAILED if self.store.failure(ending.key):
-                self._fail(wanted.stage, ending.reason)
-            case _:  # nobody who knew why was left to tell
-                self.store.note_failure(ending.key, StageFailure(ending.reason))
-                self.events.stage_failed(wanted.stage, ending.reason)
-                self._fail(wanted.stage, ending.reason)
+            case _:
+                first = f"{wanted.lack}; with each batch in {wanted.pieces} pieces: " if wanted.pieces else ""
+                noted = ending.end is End.FAILED and self.store.failure(ending.key)
+                if first or not noted:
+                    self.store.note_failure(ending.key, StageFailure(first + ending.reason))
+                if not noted:  # nobody who knew why was left to tell
+                    self.events.stage_failed(wanted.stage, ending.reason)
+                self._fail(wanted.stage, first + ending.reason)
 
     def _wait_for_others(self) -> None:
         for key, (_, wanted) in self.taken.items():
             if key not in self._told:
                 self._told.add(key)
-                self.executor.reporter.say(f"{wanted.stage.label}: another run is building it; waiting")
+                holder = self.store.claims.holder(wanted.stage.kind, key)
+                self.executor.reporter.say(f"{wanted.stage.label}: {holder}; waiting")
         time.sleep(GLANCE)
 
-    def _worth_another_try(self, wanted: _Wanted, ending: Ending) -> bool:
-        return wanted.tries < self.config.launch.retries and not (ending.end is End.MEMORY and wanted.alone)
+    def _otherwise(self, wanted: _Wanted, ending: Ending) -> bool:
+        """Prepare another try of what was lost; whether there is one. Memory: first all that the machine has, unless it is that
+        of a GPU that the stage has had for itself, then half of a piece of each batch."""
+        lack = ending.end is not End.LOST
+        most = wanted.alone or (ending.end is End.GPU_MEMORY and self._needs(wanted).gpu >= 1)
+        if wanted.tries < self.config.launch.retries and not (lack and most):
+            wanted.tries += 1
+            wanted.alone |= lack or wanted.tries > 1  # what kills a process may be a lack of memory
+            return True
+        pieces = 2 * (wanted.pieces or self.config.machine.accumulate)
+        if lack and self.config.launch.divide_batches and _divides(wanted.stage, pieces * self.config.machine.processes):
+            wanted.pieces, wanted.lack = pieces, wanted.lack or ending.reason
+            return True
+        return False
 
     def _next(self) -> _Wanted | None:
         """The first stage that is ready and fits; more cells are looked at only where there is room left."""
@@ -194,8 +215,8 @@ class _Run:
     def _submit(self, jobs: list[Job]) -> None:
         for job in jobs:
             self.store.note_failure(job.key, None)  # of an earlier run
-            publish(self.store, job.stage, execution_of(self.config, job.needs))
-            self.running[job.key] = self._wanted[job.key]
+            wanted = self.running[job.key] = self._wanted[job.key]
+            publish(self.store, job.stage, execution_of(self.config, job.needs, wanted.pieces))
         if jobs:
             self.engine.submit(jobs)
 
@@ -290,3 +311,9 @@ class _Run:
     def _cell_failed(self, cell: RunCell) -> None:
         self.result.failed.append(cell)
         self.events.cell_failed(cell)
+
+
+def _divides(stage: Stage, pieces: int) -> bool:
+    """Whether batches can be computed in so many pieces, as far as that shows before: only pretrainings do that."""
+    params = stage.params
+    return isinstance(params, Params) and params.learning is not None and params.config["batch_size"] % pieces == 0

@@ -11,9 +11,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
-import torch
-
-from benchmark.core.errors import BenchmarkError, Corrupt, Unavailable
+from benchmark.core.errors import BenchmarkError, Corrupt, Memory, Unavailable, lack_of_memory
 from benchmark.core.machine import set_threads
 from benchmark.core.memory import MemoryWatch
 from benchmark.core.progress import Reporter
@@ -36,7 +34,11 @@ class StageFailed(Exception):
 
 
 class OutOfMemory(StageFailed):
-    """There was not enough memory at that moment. Nothing is stored: it may be tried again."""
+    """There was not enough memory at that moment: it may be tried again."""
+
+    def __init__(self, reason: str, memory: Memory):
+        super().__init__(reason)
+        self.memory = memory
 
 
 class Busy(Exception):
@@ -75,19 +77,17 @@ class Executor:
         def taken() -> None:
             if not patient:
                 raise Busy(stage)
-            self.reporter.say(f"{stage.label}: another run is building it; waiting")
+            self.reporter.say(f"{stage.label}: {self.store.claims.holder(stage.kind, stage.key)}; waiting")
 
         with self.store.claims.hold(stage.kind, stage.key, taken):
             if (folder := self.stored(stage.ref)) is not None:
                 return folder
             try:
                 self._build(stage)
-            except (MemoryError, torch.OutOfMemoryError) as error:
-                self.events.stage_interrupted(stage)
-                reason = "out of memory" + "".join(f": {line}" for line in str(error).splitlines()[:1])
-                self.reporter.say(f"{stage.label}: {reason}", "red")
-                raise OutOfMemory(reason) from error
             except BaseException as error:
+                self.store.require()
+                if memory := lack_of_memory(error):
+                    raise self._too_large(stage, error, memory) from error
                 if pending() or not isinstance(error, Exception):
                     self.events.stage_interrupted(stage)
                     raise
@@ -138,6 +138,14 @@ class Executor:
         self.store.note_failure(stage.key, None)
         forget_log(self.store, stage.key)
         self.events.stage_finished(stage, seconds)
+
+    def _too_large(self, stage: Stage, error: BaseException, memory: Memory) -> OutOfMemory:
+        reason = "out of memory" + "".join(f": {line}" for line in str(error).splitlines()[:1])
+        with suppress(OSError):
+            self.store.note_failure(stage.key, StageFailure(reason, memory=memory))
+        self.events.stage_interrupted(stage)
+        self.reporter.say(f"{stage.label}: {reason}", "red")
+        return OutOfMemory(reason, memory)
 
     def _report(self, stage: Stage, error: Exception) -> str:
         reason = str(error) if isinstance(error, BenchmarkError) else f"{type(error).__name__}: {error}"

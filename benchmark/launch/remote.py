@@ -46,7 +46,7 @@ class RemoteTask:
         except BenchmarkError as error:
             return Ending(self.key, End.FAILED, str(error))
         absent = [ref for ref in stage.inputs.values() if not store.has(ref.kind, ref.key)]
-        if any(store.failure(ref.key) for ref in absent):
+        if any(failure and not failure.memory for failure in (store.failure(ref.key) for ref in absent)):
             return Ending(self.key, End.FAILED, "a stage it builds on failed")
         if absent:
             return Ending(self.key, End.TAKEN, f"{absent[0]} is not there: the job that makes it was lost")

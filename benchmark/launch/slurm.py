@@ -48,8 +48,6 @@ class StageTask(RemoteTask):
 
     def __call__(self) -> Ending:
         ending = super().__call__()
-        if ending.end is End.MEMORY:
-            raise MemoryError(ending.reason)
         if ending.end is not End.DONE:
             raise BenchmarkError(ending.reason)  # so that the job fails, too
         return ending
@@ -149,7 +147,7 @@ class SlurmEngine:
         if ending.end is End.FAILED:
             self.reporter.say(f"{job.stage.label} failed: {ending.reason}", "red")
         files = {name: self.folder / f"{self._ids[ending.key]}_{name}" for name in FILES}
-        if ending.end in (End.LOST, End.MEMORY) and (log := files["0_log.err"]).is_file():
+        if ending.end in (End.LOST, End.MEMORY, End.GPU_MEMORY) and (log := files["0_log.err"]).is_file():
             write_log(self.store, ending.key, log.read_text(errors="replace"))
         if ending.end is End.DONE:
             for path in files.values():

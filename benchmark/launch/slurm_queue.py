@@ -7,8 +7,9 @@ import shutil
 import subprocess
 from collections.abc import Collection, Sequence
 
-from benchmark.core.errors import BenchmarkError
+from benchmark.core.errors import BenchmarkError, Memory
 from benchmark.launch.base import End, Ending
+from benchmark.launch.task import END_OF
 from benchmark.planning.graph import Stage
 from benchmark.storage.artifacts import Store
 
@@ -58,7 +59,7 @@ def ending(stage: Stage, state: str, store: Store) -> Ending:
     if state in ENDS:
         return Ending(stage.key, *ENDS[state])
     if failure := store.failure(stage.key):
-        return Ending(stage.key, End.FAILED, failure.error)
+        return Ending(stage.key, END_OF[Memory(failure.memory)] if failure.memory else End.FAILED, failure.error)
     if not all(store.has(ref.kind, ref.key) for ref in stage.inputs.values()):
         return Ending(stage.key, End.TAKEN)  # what it builds on was lost: it waits for the next attempt
     return Ending(stage.key, End.LOST, f"its job ended without a result ({state})")

@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from benchmark import registry
-from benchmark.core.errors import BenchmarkError
+from benchmark.core.errors import BenchmarkError, Memory
 from benchmark.core.progress import Reporter
 from benchmark.launch.base import End, Ending, published
 from benchmark.launch.events import Observer
 from benchmark.launch.execute import Busy, Executor, OutOfMemory, StageFailed
 from benchmark.planning.graph import Stage
 from benchmark.storage.artifacts import Store
+
+END_OF = {Memory.MACHINE: End.MEMORY, Memory.GPU: End.GPU_MEMORY}
 
 
 def execute_key(store: Store, key: str, observer: Observer, *, patient: bool = False) -> Ending:
@@ -30,7 +32,7 @@ def ending_of(executor: Executor, stage: Stage, *, patient: bool = False) -> End
     except Busy:
         return Ending(stage.key, End.TAKEN)
     except OutOfMemory as error:
-        return Ending(stage.key, End.MEMORY, str(error))
+        return Ending(stage.key, END_OF[error.memory], str(error))
     except StageFailed as error:
         return Ending(stage.key, End.FAILED, str(error))
     return Ending(stage.key, End.DONE)

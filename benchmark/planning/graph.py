@@ -82,7 +82,7 @@ def make_stage(
     """Its identity is its kind, parameters and inputs, the code that computes it, and the versions of the libraries that do."""
     modules = tuple(component.__module__ for component in components)
     code = code_of(f"benchmark.stages.{kind}", *modules)
-    key = stage_key(kind, to_json(params), {name: str(ref) for name, ref in inputs.items()}, code)
+    key = stage_key(kind, params, {name: str(ref) for name, ref in inputs.items()}, code)
     return Stage(kind, key, label, params, inputs, code, modules)
 
 

@@ -75,10 +75,10 @@ class _Closure:
 _closures: dict[tuple[frozenset[str], tuple[str, ...]], _Closure] = {}  # by modules and the path they were looked for on
 
 
-def stage_key(kind: str, params: Mapping[str, Any], inputs: Mapping[str, str], code: Code) -> str:
-    """The name of an artifact: equal for stages that compute the same, and for no others."""
+def stage_key(kind: str, params: Any, inputs: Mapping[str, str], code: Code) -> str:
+    """The name of an artifact: equal for stages that compute the same, and for no others. `params` may be JSON."""
     code_parts = {"digest": code.digest, "libraries": dict(code.libraries)}
-    return key_of({"kind": kind, "params": dict(params), "inputs": dict(inputs), "code": code_parts})
+    return key_of({"kind": kind, "params": params, "inputs": dict(inputs), "code": code_parts})
 
 
 def code_behind(*modules: str) -> Code:

@@ -149,9 +149,9 @@ def _known(column: str, names: Sequence[str], present: Iterable[str]) -> Collect
 
 
 def among(frame: pd.DataFrame, cells: pd.DataFrame, columns: list[str]) -> pd.DataFrame:
-    """The rows of a frame that belong to one of the cells."""
-    wanted = set(cells[columns].itertuples(index=False, name=None))
-    return frame[np.array([row in wanted for row in frame[columns].itertuples(index=False, name=None)], bool)]
+    """The rows of a frame that belong to one of the cells. There may be a million."""
+    wanted = pd.MultiIndex.from_frame(cells[columns].drop_duplicates())
+    return frame[wanted.get_indexer(pd.MultiIndex.from_frame(frame[columns])) >= 0]
 
 
 def gather(plan: Plan, store: Store, request: Request) -> Results:

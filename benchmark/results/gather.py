@@ -5,10 +5,11 @@ Nothing is computed that a manifest or a record does not hold, and nothing is tr
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pandas as pd
 
 from benchmark import registry
@@ -21,7 +22,7 @@ from benchmark.stages.params import demos, embed, fit, pretrain, probe, rollout
 from benchmark.storage.artifacts import Store
 from benchmark.storage.columns import RECORD_COLUMNS
 from benchmark.storage.manifests import Manifest
-from benchmark.storage.records import read_records
+from benchmark.storage.records import read_columns
 
 if TYPE_CHECKING:  # it imports torch
     from benchmark.contracts.method import Method
@@ -29,16 +30,31 @@ if TYPE_CHECKING:  # it imports torch
 
 def collect(plan: Plan, store: Store) -> tuple[pd.DataFrame, pd.DataFrame]:
     """(records, cells) of everything in the plan that exists."""
-    records: list[dict[str, Any]] = []
+    places: list[CellId] = []
+    episodes = []
     cells = []
     papers = paper_configs(plan)
     for cell in plan.cells:
         row = _cell(plan, cell, store, papers[cell.id.env])
         if row["status"] == "done":
-            place = asdict(cell.id)
-            records += [{**place, **one.to_row()} for one in read_records(store.open("rollout", cell.stages["rollout"]))]
+            places.append(cell.id)
+            episodes.append(read_columns(store.open("rollout", cell.stages["rollout"])))
         cells.append(row)
-    return pd.DataFrame(records) if records else pd.DataFrame(columns=RECORD_COLUMNS), pd.DataFrame(cells)
+    return joined(places, episodes), pd.DataFrame(cells)
+
+
+def joined(places: Sequence[CellId], episodes: Sequence[Mapping[str, np.ndarray]]) -> pd.DataFrame:
+    """The columns of all cells, whose episodes need not have the same metrics."""
+    counts = [len(columns["episode"]) for columns in episodes if columns]
+    if not sum(counts):
+        return pd.DataFrame(columns=RECORD_COLUMNS)
+    frame = (
+        pd.DataFrame([asdict(place) for place in places]).loc[np.repeat(np.arange(len(places)), counts)].reset_index(drop=True)
+    )
+    for name in dict.fromkeys(name for columns in episodes for name in columns):
+        absent = (np.full(count, np.nan) for count in counts)
+        frame[name] = np.concatenate([columns.get(name, nothing) for columns, nothing in zip(episodes, absent, strict=True)])
+    return frame
 
 
 def outline(plan: Plan) -> tuple[pd.DataFrame, pd.DataFrame]:

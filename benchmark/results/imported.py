@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from benchmark.core.errors import BenchmarkError
@@ -63,22 +65,25 @@ def _once(table: TextTable, frame: pd.DataFrame, columns: Sequence[str]) -> None
 
 
 def _agree(episodes: TextTable, records: pd.DataFrame, table: TextTable, cells: pd.DataFrame) -> None:
-    ranges = {
-        tuple(key): (low, high, status)
-        for *key, low, high, status in cells[[*IDENTITY, "metric_low", "metric_high", "status"]].itertuples(index=False)
-    }
-    met = set()
-    for row, (*key, score) in enumerate(records[[*IDENTITY, "score"]].itertuples(index=False)):
-        low, high, status = ranges.get(tuple(key), (0.0, 0.0, "not"))
-        if status != "done":
-            told = f"{_named(records.loc[row], IDENTITY)} is {status} in {table.path.name}"
+    """Looked at as columns: there may be a million episodes."""
+    if cells.empty:
+        place = np.full(len(records), -1)
+    else:
+        place = pd.MultiIndex.from_frame(cells[IDENTITY]).get_indexer(pd.MultiIndex.from_frame(records[IDENTITY]))
+    status = np.append(cells.status.to_numpy(object), "not")[place]  # the last one is of episodes without a cell
+    low, high = (np.append(cells[f"metric_{end}"].to_numpy(float), math.nan)[place] for end in ("low", "high"))
+    scores, margin = records.score.to_numpy(float), ROUNDING * (high - low)
+    inside = (low - margin <= scores) & (scores <= high + margin)
+    if (wrong := (status != "done") | ~inside).any():
+        row = int(wrong.argmax())
+        if status[row] != "done":
+            told = f"{_named(records.loc[row], IDENTITY)} is {status[row]} in {table.path.name}"
             raise episodes.wrong(row, "method", f"{told}: an episode needs a cell that is done")
-        if not low - ROUNDING * (high - low) <= score <= high + ROUNDING * (high - low):
-            raise episodes.wrong(row, "score", f"{score:g} is not from {low:g} to {high:g}, as the metric is")
-        met.add(tuple(key))
-    for row, (*key, status) in enumerate(cells[[*IDENTITY, "status"]].itertuples(index=False)):
-        if status == "done" and tuple(key) not in met:
-            raise table.wrong(row, "status", f"is done, and {episodes.path.name} has no episode of it")
+        range_ = f"from {low[row]:g} to {high[row]:g}, as the metric is"
+        raise episodes.wrong(row, "score", f"{scores[row]:g} is not {range_}")
+    met = np.isin(np.arange(len(cells)), place)
+    if (without := (cells.status.to_numpy(object) == "done") & ~met).any():
+        raise table.wrong(int(without.argmax()), "status", f"is done, and {episodes.path.name} has no episode of it")
 
 
 def _named(row: pd.Series, columns: Sequence[str]) -> str:

@@ -4,21 +4,20 @@ that finds a thousand cells in the store says so in seconds."""
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
 
-import pandas as pd
+import numpy as np
 
 from benchmark.planning.graph import CellId, Plan, RunCell
 from benchmark.results.bundle import Results
-from benchmark.results.gather import outline
+from benchmark.results.gather import joined, outline
 from benchmark.results.options import Column, RowId
 from benchmark.results.statistics import Interval
 from benchmark.results.view import ResultsView
 from benchmark.storage.artifacts import Store
-from benchmark.storage.records import read_records
+from benchmark.storage.records import read_columns
 
 
 @dataclass(frozen=True)
@@ -52,21 +51,22 @@ class PartialScores:
     def __init__(self, plan: Plan, store: Store):
         self.outline = ResultsView(Results(*outline(plan)))  # rows, columns and titles, all there is before there are numbers
         self._store = store
-        self._records: dict[Place, dict[int, list[dict[str, Any]]]] = defaultdict(dict)
+        self._episodes: dict[Place, dict[CellId, dict[str, np.ndarray]]] = defaultdict(dict)
 
     def add(self, cell: RunCell) -> CellScore:
         """The scores of a cell that has finished."""
-        place, seed = Place.of(cell.id), cell.id.seed
-        episodes = read_records(self._store.open("rollout", cell.stages["rollout"]))
-        of_seeds, names = self._records[place], asdict(cell.id)
-        of_seeds[seed] = [{**names, **episode.to_row()} for episode in episodes]
-        mean, crashed = sum(episode.score for episode in episodes) / len(episodes), sum(episode.crashed for episode in episodes)
-        records = [record for records in of_seeds.values() for record in records]
-        return CellScore(mean, len(episodes), crashed, len(of_seeds), lambda: self._interval(place, records))
+        place = Place.of(cell.id)
+        episodes = read_columns(self._store.open("rollout", cell.stages["rollout"]))
+        of_seeds = self._episodes[place]
+        of_seeds[cell.id] = episodes
+        seeds = dict(of_seeds)  # by now
+        mean, crashed = float(episodes["score"].mean()), int(episodes["crashed"].sum())
+        return CellScore(mean, len(episodes["score"]), crashed, len(seeds), lambda: self._interval(place, seeds))
 
-    def _interval(self, place: Place, records: list[dict[str, Any]]) -> Interval:
+    def _interval(self, place: Place, episodes: Mapping[CellId, Mapping[str, np.ndarray]]) -> Interval:
         """The one that a table of the same episodes shows."""
         cells = self.outline.cell_rows(place.column, place.row)
-        interval = ResultsView(Results(pd.DataFrame(records), cells)).interval(place.column, place.row)
+        records = joined(list(episodes), list(episodes.values()))
+        interval = ResultsView(Results(records, cells)).interval(place.column, place.row)
         assert interval is not None, "a finished cell has episodes"
         return interval

@@ -48,10 +48,12 @@ class Building:
 
 @dataclass(frozen=True)
 class StageFailure:
-    """Why a stage could not be built. `unavailable`: something is not on the machine that tried; nothing is wrong with it."""
+    """Why a stage could not be built. `unavailable`: something is not on the machine that tried; nothing is wrong with it.
+    `memory`: which one was too small for it, `machine` or `gpu`; it may be tried again."""
 
     error: str
     unavailable: bool = False
+    memory: str | None = None
 
 
 class Store:
@@ -81,6 +83,14 @@ class Store:
                 f"the store {self.root} is not writable ({error.strerror}); choose another with --home or BENCHMARK_HOME"
             ) from error
         return self
+
+    def require(self) -> None:
+        """Refuse to go on if the store has gone away under a run, as a network disk does."""
+        if not (self.root / VERSION_FILE).is_file():
+            raise BenchmarkError(
+                f"the store {self.root} is gone: its folder was moved away, or its disk is no longer mounted. What is in it "
+                "stays as it was: when it is back, the same command goes on from there"
+            )
 
     def is_writable(self) -> bool:
         try:

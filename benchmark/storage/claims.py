@@ -73,6 +73,14 @@ class Claims:
         claim = self.folder / f"{kind}-{key}"
         return claim.exists() and not self._is_abandoned(claim)
 
+    def holder(self, kind: str, key: str) -> str:
+        """Who that is, for people."""
+        claim = self.folder / f"{kind}-{key}"
+        owner, _ = _owner(claim)
+        if owner is None and claim.exists():
+            return f"its claim {claim} cannot be read, and ends when it has not changed for {EXPIRES:.0f} s"
+        return f"process {owner.pid} on {owner.host} is building it" if owner else "another run was building it"
+
     def sweep(self, is_stored: Callable[[str, str], bool]) -> None:
         """Remove claims of dead processes of this machine, and everybody's on what is stored: nobody needs those."""
         for claim in entries(self.folder):

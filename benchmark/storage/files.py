@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import errno
 import hashlib
 import json
@@ -24,9 +25,15 @@ FULL_TEXT = re.compile(rf"os error ({errno.ENOSPC}|{errno.EDQUOT})\b|\d+ request
 
 
 def key_of(value: Any) -> str:
-    """The hash that names an artifact: of canonical JSON."""
-    text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False)
+    """The hash that names an artifact: of canonical JSON, to which dataclasses go by their fields."""
+    text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False, default=_fields)
     return hashlib.sha256(text.encode()).hexdigest()[:20]
+
+
+def _fields(value: Any) -> dict[str, Any]:
+    if not dataclasses.is_dataclass(value):
+        raise TypeError(f"{value!r} cannot be part of a key")
+    return {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
 
 
 def checksum(path: Path) -> str:

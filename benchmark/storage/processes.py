@@ -75,7 +75,7 @@ def _place() -> str:
 def _started(pid: int) -> int | None:
     """When a process started; None if there is none of that number, or only what its parent has not asked after yet."""
     try:
-        fields = (PROC / str(pid) / "stat").read_text().rpartition(")")[2].split()
+        fields = (PROC / str(pid) / "stat").read_text(errors="replace").rpartition(")")[2].split()  # its name may be cut
     except OSError:
         return None
     return None if fields[0] in "ZX" else int(fields[STARTED])

@@ -8,10 +8,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from benchmark.core.errors import Corrupt
 
 RECORDS = "records.jsonl"
 METRIC = "metric/"  # before the name of each score in a file
+PLAIN = ("episode", "episode_seed", "steps", "score", "crashed", "error")
+REQUIRED = frozenset(PLAIN) - {"error"}
 
 
 @dataclass(frozen=True)
@@ -26,7 +30,7 @@ class EpisodeRecord:
 
     def to_row(self) -> dict[str, Any]:
         """Flat, as in files and tables: metrics become `metric/NAME`."""
-        plain = {name: getattr(self, name) for name in ("episode", "episode_seed", "steps", "score", "crashed", "error")}
+        plain = {name: getattr(self, name) for name in PLAIN}
         return {**plain, **{f"{METRIC}{name}": value for name, value in self.metrics.items()}}
 
     @classmethod
@@ -42,8 +46,29 @@ def write_records(folder: Path, records: Iterable[EpisodeRecord]) -> None:
 
 
 def read_records(folder: Path) -> list[EpisodeRecord]:
+    return [EpisodeRecord.from_row(row) for row in _rows(folder)]
+
+
+def read_columns(folder: Path) -> dict[str, np.ndarray]:
+    """The same as columns, which have the names of `to_row`: tables are made of millions of episodes."""
+    rows = _rows(folder)
+    names = dict.fromkeys(name for row in rows for name in row)
+    return {name: _array(name, [row.get(name) for row in rows]) for name in names}
+
+
+def _rows(folder: Path) -> list[dict[str, Any]]:
     path = folder / RECORDS
     try:
-        return [EpisodeRecord.from_row(json.loads(line)) for line in path.read_text().splitlines()]
-    except (OSError, ValueError, TypeError) as error:
+        rows = json.loads(f"[{','.join(path.read_text().splitlines())}]")
+        for names in {tuple(row) for row in rows}:
+            if not REQUIRED.issubset(names) or any(name not in PLAIN and not name.startswith(METRIC) for name in names):
+                raise ValueError(f"no episode has the fields {', '.join(names)}")
+    except (OSError, ValueError, TypeError, AttributeError) as error:
         raise Corrupt(f"{path} cannot be read: {error}") from error
+    return rows
+
+
+def _array(name: str, values: list[Any]) -> np.ndarray:
+    if name == "error":
+        return np.array(values, dtype=object)
+    return np.array(values, dtype=float if None in values else None)  # a crashed episode may lack a metric

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from benchmark.contracts.training import ParameterGroup
 from benchmark.core.collective import average_, piece
 from benchmark.models.precision import autocast
+from benchmark.training.sharding import Shards
 
 
 class Trainable(Protocol):
@@ -42,6 +43,7 @@ class EagerStep:
     device: str
     precision: str
     pieces: int = 1
+    shards: Shards | None = None
 
     def __post_init__(self) -> None:
         self.rng = torch.Generator(self.device)
@@ -52,7 +54,9 @@ class EagerStep:
         return self.compute(batch)
 
     def compute(self, batch: Any) -> dict[str, Tensor]:
-        self.optimizer.zero_grad(set_to_none=True)
+        for group in self.groups:
+            for parameter in group.params:
+                parameter.grad = None
         values = []
         for index, part in enumerate(divided(batch, self.pieces)):
             if index > 0:
@@ -64,6 +68,8 @@ class EagerStep:
         average_([p.grad for group in self.groups for p in group.params if p.grad is not None])
         norms = {f"grad_norm/{group.name}": _clip(group.params, self.clip) for group in self.groups}
         self.optimizer.step()
+        if self.shards is not None:
+            self.shards.spread()
         return {**mean_of(values), **norms}
 
 

@@ -13,9 +13,11 @@ import torch
 from safetensors.torch import load, save
 from torch import Tensor, nn
 
+from benchmark.core.collective import rank
 from benchmark.core.errors import Corrupt
 from benchmark.core.progress import notice
 from benchmark.storage.files import seal, unseal, write_bytes
+from benchmark.training.sharding import Shards, whole_state
 
 KEPT = 2  # checkpoints: the last one, and the one before in case the last cannot be read
 Tensors = dict[str, Tensor]
@@ -42,23 +44,31 @@ class Checkpoint:
     """`step<N>.safetensors` holds weights, optimiser state and the best weights so far; `step<N>.json`, written after it, the
     rest and its checksum. One that cannot be read is set aside, and training goes back to the one before."""
 
-    def __init__(self, folder: Path, module: nn.Module, optimizer: torch.optim.Optimizer):
-        self.folder, self.module, self.optimizer = folder, module, optimizer
+    def __init__(self, folder: Path, module: nn.Module, optimizer: torch.optim.Optimizer, shards: Shards | None = None):
+        self.folder, self.module, self.optimizer, self._shards = folder, module, optimizer, shards
+        self._own = [p for group in optimizer.param_groups for p in group["params"]]
+        self._params = shards.params if shards else self._own  # by their numbers in a checkpoint
 
     def save(self, step: int, trained: Trained) -> None:
+        """Called in every process, written by the first."""
+        state = {n: self.optimizer.state[p] for n, p in enumerate(self._params) if p in self.optimizer.state}
+        if self._shards:
+            state = whole_state(state)
+        if rank() > 0:
+            return
         tensors = {f"module/{k}": v for k, v in self.module.state_dict().items()}
         tensors |= {f"best/{k}": v for k, v in trained.best.items()}
         plain: dict[str, Any] = {}
-        for index, state in self.optimizer.state_dict()["state"].items():
-            for name, value in state.items():
+        for index, values in state.items():
+            for name, value in values.items():
                 if isinstance(value, Tensor):
                     tensors[f"optimizer/{index}/{name}"] = value
                 else:
                     plain[f"{index}/{name}"] = value
         data = save(on_cpu(tensors))
         write_bytes(self.folder / f"step{step}.safetensors", data)
-        state = {"optimizer": plain, "curves": trained.curves, "seconds": trained.seconds}
-        text = json.dumps({**state, "sha256": hashlib.sha256(data).hexdigest()})
+        rest = {"optimizer": plain, "curves": trained.curves, "seconds": trained.seconds}
+        text = json.dumps({**rest, "sha256": hashlib.sha256(data).hexdigest()})
         seal(self.folder / f"step{step}.json", text.encode())
         for old in self._steps()[KEPT:]:
             for suffix in ("json", "safetensors"):
@@ -102,13 +112,14 @@ class Checkpoint:
         for key, value in values.items():
             number, name = key.split("/", 1)
             restored.setdefault(int(number), {})[name] = value
-        params = [p for group in self.optimizer.param_groups for p in group["params"]]
-        for index, moments in restored.items():
+        numbers = {id(parameter): number for number, parameter in enumerate(self._params)}
+        own = {index: restored[n] for index, p in enumerate(self._own) if (n := numbers[id(p)]) in restored}
+        for index, moments in own.items():
             for name, value in moments.items():
-                if isinstance(value, Tensor) and value.shape == params[index].shape:
+                if isinstance(value, Tensor) and value.shape == self._own[index].shape:
                     # fused kernels want the parameter's own layout
-                    moments[name] = torch.empty_like(params[index]).copy_(value)
-        self.optimizer.load_state_dict({"state": restored, "param_groups": self.optimizer.state_dict()["param_groups"]})
+                    moments[name] = torch.empty_like(self._own[index]).copy_(value)
+        self.optimizer.load_state_dict({"state": own, "param_groups": self.optimizer.state_dict()["param_groups"]})
 
 
 def on_cpu(tensors: Tensors) -> Tensors:

@@ -11,8 +11,10 @@ ResNet-18 are a millisecond or so.
 from __future__ import annotations
 
 import multiprocessing
+import sys
 import tempfile
 import threading
+import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
@@ -22,12 +24,13 @@ from pathlib import Path
 import torch
 from torch import distributed
 
-from benchmark.core.errors import BenchmarkError
+from benchmark.core.errors import BenchmarkError, lack_of_memory
 from benchmark.core.signals import deaf_children, follow_parent
 
 CONTEXT = multiprocessing.get_context("spawn")  # not fork: torch has threads, and CUDA does not survive one
 PATIENCE = timedelta(minutes=10)  # until a silent process is given up: the first writes checkpoints meanwhile
 GRACE = 10.0  # seconds in which the others end
+NO_MEMORY = 75  # how a process ends whose memory was too small; any number that Python does not use
 LAST_WORDS = 5.0  # seconds in which one that has failed ends: its connections close before it does
 
 
@@ -53,12 +56,16 @@ def together(count: int, device: str, help_out: Callable[[], None]) -> Iterator[
             for other in others:
                 other.join(GRACE)
         except Exception as error:
-            if isinstance(error, BenchmarkError):
+            if isinstance(error, BenchmarkError) or lack_of_memory(error):
                 raise
             ending = wait([other.sentinel for other in others], LAST_WORDS)  # closed a little before there is an exit code
             for other in others:
                 other.join(GRACE if other.sentinel in ending else 0)
-            if failed := [other.exitcode for other in others if other.exitcode]:
+            failed = [other.exitcode for other in others if other.exitcode]
+            if NO_MEMORY in failed:
+                cls = torch.OutOfMemoryError if device == "cuda" else MemoryError
+                raise cls("in another process of this training; its log is above") from error
+            if failed:
                 raise RuntimeError(f"another process of this training ended with code {failed[0]}; its log is above") from error
             raise
         finally:
@@ -73,7 +80,13 @@ def _other(meeting: Path, number: int, count: int, device: str, threads: int, he
     threading.Thread(target=follow_parent, daemon=True).start()
     torch.set_num_threads(threads)
     _join(meeting, number, count, device)
-    help_out()
+    try:
+        help_out()
+    except Exception as error:
+        if lack_of_memory(error) is None:
+            raise
+        traceback.print_exc()
+        sys.exit(NO_MEMORY)
     distributed.destroy_process_group()
 
 

@@ -25,7 +25,7 @@ from benchmark.models.batch_norm import require_no_batch_norm, share_batch_norms
 from benchmark.training.accelerator import EagerStep, Step, Trainable
 from benchmark.training.captured import CapturedStep
 from benchmark.training.checkpoints import Checkpoint, Trained, on_cpu
-from benchmark.training.optimizers import make_optimizer, set_learning_rates, tensor_rates
+from benchmark.training.optimizers import make_optimizer, make_shards, set_learning_rates, tensor_rates
 
 CURVE_POINTS = 200  # rows a learning curve has at most
 
@@ -46,10 +46,12 @@ def train(
     keep: nn.Module | None = None,
     capture: bool = True,
     pieces: int = 1,
+    shard: bool = False,
 ) -> Trained:
     """Train in place, on CUDA by captured steps where the module allows it.
 
-    `pieces`: one after another, that a batch is computed in, where no window is compared with others.
+    `pieces`: one after another, that a batch is computed in, where no window is compared with others. `shard`: each process
+    keeps the optimiser's state of a part of the parameters.
 
     `validate()` is called at each checkpoint; what it returns joins the curves. `Trained.best` becomes the weights of `keep` at
     the checkpoint with the lowest `validation_loss`.
@@ -61,11 +63,12 @@ def train(
     if pieces > 1:
         require_no_batch_norm(module)
     groups = trainable.groups()
-    optimizer = make_optimizer(groups, config)
-    checkpoint = Checkpoint(checkpoints, module, optimizer)
+    shards = make_shards(groups) if shard and processes() > 1 else None
+    optimizer = make_optimizer(groups, config, shards)
+    checkpoint = Checkpoint(checkpoints, module, optimizer, shards)
     with first_goes_first():  # it sets damaged ones aside
         step, trained = checkpoint.load()
-    eager = EagerStep(trainable, groups, optimizer, config.clip, device, precision, pieces)
+    eager = EagerStep(trainable, groups, optimizer, config.clip, device, precision, pieces, shards)
     take_step: Step = eager
     if torch.device(device).type == "cuda":
         tensor_rates(optimizer, device)
@@ -95,8 +98,7 @@ def train(
                 trained.curves.append({"step": step, **point})
                 task.log(trained.curves[-1])
             trained.seconds = time.monotonic() - start
-            if rank() == 0:
-                checkpoint.save(step, trained)
+            checkpoint.save(step, trained)
     module.eval()
     return trained
 

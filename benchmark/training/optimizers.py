@@ -3,25 +3,25 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from benchmark.contracts.training import ParameterGroup, TrainingConfig
 from benchmark.training.lars import LARS
+from benchmark.training.sharding import Shards
 
 
-def make_optimizer(groups: list[ParameterGroup], config: TrainingConfig) -> torch.optim.Optimizer:
-    """One optimiser over all groups. Vectors (biases, norms) are not decayed, as in BYOL, MAE and VQ-BeT; nor does LARS scale
-    their steps by a trust ratio (BYOL, MoCo-v3, VICReg)."""
+def make_optimizer(groups: list[ParameterGroup], config: TrainingConfig, shards: Shards | None = None) -> torch.optim.Optimizer:
+    """One optimiser over all groups, or over what this process has of them. Vectors (biases, norms) are not decayed, as in
+    BYOL, MAE and VQ-BeT; nor does LARS scale their steps by a trust ratio (BYOL, MoCo-v3, VICReg)."""
     param_groups = []
-    for group in groups:
-        for decay in (True, False):
-            params = [p for p in group.params if (p.ndim > 1) == decay]
-            if params:
-                weight_decay = config.weight_decay if decay else 0.0
-                param_groups.append({"params": params, "weight_decay": weight_decay, "trusted": decay, "group": group.name})
+    for group, decay, params in _divided(groups):
+        weight_decay = config.weight_decay if decay else 0.0
+        param_groups.append({"params": params, "weight_decay": weight_decay, "trusted": decay, "group": group.name})
+    if shards is not None:
+        param_groups = [shards.mine(group) for group in param_groups]
     fused = True  # one pass over a parameter instead of ten; the numbers differ in rounding
     match config.optimizer:
         case "adamw":
@@ -33,6 +33,19 @@ def make_optimizer(groups: list[ParameterGroup], config: TrainingConfig) -> torc
         case "lars":
             return LARS(param_groups, lr=config.lr, momentum=config.momentum)
     raise AssertionError(config.optimizer)
+
+
+def make_shards(groups: list[ParameterGroup]) -> Shards:
+    """Of all parameters, in the order in which an optimiser numbers them."""
+    return Shards([parameter for _, _, params in _divided(groups) for parameter in params])
+
+
+def _divided(groups: list[ParameterGroup]) -> Iterator[tuple[ParameterGroup, bool, list[nn.Parameter]]]:
+    """What is decayed of each group, and what is not."""
+    for group in groups:
+        for decay in (True, False):
+            if params := [p for p in group.params if (p.ndim > 1) == decay]:
+                yield group, decay, params
 
 
 def set_learning_rates(

@@ -73,7 +73,7 @@ FAULTS = (
     Fault(
         "keys: settings are ignored",
         "benchmark/planning/keys.py",
-        '"params": dict(params),',
+        '"params": params,',
         '"params": {},',
         f"{GRAPH}::test_every_key_answers_to_what_it_depends_on",
     ),

@@ -67,7 +67,7 @@ FAULTS = (
     Fault(
         "training: a resumed run forgets the optimiser",
         "benchmark/training/checkpoints.py",
-        'load_state_dict({"state": restored,',
+        'load_state_dict({"state": own,',
         'load_state_dict({"state": {},',
         f"{LOOP}::test_an_interrupted_run_ends_bit_for_bit_like_an_uninterrupted_one[11-adamw]",
     ),

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from benchmark.core.errors import BenchmarkError
 from benchmark.core.progress import Reporter
 from benchmark.launch import drive
 from benchmark.launch.base import End, Ending, Job, published
@@ -164,6 +166,26 @@ def test_fail_fast_stops_at_the_first(plan: Plan, store: Store) -> None:
     assert engine.cancelled
     assert kinds(engine) == ["demos", "pretrain"]
     assert result.waiting
+
+
+@pytest.mark.parametrize("moment", ["submit", "wait"])
+def test_a_store_that_is_gone_ends_a_run(
+    plan: Plan, store: Store, moment: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """It has no place for what a stage has left, nor for the description of the next one."""
+    engine = Scripted(store)
+    before = getattr(engine, moment)
+
+    def vanish(argument: Any) -> Any:
+        result = before(argument)
+        if len(engine.started) == 3:
+            store.root.rename(tmp_path / "away")
+        return result
+
+    monkeypatch.setattr(engine, moment, vanish)
+    with pytest.raises(BenchmarkError, match=r"is gone: .* when it is back, the same command goes on"):
+        launch(plan, engine)
+    assert engine.closed
 
 
 def test_an_interruption_closes_the_engine(plan: Plan, store: Store, monkeypatch: pytest.MonkeyPatch) -> None:

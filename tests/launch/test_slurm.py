@@ -11,6 +11,7 @@ from typing import Any
 
 import psutil
 import pytest
+import torch
 
 from benchmark.cli.main import main
 from benchmark.core.errors import BenchmarkError
@@ -193,6 +194,22 @@ def test_a_stage_behind_a_failed_one_does_not_run(plan: Plan, store: Store, clus
     store.note_failure(stage.inputs["demos"].key, StageFailure("it broke"))
     cluster.run(job)
     assert engine.wait(0) == [Ending(stage.key, End.FAILED, "a stage it builds on failed")]
+
+
+def test_a_stage_without_memory_and_what_waits_for_it_are_tried_again(
+    plan: Plan, store: Store, cluster: FakeSlurm, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The cluster sees a program that failed; which memory was too small, the stage has noted."""
+
+    def fail(*_: Any) -> None:
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    monkeypatch.setattr(Executor, "_build", fail)
+    for kind, end in (("demos", End.GPU_MEMORY), ("pretrain", End.TAKEN)):
+        engine, _, job = one(plan, store, kind)
+        cluster.run(job)
+        assert (cluster.folder / "jobs" / job).read_text() == "FAILED"
+        assert [ending.end for ending in engine.wait(0)] == [end]
 
 
 def test_a_controller_that_does_not_answer_is_asked_again(plan: Plan, store: Store, cluster: FakeSlurm) -> None:

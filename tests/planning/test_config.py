@@ -84,6 +84,7 @@ def test_a_budget_given_by_hand_replaces_the_presets() -> None:
             r"method.dummy.batch_size=abc: Value 'abc' of type 'str' could not be converted to Integer",
         ),
         (["method.dummy.forward=7.5"], r"method.dummy.forward=7.5"),
+        (["machine.shard=true"], r"machine\.shard divides what machine\.processes have"),
         (["method.dummy.optimizer=adamm"], r"optimizer 'adamm' is none of"),
         (["method.dummy.forward=false", "method.dummy.latent_dim=1"], r"without forward"),
         (["pretrain.epochs=4", "pretrain.steps=3"], r"both set the budget"),

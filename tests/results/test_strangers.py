@@ -16,9 +16,10 @@ from benchmark.core.text import printable, printable_lines
 from benchmark.report.drawing import encoded
 from benchmark.report.gallery import gallery
 from benchmark.report.page import page
+from benchmark.results import csv_files
 from benchmark.results import export as exports
 from benchmark.results.bundle import Results
-from benchmark.results.csv_files import read_texts
+from benchmark.results.csv_files import TextTable, read_texts
 from benchmark.results.export import export, load
 from benchmark.results.view import ResultsView
 from tests.fake_results import make
@@ -202,9 +203,66 @@ def test_a_killed_export_does_not_mix_two(killed_at: int, folder: Path, monkeypa
     assert len(load(folder).records) == len(other.records)
 
 
+def rows_of(table: TextTable) -> list[list[str]]:
+    return table.frame().to_numpy().tolist()
+
+
 def test_lines_are_counted_as_an_editor_does(tmp_path: Path) -> None:
     path = tmp_path / "a.csv"
     path.write_text('a,b\n"1\n2",3\n\n4,5\n')
     table = read_texts(path)
-    assert table.rows == [["1 2", "3"], ["4", "5"]]
-    assert table.lines == [2, 5]
+    assert rows_of(table) == [["1 2", "3"], ["4", "5"]]
+    assert list(table.lines) == [2, 5]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *(
+            "a,b\n1,2\n",
+            "a,b\n1,2",
+            "a,b\n,\n",
+            "a\n1\n2\n",
+            "a,b\n1.0,1\n1,01\n",
+            "a,b\nNA,nan\nnull, x \n#,'\n",
+            "a,b\nä,\x1b[1m\n",
+        ),
+        *("a,b\n", "a,b", "", "\n", "a,b\n1,2,3\n", "a,b\n1\n", "a,b\n1,2,3\n4\n", "a,b\n1,2\n\n3,4\n", "a,b\r\n1,2\r\n"),
+        *(
+            'a,b\n"1,2",3\n',
+            'a,b\n"1,2\n',
+            "a,a\n1,2\n",
+            "a,b\n1,\0\n",
+            "a,b\n1,2\x0c\n3,4\u2028\n",
+            "a,b\n1,2\r3,4\n",
+            "\ufeffa,b\n1,2\n",
+        ),
+    ],
+)
+def test_a_plain_file_is_read_as_any_other(text: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As columns, which is quick, or field by field."""
+    path = tmp_path / "a.csv"
+    path.write_bytes(text.encode())
+
+    def read() -> Any:
+        try:
+            table = read_texts(path)
+        except BenchmarkError as error:
+            return str(error)
+        return table.header, list(table.lines), rows_of(table)
+
+    quick = read()
+    monkeypatch.setattr(csv_files, "_plain", lambda path, data: None)
+    assert read() == quick
+
+
+def test_an_episode_without_a_cell_is_nobody_elses(folder: Path) -> None:
+    """Though the last cell of the file is done."""
+    edit(folder / "cells.csv", lambda lines: lines.__setitem__(slice(1, None), [x for x in lines[2:] if ",r3m," not in x]))
+    with pytest.raises(BenchmarkError, match=r"records\.csv, line 2, column method: .* is not in cells\.csv"):
+        load(folder)
+
+
+def test_a_plain_file_is_read_quickly(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(csv_files, "_quoted", None)
+    assert len(read_texts(folder / "records.csv").lines) == len(make()[0])

@@ -14,7 +14,9 @@ from pathlib import Path
 
 import pytest
 
+from benchmark.core import memory
 from benchmark.storage import claims as module
+from benchmark.storage import processes
 from benchmark.storage.claims import BEAT, COUNTER, EXPIRES, OWNER, Claims
 from benchmark.storage.processes import Process, token
 
@@ -122,9 +124,16 @@ def test_a_damaged_claim_ends_as_that_of_a_silent_process_does(
     else:
         (claim / OWNER).write_text(text)
     assert not can_be_had(claims)
+    assert claims.holder("fit", "a") == f"its claim {claim} cannot be read, and ends when it has not changed for 60 s"
     clock(EXPIRES)
     assert can_be_had(claims)
     assert not list(claims.folder.iterdir())
+
+
+def test_who_waits_is_told_for_whom(claims: Claims) -> None:
+    claimed_by(claims, ELSEWHERE)
+    assert claims.holder("fit", "a") == f"process {os.getpid()} on node7 is building it"
+    assert claims.holder("fit", "b") == "another run was building it"
 
 
 def test_a_file_in_the_place_of_a_claim_does_not_stay_for_ever(claims: Claims, clock: Callable[[float], None]) -> None:
@@ -183,6 +192,17 @@ def test_no_lock_of_the_operating_system_is_asked_for(claims: Claims, monkeypatc
     monkeypatch.setattr(fcntl, "flock", refused)
     monkeypatch.setattr(fcntl, "lockf", refused)
     assert can_be_had(claims)
+
+
+def test_a_process_whose_name_was_cut_in_a_letter_holds_claims(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ray names workers after their stages, and the kernel keeps 15 bytes of `ray::pretrain · byol`."""
+    (tmp_path / "7").mkdir()
+    (tmp_path / "7" / "stat").write_bytes(b"7 (ray::pretrain \xc2) S " + b" ".join(b"%d" % n for n in range(4, 60)))
+    monkeypatch.setattr(processes, "PROC", tmp_path)
+    assert processes._started(7) == 22
+    (tmp_path / "status").write_bytes(b"Name:\tray::pretrain \xc2\nVmHWM:\t   4 kB\n")
+    monkeypatch.setattr(memory, "STATUS", tmp_path / "status")
+    assert memory._peak() == 4096
 
 
 def test_a_token_says_whose_it_is_and_comes_once() -> None:

@@ -5,6 +5,7 @@ The other process is started once and goes through all cases with this one.
 
 from __future__ import annotations
 
+import shutil
 import time
 from collections.abc import Callable
 from functools import partial
@@ -14,7 +15,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from safetensors.torch import save
+from safetensors.torch import load_file, save
 from torch import Tensor, distributed, nn
 
 from benchmark import registry
@@ -118,8 +119,27 @@ def resumed(folder: Path) -> tuple[bytes, bytes]:
     return ends[0], ends[1]
 
 
-def both(folder: Path) -> tuple[dict[str, Curves], tuple[bytes, bytes]]:
-    return all_curves(folder), resumed(folder / "resumed")
+def sharded(folder: Path) -> dict[str, bytes]:
+    """The weights after three steps: of whole optimisers, of divided ones, and of each gone on from the other's second step.
+    LARS looks at each parameter as a whole."""
+    ends, cases = {}, (("whole", ""), ("parts", ""), ("parts 2", "whole"), ("whole 2", "parts"))
+    for optimizer in ("adamw", "lars"):
+        for name, start in cases:
+            place = folder / f"{optimizer} {name}"
+            if rank() == 0:
+                place.mkdir()
+                for path in (folder / f"{optimizer} {start}").glob("step2.*"):
+                    shutil.copy(path, place)
+            average_([torch.zeros(1)])  # nobody begins before that
+            module, config, window = made("simsiam")
+            config.optimizer = optimizer
+            run(module, config, window, place, steps=3, shard=name.startswith("parts"))
+            ends[f"{optimizer} {name}"] = save(tensors(module))
+    return ends
+
+
+def both(folder: Path) -> tuple[dict[str, Curves], tuple[bytes, bytes], dict[str, bytes]]:
+    return all_curves(folder), resumed(folder / "resumed"), sharded(folder / "sharded")
 
 
 def others(folder: Path) -> None:
@@ -127,14 +147,15 @@ def others(folder: Path) -> None:
 
 
 @pytest.fixture(scope="module")
-def shared(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, Curves], tuple[bytes, bytes]]:
+def shared(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, Curves], tuple[bytes, bytes], Path]:
     """What two processes made."""
     folder = tmp_path_factory.mktemp("two")
+    (folder / "sharded").mkdir()
     for name in [*CASES, "noise"]:
         (folder / f"{name}-2").mkdir()
     (folder / "resumed").mkdir()
     with together(2, "cpu", partial(others, folder)):
-        return both(folder)
+        return *both(folder), folder / "sharded"
 
 
 @pytest.mark.parametrize("case", CASES)
@@ -159,6 +180,22 @@ def test_dropout_of_each_process_is_its_own(shared: Any, tmp_path: Path) -> None
 
 def test_a_shared_training_goes_on_from_its_checkpoint_to_the_same_bits(shared: Any) -> None:
     assert shared[1][0] == shared[1][1]
+
+
+@pytest.mark.parametrize("optimizer", ["adamw", "lars"])
+def test_a_divided_optimiser_is_a_whole_one_to_the_bit(shared: Any, optimizer: str, tmp_path: Path) -> None:
+    _, _, ends, folder = shared
+    assert len({ends[f"{optimizer} {name}"] for name in ("whole", "parts", "parts 2", "whole 2")}) == 1
+    whole, parts = (load_file(folder / f"{optimizer} {name}" / "step3.safetensors") for name in ("whole", "parts"))
+    assert whole.keys() == parts.keys()
+    assert any(name.startswith("optimizer/") for name in whole)
+    assert all(torch.equal(whole[name], parts[name]) for name in whole)
+    for path in (folder / f"{optimizer} parts").glob("step2.*"):
+        shutil.copy(path, tmp_path)
+    module, config, window = made("simsiam")
+    config.optimizer = optimizer
+    alone = run(module, config, window, tmp_path, steps=3, shard=True)
+    assert len(alone.curves) == 3, "one process goes on where two were"
 
 
 def test_a_batch_in_pieces_has_the_curve_of_the_whole(tmp_path: Path) -> None:
@@ -204,6 +241,19 @@ def test_a_process_that_fails_ends_the_training(how: Callable[[], None], capfd: 
         average_([torch.ones(3)])
     assert processes() == 1
     assert "out of luck" in capfd.readouterr().err
+
+
+def run_out() -> None:
+    raise MemoryError("nothing is left")
+
+
+def test_memory_that_was_too_small_in_any_process_is_told_as_that(capfd: pytest.CaptureFixture[str]) -> None:
+    """So that the launcher tries smaller pieces, as it does of one process (tests/launch/test_memory.py)."""
+    with pytest.raises(MemoryError, match="in another process of this training"), together(2, "cpu", run_out):
+        average_([torch.ones(3)])
+    assert "nothing is left" in capfd.readouterr().err
+    with pytest.raises(MemoryError, match="in this one"), together(2, "cpu", fail):
+        raise MemoryError("in this one")
 
 
 def without_norms(module: nn.Module) -> None:

@@ -174,6 +174,7 @@ class MachineConfig:
     threads: int | None = None  # of a training process; null: one per core. Sums are rounded by it (docs/reliability.md)
     processes: int = 1  # that train one encoder together, each a part of every batch; on GPUs one for each (docs/launchers.md)
     accumulate: int = 1  # pieces that a process computes its part of a batch in, for methods that compare no windows
+    shard: bool = False  # of the optimiser's state, each of these processes keeps a part
     cores: int | None = None  # that stages share, side by side; 1: one after another in this process; null: all there are
     memory: float | None = None  # GB that stages share; null: all there is
     gpus: int | None = None  # that stages share; null: all that torch finds
@@ -186,6 +187,7 @@ class MachineConfig:
         ):
             count = getattr(self, name)
             require(count is None or least <= count <= most, f"machine.{name} must be from {least} to {most}, not {count}")
+        require(self.processes > 1 or not self.shard, "machine.shard divides what machine.processes have; there is one of them")
         for name in ("cores", "memory"):
             value = getattr(self, name)
             require(value is None or value > 0, f"machine.{name} must be positive, not {value}")
@@ -223,6 +225,9 @@ class LaunchConfig:
     """What any launcher does about stages that are lost: their process, their node, or the memory they needed."""
 
     retries: int = 2  # of a stage that was lost; one that failed is not tried again
+    # A pretraining that ran out of memory and can have no more of it is tried again with machine.accumulate doubled. Its
+    # manifest says so, because sums are rounded in another order; the alternative is no result.
+    divide_batches: bool = True
 
     def __post_init__(self) -> None:
         require(self.retries >= 0, f"launch.retries must not be negative, but is {self.retries}")
