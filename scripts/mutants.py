@@ -70,8 +70,9 @@ def _try(faults: Sequence[Fault], folder: Path, jobs: int, width: int) -> int:
 def attempt(fault: Fault, folder: Path) -> int:
     """The exit code of the named test on a copy with the fault."""
     copy = copied(folder)
-    path = copy / fault.file
-    text = path.read_text() if path.is_file() else ""
+    path = (copy / fault.file).resolve()
+    ours = path.is_file() and path.is_relative_to(copy.resolve())  # what a link leads to is not a copy
+    text = path.read_text() if ours else ""
     if text.count(fault.before) != 1:
         return NOT_FOUND
     path.write_text(text.replace(fault.before, fault.after))

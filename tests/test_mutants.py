@@ -92,3 +92,15 @@ def test_a_fault_is_caught_survives_or_is_not_found(
     assert source.read_text() == before, "faults go into copies"
     source.write_text(before.replace("2", "4"))
     assert outcome(("4 * x", "3 * x")) == (1, ["double(3) is not 6", "", "fails without any fault"])
+
+
+def test_a_fault_never_changes_what_the_copy_only_links_to(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    record = tmp_path / "results" / "table.csv"
+    record.parent.mkdir()
+    record.write_text("score\n1\n")
+    monkeypatch.setattr(mutants, "ROOT", tmp_path)
+    monkeypatch.setattr(mutants, "COPIED", ())
+    monkeypatch.setattr(mutants, "run_tests", lambda copy, tests: mutants.CAUGHT)
+    fault = mutants.Fault("a", "results/table.csv", "1", "2", "test")
+    assert mutants.attempt(fault, tmp_path) == mutants.NOT_FOUND
+    assert record.read_text() == "score\n1\n"
