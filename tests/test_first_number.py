@@ -2,32 +2,22 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import re
 import sys
 import time
 from dataclasses import asdict
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import pytest
 
+from tests.load_script import load_script
+
 ROOT = Path(__file__).parent.parent
 
 
-def _script() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("first_number", ROOT / "scripts" / "first_number.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module  # where dataclasses look their types up
-    spec.loader.exec_module(module)
-    return module
-
-
-first_number: Any = _script()
+first_number: Any = load_script("first_number")
 PRINTED = """
 import pathlib, sys
 print("setting up", flush=True)

@@ -17,6 +17,7 @@ import yaml
 from benchmark.cli.main import main
 from benchmark.core.machine import cores
 from benchmark.simulation import demonstrate, observations, workers
+from tests.load_script import load_script
 from tests.toy import Toy
 
 ROOT = Path(__file__).parent.parent
@@ -84,15 +85,9 @@ def test_simulators_run_in_processes_that_are_not_forked(monkeypatch: pytest.Mon
 
 
 def test_a_quick_look_is_a_run_that_is_understood(monkeypatch: pytest.MonkeyPatch) -> None:
-    import importlib.util
-
     from benchmark.cli.main import parse
 
-    spec = importlib.util.spec_from_file_location("bootstrap", ROOT / "scripts" / "bootstrap.py")
-    assert spec is not None
-    assert spec.loader is not None
-    bootstrap = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(bootstrap)
+    bootstrap: Any = load_script("bootstrap")
     calls: list[list[str]] = []
     bootstrap.missing, bootstrap.install = lambda verb: [], lambda: True
     monkeypatch.setattr(bootstrap.subprocess, "call", lambda command, **_: calls.append([str(word) for word in command]) or 0)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -19,20 +17,14 @@ from benchmark.data.episodes import Demos, DemosWriter, open_demos
 from benchmark.methods.state import StateEncoder
 from benchmark.models.agent import Agent
 from benchmark.policies.rt1 import RT1, RT1Config
+from tests.load_script import load_script
 
-PATH = Path(__file__).parent.parent / "scripts" / "measure_goals.py"
 LENGTH, BINS = 5, 9
 
 
 @pytest.fixture(scope="module")
 def script() -> Any:
-    spec = importlib.util.spec_from_file_location("measure_goals", PATH)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module  # where dataclasses look their types up
-    spec.loader.exec_module(module)
-    return module
+    return load_script("measure_goals")
 
 
 @pytest.fixture

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import ast
-import importlib.util
 import os
-import sys
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import pytest
+
+from tests.load_script import load_script
 
 ROOT = Path(__file__).parent.parent
 SUBJECTS = {
@@ -21,19 +20,7 @@ SUBJECTS = {
 }
 
 
-def _script() -> ModuleType:
-    sys.path.insert(0, str(ROOT / "scripts"))  # where the script finds its list
-    spec = importlib.util.spec_from_file_location("mutants", ROOT / "scripts" / "mutants.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module  # where dataclasses look their types up
-    spec.loader.exec_module(module)
-    sys.path.remove(str(ROOT / "scripts"))
-    return module
-
-
-mutants: Any = _script()
+mutants: Any = load_script("mutants")
 
 
 @pytest.mark.parametrize("fault", mutants.FAULTS, ids=lambda fault: fault.name)

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import importlib.util
-import sys
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import pytest
@@ -14,23 +11,13 @@ from benchmark.core.errors import BenchmarkError
 from benchmark.results.bundle import Results
 from benchmark.results.export import export
 from tests.fake_settings import setting
+from tests.load_script import load_script
 
 ROOT = Path(__file__).parent.parent
 PUSHT, KITCHEN = "| Push-T, mlp |", "| Franka Kitchen, mlp |"
 
 
-def _script() -> ModuleType:
-    sys.path.insert(0, str(ROOT / "scripts"))  # where it finds first_number
-    spec = importlib.util.spec_from_file_location("regenerate", ROOT / "scripts" / "regenerate.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    sys.path.remove(str(ROOT / "scripts"))
-    return module
-
-
-regenerate: Any = _script()
+regenerate: Any = load_script("regenerate")
 
 
 @pytest.fixture
