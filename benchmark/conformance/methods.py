@@ -5,7 +5,6 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Callable
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -187,18 +186,16 @@ def encoder_learns_jointly(cls: type[Method], config: Any, demos: Demos) -> None
     encoder = _built(cls, config, demos.spec).encoder.train()
     observations = demos.observations(slice(0, 6), encoder.reads)
     goals = _goals(cls, observations)
-    told = partial(read_goal, encoder, goals[-1]) if goals else lambda: None
+
+    def features() -> torch.Tensor:
+        return features_of(encoder, replace(observations, told=read_goal(encoder, goals[-1]) if goals else None))
+
     with torch.no_grad():
-        width = features_of(encoder, replace(observations, told=told())).shape[1]
-    head = torch.nn.Linear(width, demos.spec.action_dim)
+        head = torch.nn.Linear(features().shape[1], demos.spec.action_dim)
     frozen = _frozen(encoder)
     optimizer = torch.optim.Adam([p for p in (*encoder.parameters(), *head.parameters()) if p.requires_grad], lr=1e-3)
     for _ in range(STEPS):
-        loss = (
-            (head(features_of(encoder, replace(observations, told=told()))) - torch.from_numpy(demos.actions[:6]))
-            .square()
-            .mean()
-        )
+        loss = (head(features()) - torch.from_numpy(demos.actions[:6])).square().mean()
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
