@@ -43,7 +43,7 @@ class Execution:
     threads: int | None = None  # of torch; None: as the process has them
     processes: int = 1  # that compute a part of each batch of a pretraining
     accumulate: int = 1  # pieces of a batch that are computed one after another
-    shard: bool = False  # each process keeps a part of the optimiser's state
+    zero: int = 0  # what these processes divide among them: 1 the optimiser's state, 2 gradients as well
     timeout: float = 120.0  # seconds without an answer after which a simulator is given up
     checkpoint_every: int = 200  # steps between checkpoints that an interrupted pretraining resumes from
     tracker: str = "none"  # who else is told of learning curves while they grow: none | tensorboard | wandb | trackio

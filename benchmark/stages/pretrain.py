@@ -52,7 +52,7 @@ class _Training:
     checkpoints: Path
     checkpoint_every: int
     pieces: int
-    shard: bool
+    zero: int
 
     def run(self, method: Method, sampler: WindowSampler, steps: int, task: Task) -> Trained:
         require(
@@ -72,7 +72,7 @@ class _Training:
             checkpoint_every=self.checkpoint_every,
             task=task,
             pieces=self.pieces,
-            shard=self.shard,
+            zero=self.zero,
         )
 
     def sampler(self, method: Method, demos: Demos, learning: Learning) -> WindowSampler:
@@ -106,7 +106,7 @@ def _learn(context: Context[Params], learning: Learning, method: Method, demos: 
         context.work,
         execution.checkpoint_every,
         execution.accumulate,
-        execution.shard,
+        execution.zero,
     )
     if execution.processes > 1:
         context.facts["arithmetic"] += f", {execution.processes} processes"

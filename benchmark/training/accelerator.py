@@ -57,6 +57,20 @@ class EagerStep:
         for group in self.groups:
             for parameter in group.params:
                 parameter.grad = None
+        if self.shards is not None and self.shards.gradients:
+            with self.shards.divided_gradients():
+                values = self.backward(batch)
+        else:
+            values = self.backward(batch)
+            average_([p.grad for group in self.groups for p in group.params if p.grad is not None])
+        norms = {f"grad_norm/{group.name}": self.clipped(group.params) for group in self.groups}
+        self.optimizer.step()
+        if self.shards is not None:
+            self.shards.spread()
+        return {**mean_of(values), **norms}
+
+    def backward(self, batch: Any) -> list[dict[str, Tensor]]:
+        """What each piece of the batch logs; gradients add up."""
         values = []
         for index, part in enumerate(divided(batch, self.pieces)):
             if index > 0:
@@ -65,12 +79,17 @@ class EagerStep:
                 loss, logs = self.trainable.loss(part, self.rng)
             (loss / self.pieces).backward()
             values.append({"loss": loss.detach(), **logs})
-        average_([p.grad for group in self.groups for p in group.params if p.grad is not None])
-        norms = {f"grad_norm/{group.name}": _clip(group.params, self.clip) for group in self.groups}
-        self.optimizer.step()
-        if self.shards is not None:
-            self.shards.spread()
-        return {**mean_of(values), **norms}
+        return values
+
+    def clipped(self, params: list[nn.Parameter]) -> Tensor:
+        """The norm of the gradients, which are scaled down to the limit if there is one."""
+        if self.shards is not None and self.shards.gradients:
+            norm = self.shards.norm(params)
+        else:
+            norm = nn.utils.get_total_norm([p.grad for p in params if p.grad is not None])
+        if self.clip is not None:
+            nn.utils.clip_grads_with_norm_(params, self.clip, norm)
+        return norm
 
 
 def mean_of(values: list[dict[str, Tensor]]) -> dict[str, Tensor]:
@@ -87,10 +106,3 @@ def divided(batch: Any, pieces: int) -> list[Any]:
     names = [field.name for field in fields(batch) if isinstance(getattr(batch, field.name), Tensor)]
     cut = {name: getattr(batch, name).chunk(pieces) for name in names}
     return [replace(batch, **{name: parts[index] for name, parts in cut.items()}) for index in range(pieces)]
-
-
-def _clip(params: list[nn.Parameter], limit: float | None) -> Tensor:
-    """The norm of the gradients, which are scaled down to the limit if there is one."""
-    if limit is None:
-        return nn.utils.get_total_norm([p.grad for p in params if p.grad is not None])
-    return nn.utils.clip_grad_norm_(params, limit)

@@ -46,12 +46,12 @@ def train(
     keep: nn.Module | None = None,
     capture: bool = True,
     pieces: int = 1,
-    shard: bool = False,
+    zero: int = 0,
 ) -> Trained:
     """Train in place, on CUDA by captured steps where the module allows it.
 
-    `pieces`: one after another, that a batch is computed in, where no window is compared with others. `shard`: each process
-    keeps the optimiser's state of a part of the parameters.
+    `pieces`: one after another, that a batch is computed in, where no window is compared with others. `zero`: what the
+    processes divide among them besides: 1 the optimiser's state, 2 gradients as well.
 
     `validate()` is called at each checkpoint; what it returns joins the curves. `Trained.best` becomes the weights of `keep` at
     the checkpoint with the lowest `validation_loss`.
@@ -63,7 +63,7 @@ def train(
     if pieces > 1:
         require_no_batch_norm(module)
     groups = trainable.groups()
-    shards = make_shards(groups) if shard and processes() > 1 else None
+    shards = make_shards(groups, zero == 2) if zero and processes() > 1 else None
     optimizer = make_optimizer(groups, config, shards)
     checkpoint = Checkpoint(checkpoints, module, optimizer, shards)
     with first_goes_first():  # it sets damaged ones aside

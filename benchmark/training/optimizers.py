@@ -35,9 +35,9 @@ def make_optimizer(groups: list[ParameterGroup], config: TrainingConfig, shards:
     raise AssertionError(config.optimizer)
 
 
-def make_shards(groups: list[ParameterGroup]) -> Shards:
+def make_shards(groups: list[ParameterGroup], gradients: bool) -> Shards:
     """Of all parameters, in the order in which an optimiser numbers them."""
-    return Shards([parameter for _, _, params in _divided(groups) for parameter in params])
+    return Shards([parameter for _, _, params in _divided(groups) for parameter in params], gradients)
 
 
 def _divided(groups: list[ParameterGroup]) -> Iterator[tuple[ParameterGroup, bool, list[nn.Parameter]]]:

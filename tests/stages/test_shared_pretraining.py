@@ -37,7 +37,7 @@ def pretrained(folder: Path, execution: Execution, method: str = "byol") -> tupl
 
 def test_two_processes_make_the_artifact_of_one(toy: type, tmp_path: Path) -> None:
     one, by_one = pretrained(tmp_path / "one", Execution(workers=0, threads=1))
-    two, by_two = pretrained(tmp_path / "two", Execution(workers=0, threads=1, processes=2, shard=True))
+    two, by_two = pretrained(tmp_path / "two", Execution(workers=0, threads=1, processes=2, zero=2))
     assert two.final_loss == pytest.approx(one.final_loss, rel=1e-2)
     assert (two.frames_seen, two.gradient_steps, two.trainable_params) == (one.frames_seen, 2, one.trainable_params)
     assert by_two == f"{by_one}, 2 processes"

@@ -42,6 +42,11 @@ CASES = (  # NAME or NAME:VARIANT
 # does the same if the halves of its batch change places). After that weights differ, and batch norms of noise multiply it.
 FIRST, GRADIENT, LATER = 1e-4, 5e-3, 5e-2
 STEADY = {"dino": 1e-4, "mae": 1e-4, "rpt_sensorimotor": 1e-4, "dynamo:with_actions": 1e-3}  # of all steps; a tenth was seen
+CLIP = 0.01  # below all norms here
+DIVIDED = (  # the name of a run, the one whose second step it goes on from, the stage of ZeRO
+    *(("whole", "", 0), ("parts", "", 1), ("gradients", "", 2)),
+    *(("parts 2", "whole", 1), ("whole 2", "parts", 0), ("gradients 2", "whole", 2), ("whole 3", "gradients", 0)),
+)
 
 Curves = list[dict[str, float]]
 
@@ -120,11 +125,11 @@ def resumed(folder: Path) -> tuple[bytes, bytes]:
 
 
 def sharded(folder: Path) -> dict[str, bytes]:
-    """The weights after three steps: of whole optimisers, of divided ones, and of each gone on from the other's second step.
-    LARS looks at each parameter as a whole."""
-    ends, cases = {}, (("whole", ""), ("parts", ""), ("parts 2", "whole"), ("whole 2", "parts"))
+    """The weights after three steps: of whole optimisers, of divided ones with whole and divided gradients, and of each gone on
+    from another's second step. LARS looks at each parameter as a whole, and clipping at all of them."""
+    ends = {}
     for optimizer in ("adamw", "lars"):
-        for name, start in cases:
+        for name, start, zero in DIVIDED:
             place = folder / f"{optimizer} {name}"
             if rank() == 0:
                 place.mkdir()
@@ -132,14 +137,57 @@ def sharded(folder: Path) -> dict[str, bytes]:
                     shutil.copy(path, place)
             average_([torch.zeros(1)])  # nobody begins before that
             module, config, window = made("simsiam")
-            config.optimizer = optimizer
-            run(module, config, window, place, steps=3, shard=name.startswith("parts"))
+            config.optimizer, config.clip = optimizer, CLIP
+            run(module, config, window, place, steps=3, zero=zero)
             ends[f"{optimizer} {name}"] = save(tensors(module))
     return ends
 
 
-def both(folder: Path) -> tuple[dict[str, Curves], tuple[bytes, bytes], dict[str, bytes]]:
-    return all_curves(folder), resumed(folder / "resumed"), sharded(folder / "sharded")
+class Gradients(nn.Module):
+    """Logs how many gradients there were beside one that had just been computed, at most."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layers = nn.ModuleList(nn.Linear(9, 9) for _ in range(6))
+        self.most = 0
+        for parameter in self.parameters():
+            parameter.register_post_accumulate_grad_hook(self.count)
+
+    def count(self, arrived: Tensor) -> None:
+        held = [parameter for parameter in self.parameters() if parameter.grad is not None and parameter is not arrived]
+        self.most = max(self.most, len(held))
+
+    def loss(self, batch: Windows, rng: torch.Generator) -> tuple[Tensor, dict[str, Tensor]]:
+        x = batch.actions.flatten(1)
+        for layer in self.layers:
+            x = layer(x)
+        return x.square().mean(), {"held": torch.tensor(float(self.most))}
+
+    def groups(self) -> list[ParameterGroup]:
+        return [ParameterGroup("all", list(self.parameters()))]
+
+    def after_step(self, step: int, steps: int) -> None: ...
+
+
+def gradients_held(folder: Path) -> dict[int, float]:
+    """The same by the stage of ZeRO, after the first step."""
+    held = {}
+    for zero in (1, 2):
+        torch.manual_seed(0)
+        held[zero] = run(Gradients(), MethodConfig(), 3, folder / f"held-{zero}", steps=2, zero=zero).curves[-1]["held"]
+    return held
+
+
+def divided_pieces(folder: Path) -> Curves:
+    module, config, window = made("mae")
+    return run(module, config, window, folder / "pieces", pieces=2, zero=2).curves
+
+
+def both(folder: Path) -> tuple[Any, ...]:
+    return (
+        *(all_curves(folder), resumed(folder / "resumed"), sharded(folder / "sharded")),
+        *(gradients_held(folder), divided_pieces(folder)),
+    )
 
 
 def others(folder: Path) -> None:
@@ -147,13 +195,14 @@ def others(folder: Path) -> None:
 
 
 @pytest.fixture(scope="module")
-def shared(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, Curves], tuple[bytes, bytes], Path]:
+def shared(tmp_path_factory: pytest.TempPathFactory) -> tuple[Any, ...]:
     """What two processes made."""
     folder = tmp_path_factory.mktemp("two")
     (folder / "sharded").mkdir()
     for name in [*CASES, "noise"]:
         (folder / f"{name}-2").mkdir()
-    (folder / "resumed").mkdir()
+    for name in ("resumed", "held-1", "held-2", "pieces"):
+        (folder / name).mkdir()
     with together(2, "cpu", partial(others, folder)):
         return *both(folder), folder / "sharded"
 
@@ -184,18 +233,33 @@ def test_a_shared_training_goes_on_from_its_checkpoint_to_the_same_bits(shared: 
 
 @pytest.mark.parametrize("optimizer", ["adamw", "lars"])
 def test_a_divided_optimiser_is_a_whole_one_to_the_bit(shared: Any, optimizer: str, tmp_path: Path) -> None:
-    _, _, ends, folder = shared
-    assert len({ends[f"{optimizer} {name}"] for name in ("whole", "parts", "parts 2", "whole 2")}) == 1
-    whole, parts = (load_file(folder / f"{optimizer} {name}" / "step3.safetensors") for name in ("whole", "parts"))
-    assert whole.keys() == parts.keys()
+    ends, folder = shared[2], shared[-1]
+    assert len({ends[f"{optimizer} {name}"] for name, _, _ in DIVIDED}) == 1
+    whole, *divided = (
+        load_file(folder / f"{optimizer} {name}" / "step3.safetensors") for name in ("whole", "parts", "gradients")
+    )
     assert any(name.startswith("optimizer/") for name in whole)
-    assert all(torch.equal(whole[name], parts[name]) for name in whole)
+    for parts in divided:
+        assert whole.keys() == parts.keys()
+        assert all(torch.equal(whole[name], parts[name]) for name in whole)
     for path in (folder / f"{optimizer} parts").glob("step2.*"):
         shutil.copy(path, tmp_path)
     module, config, window = made("simsiam")
     config.optimizer = optimizer
-    alone = run(module, config, window, tmp_path, steps=3, shard=True)
+    alone = run(module, config, window, tmp_path, steps=3, zero=2)
     assert len(alone.curves) == 3, "one process goes on where two were"
+
+
+def test_divided_gradients_leave_a_process_as_soon_as_they_are_there(shared: Any) -> None:
+    held = shared[3]
+    assert held[1] == 11, "all but the one that is last"
+    assert held[2] == 0
+
+
+def test_pieces_of_a_batch_add_up_where_their_gradients_go(shared: Any, tmp_path: Path) -> None:
+    module, config, window = made("mae")
+    for one, pieces in zip(run(module, config, window, tmp_path).curves, shared[4], strict=True):
+        assert pieces == pytest.approx(one, rel=1e-3)
 
 
 def test_a_batch_in_pieces_has_the_curve_of_the_whole(tmp_path: Path) -> None:

@@ -28,6 +28,7 @@ from benchmark import registry
 from benchmark.contracts.presets import PRESETS, component_config
 from benchmark.core.errors import BenchmarkError, UnknownName, suggest
 from benchmark.core.names import component_of
+from benchmark.planning.config.deepspeed import with_deepspeed
 from benchmark.planning.config.schema import Config, Schema
 from benchmark.planning.request import base_preset
 
@@ -69,6 +70,8 @@ def compose_config(
     for group, nodes in groups.items():
         values[group] = {name: getattr(getattr(plain, group), name) for name in nodes}
     values["env"] |= {env: values["env"][component_of(env)]}
+    if values["machine"].deepspeed:
+        values["machine"] = with_deepspeed(values["machine"])
     return Config(**values)
 
 

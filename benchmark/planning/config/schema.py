@@ -174,7 +174,8 @@ class MachineConfig:
     threads: int | None = None  # of a training process; null: one per core. Sums are rounded by it (docs/reliability.md)
     processes: int = 1  # that train one encoder together, each a part of every batch; on GPUs one for each (docs/launchers.md)
     accumulate: int = 1  # pieces that a process computes its part of a batch in, for methods that compare no windows
-    shard: bool = False  # of the optimiser's state, each of these processes keeps a part
+    zero: int = 0  # what these processes divide among them: 1 the optimiser's state, 2 gradients as well (docs/launchers.md)
+    deepspeed: str | None = None  # a DeepSpeed configuration that says so (planning/config/deepspeed.py)
     cores: int | None = None  # that stages share, side by side; 1: one after another in this process; null: all there are
     memory: float | None = None  # GB that stages share; null: all there is
     gpus: int | None = None  # that stages share; null: all that torch finds
@@ -187,7 +188,8 @@ class MachineConfig:
         ):
             count = getattr(self, name)
             require(count is None or least <= count <= most, f"machine.{name} must be from {least} to {most}, not {count}")
-        require(self.processes > 1 or not self.shard, "machine.shard divides what machine.processes have; there is one of them")
+        require(self.zero in (0, 1, 2), f"machine.zero is a stage of ZeRO, 0, 1 or 2, not {self.zero}")
+        require(self.processes > 1 or not self.zero, "machine.zero divides what machine.processes have; there is one of them")
         for name in ("cores", "memory"):
             value = getattr(self, name)
             require(value is None or value > 0, f"machine.{name} must be positive, not {value}")
