@@ -159,13 +159,18 @@ def test_the_files_and_commands_about_settings(
     ]
 
 
-def test_every_command_and_setting_about_launchers_is_understood(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_every_command_and_setting_about_launchers_is_understood(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     """What can be is run, without starting anything: the settings of clusters are checked as those of this machine are."""
     text = (ROOT / "docs" / "launchers.md").read_text()
     commands = re.findall(r"^    python -m benchmark (run .*?)(?:  +#.*)?$", text, re.M)
     settings = re.findall(r'"([a-z]+\.\w+=\[.*?\])"|`([a-z_]+\.[a-z_.]+=[^`]+)`', text)
     assert len(commands) >= 8
     assert len(settings) >= 15
+    (deepspeed,) = re.findall(r"^    (\{.*?\}\n)(?=\n)", text, re.M | re.S)
+    monkeypatch.chdir(tmp_path)
+    Path("zero2.json").write_text(deepspeed)
     matrix = "--methods random --envs kitchen --policies knn"
     for command in commands:
         assert parse(shlex.split(command.replace("...", matrix))).launcher in ("local", "slurm", "ray")
