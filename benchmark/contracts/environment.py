@@ -62,6 +62,8 @@ class Environment(ABC):
     source: ClassVar[str] = ""  # paper section or repository the environment comes from, for `list envs`
     # Settings besides its own that its published protocol has, in every preset: {"fit.goal": "last"}. An override goes first.
     protocol: ClassVar[Mapping[str, str]] = {}
+    # Settings of stages in a preset, where the preset's own are not enough here: {"quick": {"fit.steps": "4000"}}.
+    stage_presets: ClassVar[Mapping[str, Mapping[str, str]]] = {}
 
     @classmethod
     @abstractmethod

@@ -50,8 +50,8 @@ FAULTS = (
     Fault(
         "block_push: heads plan for eight steps, as where nothing pushes",
         "policies/_shared/parts.py",
-        'f"{preset}/block_push": PUSHING_HORIZON',
-        'f"{preset}/block_push": QUICK_HORIZON',
-        "policies/test_policy_parts.py::test_where_things_are_pushed_all_heads_see_no_past_and_plan_at_every_second_step",
+        '("block_push", SHORT_HORIZON)',
+        '("block_push", QUICK_HORIZON)',
+        "policies/test_policy_parts.py::test_where_the_scene_tells_all_heads_see_no_past_and_plan_at_every_second_step",
     ),
 )

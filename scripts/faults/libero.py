@@ -45,4 +45,18 @@ FAULTS = (
         "len(self.tasks) >= len(set(self.tasks))",
         "envs/test_libero_goal.py::test_all_ten_tasks_are_asked_for_unless_some_are_chosen",
     ),
+    Fault(
+        "libero: nothing pushes the demonstrator's hand",
+        "envs/libero_goal/expert.py",
+        "self._push * np.abs(action[:MOTION]).max() * self._pushed",
+        "0",
+        "envs/test_libero_goal.py::test_the_expert_is_pushed_off_its_way_but_its_fingers_are_not",
+    ),
+    Fault(
+        "libero: the fingers tremble, too, and let go",
+        "envs/libero_goal/expert.py",
+        "MOTION = 6",
+        "MOTION = 7",
+        "envs/test_libero_goal.py::test_the_expert_is_pushed_off_its_way_but_its_fingers_are_not",
+    ),
 )

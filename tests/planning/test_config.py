@@ -66,6 +66,15 @@ def test_what_comes_out_is_typed() -> None:
     assert compose("method.dummy.ema=null").method["dummy"].ema is None
 
 
+def test_an_environment_may_need_more_steps_than_others_in_a_preset() -> None:
+    """What is given by hand goes first, in whatever unit."""
+    assert compose_config("block_push").fit.steps == 4000
+    assert compose_config("block_push", preset="standard").fit.steps == 6000
+    assert compose_config("block_push", overrides=["fit.steps=100"]).fit.steps == 100
+    by_hand = compose_config("block_push", overrides=["fit.epochs=3"]).fit
+    assert (by_hand.steps, by_hand.epochs) == (None, 3)
+
+
 def test_a_budget_given_by_hand_replaces_the_presets() -> None:
     assert compose().pretrain.frames is not None
     config = compose("pretrain.epochs=4", "fit.epochs=2").pretrain

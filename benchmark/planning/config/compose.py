@@ -3,8 +3,8 @@
 Hydra stays for its grammar: typed overrides (`joint.rates=[trunk.*:0.5,*:0]`, which YAML cannot read) and lists of values
 (planning/sweeps.py). Its launchers are not used, nor its working folders: stages and the store do that.
 
-Later wins: field defaults, the component's preset, its preset for the environment, the stage preset, the environment's
-protocol, overrides from the user.
+Later wins: field defaults, the component's preset, its preset for the environment, the stage preset, the environment's own of
+it, its protocol, overrides from the user.
 """
 
 from __future__ import annotations
@@ -61,8 +61,9 @@ def compose_config(
     try:
         GlobalHydra.instance().clear()
         with initialize_config_module("benchmark.planning.config", version_base="1.3"):
-            protocol = [f"{key}={value}" for key, value in registry.envs().get(env).protocol.items()]
-            composed = compose("root", overrides=[f"preset={preset}", *protocol, *_clear_other_budgets(overrides), *overrides])
+            cls = registry.envs().get(env)
+            own = [f"{key}={value}" for key, value in ({**cls.stage_presets.get(preset, {}), **cls.protocol}).items()]
+            composed = compose("root", overrides=[f"preset={preset}", *own, *_clear_other_budgets(overrides), *overrides])
         plain: Any = OmegaConf.to_object(composed)
     except (HydraException, OmegaConfBaseException) as error:
         raise BenchmarkError(_one_sentence(error, overrides)) from error
