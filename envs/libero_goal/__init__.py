@@ -90,8 +90,8 @@ class LiberoGoal(Simulator):
     Config = LiberoGoalConfig
     presets = {
         "smoke": {"resolution": 64, "episodes": 3, "tasks": ("turn_on_the_stove",)},
-        # VQ-BeT on the state, 2000 steps: 0.50 with 100 demonstrations (20 episodes), 0.80 with 250 (30 episodes). Goals are shown by
-        # held-out demonstrations: 171 is the least number whose held-out tenth has one of each task.
+        # VQ-BeT on the state, 2000 steps: 0.50 with 100 demonstrations (20 episodes), 0.80 with 250 (30 episodes). Goals are
+        # shown by held-out demonstrations: 171 is the least number whose held-out tenth has one of each task.
         "quick": {"resolution": 96, "episodes": 250},
         "standard": {"resolution": 96, "episodes": 500},
         "paper": {"resolution": 224, "episodes": 500, "demonstrations": "human"},
@@ -178,8 +178,8 @@ class LiberoGoal(Simulator):
         return np.concatenate([self._table.data.qpos[:9], self._table.hand]).astype(np.float32)
 
     def state(self) -> np.ndarray:
-        """The simulator's, and where things are from the hand, as in robosuite's observations. Without the latter a policy has to
-        learn the arm's kinematics: VQ-BeT did three tasks of ten and not five (100 demonstrations, 20 episodes each)."""
+        """The simulator's, and where things are from the hand, as in robosuite's observations. Without the latter a policy has
+        to learn the arm's kinematics: VQ-BeT did three tasks of ten and not five (100 demonstrations, 20 episodes each)."""
         table = self._table
         return np.concatenate([table.data.qpos, table.fixtures.ravel(), table.from_hand()]).astype(np.float32)
 

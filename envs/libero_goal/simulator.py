@@ -133,7 +133,7 @@ class Table:
         return np.stack([self.model.body(f"{name}_main").pos[:2] for name in FIXTURES])
 
     def from_hand(self) -> np.ndarray:
-        """(27,): where the hand is, the directions in which it opens and points; from there all things, and the fixtures' x and y."""
+        """(27,): where the hand is, the directions in which it opens and points; from there all things, x and y of fixtures."""
         hand, facing = self.hand, self.facing
         things = self.data.xpos[self.model.jnt_bodyid[sorted(self._things.values())]] - hand
         return np.concatenate([hand, facing[:, 0], facing[:, 2], things.ravel(), (self.fixtures - hand[:2]).ravel()])

@@ -27,8 +27,8 @@ KITCHEN_HORIZON: dict[str, Any] = {"history": 4, "stride": 2, "chunk": 8, "execu
 # In Block Pushing what the demonstrator does depends on the scene alone: nothing of the past tells more. VQ-BeT on the state at
 # `quick`, seed 0, the same 16 episodes: 1.62 of 2 with plans of four steps of which two are taken (temperature 0.1), 1.19 with
 # one step ahead (0.5). Plans of eight, as elsewhere, were tried in a model of the simulator only: 0.73 against 1.77 with one
-# step (one fit each, of two seeds). So it is in LIBERO Goal, once the goal is known: VQ-BeT on the state, 100 demonstrations, the
-# same 20 episodes: 0.50 with this horizon, 0.45 with the kitchen's, which draws twice as many frames.
+# step (one fit each, of two seeds). So it is in LIBERO Goal, once the goal is known: VQ-BeT on the state, 100 demonstrations,
+# the same 20 episodes: 0.50 with this horizon, 0.45 with the kitchen's, which draws twice as many frames.
 SHORT_HORIZON: dict[str, Any] = {"history": 1, "chunk": 4, "execute": 2}
 HORIZONS: dict[str, dict[str, Any]] = {
     f"{preset}/{env}": horizon
