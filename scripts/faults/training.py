@@ -53,8 +53,8 @@ FAULTS = (
     Fault(
         "training: gradients are not clipped",
         "benchmark/training/accelerator.py",
-        "clip_grad_norm_(params, limit)",
-        "clip_grad_norm_(params, float('inf'))",
+        "clip_grads_with_norm_(params, self.clip, norm)",
+        "clip_grads_with_norm_(params, float('inf'), norm)",
         f"{LOOP}::test_groups_are_clipped_separately",
     ),
     Fault(

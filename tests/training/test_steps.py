@@ -7,7 +7,7 @@ import math
 import warnings
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -24,7 +24,7 @@ from benchmark.contracts.specs import PolicySpec
 from benchmark.contracts.training import ParameterGroup, TrainingConfig
 from benchmark.core.progress import Task
 from benchmark.core.seeds import seed as seed_of
-from benchmark.training.accelerator import EagerStep, _clip
+from benchmark.training.accelerator import EagerStep
 from benchmark.training.captured import WARM_UP, CapturedStep, buffers, copy_into, layout
 from benchmark.training.lars import LARS
 from benchmark.training.loop import train
@@ -148,7 +148,9 @@ def test_without_a_limit_gradients_are_measured_and_left_alone() -> None:
     model = nn.Linear(3, 2)
     model(torch.rand(4, 3)).sum().backward()
     before = [p.grad.clone() for p in model.parameters() if p.grad is not None]
-    norm = _clip(list(model.parameters()), None)
+    groups = [ParameterGroup("all", list(model.parameters()))]
+    optimizer = torch.optim.SGD(model.parameters())
+    norm = EagerStep(cast(Any, model), groups, optimizer, None, "cpu", "fp32").clipped(groups[0].params)
     assert float(norm) == pytest.approx(float(torch.cat([g.flatten() for g in before]).norm()))
     assert all(torch.equal(p.grad, g) for p, g in zip(model.parameters(), before, strict=True) if p.grad is not None)
     assert torch.equal(norm, nn.utils.clip_grad_norm_(model.parameters(), math.inf))
