@@ -3,7 +3,7 @@
 The stages of ZeRO (Rajbhandari et al. 2020). 1: each process keeps the moments of its own parameters, takes their step, and
 sends the result to the others. 2: it keeps no other gradients either; each one goes to its owner as soon as the backward pass
 has it. Weights, curves and checkpoints are those of whole optimisers, to the bit where the same numbers are added in the same
-order (two processes, a batch in one piece), so any number of processes goes on from a checkpoint.
+order (on a CPU by two processes, a batch in one piece), so any number of processes goes on from a checkpoint.
 
 DeepSpeed itself is not used, only its configuration files are read (planning/config/deepspeed.py): its engine takes over the
 forward pass of one module, the backward pass, clipping, the precision, and checkpoints in a format of its own with a file per
@@ -33,49 +33,44 @@ class Shards:
             least = sizes.index(min(sizes))
             self._owned[least].append(parameter)
             sizes[least] += parameter.numel()
-        self._mine = {id(parameter) for parameter in self._owned[rank()]}
         self._owner = {id(parameter): owner for owner, params in enumerate(self._owned) for parameter in params}
-        self._reached: set[int] = set()  # the parameters that the backward pass has come to, whosever they are
-        self._held: dict[nn.Parameter, Tensor] = {}  # mean gradients of this process's own, while pieces of a batch add up
+        self._means: dict[nn.Parameter, Tensor] = {}  # gradients of this process's own, while pieces of a batch add up
 
     def mine(self, group: dict[str, Any]) -> dict[str, Any]:
         """What is left of a group for the optimiser of this process."""
-        return {**group, "params": [parameter for parameter in group["params"] if id(parameter) in self._mine]}
+        return {**group, "params": [parameter for parameter in group["params"] if self._owner[id(parameter)] == rank()]}
 
     @contextmanager
     def divided_gradients(self) -> Iterator[None]:
         """Within the block a gradient goes to the owner of its parameter as soon as it is there, and nobody else keeps it. One
         message for each parameter; all processes send them in the order of the backward pass."""
-        self._reached.clear()
-        hooks = [parameter.register_post_accumulate_grad_hook(self._hand_over) for parameter in self.params]
+        self._means = {}
+        learning = [parameter for parameter in self.params if parameter.requires_grad]
+        hooks = [parameter.register_post_accumulate_grad_hook(self._hand_over) for parameter in learning]
         try:
             yield
         finally:
             for hook in hooks:
                 hook.remove()
-        for parameter, gradient in self._held.items():
+        for parameter, gradient in self._means.items():
             parameter.grad = gradient
-        self._held = {}
+        self._means = {}
 
     def _hand_over(self, parameter: Tensor) -> None:
         gradient, parameter.grad = parameter.grad, None
         assert gradient is not None
         assert isinstance(parameter, nn.Parameter)
         owner = self._owner[id(parameter)]
-        self._reached.add(id(parameter))
         message = gradient.contiguous()
         distributed.reduce(message, owner)
         if owner == rank():
             gradient.copy_(message / processes())
-            self._held[parameter] = self._held[parameter].add_(gradient) if parameter in self._held else gradient
+            self._means[parameter] = self._means[parameter].add_(gradient) if parameter in self._means else gradient
 
+    @torch.no_grad()
     def norm(self, params: Sequence[nn.Parameter]) -> Tensor:
-        """Of the gradients of these, each of which is with its owner: the norm of their norms, as torch has it."""
-        reached = [parameter for parameter in params if id(parameter) in self._reached]
-        norms = torch.zeros(len(reached), device=params[0].device)
-        for index, parameter in enumerate(reached):
-            if parameter.grad is not None:
-                norms[index] = torch.linalg.vector_norm(parameter.grad)
+        """Of the gradients of these, each of which is with its owner: the norm of their norms."""
+        norms = torch.stack([torch.linalg.vector_norm(p.grad) if p.grad is not None else p.new_zeros(()) for p in params])
         distributed.all_reduce(norms)
         return torch.linalg.vector_norm(norms)
 

@@ -143,7 +143,7 @@ FAULTS = (
     Fault(
         "processes: of a batch in pieces the last one's gradients are kept",
         "benchmark/training/sharding.py",
-        "self._held[parameter].add_(gradient) if parameter in self._held else gradient",
+        "self._means[parameter].add_(gradient) if parameter in self._means else gradient",
         "gradient",
         f"{DISTRIBUTED}::test_pieces_of_a_batch_add_up_where_their_gradients_go",
     ),
@@ -152,7 +152,7 @@ FAULTS = (
         "benchmark/planning/config/deepspeed.py",
         "        elif key in RECIPE:\n            raise",
         "        elif key in RECIPE:\n            continue\n            raise",
-        "planning/test_deepspeed.py::test_what_it_asks_for_besides_is_refused_by_name",
+        "planning/test_deepspeed.py::test_what_it_says_besides_is_refused_by_name",
     ),
     Fault(
         "processes: a file overrules a setting that says something else",

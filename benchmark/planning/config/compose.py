@@ -62,8 +62,9 @@ def compose_config(
         GlobalHydra.instance().clear()
         with initialize_config_module("benchmark.planning.config", version_base="1.3"):
             cls = registry.envs().get(env)
-            own = [f"{key}={value}" for key, value in ({**cls.stage_presets.get(preset, {}), **cls.protocol}).items()]
-            composed = compose("root", overrides=[f"preset={preset}", *own, *_clear_other_budgets(overrides), *overrides])
+            own = [f"{key}={value}" for key, value in {**cls.stage_presets.get(preset, {}), **cls.protocol}.items()]
+            given = [text for more in (own, overrides) for text in (*_clear_other_budgets(more), *more)]
+            composed = compose("root", overrides=[f"preset={preset}", *given])
         plain: Any = OmegaConf.to_object(composed)
     except (HydraException, OmegaConfBaseException) as error:
         raise BenchmarkError(_one_sentence(error, overrides)) from error
@@ -71,7 +72,7 @@ def compose_config(
     for group, nodes in groups.items():
         values[group] = {name: getattr(getattr(plain, group), name) for name in nodes}
     values["env"] |= {env: values["env"][component_of(env)]}
-    if values["machine"].deepspeed:
+    if values["machine"].deepspeed is not None:
         values["machine"] = with_deepspeed(values["machine"])
     return Config(**values)
 
