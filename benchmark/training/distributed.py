@@ -2,10 +2,10 @@
 
 Each computes its equal part of every batch on a device of its own (core/collective.py), gradients are averaged after the
 backward pass (with `machine.zero=2` during it: sharding.py), and all take the same step. accelerate and torch's
-DistributedDataParallel are not used: they wrap the `forward` of one module and average over whatever batch each process was given,
-while a method here has a `loss` that spans several networks, and its batch has to stay the one its configuration says. What
-remains of them is one message per step, `collective.average_`. It is sent when all gradients are there, not meanwhile: between
-the GPUs of one machine the 45 MB of a ResNet-18 are a millisecond or so.
+DistributedDataParallel are not used: they wrap the `forward` of one module and average over whatever batch each process was
+given, while a method here has a `loss` that spans several networks, and its batch has to stay the one its configuration says.
+What remains of them is one message per step, `collective.average_`. It is sent when all gradients are there, not meanwhile:
+between the GPUs of one machine the 45 MB of a ResNet-18 are a millisecond or so.
 """
 
 from __future__ import annotations
