@@ -179,7 +179,8 @@ class LiberoGoal(Simulator):
 
     def state(self) -> np.ndarray:
         """The simulator's, and where things are from the hand, as in robosuite's observations. Without the latter a policy has
-        to learn the arm's kinematics: VQ-BeT did three tasks of ten and not five (100 demonstrations, 20 episodes each)."""
+        to learn the arm's kinematics: VQ-BeT did three tasks of ten (1500 steps) and not five (2000 steps; both of 100
+        demonstrations, 20 episodes)."""
         table = self._table
         return np.concatenate([table.data.qpos, table.fixtures.ravel(), table.from_hand()]).astype(np.float32)
 

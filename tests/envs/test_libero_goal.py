@@ -99,9 +99,8 @@ def test_the_spec_is_that_of_the_protocol() -> None:
         spec = LiberoGoal.spec(component_config(LiberoGoal, preset, "libero_goal"))
         assert (spec.hz, spec.max_steps, spec.action_dim, spec.metric) == (20.0, 300, 7, "success")
         assert spec.views == ("agentview", "wrist")
-        assert (
-            len(set(spec.state_names)) == spec.state_dim == 41 + 6 + 27
-        )  # joints, where the fixtures stand, all from the hand
+        joints, fixtures, from_hand = 41, 6, 27
+        assert len(set(spec.state_names)) == spec.state_dim == joints + fixtures + from_hand
     assert registry.envs().get("libero_goal") is LiberoGoal
 
 
