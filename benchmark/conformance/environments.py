@@ -19,7 +19,7 @@ from benchmark.contracts.data import check_episode
 from benchmark.contracts.environment import Dataset, Environment, Simulator
 from benchmark.contracts.presets import PRESETS, component_config
 from benchmark.contracts.specs import EnvSpec
-from benchmark.core.errors import Unavailable
+from benchmark.core.errors import Unavailable, UnknownName
 from benchmark.core.seeds import evaluation_seed, numpy_rng, seed
 from benchmark.simulation.demonstrate import demonstrate
 
@@ -38,6 +38,9 @@ def _simulator(cls: type[Simulator], config: Any) -> Simulator:
 def env_presets(cls: type[Environment], config: Any = None) -> None:
     """Presets set only fields that exist, to values that are allowed; the spec is consistent."""
     check_preset_names(cls)
+    for preset in cls.stage_presets:
+        if preset not in PRESETS:
+            raise UnknownName(f"preset in {cls.name}.stage_presets:", preset, PRESETS)
     for preset in PRESETS:
         spec = cls.spec(component_config(cls, preset, cls.name))
         ensure(all(low < high for low, high in zip(spec.action_low, spec.action_high, strict=True)), "empty action bounds")

@@ -109,6 +109,13 @@ def test_a_misspelt_preset_is_not_ignored(key: str, module: str, message: str | 
                 presets(mine)
 
 
+def test_a_misspelt_preset_of_stages_is_not_ignored() -> None:
+    mine = type("Mine", (Toy,), {"name": "mine", "stage_presets": {"quik": {"fit.steps": "9"}}})
+    (presets,) = (promise for promise in promises_of(mine) if promise.__name__.endswith("presets"))
+    with pytest.raises(UnknownName, match=r"mine\.stage_presets.*did you mean quick"):
+        presets(mine)
+
+
 def test_a_policy_is_given_what_its_inputs_name() -> None:
     class Reads(registry.policies().get("mlp")):  # type: ignore[misc]
         name = "reads"
