@@ -47,7 +47,7 @@ class EagerStep:
 
     def __post_init__(self) -> None:
         self.rng = torch.Generator(self.device)
-        self._divides_gradients = self.shards if self.shards is not None and self.shards.gradients else None
+        self._owners = self.shards if self.shards is not None and self.shards.gradients else None  # of gradients
 
     def __call__(self, batch: Any, seed: int) -> dict[str, Tensor]:
         self._seed = seed
@@ -58,8 +58,8 @@ class EagerStep:
         for group in self.groups:
             for parameter in group.params:
                 parameter.grad = None
-        if self._divides_gradients is not None:
-            with self._divides_gradients.divided_gradients():
+        if self._owners is not None:
+            with self._owners.divided_gradients():
                 values = self.backward(batch)
         else:
             values = self.backward(batch)
@@ -84,8 +84,8 @@ class EagerStep:
 
     def clipped(self, params: list[nn.Parameter]) -> Tensor:
         """The norm of the gradients, which are scaled down to the limit if there is one."""
-        if self._divides_gradients is not None:
-            norm = self._divides_gradients.norm(params)
+        if self._owners is not None:
+            norm = self._owners.norm(params)
         else:
             norm = nn.utils.get_total_norm([p.grad for p in params if p.grad is not None])
         if self.clip is not None:

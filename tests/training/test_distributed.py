@@ -144,11 +144,12 @@ def sharded(folder: Path) -> dict[str, bytes]:
 
 
 class Gradients(nn.Module):
-    """Logs how many gradients there were beside one that had just been computed, at most."""
+    """Logs how many gradients there were beside one that had just been computed, at most. One parameter gets none."""
 
     def __init__(self) -> None:
         super().__init__()
         self.layers = nn.ModuleList(nn.Linear(9, 9) for _ in range(6))
+        self.idle = nn.Parameter(torch.ones(3))
         self.most = 0
         for parameter in self.parameters():
             parameter.register_post_accumulate_grad_hook(self.count)
@@ -169,13 +170,13 @@ class Gradients(nn.Module):
     def after_step(self, step: int, steps: int) -> None: ...
 
 
-def gradients_held(folder: Path) -> dict[int, float]:
-    """The same by the stage of ZeRO, after the first step."""
-    held = {}
+def gradients_held(folder: Path) -> dict[int, Curves]:
+    """By the stage of ZeRO."""
+    curves = {}
     for zero in (1, 2):
         torch.manual_seed(0)
-        held[zero] = run(Gradients(), MethodConfig(), 3, folder / f"held-{zero}", steps=2, zero=zero).curves[-1]["held"]
-    return held
+        curves[zero] = run(Gradients(), MethodConfig(clip=CLIP), 3, folder / f"held-{zero}", steps=2, zero=zero).curves
+    return curves
 
 
 def divided_pieces(folder: Path) -> Curves:
@@ -251,9 +252,12 @@ def test_a_divided_optimiser_is_a_whole_one_to_the_bit(shared: Any, optimizer: s
 
 
 def test_divided_gradients_leave_a_process_as_soon_as_they_are_there(shared: Any) -> None:
-    held = shared[3]
-    assert held[1] == 11, "all but the one that is last"
-    assert held[2] == 0
+    """And nothing else changes, with a parameter that none of them reaches."""
+    one, two = shared[3][1], shared[3][2]
+    assert one[-1]["held"] == 11, "all but the one that is last"
+    assert two[-1]["held"] == 0
+    for name in ("loss", "grad_norm/all"):
+        assert [row[name] for row in two] == pytest.approx([row[name] for row in one], rel=1e-6)
 
 
 def test_pieces_of_a_batch_add_up_where_their_gradients_go(shared: Any, tmp_path: Path) -> None:
