@@ -217,12 +217,16 @@ def semi_hard_triplet(distance: Tensor, positive: Tensor, negative: Tensor, marg
     ordered = distance.masked_fill(~negative, torch.inf).sort(-1).values
     place = torch.searchsorted(ordered.detach(), distance.detach(), right=True)
     mined = ordered.gather(-1, torch.minimum(place, negative.sum(1, keepdim=True) - 1).clamp(min=0))
-    return F.relu(margin + distance - mined)[:, positive].mean()
+    return mean_over(F.relu(margin + distance - mined), positive)
 
 
 def against_negatives(logits: Tensor, positive: Tensor, negative: Tensor) -> Tensor:
     """Mean cross entropy over all positive pairs, each of which competes with its anchor's negatives. (S, N, M) logits."""
-    rows = (positive.any(1) & negative.any(1)).nonzero()[:, 0]
-    logits, positive, negative = logits[:, rows], positive[rows], negative[rows]
-    rivals = logits.masked_fill(~negative, -torch.inf).logsumexp(-1, keepdim=True)
-    return F.softplus(rivals - logits)[:, positive].mean()
+    rivaled = negative.any(1, keepdim=True)
+    rivals = logits.masked_fill(~negative & rivaled, -torch.inf).logsumexp(-1, keepdim=True)
+    return mean_over(F.softplus(rivals - logits), positive & rivaled)
+
+
+def mean_over(values: Tensor, pairs: Tensor) -> Tensor:
+    """(S, N, M) values, (N, M) pairs. To pick pairs with the mask would wait for the device, which has to count them."""
+    return values.masked_fill(~pairs, 0).sum() / (len(values) * pairs.sum())

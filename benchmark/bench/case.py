@@ -19,7 +19,7 @@ class Bench:
 
     scale: Scale
     device: str
-    precision: str  # of pretraining and of encoders; policies are float32, as the stages do it
+    precision: str  # of pretraining and of encoders; policies have their own
     timer: Timer
     folder: Path  # for files that are written and thrown away
     ceilings: Ceilings

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 
 import torch
@@ -16,6 +15,7 @@ from benchmark.bench.scale import Scale
 from benchmark.bench.timing import Rate, Timer
 from benchmark.core.errors import Unavailable
 from benchmark.core.progress import size
+from benchmark.models.precision import products
 
 PRODUCTS = {"fp32": torch.float32, "tf32": torch.float32, "bf16": torch.bfloat16}
 BLOCK = 1 << 22  # bytes written or read at once
@@ -52,7 +52,7 @@ def _product(side: int, precision: str, device: str, timer: Timer) -> Rate:
     if precision == "tf32":
         need_cuda(device)
     a, b = (torch.randn(side, side, device=device).to(PRODUCTS[precision]) for _ in range(2))
-    with _matmul_precision("high" if precision == "tf32" else "highest"):
+    with products(precision):
         return timer.rates({"product": lambda: a @ b})["product"]
 
 
@@ -78,13 +78,3 @@ def _disk(n_bytes: int, timer: Timer, folder: Path) -> dict[str, Rate]:
 
     works: dict[str, Callable[[], None]] = {"write": write, "read": read}
     return timer.rates(works)
-
-
-@contextmanager
-def _matmul_precision(name: str) -> Iterator[None]:
-    before = torch.get_float32_matmul_precision()
-    torch.set_float32_matmul_precision(name)
-    try:
-        yield
-    finally:
-        torch.set_float32_matmul_precision(before)

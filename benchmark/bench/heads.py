@@ -20,6 +20,7 @@ from benchmark.bench.text import milliseconds
 from benchmark.contracts.policy import Policy
 from benchmark.contracts.presets import component_config
 from benchmark.contracts.specs import PolicySpec
+from benchmark.core.machine import resolve_policy_precision
 from benchmark.core.seeds import torch_rng
 from benchmark.data.chunks import ChunkSampler
 from benchmark.models.encoders import WIDTHS
@@ -39,7 +40,8 @@ def _measure(policy: str) -> Callable[[Bench, str], list[Measurement]]:
         head, sampler = build(cls, bench)
         if cls.learns:
             batch_at, units = sampler.batch_at, sampler.batch_size
-            return measure_steps(bench, name, "samples/s", head, batch_at, units, "fp32")
+            precision = resolve_policy_precision("auto", bench.device)
+            return measure_steps(bench, name, "samples/s", head, batch_at, units, precision)
         return [_acting(bench, name, head, sampler)]
 
     return measure

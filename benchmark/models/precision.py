@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
 
 import torch
@@ -12,6 +13,17 @@ from torch import Tensor
 def autocast(device: torch.device | str, precision: str) -> AbstractContextManager[Any]:
     """What is computed within is computed in this precision (fp32 | bf16), as far as torch deems it safe."""
     return torch.autocast(torch.device(device).type, torch.bfloat16) if precision == "bf16" else nullcontext()
+
+
+@contextmanager
+def products(precision: str) -> Iterator[None]:
+    """tf32: within, CUDA's products of float32 matrices round what they multiply to 10 bits of mantissa, and add in float32."""
+    before = torch.get_float32_matmul_precision()
+    torch.set_float32_matmul_precision("high" if precision == "tf32" else before)
+    try:
+        yield
+    finally:
+        torch.set_float32_matmul_precision(before)
 
 
 def at_least_float32(x: Tensor) -> Tensor:

@@ -318,6 +318,7 @@ class Recipe:
             device=config.machine.device,
             proprio=config.fit.proprio,
             joint=fitting.joint,
+            precision=config.fit.precision,
             standardise=(config.fit.standardise and fitting.method.standardised) or fitting.method.privileged,
         )
         inputs = {"demos": shown.ref, "features": embedded.ref}

@@ -143,7 +143,7 @@ def _learn(
         steps=steps,
         seed=seed("fit", params.seed),
         device=device,
-        precision="fp32",
+        precision=context.policy_precision(params.precision, device),
         checkpoints=context.work,
         checkpoint_every=budget.checkpoint_every,
         task=context.task,

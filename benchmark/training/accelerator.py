@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from benchmark.contracts.training import ParameterGroup
 from benchmark.core.collective import average_, piece
-from benchmark.models.precision import autocast
+from benchmark.models.precision import autocast, products
 from benchmark.training.sharding import Shards
 
 
@@ -55,6 +55,10 @@ class EagerStep:
         return self.compute(batch)
 
     def compute(self, batch: Any) -> dict[str, Tensor]:
+        with products(self.precision):
+            return self._compute(batch)
+
+    def _compute(self, batch: Any) -> dict[str, Tensor]:
         for group in self.groups:
             for parameter in group.params:
                 parameter.grad = None

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import pytest
 import torch
 from torch.nn import functional as F
 
-from benchmark.models.precision import autocast
+from benchmark.core.errors import BenchmarkError
+from benchmark.core.machine import resolve_policy_precision
+from benchmark.models.precision import autocast, products
 
 
 def test_attention_on_processors_stays_in_float32_amid_reduced_precision() -> None:
@@ -22,3 +25,20 @@ def test_attention_on_processors_stays_in_float32_amid_reduced_precision() -> No
     assert q.grad is not None
     assert q.grad.dtype == torch.bfloat16
     assert F.scaled_dot_product_attention(q, k, v).dtype == torch.bfloat16, "without autocast nothing is changed"
+
+
+def test_products_are_rounded_within_and_as_before_afterwards() -> None:
+    before = torch.get_float32_matmul_precision()
+    with pytest.raises(KeyError), products("tf32"):
+        assert torch.get_float32_matmul_precision() == "high"
+        raise KeyError
+    with products("fp32"):
+        assert torch.get_float32_matmul_precision() == before
+    assert torch.get_float32_matmul_precision() == before
+
+
+def test_policies_take_what_pays_on_their_device() -> None:
+    assert [resolve_policy_precision("auto", device) for device in ("cpu", "cuda")] == ["fp32", "tf32"]
+    assert resolve_policy_precision("fp32", "cuda") == "fp32"
+    with pytest.raises(BenchmarkError, match=r"fit\.precision=fp32"):
+        resolve_policy_precision("tf32", "cpu")

@@ -29,12 +29,12 @@ from benchmark.training.checkpoints import Trained
 from benchmark.training.loop import train
 from benchmark.training.optimizers import make_optimizer, set_learning_rates, tensor_rates
 from tests.training.test_steps import learner
+from tests.training.test_waiting import HEADS, LEARNERS
 
 pytestmark = [pytest.mark.gpu, pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")]
 
 STEPS, TOLERANCE = 50, 0.005
-CAPTURED = ("dynamo", "byol", "moco_v3", "mae", "vqbet", "mlp", "diffusion")
-EAGER = ("tcn_sv",)  # its losses pick pairs by a mask
+EAGER = ("dynamo:as_released",)  # decides by a number on the device what is trained
 
 
 def on_cuda(batch):
@@ -42,7 +42,9 @@ def on_cuda(batch):
     return type(batch)(**moved)
 
 
-def run(folder: Path, name: str, capture: bool, steps: int = STEPS, stop: int | None = None) -> Trained | None:
+def run(
+    folder: Path, name: str, capture: bool, steps: int = STEPS, stop: int | None = None, precision: str = "fp32"
+) -> Trained | None:
     module, config, batch_at = learner(name)
     config.lr *= 0.01
     folder.mkdir(exist_ok=True)
@@ -60,7 +62,7 @@ def run(folder: Path, name: str, capture: bool, steps: int = STEPS, stop: int | 
             steps=steps,
             seed=3,
             device="cuda",
-            precision="fp32",
+            precision=precision,
             checkpoints=folder,
             checkpoint_every=10,
             task=Task(),
@@ -105,13 +107,22 @@ def test_seeding_between_replays_decides_what_is_drawn() -> None:
         assert torch.equal(replayed, draw()), value
 
 
-@pytest.mark.parametrize("name", CAPTURED)
+@pytest.mark.parametrize("name", LEARNERS)
 def test_captured_and_eager_steps_have_the_same_losses(
     tmp_path: Path, name: str, caplog: pytest.LogCaptureFixture, record_property: Any
 ) -> None:
     captured = losses(run(tmp_path / "a", name, True))
     assert "without a CUDA graph" not in caplog.text
     compare(captured, losses(run(tmp_path / "b", name, False)), record_property)
+
+
+@pytest.mark.parametrize("name", HEADS)
+def test_policies_trained_in_tf32_start_as_in_float32(tmp_path: Path, name: str, record_property: Any) -> None:
+    """And stay near it: 10 bits of mantissa, at 1 % of the learning rate."""
+    rounded = losses(run(tmp_path / "a", name, True, precision="tf32"))
+    plain = losses(run(tmp_path / "b", name, True))
+    assert rounded[0] == pytest.approx(plain[0], rel=2e-3)
+    assert np.abs(rounded - plain).max() < 0.05 * np.abs(plain).max(), rounded - plain
 
 
 @pytest.mark.parametrize("name", EAGER)

@@ -6,6 +6,7 @@ import copy
 import math
 import warnings
 from contextlib import contextmanager, nullcontext
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -34,9 +35,9 @@ from tests.policies.prepared import prepare
 DATA = DataSpec("fake", ("a",), 32, 2, 1, 3, 10.0)
 
 
-def windows(step: int, window: int) -> Windows:
+def windows(step: int, window: int, views: int = 1) -> Windows:
     rng = np.random.default_rng(step)
-    frames = torch.from_numpy(rng.integers(0, 256, (4, window, 1, 3, 32, 32), dtype=np.uint8))
+    frames = torch.from_numpy(rng.integers(0, 256, (4, window, views, 3, 32, 32), dtype=np.uint8))
     numbers = torch.from_numpy(rng.normal(size=(4, window, 2)).astype(np.float32))
     return Windows(frames, numbers, numbers[..., :1], torch.arange(4), torch.zeros(4, dtype=torch.long))
 
@@ -47,17 +48,20 @@ def chunks(step: int, config: Any) -> Chunks:
         features=torch.randn(16, config.history, 5, generator=rng),
         actions=torch.rand(16, config.chunk, 2, generator=rng) * 2 - 1,
         valid=torch.rand(16, config.chunk, generator=rng) < 0.9,
+        taken=torch.rand(16, config.history, 2, generator=rng) * 2 - 1,
     )
 
 
 def learner(name: str) -> tuple[nn.Module, Any, Any]:
-    """A method or policy at smoke size, its config and its batches."""
+    """A method, `dynamo` or `dynamo:as_released`, or a policy at smoke size, its config and its batches."""
     torch.manual_seed(0)
+    name, _, variant = name.partition(":")
     if name in registry.methods().names():
         cls = registry.methods().get(name)
-        config = cls.Config(**cls.presets["smoke"])
-        window = cls.batch_spec(config).window
-        return cls(config, DATA), config, lambda step: windows(step, window)
+        config = cls.Config(**{**cls.presets["smoke"], **cls.variants.get(variant, {})})
+        spec = cls.batch_spec(config)
+        data = replace(DATA, views=("a", "b")[: spec.min_views])
+        return cls(config, data), config, lambda step: windows(step, spec.window, spec.min_views)
     cls = registry.policies().get(name)
     config = cls.Config(**cls.presets["smoke"])
     policy = cls(config, PolicySpec(5, 2))
@@ -154,6 +158,23 @@ def test_without_a_limit_gradients_are_measured_and_left_alone() -> None:
     assert float(norm) == pytest.approx(float(torch.cat([g.flatten() for g in before]).norm()))
     assert all(torch.equal(p.grad, g) for p, g in zip(model.parameters(), before, strict=True) if p.grad is not None)
     assert torch.equal(norm, nn.utils.clip_grad_norm_(model.parameters(), math.inf))
+
+
+def test_products_are_rounded_until_the_gradients_are_there() -> None:
+    seen = []
+
+    class Watched(nn.Linear):
+        def loss(self, batch: Any, rng: Any) -> Any:
+            seen.append(torch.get_float32_matmul_precision())
+            return self(batch).sum(), {}
+
+    model = Watched(3, 2)
+    model.weight.register_hook(lambda gradient: seen.append(torch.get_float32_matmul_precision()))
+    groups = [ParameterGroup("all", list(model.parameters()))]
+    before = torch.get_float32_matmul_precision()
+    EagerStep(cast(Any, model), groups, torch.optim.SGD(model.parameters()), None, "cpu", "tf32")(torch.rand(4, 3), 0)
+    assert seen == ["high", "high"]
+    assert torch.get_float32_matmul_precision() == before
 
 
 def test_lars_is_lightlys_also_where_a_norm_is_zero_and_with_a_rate_that_is_a_tensor() -> None:

@@ -17,6 +17,7 @@ MOST_THREADS = 1024  # more than any machine has cores; some OpenMP runtimes cra
 MOST_WORKERS = 1024  # processes
 MOST_PIECES = 1 << 16  # of a batch
 PRECISIONS = ("auto", "fp32", "bf16")
+POLICY_PRECISIONS = ("auto", "fp32", "tf32")
 TRACKERS = ("none", "tensorboard", "wandb", "trackio")
 SHIFTS = ("none", "mild", "medium", "strong")
 
@@ -62,8 +63,8 @@ class PretrainConfig:
         require(self.checkpoint_every >= 1, "pretrain.checkpoint_every must be at least 1")
 
 
-def _check_precision(stage: str, precision: str) -> None:
-    require(precision in PRECISIONS, f"{stage}.precision '{precision}' is none of {', '.join(PRECISIONS)}")
+def _check_precision(stage: str, precision: str, known: tuple[str, ...] = PRECISIONS) -> None:
+    require(precision in known, f"{stage}.precision '{precision}' is none of {', '.join(known)}")
 
 
 @dataclass
@@ -101,10 +102,12 @@ class FitConfig:
     checkpoint_every: int = 500
     proprio: bool = False  # the policy is given proprioception besides features
     goal: str = "none"  # none | last or future observation of the demonstration | task | language
+    precision: str = "auto"  # of the policy: auto | fp32 | tf32; auto is tf32 on CUDA devices
     standardise: bool = True  # features, to mean 0 and variance 1; the release feeds them raw. The state always is
     dagger: DaggerConfig = field(default_factory=DaggerConfig)
 
     def __post_init__(self) -> None:
+        _check_precision("fit", self.precision, POLICY_PRECISIONS)
         require(self.goal in GOALS, f"fit.goal '{self.goal}' is none of {', '.join(GOALS)}")
         require(self.steps is None or self.epochs is None, "fit.steps and fit.epochs both set the budget; give one")
         given = [n for n in (self.steps, self.epochs) if n is not None]

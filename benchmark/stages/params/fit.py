@@ -39,6 +39,7 @@ class Params:
     device: str
     proprio: bool = False  # the policy is given proprioception as well
     joint: Joint | None = None  # None: the encoder is frozen, and only its cached features are read
+    precision: str = "auto"  # of the policy; of a network that learns with it: joint.precision
     standardise: bool = True  # features, before the policy sees them
 
 
