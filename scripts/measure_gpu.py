@@ -3,11 +3,11 @@
     python scripts/measure_gpu.py OUTPUT_FOLDER [--reference DYNAMO_CHECKOUT] [--only bench,together,row] [KEY=VALUE ...]
 
 bench      ceilings, pretraining at 96 and 224 px (operation by operation, captured, released), embedding, policy steps
-together   seven rows pretrain alone, one after another, and then side by side in as many processes
+together   steps of seven rows at 96 px, each row in a process of its own: one after another, and then side by side
 row        one Push-T row at the paper's size: pretraining 40 epochs at 96 px, VQ-BeT, 100 episodes
 
-Every step is the command that a user would type; what is compared is read from the manifests. Settings (KEY=VALUE) reach
-every run: `env.pusht.demonstrations=human` where those are at hand, smaller budgets for a trial.
+`bench` and `row` are the commands that a user would type. Settings (KEY=VALUE) reach the row: `env.pusht.demonstrations=human`
+where those are at hand, smaller budgets for a trial.
 """
 
 from __future__ import annotations
@@ -22,20 +22,26 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import torch
+
 ROOT = Path(__file__).parent.parent
 BENCHMARK = [sys.executable, "-m", "benchmark"]
 ROWS = ("dynamo", "byol", "byol_t", "simsiam", "vicreg", "moco_v3", "inverse_dynamics")
-TOGETHER = ["--preset", "paper", "--envs", "pusht", "--policies", "knn", "env.pusht.resolution=96", "rollout.episodes=1"]
-FRAMES = "pretrain.frames=300000"  # of each row: a minute or so alone
+FRAMES = 100_000  # of each row: some seconds alone
 ROW = ["--preset", "paper", "--envs", "pusht", "--methods", "dynamo", "--policies", "vqbet", "env.pusht.resolution=96"]
 
 
 def main(words: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("output", type=Path)
+    parser.add_argument("output", type=Path, nargs="?", default=Path("gpu"))
     parser.add_argument("--reference", type=Path)
     parser.add_argument("--only", default="bench,together,row")
+    parser.add_argument("--steps-of", metavar="ROW", help=argparse.SUPPRESS)  # a process of `together`
     options, settings = parser.parse_known_args(words)
+    if options.steps_of:
+        _steps_of(options.steps_of)
+        return 0
     options.output.mkdir(parents=True, exist_ok=True)
     parts = {"bench": _bench, "together": _together, "row": _row}
     facts = {name: parts[name](options, settings) for name in options.only.split(",")}
@@ -52,16 +58,80 @@ def _bench(options: argparse.Namespace, settings: list[str]) -> dict[str, Any]:
 
 
 def _together(options: argparse.Namespace, settings: list[str]) -> dict[str, Any]:
-    """Demonstrations are made first, and copied, so that neither side has to make them."""
-    alone, together = options.output / "alone", options.output / "together"
-    run = [*BENCHMARK, "run", "--quiet", *TOGETHER, FRAMES, *settings]
-    _timed([[*run, "--methods", "random", "--home", str(alone)]])
-    subprocess.run(["cp", "-r", str(alone), str(together)], check=True)
-    _timed([[*run, "--methods", ",".join(ROWS), "--home", str(alone), "machine.cores=1"]])
-    wall = _timed([[*run, "--methods", row, "--home", str(together)] for row in ROWS])
-    own, shared = _pretraining(alone), _pretraining(together)
-    facts = {"alone_s": own, "together_s": shared, "wall_s": wall, "lost": max(shared.values()) / sum(own.values()) - 1}
-    return _told("together", facts)
+    """All processes are there and warm before the first is timed; a step is all that training does, its batch included."""
+    command = [sys.executable, __file__, "--steps-of"]
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+    rows = {row: subprocess.Popen([*command, row], env=_environment(), **pipes) for row in ROWS}
+    told = {row: _answer(process) for row, process in rows.items()}
+    alone = {}
+    for row, process in rows.items():
+        _ask(process)
+        alone[row] = float(_answer(process))
+    start = time.monotonic()
+    for process in rows.values():
+        _ask(process)
+    together = {row: float(_answer(process)) for row, process in rows.items()}
+    seconds = time.monotonic() - start
+    for process in rows.values():
+        process.communicate()
+    facts = {"graphs": told, "frames": FRAMES, "alone_s": alone, "together_s": together, "seconds": round(seconds, 2)}
+    return _told("together", {**facts, "lost": round(seconds / sum(alone.values()) - 1, 3)})
+
+
+def _ask(process: subprocess.Popen[str]) -> None:
+    assert process.stdin is not None
+    process.stdin.write("go\n")
+    process.stdin.flush()
+
+
+def _answer(process: subprocess.Popen[str]) -> str:
+    assert process.stdout is not None
+    if not (line := process.stdout.readline()):
+        raise SystemExit(f"{' '.join(map(str, process.args))} ended with {process.wait()}")
+    return line.strip()
+
+
+def _steps_of(row: str) -> None:
+    """Say whether its steps are a graph; then, for each line that is read, train for so many frames and say the seconds."""
+    from benchmark import registry
+    from benchmark.bench.noise import noise
+    from benchmark.contracts.presets import component_config
+    from benchmark.core.machine import resolve_device, resolve_precision
+    from benchmark.data.windows import WindowSampler
+    from benchmark.training.accelerator import EagerStep
+    from benchmark.training.captured import WARM_UP, CapturedStep
+    from benchmark.training.optimizers import make_optimizer, set_learning_rates, tensor_rates
+
+    device = resolve_device("auto")
+    cls: Any = registry.methods().get(row)
+    config = component_config(cls, "paper" if device == "cuda" else "smoke", "pusht")
+    demos = noise(96, 12, "pusht")
+    sampler = WindowSampler(demos, np.arange(len(demos)), cls.batch_spec(config), config.batch_size, 0, device)
+    torch.manual_seed(0)
+    module = cls(config, demos.spec).to(device).train()
+    groups = module.groups()
+    optimizer = make_optimizer(groups, config)
+    eager = EagerStep(module, groups, optimizer, config.clip, device, resolve_precision("auto", device))
+    take: Any = eager
+    if device == "cuda":
+        tensor_rates(optimizer, device)
+        take = CapturedStep(eager)
+
+    def train(first: int, last: int) -> float:
+        start = time.perf_counter()
+        for step in range(first, last):
+            set_learning_rates(optimizer, groups, config, step, 10_000)
+            torch.manual_seed(step)
+            values = take(sampler.batch_at(step), step)
+            module.after_step(step, 10_000)
+        float(values["loss"])  # waits for the device
+        return time.perf_counter() - start
+
+    train(0, WARM_UP + 2)
+    print(getattr(take, "reason", None) or "captured" if device == "cuda" else "no CUDA device", flush=True)
+    steps, done = max(2, (FRAMES if device == "cuda" else 0) // sampler.frames_per_step), WARM_UP + 2
+    for _ in sys.stdin:
+        print(train(done, done := done + steps), flush=True)
 
 
 def _row(options: argparse.Namespace, settings: list[str]) -> dict[str, Any]:
@@ -73,18 +143,16 @@ def _row(options: argparse.Namespace, settings: list[str]) -> dict[str, Any]:
 
 def _timed(commands: list[list[str]]) -> float:
     """Side by side; the seconds until the last has ended."""
-    environment = os.environ | {"PYTHONPATH": str(ROOT)}
     start = time.monotonic()
-    running = [subprocess.Popen(command, env=environment) for command in commands]
+    running = [subprocess.Popen(command, env=_environment()) for command in commands]
     if codes := [process.returncode for process in running if process.wait()]:
         raise SystemExit(f"{' '.join(commands[0])} ended with {codes}")
     return round(time.monotonic() - start, 1)
 
 
-def _pretraining(home: Path) -> dict[str, float]:
-    """Seconds of each row that was trained."""
-    trained = (manifest for manifest in _manifests(home, "pretrain") if manifest["params"]["learning"])
-    return {manifest["params"]["method"]: manifest["summary"]["pretrain_seconds"] for manifest in trained}
+def _environment() -> dict[str, str]:
+    paths = (str(ROOT), os.environ.get("PYTHONPATH", ""))
+    return os.environ | {"PYTHONPATH": os.pathsep.join(path for path in paths if path)}
 
 
 def _manifests(home: Path, kind: str) -> list[dict[str, Any]]:

@@ -26,7 +26,7 @@ class Scale:
     starts: int = 5  # of Python processes, each of which takes seconds
 
 
-GPU = Scale()
+GPU = Scale(seconds=0.2)
 CPU = replace(GPU, seconds=0.3, repetitions=3, product=2048, copied=1 << 28, pixels=16 * LARGE**2, policy_batch=256)
 QUICK = replace(
     CPU,

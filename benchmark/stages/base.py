@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
-from benchmark.core.machine import arithmetic, resolve_device, resolve_policy_precision, resolve_precision
+from benchmark.core.machine import arithmetic, resolve_device, resolve_precision
 from benchmark.core.progress import Task
 from benchmark.storage.artifacts import Store
 from benchmark.storage.manifests import Manifest, Ref
@@ -71,8 +71,3 @@ class Context(Generic[P]):
         """The precision that a request (auto | fp32 | bf16) means on this device."""
         self.facts["precision"] = resolve_precision(name, device)
         return self.facts["precision"]
-
-    def policy_precision(self, name: str, device: str) -> str:
-        """The same of a request (auto | fp32 | tf32) for the training of a policy."""
-        self.facts["policy_precision"] = resolve_policy_precision(name, device)
-        return self.facts["policy_precision"]

@@ -24,6 +24,7 @@ from benchmark.data.augment import JOINT, NOTHING
 from benchmark.data.chunks import ChunkSampler
 from benchmark.data.episodes import Demos
 from benchmark.models.agent import Agent
+from benchmark.models.precision import resolve_policy_precision
 from benchmark.stages.base import Context
 from benchmark.stages.goals import training_goals, training_language
 from benchmark.stages.load.agent import build_agent, file_of
@@ -117,6 +118,7 @@ def _learn(
     budget = params.budget
     steps = budget.steps or max(1, round((budget.epochs or agent.policy.config.epochs) * training.steps_per_epoch))
     seen = steps * training.batch_size * agent.policy.config.history
+    context.facts["policy_precision"] = policy_precision = resolve_policy_precision(params.precision, device)
     learner: Any = agent.policy
     kept: np.ndarray | None = None
     if joint:
@@ -143,7 +145,7 @@ def _learn(
         steps=steps,
         seed=seed("fit", params.seed),
         device=device,
-        precision=context.policy_precision(params.precision, device),
+        precision=policy_precision,
         checkpoints=context.work,
         checkpoint_every=budget.checkpoint_every,
         task=context.task,
