@@ -40,7 +40,8 @@ class Ceilings:
 
     def _rate(self, precision: str) -> float:
         """The fastest that the work may use: autocast leaves some of it in float32, and cuDNN convolves float32 as TF32."""
-        usable = {"bf16": ("bf16", "tf32", "fp32"), "fp32": ("fp32", "tf32") if torch.backends.cudnn.allow_tf32 else ("fp32",)}
+        rounded, exact = ("fp32", "tf32"), ("fp32",)
+        usable = {"bf16": ("bf16", *rounded), "tf32": rounded, "fp32": rounded if torch.backends.cudnn.allow_tf32 else exact}
         return max(self.flops[name] for name in usable[precision] if name in self.flops)
 
 

@@ -23,7 +23,7 @@ def sigreg(x: Tensor, slices: int, rng: torch.Generator) -> Tensor:
     gaussian = torch.exp(-(frequency**2) / 2)
     # The integrand is even in the frequency: the trapezoidal rule over both halves is twice that over one.
     weight = torch.full_like(frequency, 2 * LIMIT / (KNOTS - 1))
-    weight[[0, -1]] /= 2
+    weight[:: KNOTS - 1] /= 2  # at both ends; a list of places would be copied to the device, which waits
     with torch.autocast(x.device.type, enabled=False):
         angle = (x @ (directions / directions.norm(dim=0)))[..., None] * frequency
         error = (average(angle.cos().mean(-3)) - gaussian) ** 2 + average(angle.sin().mean(-3)) ** 2

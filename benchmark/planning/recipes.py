@@ -264,7 +264,8 @@ class Recipe:
         settings, learning = self.config.pretrain, None
         if method.learns:
             budget = pretrain.Budget(settings.frames, settings.steps, settings.epochs)
-            learning = pretrain.Learning(budget, self.config.split.held_out, self.config.machine.device, settings.precision)
+            held_out, device = self.config.split.held_out, self.config.machine.device
+            learning = pretrain.Learning(budget, held_out, device, settings.precision, settings.compile)
         seed = cell.seed if method.seeded(config) else 0
         params = pretrain.Params(cell.method, to_json(config), seed, learning, content_of(method, config))
         row = row_label(cell.method, pretrained_as(cell.variant))

@@ -18,6 +18,7 @@ from benchmark.core.typed import from_json
 from benchmark.data.episodes import Demos, open_demos
 from benchmark.data.windows import WindowSampler
 from benchmark.models.collapse import learning_verdict
+from benchmark.models.encoders import ConvEncoder
 from benchmark.stages.base import Context
 from benchmark.stages.params.pretrain import ENCODER, Budget, Learning, Params, Summary
 from benchmark.training.checkpoints import Trained
@@ -49,6 +50,7 @@ class _Training:
     demos: Path
     device: str
     precision: str
+    compiled: bool
     checkpoints: Path
     checkpoint_every: int
     pieces: int
@@ -60,6 +62,8 @@ class _Training:
             f"a batch of {sampler.batch_size} windows cannot be divided by {processes() * self.pieces}: "
             f"machine.processes={processes()}, machine.accumulate={self.pieces}",
         )
+        if isinstance(method.encoder, ConvEncoder) and self.compiled:
+            method.encoder.trunk.compile()
         return train(
             method,
             sampler.batch_at,
@@ -103,6 +107,7 @@ def _learn(context: Context[Params], learning: Learning, method: Method, demos: 
         context.inputs["demos"].folder,
         device,
         context.precision(learning.precision, device),
+        learning.compile,
         context.work,
         execution.checkpoint_every,
         execution.accumulate,
@@ -112,6 +117,8 @@ def _learn(context: Context[Params], learning: Learning, method: Method, demos: 
         context.facts["arithmetic"] += f", {execution.processes} processes"
     if execution.accumulate > 1:
         context.facts["arithmetic"] += f", batches in {execution.accumulate} pieces"
+    if learning.compile and isinstance(method.encoder, ConvEncoder):
+        context.facts["arithmetic"] += ", trunk compiled"
     sampler = training.sampler(method, demos, learning)
     steps = steps_of(learning.budget, sampler, method.config)
     with together(execution.processes, device, training.help_out):

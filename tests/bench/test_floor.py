@@ -56,8 +56,11 @@ def test_the_ceiling_is_of_the_fastest_precision_that_may_be_used(monkeypatch: p
     with_tf32 = replace(CEILINGS, flops={**CEILINGS.flops, "tf32": 2e9})
     monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", True)
     assert with_tf32.seconds(Cost(flops=4e9), "fp32") == 2
+    assert with_tf32.seconds(Cost(flops=4e9), "tf32") == 2
     monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", False)
     assert with_tf32.seconds(Cost(flops=4e9), "fp32") == 4
+    assert with_tf32.seconds(Cost(flops=4e9), "tf32") == 2
+    assert CEILINGS.seconds(Cost(flops=4e9), "tf32") == 4, "where tf32 was not measured"
 
 
 def test_a_line_is_per_unit_and_its_share_is_of_the_ceiling(tmp_path: Path) -> None:

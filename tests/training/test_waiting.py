@@ -17,8 +17,9 @@ from benchmark.training.accelerator import EagerStep
 from benchmark.training.optimizers import make_optimizer
 from tests.training.test_steps import learner
 
-# `bincount` and `equal` answer to the host; the others have results whose size, or value, the host has to know.
-READS = ("_local_scalar_dense", "nonzero", "masked_select", "bincount", "equal", "is_nonzero", "_unique2", "unique_dim")
+# `bincount` and `equal` answer to the host; `lift_fresh` is a tensor made of Python's numbers, a list of places among them, which
+# is copied to the device; the others have results whose size, or value, the host has to know.
+READS = ("_local_scalar_dense", "nonzero", "masked_select", "bincount", "equal", "is_nonzero", "_unique2", "lift_fresh")
 BY_MASK = ("index", "index_put", "index_put_", "_index_put_impl_")
 
 
@@ -85,6 +86,7 @@ def test_what_follows_the_releases_schedule_reads_its_epoch() -> None:
         (lambda x: x.sum() * float(x[0, 0].detach()), ["_local_scalar_dense"]),
         (lambda x: x.sum() if x.max() > 0 else -x.sum(), ["_local_scalar_dense"]),
         (lambda x: x[(x[:, 0] > 0).nonzero()[:, 0]].sum(), ["nonzero"]),
+        (lambda x: x[[0, 2]].sum(), ["lift_fresh"]),
         (lambda x: x.where(x > 0, 0).sum() + x[torch.arange(2), 0].sum(), []),
     ],
 )

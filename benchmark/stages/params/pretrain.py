@@ -25,6 +25,7 @@ class Learning:
     held_out: float
     device: str
     precision: str
+    compile: bool = False  # the trunk, where the encoder has one
 
 
 @dataclass(frozen=True)
