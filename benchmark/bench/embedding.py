@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 import torch
 
@@ -15,7 +16,7 @@ from benchmark.bench.text import milliseconds
 from benchmark.models.encoders import WIDTHS, build_backbone
 from benchmark.models.features import encode
 from benchmark.planning.recipes import defaults
-from benchmark.stages.embed import BATCH
+from benchmark.stages.embed import BATCH, blocks
 
 
 def cases(scale: Scale) -> list[Case]:
@@ -28,21 +29,26 @@ def _measure(resolution: int) -> Callable[[Bench, str], list[Measurement]]:
         torch.manual_seed(0)
         encoder = build_backbone("resnet18", WIDTHS[bench.scale.preset], resolution).to(bench.device).eval()
         demos = noise(resolution, bench.scale.episodes, env)
-        block = slice(0, max(1, min(BATCH[bench.device], bench.scale.pixels // resolution**2)))
-        rows = demos.observations(block, "frames", bench.device)
-        frames = len(demos.frames[block])
+        on_gpu = bench.device == "cuda"
+        size = max(1, min(BATCH[bench.device], bench.scale.pixels // resolution**2))
+        in_a_row = min(4 if on_gpu else 1, len(demos.frames) // size)  # blocks: the next is read beside the network
+        frames = in_a_row * size
+        look = partial(demos.observations, reads="frames", device=bench.device)
+        rows = look(slice(size))
 
         def stage() -> None:
-            there = demos.observations(block, "frames", bench.device)
-            encode(encoder, there, "pooled", bench.precision).cpu().numpy()
+            for _, there in blocks(look, frames, size, ahead=on_gpu):
+                encode(encoder, there, "pooled", bench.precision).cpu().numpy()
 
         def half() -> None:
-            with torch.autocast(bench.device, torch.bfloat16):
-                encode(encoder, rows, "pooled")
+            for _ in range(in_a_row):
+                with torch.autocast(bench.device, torch.bfloat16):
+                    encode(encoder, rows, "pooled")
 
         rates = bench.timer.rates({"stage": stage, "network": half})
         weights = sum(p.nbytes for p in encoder.parameters())
-        cost = Cost(flops_of(lambda: encode(encoder, rows, "pooled")), weights + demos.frames[block].nbytes)
+        flops = in_a_row * flops_of(lambda: encode(encoder, rows, "pooled"))
+        cost = Cost(flops, in_a_row * weights + demos.frames[:frames].nbytes)
         precisions = {"stage": bench.precision, "network": "bf16"}
         return [
             bench.measured(

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 import numpy as np
 from torch.utils.flop_counter import FlopCounterMode
 
+from benchmark.contracts.data import Observations
 from benchmark.core.errors import Diverged
 from benchmark.models.features import encode, parts_of
 from benchmark.stages.base import Context
@@ -28,8 +32,8 @@ def run(context: Context[Params]) -> Summary:
     start = time.monotonic()
     size = BATCH[device]
     with (context.out / "features.npy").open("wb") as file:  # written, not mapped: a full disk would kill whoever maps
-        for at in range(0, total, size):
-            rows = demos.observations(slice(at, at + size), encoder.reads, device)
+        look = partial(demos.observations, reads=encoder.reads, device=device)
+        for at, rows in blocks(look, total, size, ahead=device == "cuda"):
             block = encode(encoder, rows, kind, precision).float().cpu().numpy().astype(dtype)
             if not np.isfinite(block).all():
                 raise Diverged("the encoder produced NaN or infinite features")
@@ -50,3 +54,19 @@ def run(context: Context[Params]) -> Summary:
         views=parts[0],
         tokens=parts[1],
     )
+
+
+def blocks(look: Callable[[slice], Observations], total: int, size: int, ahead: bool) -> Iterator[tuple[int, Observations]]:
+    """Where each block begins, and what it holds. `ahead`: a thread reads and sends the next one while this one is worked on,
+    which on a GPU is half of the time."""
+    slices = [slice(at, at + size) for at in range(0, total, size)]
+    if not ahead:
+        yield from ((rows.start, look(rows)) for rows in slices)
+        return
+    with ThreadPoolExecutor(1) as reader:
+        coming = [reader.submit(look, rows) for rows in slices[:1]]
+        for rows, following in zip(slices, [*slices[1:], None], strict=True):
+            seen = coming.pop().result()
+            if following is not None:
+                coming.append(reader.submit(look, following))
+            yield rows.start, seen
