@@ -6,6 +6,8 @@ ACCOUNTS = "stages/test_accounts.py"
 TOKENIZE = "stages/test_tokenize.py"
 LOOP = "training/test_loop.py"
 PARTS = "policies/test_policy_parts.py"
+WAITING = "training/test_waiting.py"
+COMPILED = "stages/test_compiled_pretraining.py"
 
 FAULTS = (
     Fault(
@@ -112,5 +114,68 @@ FAULTS = (
         "if t == 1 and not dropout:",
         "if t == 1:",
         "models/test_transformer.py::test_dropout_of_the_attention_to_one_position_is_not_left_out",
+    ),
+    Fault(
+        "training: a loss picks its pairs with a mask, and waits for the device to count them",
+        "benchmark/methods/tcn.py",
+        "    return values.masked_fill(~pairs, 0).sum() / (len(values) * pairs.sum())",
+        "    return values[:, pairs].mean()",
+        f"{WAITING}::test_no_step_waits_for_the_device[tcn_sv]",
+    ),
+    Fault(
+        "training: frequencies are weighed at a list of places, which is sent to the device",
+        "benchmark/models/sigreg.py",
+        "weight[:: KNOTS - 1] /= 2",
+        "weight[[0, -1]] /= 2",
+        f"{WAITING}::test_no_step_waits_for_the_device[lejepa]",
+    ),
+    Fault(
+        "training: TCN counts pairs of anchors that have no negative",
+        "benchmark/methods/tcn.py",
+        "positive & rivaled)",
+        "positive)",
+        "methods/test_tcn.py::test_anchors_without_negatives_are_left_out_without_nan",
+    ),
+    Fault(
+        "training: a step does not compute its products in its precision",
+        "benchmark/training/accelerator.py",
+        "        with products(self.precision):",
+        "        with products('fp32'):",
+        "training/test_steps.py::test_products_are_rounded_until_the_gradients_are_there",
+    ),
+    Fault(
+        "training: products stay rounded after a step",
+        "benchmark/models/precision.py",
+        "        torch.set_float32_matmul_precision(before)\n",
+        "        pass\n",
+        "models/test_precision.py::test_products_are_rounded_within_and_as_before_afterwards",
+    ),
+    Fault(
+        "training: the trunk is not compiled",
+        "benchmark/stages/pretrain.py",
+        "            method.encoder.trunk.compile()",
+        "            pass",
+        f"{COMPILED}::test_a_compiled_trunk_learns_the_same",
+    ),
+    Fault(
+        "training: whether the trunk is compiled is on no key",
+        "benchmark/planning/recipes.py",
+        "settings.precision, settings.compile)",
+        "settings.precision)",
+        f"{COMPILED}::test_a_compiled_trunk_learns_the_same",
+    ),
+    Fault(
+        "training: blocks that are read ahead come one late",
+        "benchmark/stages/embed.py",
+        "            yield rows.start, seen\n",
+        "            yield rows.start + size, seen\n",
+        "stages/test_embed_blocks.py::test_reading_ahead_changes_nothing[3]",
+    ),
+    Fault(
+        "training: nothing is read ahead",
+        "benchmark/stages/embed.py",
+        "    if not ahead:",
+        "    if True:",
+        "stages/test_embed_blocks.py::test_the_next_block_is_read_while_one_is_worked_on",
     ),
 )

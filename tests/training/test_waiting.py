@@ -17,7 +17,7 @@ from benchmark.training.accelerator import EagerStep
 from benchmark.training.optimizers import make_optimizer
 from tests.training.test_steps import learner
 
-# `bincount` and `equal` answer to the host; `lift_fresh` is a tensor made of Python's numbers, or a list of places, and is copied
+# `bincount` and `equal` answer to the host; `lift_fresh` is a tensor made of Python's numbers, or a list of places, and copied
 # to the device; the others have results whose size, or value, the host has to know.
 READS = ("_local_scalar_dense", "nonzero", "masked_select", "bincount", "equal", "is_nonzero", "_unique2", "lift_fresh")
 BY_MASK = ("index", "index_put", "index_put_", "_index_put_impl_")
