@@ -29,6 +29,7 @@ class BatchSpec:
 
     window: int = 1  # frames per sample
     stride: int = 1  # time steps between them
+    images: int = 1  # that a step makes of each frame, e.g. two crops; `plan` asks for their memory
     min_views: int = 1  # an environment with fewer views is refused before any work starts
     actions: bool = False
     proprio: bool = False

@@ -12,6 +12,7 @@ from typing import Any
 
 from benchmark import registry
 from benchmark.contracts.environment import EnvConfig, Environment, Simulator
+from benchmark.contracts.method import BatchSpec
 from benchmark.core.typed import from_json
 from benchmark.planning.graph import Stage
 from benchmark.stages.embed import BATCH
@@ -28,6 +29,7 @@ RESNET = 11.2e6  # parameters at width 64
 # each convolution (its output, its norm's, the activation's) at a quarter, a sixteenth, ... of the area. Autocast keeps half
 # of them in two bytes.
 KEPT = 2.2 * 3
+KEPT_BY_VIT = 24  # the same of a vision transformer, a decoder included: measured with MAE at width 16
 LAST = 32  # by which a ResNet-18 divides the side of an image
 
 
@@ -54,7 +56,7 @@ def peak(stage: Stage, stages: Mapping[str, Stage], frames: float, max_steps: in
             drawn = budget.frames or (budget.steps or math.inf) * _frames_per_step(params)
             held = min(seen, drawn * image / len(spec.views))
             held += 5 * _weights(params)  # with gradients, two moments and a moving average
-            return PROCESS + NETWORKS + held + _activations(params, config.resolution, spec.views)
+            return PROCESS + NETWORKS + GRADIENTS + held + _activations(params, config.resolution, spec.views)
         case embed.Params():
             maps = BATCH["cpu"] * len(spec.views) * config.resolution**2 * (3 + 2 * _width(stage, stages)) * FLOAT
             return base + seen + 2 * frames * dim + (0 if privileged else maps)
@@ -134,13 +136,20 @@ def _weights(params: pretrain.Params) -> float:
     return RESNET * (params.config.get("width", 64) / 64) ** 2 * FLOAT
 
 
-def _frames_per_step(params: pretrain.Params) -> int:
-    """Of one view."""
+def _batch(params: pretrain.Params) -> tuple[Any, BatchSpec]:
     cls: Any = registry.methods().get(params.method)
     config: Any = from_json(cls.Config, params.config)
-    return config.batch_size * cls.batch_spec(config).window
+    return config, cls.batch_spec(config)
+
+
+def _frames_per_step(params: pretrain.Params) -> int:
+    """Of one view."""
+    config, spec = _batch(params)
+    return config.batch_size * spec.window
 
 
 def _activations(params: pretrain.Params, resolution: int, views: tuple[str, ...]) -> float:
-    seen = _frames_per_step(params) * len(views)
-    return seen * params.config["width"] * resolution**2 * KEPT * (FLOAT + FLOAT / 2) / 2
+    config, spec = _batch(params)
+    images = config.batch_size * spec.window * spec.images * len(views)
+    kept = KEPT_BY_VIT if config.backbone.startswith("vit") else KEPT
+    return images * config.width * resolution**2 * kept * (FLOAT + FLOAT / 2) / 2

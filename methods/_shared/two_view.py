@@ -71,7 +71,7 @@ class TwoViewMethod(Method):
 
     @classmethod
     def batch_spec(cls, config: Any) -> BatchSpec:
-        return BatchSpec(window=2, stride=config.offset) if config.offset else BatchSpec()
+        return BatchSpec(window=2, stride=config.offset) if config.offset else BatchSpec(images=2)
 
     def recipes(self) -> tuple[Recipe, Recipe]:
         """The augmentations of the earlier and the later view."""
