@@ -53,8 +53,8 @@ FAULTS = (
     Fault(
         "bench: float32 is never TF32",
         "benchmark/bench/floor.py",
-        '("fp32", "tf32") if torch.backends.cudnn.allow_tf32 else ("fp32",)',
-        '("fp32",)',
+        "rounded if torch.backends.cudnn.allow_tf32 else exact",
+        "exact",
         f"{FLOOR}::test_the_ceiling_is_of_the_fastest_precision_that_may_be_used",
     ),
     Fault(

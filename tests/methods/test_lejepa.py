@@ -29,7 +29,7 @@ def test_loss_is_the_published_one(cls, frames, data, make_batch):
 
 
 def test_lejepa_t_pairs_adjacent_frames():
-    assert LeJEPA.batch_spec(LeJEPA.Config()) == BatchSpec()
+    assert LeJEPA.batch_spec(LeJEPA.Config()) == BatchSpec(images=2)
     assert LeJEPAT.batch_spec(LeJEPAT.Config()) == BatchSpec(window=2, stride=1)
 
 

@@ -23,7 +23,7 @@ def test_loss_is_the_published_one(cls, frames, data, make_batch):
 
 
 def test_simsiam_t_pairs_adjacent_frames():
-    assert SimSiam.batch_spec(SimSiam.Config()) == BatchSpec()
+    assert SimSiam.batch_spec(SimSiam.Config()) == BatchSpec(images=2)
     assert SimSiamT.batch_spec(SimSiamT.Config()) == BatchSpec(window=2, stride=1)
 
 
