@@ -34,7 +34,7 @@ ROW = ["--preset", "paper", "--envs", "pusht", "--methods", "dynamo", "--policie
 
 def main(words: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("output", type=Path, nargs="?", default=Path("gpu"))
+    parser.add_argument("output", type=Path)
     parser.add_argument("--reference", type=Path)
     parser.add_argument("--only", default="bench,together,row")
     parser.add_argument("--steps-of", metavar="ROW", help=argparse.SUPPRESS)  # a process of `together`
@@ -59,7 +59,7 @@ def _bench(options: argparse.Namespace, settings: list[str]) -> dict[str, Any]:
 
 def _together(options: argparse.Namespace, settings: list[str]) -> dict[str, Any]:
     """All processes are there and warm before the first is timed; a step is all that training does, its batch included."""
-    command = [sys.executable, __file__, "--steps-of"]
+    command = [sys.executable, __file__, str(options.output), "--steps-of"]
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
     rows = {row: subprocess.Popen([*command, row], env=_environment(), **pipes) for row in ROWS}
     told = {row: _answer(process) for row, process in rows.items()}
@@ -95,12 +95,10 @@ def _steps_of(row: str) -> None:
     """Say whether its steps are a graph; then, for each line that is read, train for so many frames and say the seconds."""
     from benchmark import registry
     from benchmark.bench.noise import noise
+    from benchmark.bench.steps import Stepper
     from benchmark.contracts.presets import component_config
     from benchmark.core.machine import resolve_device, resolve_precision
     from benchmark.data.windows import WindowSampler
-    from benchmark.training.accelerator import EagerStep
-    from benchmark.training.captured import WARM_UP, CapturedStep
-    from benchmark.training.optimizers import make_optimizer, set_learning_rates, tensor_rates
 
     device = resolve_device("auto")
     cls: Any = registry.methods().get(row)
@@ -108,30 +106,16 @@ def _steps_of(row: str) -> None:
     demos = noise(96, 12, "pusht")
     sampler = WindowSampler(demos, np.arange(len(demos)), cls.batch_spec(config), config.batch_size, 0, device)
     torch.manual_seed(0)
-    module = cls(config, demos.spec).to(device).train()
-    groups = module.groups()
-    optimizer = make_optimizer(groups, config)
-    eager = EagerStep(module, groups, optimizer, config.clip, device, resolve_precision("auto", device))
-    take: Any = eager
-    if device == "cuda":
-        tensor_rates(optimizer, device)
-        take = CapturedStep(eager)
-
-    def train(first: int, last: int) -> float:
-        start = time.perf_counter()
-        for step in range(first, last):
-            set_learning_rates(optimizer, groups, config, step, 10_000)
-            torch.manual_seed(step)
-            values = take(sampler.batch_at(step), step)
-            module.after_step(step, 10_000)
-        float(values["loss"])  # waits for the device
-        return time.perf_counter() - start
-
-    train(0, WARM_UP + 2)
-    print(getattr(take, "reason", None) or "captured" if device == "cuda" else "no CUDA device", flush=True)
-    steps, done = max(2, (FRAMES if device == "cuda" else 0) // sampler.frames_per_step), WARM_UP + 2
+    stepper = Stepper(cls(config, demos.spec), sampler.batch_at, device, resolve_precision("auto", device))
+    take = stepper.captured if stepper.reason is None else stepper.eager
+    take()
+    print(stepper.reason or "captured", flush=True)
     for _ in sys.stdin:
-        print(train(done, done := done + steps), flush=True)
+        start = time.perf_counter()
+        for _ in range(max(2, (FRAMES if device == "cuda" else 0) // sampler.frames_per_step)):
+            values = take()
+        float(values["loss"])  # waits for the device
+        print(time.perf_counter() - start, flush=True)
 
 
 def _row(options: argparse.Namespace, settings: list[str]) -> dict[str, Any]:

@@ -26,7 +26,7 @@ class Scale:
     starts: int = 5  # of Python processes, each of which takes seconds
 
 
-GPU = Scale(seconds=0.2)
+GPU = Scale(seconds=0.2)  # a step takes 4 to 160 ms there
 CPU = replace(GPU, seconds=0.3, repetitions=3, product=2048, copied=1 << 28, pixels=16 * LARGE**2, policy_batch=256)
 QUICK = replace(
     CPU,

@@ -6,16 +6,51 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from benchmark.bench.case import Bench
 from benchmark.bench.floor import cost_of_step
 from benchmark.bench.measurement import Measurement
 from benchmark.bench.text import milliseconds
-from benchmark.training.accelerator import EagerStep
+from benchmark.training.accelerator import EagerStep, Step
 from benchmark.training.captured import WARM_UP, CapturedStep
 from benchmark.training.optimizers import make_optimizer, set_learning_rates, tensor_rates
 
 STEPS = 100_000  # of the schedule; only its end would be another
+
+
+class Stepper:
+    """The steps of a training as the loop takes them, one a call: batch, learning rate and moving averages included."""
+
+    reason: str | None  # why no step can be captured
+
+    def __init__(self, module: Any, batch_at: Callable[[int], Any], device: str, precision: str):
+        self._module, self._batch_at = module.to(device).train(), batch_at
+        self._groups, self._position = module.groups(), 0
+        self.optimizer = make_optimizer(self._groups, module.config)
+        self._eager = EagerStep(module, self._groups, self.optimizer, module.config.clip, device, precision)
+        self.reason = "graphs are captured on CUDA devices, and there is none here"
+        if device == "cuda":
+            tensor_rates(self.optimizer, device)
+            self._captured = CapturedStep(self._eager)
+            for _ in range(WARM_UP + 1):
+                self.captured()
+            self.reason = self._captured.reason
+
+    def eager(self) -> dict[str, Tensor]:
+        return self._step(self._eager)
+
+    def captured(self) -> dict[str, Tensor]:
+        """Where there is no `reason` against it."""
+        return self._step(self._captured)
+
+    def _step(self, take: Step) -> dict[str, Tensor]:
+        set_learning_rates(self.optimizer, self._groups, self._module.config, self._position, STEPS)
+        torch.manual_seed(self._position)
+        values = take(self._batch_at(self._position), self._position)
+        self._module.after_step(self._position, STEPS)
+        self._position += 1
+        return values
 
 
 def measure_steps(
@@ -29,33 +64,12 @@ def measure_steps(
     released: Callable[[], object] | None = None,
 ) -> list[Measurement]:
     """`units` in a step. All of a step counts: its batch, its learning rate, its moving averages. `released` takes turns."""
-    config = module.config
-    module.to(bench.device).train()
-    groups = module.groups()
-    optimizer = make_optimizer(groups, config)
-    eager = EagerStep(module, groups, optimizer, config.clip, bench.device, precision)
-    position = 0
-
-    def step(take: Callable[[Any, int], object]) -> None:
-        nonlocal position
-        set_learning_rates(optimizer, groups, config, position, STEPS)
-        torch.manual_seed(position)
-        take(batch_at(position), position)
-        module.after_step(position, STEPS)
-        position += 1
-
-    works: dict[str, Callable[[], object]] = {"eager": lambda: step(eager)}
-    reason: str | None = "graphs are captured on CUDA devices, and there is none here"
-    if bench.device == "cuda":
-        tensor_rates(optimizer, bench.device)
-        captured = CapturedStep(eager)
-        for _ in range(WARM_UP + 1):
-            step(captured)
-        reason = captured.reason
-        if reason is None:
-            works["captured"] = lambda: step(captured)
-    step(eager)
-    cost = cost_of_step(lambda: step(eager), optimizer)
+    stepper = Stepper(module, batch_at, bench.device, precision)
+    works: dict[str, Callable[[], object]] = {"eager": stepper.eager}
+    if stepper.reason is None:
+        works["captured"] = stepper.captured
+    stepper.eager()
+    cost = cost_of_step(stepper.eager, stepper.optimizer)
     if released is not None:
         works["released"] = released
     rates = bench.timer.rates(works)
@@ -64,6 +78,6 @@ def measure_steps(
     for how, rate in rates.items():
         detail = f"{milliseconds(rate.seconds)} a step of {units}, {precision}"
         lines.append(bench.measured(f"{name}/{how}", unit, rate, units, cost, precision, detail, theirs))
-    if reason is not None:
-        lines.append(Measurement(f"{name}/captured", reason=reason))
+    if stepper.reason is not None:
+        lines.append(Measurement(f"{name}/captured", reason=stepper.reason))
     return lines
