@@ -38,9 +38,10 @@ from typing import Protocol
 
 import numpy as np
 import torch
-from released_dynamo import URL, Released, copy_state, load_release
+from released_dynamo import Released, copy_state, load_release
 from torch import Tensor, nn
 
+from benchmark.bench.released import URL
 from benchmark.contracts.data import DataSpec, Episode, Windows
 from benchmark.contracts.encoder import as_float
 from benchmark.contracts.environment import data_spec

@@ -6,10 +6,8 @@ it wants hydra, wandb and its own data sets; what that does around the loss is d
 
 from __future__ import annotations
 
-import importlib
 import math
 import os
-import sys
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,14 +16,15 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from benchmark.bench.released import modules_of
 from benchmark.contracts.data import Windows
 from benchmark.contracts.encoder import as_float
 from benchmark.core.errors import BenchmarkError
 from benchmark.methods.dynamo import Config, DynaMo
 from benchmark.models.resnet import ResNet18
 
-URL = "https://github.com/jeffacce/dynamo_ssl"
-PACKAGES = ("accelerate", "einops")  # that the modules below import
+MODULES = ("models.ssl.dynamo", "models.projector.inverse_dynamics", "models.encoder.resnet")
+PACKAGES = ("accelerate", "einops")  # that these import
 TRUNK = ("conv1", "bn1", "relu", "maxpool", "layer1", "layer2", "layer3", "layer4")  # nn.Sequential's numbers in the release
 RENAMED = (  # parts of names in the release's transformers -> in ours
     ("transformer.wte", "embed"),
@@ -52,23 +51,9 @@ class Release:
 
 
 def load_release(checkout: Path) -> Release:
-    """The three modules that are needed. The checkout is importable for that long only: `models` is a common name."""
-    if not (checkout / "models" / "ssl" / "dynamo.py").is_file():
-        raise BenchmarkError(f"{checkout} is no checkout of the release, it has no models/ssl/dynamo.py; git clone {URL}")
+    """The three modules that are needed."""
     os.environ["ACCELERATE_MIXED_PRECISION"] = "no"  # whatever the shell says: accelerate would wrap the forward model
-    sys.path.insert(0, str(checkout.resolve()))
-    try:
-        encoder = importlib.import_module("models.encoder.resnet")
-        inverse = importlib.import_module("models.projector.inverse_dynamics")
-        method = importlib.import_module("models.ssl.dynamo")
-    except ModuleNotFoundError as error:
-        package = (error.name or "").split(".")[0]
-        install = " ".join(sorted({package, *PACKAGES}))
-        raise BenchmarkError(
-            f"the release imports {package}, which is not installed; python -m pip install {install}"
-        ) from error
-    finally:
-        sys.path.remove(str(checkout.resolve()))
+    method, inverse, encoder = modules_of(checkout, MODULES, PACKAGES)
     return Release(encoder.resnet18, inverse.InverseDynamicsProjector, method.DynaMoSSL)
 
 

@@ -1,10 +1,11 @@
-"""What scripts/compare_reference.py calls of DynaMo's release, with its names, written anew with nothing of ours in it.
+"""What scripts/released_*.py call of DynaMo's release, with its names, written anew with nothing of ours in it.
 
-`write` makes a checkout of it, so that the comparison is tested where the release itself is not at hand.
+`write` makes a checkout of it, so that comparisons are tested where the release itself is not at hand.
 """
 
 from __future__ import annotations
 
+import itertools
 import math
 from copy import deepcopy
 from pathlib import Path
@@ -15,17 +16,23 @@ import torchvision
 from torch import Tensor, nn
 
 MODULES = {
-    "encoder/resnet": "resnet18",
-    "projector/inverse_dynamics": "InverseDynamicsProjector",
-    "ssl/dynamo": "DynaMoSSL",
+    "models/encoder/resnet": "resnet18",
+    "models/projector/inverse_dynamics": "InverseDynamicsProjector",
+    "models/ssl/dynamo": "DynaMoSSL",
+    "models/vq_behavior_transformer/bet": "BehaviorTransformer",
+    "utils/inference": "repeat_start_to_length",
+    "datasets/core": "TrajectoryEmbeddingDataset",
+    "datasets/vqbet_repro": "TrajectorySlicerDataset",
 }
 
 
 def write(folder: Path, first_line: str = "") -> Path:
     for module, name in MODULES.items():
-        path = folder / "models" / f"{module}.py"
-        path.parent.mkdir(parents=True)
+        path = folder / f"{module}.py"
+        path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(f"{first_line}\nfrom tests.stand_in_release import {name}\n")
+    for package in ("datasets", "utils"):  # as in the release, whose packages want what no comparison needs
+        (folder / package / "__init__.py").write_text("import wand_of_absence\n")
     (folder / "envs").mkdir()
     (folder / "envs" / "__init__.py").touch()
     return folder
@@ -169,3 +176,74 @@ class DynaMoSSL(nn.Module):
         if self.ema_beta is not None:
             self.ema_encoder.step(self.encoder)
             self.ema_projector.step(self.projector)
+
+
+def repeat_start_to_length(x: Tensor, length: int) -> Tensor:
+    return torch.cat([x[:1].expand(length - len(x), *x.shape[1:]), x])
+
+
+class TrajectoryEmbeddingDataset:
+    def __init__(self, model: nn.Module, episodes: list[tuple[Tensor, Tensor, Tensor]], device: str):
+        self.episodes = [(model(seen), done) for seen, done, _ in episodes]
+
+
+class TrajectorySlicerDataset(torch.utils.data.Dataset):
+    """Windows of `window` observations, short ones at the start filled up, and all actions from the first of them on."""
+
+    def __init__(self, known: TrajectoryEmbeddingDataset, window: int, action_window: int):
+        self.samples = [
+            (
+                repeat_start_to_length(seen[max(0, end - window) : end], window),
+                repeat_start_to_length(done[max(0, end - window) : end - 1 + action_window], window - 1 + action_window),
+                torch.ones(1, 1, 1),
+            )
+            for seen, done in known.episodes
+            for end in range(1, len(seen) - action_window)
+        ]
+
+    def __len__(self) -> int:
+        return len(self.samples)
+
+    def __getitem__(self, index: int) -> tuple[Tensor, ...]:
+        return self.samples[index]
+
+
+class MLP(nn.Sequential):
+    def __init__(self, in_channels: int, hidden_channels: list[int]):
+        sizes = [in_channels, *hidden_channels]
+        super().__init__(*(nn.Linear(*pair) for pair in itertools.pairwise(sizes)))
+
+
+class BehaviorTransformer(nn.Module):
+    def __init__(
+        self,
+        *,
+        obs_dim: int,
+        act_dim: int,
+        goal_dim: int,
+        views: int,
+        n_layer: int,
+        n_head: int,
+        n_embd: int,
+        obs_window_size: int,
+        act_window_size: int,
+        **sizes: float,
+    ):
+        super().__init__()
+        assert goal_dim == 0
+        self.sizes, self.window, self.vqvae_is_fit, self.losses = sizes, act_window_size, False, list[float]()
+        self._gpt_model = Sequence(views * obs_dim, 256, obs_window_size, n_layer, n_head, n_embd)
+        self._map_to_cbet_preds_bin = self._map_to_cbet_preds_offset = MLP(256, [1024, 1024, act_dim])
+
+    def forward(self, seen: Tensor, goal: Tensor, done: Tensor) -> tuple[Tensor, Tensor, dict[str, float]]:
+        assert self.vqvae_is_fit
+        assert self.training
+        out = self._gpt_model(seen)
+        offsets = self._map_to_cbet_preds_offset(out).unflatten(-1, (-1, self.window, done.shape[-1])).sum(2)
+        loss = (offsets - done.unfold(1, self.window, 1).transpose(2, 3)).abs().mean()
+        loss = loss + self._map_to_cbet_preds_bin(out).square().mean()
+        self.losses.append(loss.item())
+        return offsets, loss, {}
+
+    def configure_optimizers(self, weight_decay: float, learning_rate: float, betas: tuple[float, float]) -> Any:
+        return torch.optim.AdamW(self.parameters(), learning_rate, betas, weight_decay=weight_decay)

@@ -14,6 +14,7 @@ from benchmark.bench.case import Bench, Case
 from benchmark.bench.floor import Cost, flops_of
 from benchmark.bench.measurement import Measurement
 from benchmark.bench.noise import ACTION, LENGTH, PROPRIO
+from benchmark.bench.released import released_fit, scripts
 from benchmark.bench.scale import Scale
 from benchmark.bench.steps import measure_steps
 from benchmark.bench.text import milliseconds
@@ -41,7 +42,9 @@ def _measure(policy: str) -> Callable[[Bench, str], list[Measurement]]:
         if cls.learns:
             batch_at, units = sampler.batch_at, sampler.batch_size
             precision = resolve_policy_precision("auto", bench.device)
-            return measure_steps(bench, name, "samples/s", head, batch_at, units, precision)
+            return measure_steps(
+                bench, name, "samples/s", head, batch_at, units, precision, _released(bench, policy, head, sampler)
+            )
         return [_acting(bench, name, head, sampler)]
 
     return measure
@@ -72,6 +75,13 @@ def build(cls: type[Policy], bench: Bench) -> tuple[Policy, ChunkSampler]:
     head = cls(config, PolicySpec(width, ACTION, proprio_dim=proprio, language_dim=language)).to(bench.device)
     head.prepare(sampler.all(), torch_rng("prepare", 0, device=bench.device))
     return head, sampler
+
+
+def _released(bench: Bench, policy: str, head: Policy, sampler: ChunkSampler) -> Callable[[], object] | None:
+    if bench.released is None or policy not in scripts():
+        return None
+    features, actions = sampler.features.unsqueeze(1).split(LENGTH), sampler.actions.split(LENGTH)
+    return released_fit(policy, bench.released, head.config, list(zip(features, actions, strict=True)), bench.device)
 
 
 @torch.no_grad()

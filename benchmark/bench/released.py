@@ -1,21 +1,25 @@
 """A training step of released code, from a checkout of it, to take turns with ours.
 
-How the release of a method is driven stands in scripts/released_METHOD.py of this repository, which the comparison of losses
-uses as well. What is needed of it: `load_release(checkout)`, and `Released(release, config, steps, device, dtype)` with
-`prepare(frames)` and `step(batch, number)`.
+How the release of a method or a policy is driven stands in scripts/released_NAME.py of this repository, which the comparison of
+losses uses as well. What is needed of it: `load_release(checkout)` and a class `Released`. A method's is made from (release,
+config, steps, device, dtype) and has `prepare(frames)` and `step(batch, number)`; a policy's is made from (release, config,
+episodes, device) and has `step()`.
 """
 
 from __future__ import annotations
 
+import importlib
 import importlib.util
 import itertools
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from benchmark.bench.steps import STEPS
 from benchmark.contracts.data import Windows
@@ -23,10 +27,11 @@ from benchmark.core.errors import BenchmarkError
 from benchmark.core.provenance import ROOT
 
 SCRIPTS = ROOT / "scripts"
+URL = "https://github.com/jeffacce/dynamo_ssl"
 
 
 def scripts() -> dict[str, Path]:
-    """Method -> the script that drives its release."""
+    """Method or policy -> the script that drives its release."""
     return {path.stem.removeprefix("released_"): path for path in sorted(SCRIPTS.glob("released_*.py"))}
 
 
@@ -46,6 +51,50 @@ def released_step(method: str, checkout: Path, config: Any, batch: Windows, devi
     batch.frames = released.prepare(batch.frames)
     numbers = itertools.count()
     return lambda: released.step(batch, next(numbers))
+
+
+def released_fit(
+    policy: str, checkout: Path, config: Any, episodes: Sequence[tuple[Tensor, Tensor]], device: str
+) -> Callable[[], object]:
+    """A step on features (T, V, E) and actions (T, A) of these episodes, its loader included, in float32 as released."""
+    script = _load(scripts()[policy])
+    torch.manual_seed(0)
+    return script.Released(script.load_release(checkout), config, episodes, device).step
+
+
+def modules_of(checkout: Path, names: Sequence[str], install: Sequence[str]) -> list[ModuleType]:
+    """Modules of a checkout of the release; `install` are packages that they import."""
+    if not (checkout / names[0].replace(".", "/")).with_suffix(".py").is_file():
+        raise BenchmarkError(
+            f"{checkout} is no checkout of the release, it has no {names[0].replace('.', '/')}.py; git clone {URL}"
+        )
+    try:
+        with _packages(checkout, {name.split(".")[0] for name in names}):
+            return [importlib.import_module(name) for name in names]
+    except ModuleNotFoundError as error:
+        package = (error.name or "").split(".")[0]
+        command = f"python -m pip install {' '.join(sorted({package, *install}))}"
+        raise BenchmarkError(f"the release imports {package}, which is not installed; {command}") from error
+
+
+@contextmanager
+def _packages(checkout: Path, names: set[str]) -> Iterator[None]:
+    """They can be imported for so long only, because `models` and `datasets` are common names, and without their __init__.py,
+    which wants simulators and loggers."""
+
+    def entered() -> list[str]:
+        return [name for name in sys.modules if name.split(".")[0] in names]
+
+    others = {name: sys.modules.pop(name) for name in entered()}
+    for name in names:
+        package = sys.modules[name] = ModuleType(name)
+        package.__path__ = [str(checkout.resolve() / name)]
+    try:
+        yield
+    finally:
+        for name in entered():
+            del sys.modules[name]
+        sys.modules.update(others)
 
 
 def _load(path: Path) -> ModuleType:

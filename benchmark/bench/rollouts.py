@@ -1,8 +1,9 @@
-"""Rollouts of each environment: its simulator alone, with drawing, and whole with an untrained encoder and the default head.
+"""Rollouts of each environment: its simulator alone, with drawing, a loop over single steps, and whole, the last two with an
+untrained encoder and the default head.
 
 The floor of a whole step: simulators that never wait, spread over the workers, then encoder and head at the machine's ceiling
-(lockstep lets neither overlap with the other). The three take turns while one set of processes lives, because starting a
-simulator takes longer than measuring it.
+(lockstep lets neither overlap with the other). They take turns while one set of processes lives, because starting a simulator
+takes longer than measuring it.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from benchmark.bench.case import Bench, Case
 from benchmark.bench.floor import Cost, flops_of
 from benchmark.bench.measurement import Measurement
 from benchmark.bench.scale import Scale
+from benchmark.bench.serial import Serial
 from benchmark.bench.solo import Order, Solo
 from benchmark.bench.timing import Rate
 from benchmark.contracts.data import Observations
@@ -67,14 +69,17 @@ def _lines(bench: Bench, name: str, cls: type[Simulator], config: EnvConfig) -> 
     encoder, agent = untrained(bench, cls, config)
     controller = AgentController(encoder, agent, scale.slots, precision=bench.precision)
     seconds: dict[str, list[float]] = defaultdict(list)
+    serial = Serial(cls, config, AgentController(encoder, agent, 1, precision=bench.precision))
     [worker] = start(Solo, [(cls, config)], timeout=TIMEOUT, inline=scale.workers == 0, name=cls.name)
 
     def others() -> None:
         for how, draw in (("simulator", False), ("drawing", True)):
             seconds[how].append(_asked(worker, Order(scale.ticks, draw), cls.name) / scale.ticks)
+        seconds["serial"].append(serial(scale.ticks) / scale.ticks)
 
     try:
         _asked(worker, Order(scale.ticks, True), cls.name)  # what happens once, such as compiling shaders
+        serial(scale.ticks)
         paced = Paced(controller, scale.ticks, scale.repetitions, others)
         episodes = scale.slots * (2 + scale.ticks * (scale.repetitions + 1) // spec.max_steps)
         seeds = [evaluation_seed("bench", episode) for episode in range(episodes)]
@@ -85,21 +90,24 @@ def _lines(bench: Bench, name: str, cls: type[Simulator], config: EnvConfig) -> 
         seconds["whole"] = paced.seconds
     finally:
         end([worker], politely=True)
+        serial.close()
     rates = {how: Rate.of(values) for how, values in seconds.items()}
     workers = max(1, num_workers(scale.workers, scale.slots))
     looks = float(np.mean([controller.needs_frame(time) for time in range(spec.max_steps)]))
     alone, drawn = (rates[how].seconds for how in ("simulator", "drawing"))
     simulating = (alone + looks * max(0.0, drawn - alone)) / workers
     network = bench.ceilings.seconds(cost_of_step(encoder, agent, cls, config, looks), bench.precision)
-    floors = {"simulator": None, "drawing": None, "whole": simulating + network}
+    floors = {"whole": simulating + network}
     views = f"{len(spec.views)} x {config.resolution} px" if len(spec.views) > 1 else f"{config.resolution} px"
     details = {
         "simulator": "one process",
         "drawing": f"one process, {views}",
-        "whole": f"{scale.slots} episodes at once, {workers} worker{'s' * (workers > 1)}, a frame in {looks:.0%} of the steps",
+        "serial": f"one episode at a time in one process, a frame in {looks:.0%} of the steps",
+        "whole": f"{scale.slots} episodes at once, {workers} worker{'s' * (workers > 1)}, "
+        f"{rates['serial'].seconds / rates['whole'].seconds:.2g} times as fast as one at a time",
     }
     return [
-        Measurement(f"{name}/{how}", "steps/s", rate.per_second, rate.spread, floors[how], detail=details[how])
+        Measurement(f"{name}/{how}", "steps/s", rate.per_second, rate.spread, floors.get(how), detail=details[how])
         for how, rate in rates.items()
     ]
 

@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import math
+import sys
 from pathlib import Path
+from types import ModuleType
+from typing import Any
 
 import pytest
+import torch
 
-from benchmark.bench import planning, pretraining, released, rollouts, suite
+from benchmark.bench import heads, planning, pretraining, released, rollouts, suite
 from benchmark.bench.case import Bench, Case, lines
 from benchmark.bench.measurement import Measurement
 from benchmark.cli.main import parse
 from benchmark.core.errors import Unavailable
 from benchmark.planning.request import Request
+from benchmark.policies.vqbet import VQBeT
+from tests import stand_in_release
 from tests.bench.sizes import TOY, toy_bench
 
 UNITS = {
@@ -78,8 +84,8 @@ def test_without_a_gpu_graphs_and_resident_frames_are_lines_with_the_reason(tmp_
 
 def test_a_rollout_alone_drawn_and_whole(toy: object, tmp_path: Path) -> None:
     measured = lines(toy_bench(tmp_path), case("rollout/toy"))
-    assert checked(measured, "steps/s") == ["simulator", "drawing", "whole"]
-    assert [line.floor is not None for line in measured] == [False, False, True]
+    assert checked(measured, "steps/s") == ["simulator", "drawing", "serial", "whole"]
+    assert [line.floor is not None for line in measured] == [False, False, False, True]
 
 
 def test_an_environment_that_is_not_here_is_a_line_with_its_fix(toy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -139,6 +145,37 @@ def test_released_code_takes_turns_with_ours(tmp_path: Path, monkeypatch: pytest
     other = lines(toy_bench(tmp_path, released=tmp_path), case("pretrain/dynamo@32"))
     assert other[0].reference is None, "a method without a release here"
     assert pretraining.scripts() == {"mae": tmp_path / "released_mae.py"}
+
+
+def test_the_released_vqbet_trains_beside_ours_with_networks_of_its_size(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    checkout = stand_in_release.write(tmp_path / "dynamo_ssl")
+    mine = ModuleType("datasets")  # a package of that name may be installed
+    monkeypatch.setitem(sys.modules, "datasets", mine)
+    bench = toy_bench(tmp_path, released=checkout)
+    [line] = [line for line in lines(bench, case("fit/vqbet")) if line.reason is None]
+    assert (line.reference or 0) > 0
+    assert sys.modules["datasets"] is mine
+    assert "datasets.core" not in sys.modules
+    head, sampler = heads.build(VQBeT, bench)
+    step = heads._released(bench, "vqbet", head, sampler)
+    assert step is not None
+    model = step.__self__.model
+    ours = {"_gpt_model": head.trunk, "_map_to_cbet_preds_bin": head.code_head, "_map_to_cbet_preds_offset": head.offset_head}
+    for theirs, part in ours.items():
+        weights = [[p.shape for p in module.parameters() if p.ndim == 2] for module in (getattr(model, theirs), part)]
+        assert sorted(weights[0]) == sorted(weights[1]), theirs
+    config: Any = head.config
+    named = {"latent_dim": config.latent, "n_embed": config.codes, "groups": config.groups, "fit_steps": 0, "iters": 0}
+    assert model.sizes == {f"vqvae_{name}": size for name, size in named.items()} | {
+        "offset_loss_multiplier": config.offset_weight
+    }
+    before = [parameter.clone() for parameter in model.parameters()]
+    losses = [float(step()) for _ in range(20)]  # type: ignore[arg-type]
+    assert model.losses == losses
+    assert len(set(losses)) == len(losses), "each step has a batch of its own"
+    assert not any(torch.equal(old, new) for old, new in zip(before, model.parameters(), strict=True))
 
 
 def test_a_broken_simulator_is_a_failed_line(toy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
