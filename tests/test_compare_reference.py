@@ -5,7 +5,6 @@ from __future__ import annotations
 import importlib
 import os
 import sys
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -27,13 +26,11 @@ SMALL = [
 
 
 @pytest.fixture(autouse=True)
-def compare(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
-    """The script, with models of one layer. What it imports of a checkout is forgotten again."""
+def compare(monkeypatch: pytest.MonkeyPatch) -> Any:
+    """The script, with models of one layer."""
     monkeypatch.setitem(DynaMo.presets["paper"], "layers", 1)
     monkeypatch.syspath_prepend(str(SCRIPTS))
-    yield importlib.import_module("compare_reference")
-    for name in [name for name in sys.modules if name.split(".")[0] == "models"]:
-        del sys.modules[name]
+    return importlib.import_module("compare_reference")
 
 
 @pytest.fixture
@@ -94,6 +91,7 @@ def test_other_methods_are_refused(compare: Any, checkout: Path, capsys: pytest.
 def test_the_checkout_does_not_stay_importable(compare: Any, checkout: Path) -> None:
     compare.load_release(checkout)
     assert str(checkout) not in sys.path
+    assert not [name for name in sys.modules if name.split(".")[0] == "models"]
 
 
 @pytest.mark.parametrize("target", ["simsiam", "ema"])

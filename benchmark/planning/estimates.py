@@ -6,6 +6,7 @@ of machine in this store, else of the same kind there, else from other machines,
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -52,6 +53,7 @@ PARAMS: dict[str, type] = {
     "video": video.Params,
 }
 BYTES_PER_WEIGHT = 4
+SEED = re.compile(r" · seed \d+")
 
 
 @dataclass(frozen=True)
@@ -70,18 +72,22 @@ class Size:
 
 
 def estimate(stages: Mapping[str, Stage], store: Store) -> dict[str, Estimate]:
-    """For each stage that is not cached."""
+    """For each stage of a plan that is not cached. Those whose labels differ in the training seed alone cost the same."""
     todo = {key: stage for key, stage in stages.items() if not store.has(stage.kind, key)}
     if not todo:
         return {}  # rates are read off every manifest of the store
     rates = _Rates(store)
     sizes = {key: _size(stage.params, stage.ref, store) for key, stage in stages.items() if stage.kind in ("demos", "collect")}
     estimates = {}
+    alike: dict[tuple[str, Size], Estimate] = {}
     for key, stage in todo.items():
         size = sizes[key] if key in sizes else sizes[stage.inputs["demos"].key]
-        seconds = work(stage.params, size) * rates.of(stage.params)
-        memory = peak(stage, stages, size.frames, size.max_steps)
-        estimates[key] = Estimate(seconds, _disk(stage, stages, size), memory)
+        name = SEED.sub("", stage.label), size
+        if name not in alike:
+            seconds = work(stage.params, size) * rates.of(stage.params)
+            memory = peak(stage, stages, size.frames, size.max_steps)
+            alike[name] = Estimate(seconds, _disk(stage, stages, size), memory)
+        estimates[key] = alike[name]
     return estimates
 
 

@@ -9,6 +9,7 @@ dagger     either, where rounds of embed -> fit -> collect come before the last 
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache, partial
@@ -19,23 +20,20 @@ from typing import Any
 from omegaconf import OmegaConf
 
 from benchmark import registry
-from benchmark.contracts.environment import Environment, Simulator, data_spec
+from benchmark.contracts.environment import Environment
 from benchmark.contracts.method import Method
 from benchmark.contracts.policy import Policy
-from benchmark.contracts.specs import EnvSpec, all_with_depth
 from benchmark.core.names import row_label
-from benchmark.core.seeds import seed
 from benchmark.core.typed import to_json
-from benchmark.data.episodes import split
-from benchmark.models.features import why_no_features
 from benchmark.models.hub import digest
 from benchmark.models.imagenet import RESNET18_IMAGENET
 from benchmark.models.weights import content
 from benchmark.planning.config.compose import compose_config
-from benchmark.planning.config.schema import Config, ShiftConfig
+from benchmark.planning.config.schema import Config
 from benchmark.planning.demonstrations import Elsewhere, demos_stage
 from benchmark.planning.graph import CellId, Plan, RunCell, Stage, make_stage
 from benchmark.planning.keys import code_behind
+from benchmark.planning.refusals import Refusals, Row
 from benchmark.planning.request import DEFAULT, Request
 from benchmark.planning.sweeps import split_sweeps, with_sweeps
 from benchmark.planning.variants import expand_methods, is_finetuned, pretrained_as, pretrained_on, with_variant
@@ -48,6 +46,16 @@ INPUTS = {"demos": "demos", "features": "embed", "encoder": "pretrain", "policy"
 
 def make_plan(request: Request) -> Plan:
     """Validate everything a user can get wrong, then lay out the stages. Nothing runs, and no network or simulator is built."""
+    collecting = gc.isenabled()
+    gc.disable()  # nothing of a plan is garbage, and looking for some takes a fifth of the time
+    try:
+        return _planned(request)
+    finally:
+        if collecting:
+            gc.enable()
+
+
+def _planned(request: Request) -> Plan:
     overrides, sweeps = split_sweeps(request.overrides)
     methods = with_sweeps(expand_methods(request.methods), sweeps)
     plan = Plan(request.preset, [], {}, {})
@@ -130,30 +138,38 @@ class Recipe:
     a plan of 20 000 cells takes seconds."""
 
     def __init__(self, env: str, config: Config, elsewhere: Mapping[str, Elsewhere]):
-        self.config, self._elsewhere = config, elsewhere
+        self.config, self._named, self._elsewhere = config, env, elsewhere
         self._make = partial(make_stage, code_of=cache(code_behind))
+        self._row, self._settings = cache(self._read_row), cache(self._read_settings)
         self._encoders: dict[tuple[str, str, int], Encoded] = {}
-        self._featureless: dict[tuple[str, str], str | None] = {}
+        self._tokenized: dict[tuple[str, int, str], Stage] = {}
         self.env: type[Environment] = registry.envs().get(env)
-        self.env_config = config.env[env]
         self.demos = demos_stage(env, config)
-        self._environment_refused = self._refused_environment(self.env.spec(self.env_config))
+        self._refused = cache(Refusals(self.env, config.env[env], config, elsewhere).why)
 
     def stages(self, cell: CellId) -> tuple[list[Stage], str | None]:
         """The stages of a cell, or why there is no such cell."""
-        method, policy = registry.methods().get(cell.method), registry.policies().get(cell.policy)
-        config = with_variant(method, self.config.method[cell.method], cell.variant, cell.env)
-        joint = method.joint or is_finetuned(cell.variant)
-        if reason := self._refused(cell, method, config, policy, joint):
+        row, policy = self._row(cell.method, cell.variant), registry.policies().get(cell.policy)
+        if reason := self._refused(row, policy):
             return [], reason
-        encoded = self._encode(cell, method, config)
-        fitting = _Fitting(cell, method, policy, encoded.pretrained, self._joint(method, config) if joint else None)
+        encoded = self._encode(cell, row)
+        fitting = _Fitting(cell, row.method, policy, encoded.pretrained, self._joint(row) if row.joint else None)
         rounds, shown, embedded = self._rounds(fitting, encoded)
         fitted = self._fitted(fitting, shown, embedded)
         rolled_out = self._rollout(cell, encoded.pretrained, fitted[-1])
         own = (self.demos, encoded.pretrained, encoded.embedded, encoded.probed, *fitted, rolled_out)
-        first = [self._elsewhere[config.on].demos] if config.on else []
+        first = [self._elsewhere[row.config.on].demos] if row.config.on else []
         return [*first, *rounds, *own], None  # of several of a kind the last one is the cell's
+
+    def _read_row(self, name: str, variant: str) -> Row:
+        method = registry.methods().get(name)
+        config = with_variant(method, self.config.method[name], variant, self._named)
+        return Row(method, config, to_json(config), method.joint or is_finetuned(variant))
+
+    def _read_settings(self, policy: str) -> tuple[Any, Any]:
+        """Of a policy and of its tokenizer, as they stand in parameters."""
+        config, tokenizer = self.config.policy[policy], registry.policies().get(policy).Tokenizer
+        return to_json(config), tokenizer and to_json(tokenizer.settings(config))
 
     def _rounds(self, fitting: _Fitting, encoded: Encoded) -> tuple[list[Stage], Stage, Stage]:
         """Of DAgger: each fit acts once, and what it is told then is added to the demonstrations of the next. Their stages, and
@@ -167,109 +183,26 @@ class Recipe:
             stages += [*fitted, shown, embedded]
         return stages, shown, embedded
 
-    def _refused(self, cell: CellId, method: type[Method], config: Any, policy: type[Policy], joint: bool) -> str | None:
-        spec, needed = self.env.spec(self.env_config), method.batch_spec(config).min_views
-        if config.on:
-            if not method.learns:
-                return f"on={config.on}: {method.name} is not trained on demonstrations"
-            if reason := self._elsewhere[config.on].refused(config.on, self.env.name, self.env_config.resolution, needed):
-                return reason
-        elif len(spec.views) < needed:
-            return f"needs {needed} views, {self.env.name} has {len(spec.views)}"
-        if reason := self._no_features(cell, method, config):
-            return reason
-        if method.privileged and not spec.state_dim:
-            return f"{self.env.name} has no state"
-        if self.config.shift.evaluation != "none" and not issubclass(self.env, Simulator):
-            return "shift.evaluation needs a simulator; shift.train shifts the recordings"
-        recoloured = self.config.shift != ShiftConfig() or (joint and self.config.joint.augment != "none")
-        if recoloured and all_with_depth(spec.views):
-            return f"shift and joint.augment are of colours, and {self.env.name} shows depth"
-        if self._environment_refused:
-            return self._environment_refused
-        if self.config.fit.dagger.rounds and (reason := self._no_rounds(policy)):
-            return reason
-        if reason := self._refused_goal(method, policy):
-            return reason
-        if joint and not policy.learns:
-            return f"{policy.name} has no gradient that an encoder could be trained by"
-        return None
-
-    def _refused_goal(self, method: type[Method], policy: type[Policy]) -> str | None:
-        goal = self.config.fit.goal
-        if method.goals and goal not in method.goals:
-            return f"{method.name} looks at observations and goals together: fit.goal={' or '.join(method.goals)}, not {goal}"
-        if policy.needs_goal and goal == "none":
-            return f"{policy.name} acts towards a goal: name one with fit.goal, such as fit.goal=future"
-        return None
-
-    def _no_features(self, cell: CellId, method: type[Method], config: Any) -> str | None:
-        name = cell.method, cell.variant
-        if name not in self._featureless:
-            data = data_spec(self.env, self.env_config)
-            self._featureless[name] = why_no_features(method, config, data, self.config.embed.features)
-        return self._featureless[name]
-
-    def _no_rounds(self, policy: type[Policy]) -> str | None:
-        """Why DAgger cannot be had. A label is the expert's action in one state: those of the states after it are what it would
-        have done where the policy went, and no plan of its own, so a chunk of them would teach what nobody does."""
-        if not (issubclass(self.env, Simulator) and self.env.expert_of_any_state):
-            return f"fit.dagger needs an expert that can label any state, which {self.env.name} does not have"
-        if self.config.fit.goal != "none":
-            return f"fit.dagger knows no goals: fit.goal={self.config.fit.goal}"
-        if self.config.policy[policy.name].chunk != 1:
-            name = f"policy.{policy.name}"
-            return f"fit.dagger labels one action at a time. Fix it with: {name}.chunk=1 {name}.execute=1"
-        return None
-
-    def _refused_environment(self, spec: EnvSpec) -> str | None:
-        """Settings that ask for something this environment or its demonstrations do not have."""
-        demonstrations, goal = self.env_config.demonstrations, self.config.fit.goal
-        if demonstrations not in self.env.sources:
-            return f"env.{self.env.name}.demonstrations={demonstrations}: there are {', '.join(self.env.sources)}"
-        if demonstrations == "scripted" and issubclass(self.env, Simulator) and not self.env.has_expert():
-            others = " or ".join(
-                f"env.{self.env.name}.demonstrations={name}" for name in self.env.sources if name != "scripted"
-            )
-            return f"{self.env.name} has no scripted expert: {others or 'write one, or name recordings in its sources'}"
-        if goal == "task" and not spec.tasks:
-            return f"fit.goal=task: {self.env.name} has no tasks"
-        if goal not in ("none", "task") and (unseen := self._tasks_not_held_out(spec)):
-            more = f"raise env.{self.env.name}.episodes={self.env_config.episodes} or split.held_out"
-            return f"fit.goal={goal}: no held-out demonstration shows the goal of {', '.join(unseen)}; {more}"
-        return None
-
-    def _tasks_not_held_out(self, spec: EnvSpec) -> list[str]:
-        """Tasks whose goal no held-out demonstration will show. Of scripted ones this is known before they are recorded, since
-        the seed decides the task. A demonstration that was trained on is no substitute: to a neighbour head its own steps would
-        be closer by the whole distance between goals."""
-        count = self.env_config.episodes
-        if self.env_config.demonstrations != "scripted" or not issubclass(self.env, Simulator):
-            return []
-        asked = [self.env.task(self.env_config, seed("demonstrations", self.env.name, index)) for index in range(count)]
-        if None in asked:  # episodes do not ask for one task
-            return []
-        _, held_out = split(count, self.config.split.held_out_from_policies or self.config.split.held_out)
-        return sorted(set(spec.tasks) - {asked[index] for index in held_out})
-
-    def _encode(self, cell: CellId, method: type[Method], config: Any) -> Encoded:
+    def _encode(self, cell: CellId, row: Row) -> Encoded:
         name = cell.method, cell.variant, cell.seed
         if name not in self._encoders:
-            pretrained = self._pretrain(cell, method, config)
+            pretrained = self._pretrain(cell, row)
             embedded = self._embed(pretrained, self.demos)
             self._encoders[name] = Encoded(pretrained, embedded, self._probe(embedded))
         return self._encoders[name]
 
-    def _pretrain(self, cell: CellId, method: type[Method], config: Any) -> Stage:
+    def _pretrain(self, cell: CellId, row: Row) -> Stage:
+        method, config = row.method, row.config
         settings, learning = self.config.pretrain, None
         if method.learns:
             budget = pretrain.Budget(settings.frames, settings.steps, settings.epochs)
             held_out, device = self.config.split.held_out, self.config.machine.device
             learning = pretrain.Learning(budget, held_out, device, settings.precision, settings.compile)
         seed = cell.seed if method.seeded(config) else 0
-        params = pretrain.Params(cell.method, to_json(config), seed, learning, content_of(method, config))
-        row = row_label(cell.method, pretrained_as(cell.variant))
-        label = f"{row} · {cell.env}" + (f" · seed {cell.seed}" if method.seeded(config) else "")
+        params = pretrain.Params(cell.method, row.json, seed, learning, content_of(method, config))
+        label = f"{row_label(cell.method, pretrained_as(cell.variant))} · {cell.env}" + (
+            f" · seed {cell.seed}" if method.seeded(config) else ""
+        )
         shown = self._elsewhere[config.on].demos if config.on else self.demos
         components = method, *method.built_on(config)
         return self._make("pretrain", f"pretrain · {label}", params, {"demos": shown.ref}, *components)
@@ -285,8 +218,8 @@ class Recipe:
         inputs = {"demos": self.demos.ref, "features": embedded.ref}
         return self._make("probe", embedded.label.replace("embed", "probe", 1), params, inputs)
 
-    def _joint(self, method: type[Method], config: Any) -> fit.Joint:
-        rates = self.config.joint.pairs or (("*", method.joint_rate(config)),)
+    def _joint(self, row: Row) -> fit.Joint:
+        rates = self.config.joint.pairs or (("*", row.method.joint_rate(row.config)),)
         config = self.config
         return fit.Joint(rates, config.joint.batch, config.pretrain.precision, config.embed.features, config.joint.augment)
 
@@ -294,16 +227,19 @@ class Recipe:
         """Of no encoder: whatever gives the features, actions are the same."""
         if policy.Tokenizer is None:
             return None
-        config = self.config
+        name, config = (cell.policy, cell.seed, shown.key), self.config
+        if name in self._tokenized:
+            return self._tokenized[name]
         params = tokenize.Params(
             policy=cell.policy,
-            config=to_json(policy.Tokenizer.settings(config.policy[cell.policy])),
+            config=self._settings(cell.policy)[1],
             held_out=config.split.held_out_from_policies or config.split.held_out,
             seed=cell.seed,
             device=config.machine.device,
         )
         label = f"tokenize {cell.policy} · {cell.env} · seed {cell.seed}{_round(shown)}"
-        return self._make("tokenize", label, params, {"demos": shown.ref}, policy)
+        made = self._tokenized[name] = self._make("tokenize", label, params, {"demos": shown.ref}, policy)
+        return made
 
     def _fitted(self, fitting: _Fitting, shown: Stage, embedded: Stage, steps: int | None = None) -> list[Stage]:
         """A fit to the demonstrations `shown`, after its tokenizer if it has one; `steps`: another budget than `fit` says."""
@@ -311,7 +247,7 @@ class Recipe:
         budget = fit.Budget(config.fit.steps, config.fit.epochs, config.fit.checkpoint_every)
         params = fit.Params(
             policy=cell.policy,
-            config=to_json(config.policy[cell.policy]),
+            config=self._settings(cell.policy)[0],
             budget=replace(budget, steps=steps, epochs=None) if steps else budget,
             goal=config.fit.goal,
             held_out=config.split.held_out_from_policies or config.split.held_out,

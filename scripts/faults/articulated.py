@@ -71,7 +71,7 @@ FAULTS = (
     ),
     Fault(
         "articulated: depth is coloured",
-        "benchmark/planning/recipes.py",
+        "benchmark/planning/refusals.py",
         "if recoloured and all_with_depth(spec.views):",
         "if False:",
         f"{TEST}::test_depth_is_not_recoloured[joint.augment=bridge-True]",

@@ -6,6 +6,7 @@ TIMING = "bench/test_timing.py"
 FLOOR = "bench/test_floor.py"
 PAGE = "bench/test_page.py"
 SUITE = "bench/test_suite.py"
+MEASURED = "bench/test_measurements.py"
 
 FAULTS = (
     Fault(
@@ -84,5 +85,40 @@ FAULTS = (
         'if word != "ceiling" and not any(_names(word, case) for case in cases):',
         "if False:",
         f"{SUITE}::test_an_unknown_name_gets_a_suggestion",
+    ),
+    Fault(
+        "bench: the released VQ-BeT keeps its own width",
+        "scripts/released_vqbet.py",
+        "hidden = config.groups * config.codes, [config.hidden] * 2",
+        "hidden = config.groups * config.codes, [1024] * 2",
+        f"{MEASURED}::test_the_released_vqbet_trains_beside_ours_with_networks_of_its_size",
+    ),
+    Fault(
+        "bench: the released VQ-BeT sees one batch again and again",
+        "scripts/released_vqbet.py",
+        "for part in next(self._batches))",
+        "for part in next(iter([*self._loader][:1])))",
+        f"{MEASURED}::test_the_released_vqbet_trains_beside_ours_with_networks_of_its_size",
+    ),
+    Fault(
+        "bench: packages of the release hide those of the same name",
+        "benchmark/bench/released.py",
+        "        sys.modules.update(others)",
+        "        pass",
+        f"{MEASURED}::test_the_released_vqbet_trains_beside_ours_with_networks_of_its_size",
+    ),
+    Fault(
+        "bench: the plain loop takes one step for many",
+        "benchmark/bench/serial.py",
+        "for _ in range(steps):",
+        "for _ in range(1):",
+        f"{MEASURED}::test_a_plain_loop_acts_as_a_rollout_does",
+    ),
+    Fault(
+        "bench: the plain loop shows stale frames",
+        "benchmark/bench/serial.py",
+        "            self._frames[0] = env.render()",
+        "            env.render()",
+        f"{MEASURED}::test_a_plain_loop_acts_as_a_rollout_does",
     ),
 )

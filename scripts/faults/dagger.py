@@ -60,14 +60,14 @@ FAULTS = (
     ),
     Fault(
         "dagger: an expert with a memory is asked",
-        "benchmark/planning/recipes.py",
+        "benchmark/planning/refusals.py",
         "issubclass(self.env, Simulator) and self.env.expert_of_any_state",
         "issubclass(self.env, Simulator)",
         f"{COLLECT}::test_an_expert_with_a_memory_cannot_label",
     ),
     Fault(
         "dagger: labels of several states are taken for a plan",
-        "benchmark/planning/recipes.py",
+        "benchmark/planning/refusals.py",
         "if self.config.policy[policy.name].chunk != 1:",
         "if False:",
         f"{COLLECT}::test_labels_are_no_chunks",

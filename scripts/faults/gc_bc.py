@@ -30,7 +30,7 @@ FAULTS = (
     ),
     Fault(
         "gc_bc: it is asked without a goal",
-        "benchmark/planning/recipes.py",
+        "benchmark/planning/refusals.py",
         'if policy.needs_goal and goal == "none":',
         "if False:",
         "planning/test_graph.py::test_what_needs_a_goal_is_refused_where_there_is_none",

@@ -59,8 +59,8 @@ FAULTS = (
     Fault(
         "keys: tokenizers answer to all settings of their policy",
         "benchmark/planning/recipes.py",
-        "to_json(policy.Tokenizer.settings(config.policy[cell.policy]))",
-        "to_json(config.policy[cell.policy])",
+        "tokenizer and to_json(tokenizer.settings(config))",
+        "tokenizer and to_json(config)",
         f"{GRAPH}::test_a_tokenizer_answers_to_actions_and_its_own_settings[policy.vqbet.lr=0.01-True]",
     ),
     Fault(
@@ -80,8 +80,22 @@ FAULTS = (
     Fault(
         "keys: a variant has the settings of the full method",
         "benchmark/planning/recipes.py",
-        "with_variant(method, self.config.method[cell.method], cell.variant, cell.env)",
-        'with_variant(method, self.config.method[cell.method], "", cell.env)',
+        "with_variant(method, self.config.method[name], variant, self._named)",
+        'with_variant(method, self.config.method[name], "", self._named)',
         f"{ACCOUNTS}::test_a_variant_trains_with_its_own_settings",
+    ),
+    Fault(
+        "plan: all of a label cost what its first stage does, whatever is stored",
+        "benchmark/planning/estimates.py",
+        'name = SEED.sub("", stage.label), size',
+        'name = SEED.sub("", stage.label), Size(0, 0)',
+        "planning/test_numbers.py::test_a_stage_costs_what_it_would_without_the_others_of_its_plan",
+    ),
+    Fault(
+        "plan: environments share an estimate",
+        "benchmark/planning/estimates.py",
+        'name = SEED.sub("", stage.label), size',
+        "name = stage.kind, size",
+        "planning/test_numbers.py::test_a_stage_costs_what_it_would_without_the_others_of_its_plan",
     ),
 )

@@ -8,16 +8,23 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
 from benchmark.bench import heads, planning, pretraining, released, rollouts, suite
 from benchmark.bench.case import Bench, Case, lines
 from benchmark.bench.measurement import Measurement
+from benchmark.bench.serial import Serial
 from benchmark.cli.main import parse
+from benchmark.contracts.environment import Simulator
+from benchmark.contracts.presets import component_config
 from benchmark.core.errors import Unavailable
+from benchmark.core.seeds import evaluation_seed
 from benchmark.planning.request import Request
 from benchmark.policies.vqbet import VQBeT
+from benchmark.simulation.protocol import Slots
+from benchmark.simulation.rollout import rollout
 from tests import stand_in_release
 from tests.bench.sizes import TOY, toy_bench
 
@@ -86,6 +93,40 @@ def test_a_rollout_alone_drawn_and_whole(toy: object, tmp_path: Path) -> None:
     measured = lines(toy_bench(tmp_path), case("rollout/toy"))
     assert checked(measured, "steps/s") == ["simulator", "drawing", "serial", "whole"]
     assert [line.floor is not None for line in measured] == [False, False, False, True]
+
+
+class Follower:
+    """Acts on what it sees and writes that down."""
+
+    def __init__(self) -> None:
+        self.begun: list[int] = []
+        self.seen: list[tuple[int, bytes, bytes, bytes]] = []
+
+    def needs_frame(self, time: int) -> bool:
+        return time % 3 != 1
+
+    def begin(self, slot: int, seed: int) -> None:
+        self.begun.append(seed)
+
+    def act(self, slots: Slots) -> np.ndarray:
+        assert slots.frames is not None
+        [time], [drawn] = slots.time, slots.rendered
+        frame = slots.frames[0].tobytes() if drawn else b""
+        self.seen.append((int(time), frame, slots.state.tobytes(), slots.proprio.tobytes()))
+        return slots.state[:, 2:] * 3 - 1  # beyond the bounds, too
+
+
+def test_a_plain_loop_acts_as_a_rollout_does(toy: type[Simulator]) -> None:
+    config = component_config(toy, "smoke", "toy")
+    plain, rolled = Follower(), Follower()
+    serial = Serial(toy, config, plain)
+    assert serial(20) > 0
+    assert serial(40) > 0
+    seeds = [evaluation_seed("bench", episode) for episode in range(len(plain.begun))]
+    rollout(toy, config, seeds, rolled, slots=1, workers=0, timeout=60)
+    assert plain.begun == rolled.begun == seeds
+    assert len(plain.seen) == 60
+    assert plain.seen == rolled.seen[:60]
 
 
 def test_an_environment_that_is_not_here_is_a_line_with_its_fix(toy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

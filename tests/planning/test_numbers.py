@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import replace
+
 import pytest
 
 from benchmark.core.errors import BenchmarkError
 from benchmark.planning.config.compose import compose_config
 from benchmark.planning.estimates import estimate
+from benchmark.planning.graph import Stage
 from benchmark.planning.recipes import make_plan
 from benchmark.planning.request import Request
 from benchmark.storage.artifacts import Store
@@ -51,3 +55,21 @@ def test_what_is_stored_is_not_estimated_from_all_that_is(toy: type, store: Stor
     monkeypatch.setattr(store, "has", lambda kind, key: True)
     monkeypatch.setattr(store, "keys", None)
     assert estimate(plan.stages, store) == {}
+
+
+def test_a_stage_costs_what_it_would_without_the_others_of_its_plan(store: Store) -> None:
+    """Seeds share an estimate; rows, environments, policies, rounds and what is stored do not."""
+    rounds = ("fit.dagger.rounds=2", "policy.vqbet.chunk=1", "policy.vqbet.execute=1")
+    request = Request(methods=("dynamo", "byol", "byol:lr=1e-3"), envs=("kitchen", "open_drawer"), policies=("vqbet",), seeds=2)
+    for overrides in ((), rounds):
+        stages = make_plan(replace(request, overrides=overrides)).stages
+
+        def behind(key: str, stages: Mapping[str, Stage] = stages) -> dict[str, Stage]:
+            found = {key: stages[key]}
+            for ref in stages[key].inputs.values():
+                found |= behind(ref.key)
+            return found
+
+        together = estimate(stages, store)
+        assert together == {key: estimate(behind(key), store)[key] for key in stages}
+        assert len(set(together.values())) > len({stage.kind for stage in stages.values()})
