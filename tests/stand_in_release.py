@@ -231,7 +231,8 @@ class BehaviorTransformer(nn.Module):
     ):
         super().__init__()
         assert goal_dim == 0
-        self.sizes, self.window, self.vqvae_is_fit, self.losses = sizes, act_window_size, False, list[float]()
+        self.sizes, self.window, self.vqvae_is_fit = sizes, act_window_size, False
+        self.losses, self.batches = list[float](), set[bytes]()
         self._gpt_model = Sequence(views * obs_dim, 256, obs_window_size, n_layer, n_head, n_embd)
         self._map_to_cbet_preds_bin = self._map_to_cbet_preds_offset = MLP(256, [1024, 1024, act_dim])
 
@@ -243,6 +244,7 @@ class BehaviorTransformer(nn.Module):
         loss = (offsets - done.unfold(1, self.window, 1).transpose(2, 3)).abs().mean()
         loss = loss + self._map_to_cbet_preds_bin(out).square().mean()
         self.losses.append(loss.item())
+        self.batches.add(seen.numpy().tobytes())
         return offsets, loss, {}
 
     def configure_optimizers(self, weight_decay: float, learning_rate: float, betas: tuple[float, float]) -> Any:
