@@ -31,7 +31,7 @@ def run(options: argparse.Namespace) -> int:
     plan = make_plan(request(options))
     store = Store(options.home)
     estimates = estimate(plan.stages, store)
-    cached = {key for key, stage in plan.stages.items() if store.has(stage.kind, key)}
+    cached = plan.stages.keys() - estimates.keys()
     if options.format == "json":
         stages = [{**stage.to_json(), "cached": key in cached} for key, stage in plan.stages.items()]
         costs = {"estimate": asdict(forecast.total(estimates)), "hours": asdict(forecast.hours(plan, estimates))}

@@ -190,7 +190,8 @@ def _read(file: str, stamp: Stamp, package: str) -> _Source:
         tree = _Running().visit(ast.parse(data))
     except (SyntaxError, ValueError):
         return _Source(hashlib.sha256(data).hexdigest(), frozenset(), frozenset())
-    imports = frozenset(name for node in ast.walk(tree) for name in _imports(node, package))
+    importing = (node for node in ast.walk(tree) if isinstance(node, ast.Import | ast.ImportFrom | ast.Call))
+    imports = frozenset(name for node in importing for name in _imports(node, package))
     exports = frozenset(
         constant.value
         for node in tree.body
@@ -211,7 +212,12 @@ class _Running(ast.NodeTransformer):
 
     def visit_If(self, node: ast.If) -> ast.AST | list[ast.stmt]:
         self.generic_visit(node)
-        return node.orelse if ast.unparse(node.test) in ("TYPE_CHECKING", "typing.TYPE_CHECKING") else node
+        test = node.test
+        if isinstance(test, ast.Attribute) and isinstance(test.value, ast.Name) and test.value.id == "typing":
+            name = test.attr
+        else:
+            name = test.id if isinstance(test, ast.Name) else ""
+        return node.orelse if name == "TYPE_CHECKING" else node
 
 
 def _imports(node: ast.AST, package: str) -> Iterator[str]:

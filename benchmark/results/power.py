@@ -79,10 +79,11 @@ def detectable(of: Components, seeds: int, episodes: int, chance: float = POWER,
         return float("inf")
     if unit == 0:
         return 0.0
-    from scipy.optimize import brentq  # not above: half a second of imports, and one seed has no use for it
-
-    found = brentq(lambda times: power(times * unit, of, seeds, episodes, level) - chance, 0.0, 1000.0)
-    return float(found) * unit
+    small, large = 0.0, 1000.0  # in units; scipy.optimize would take longer to import than this does
+    for _ in range(50):
+        middle = (small + large) / 2
+        small, large = (small, middle) if power(middle * unit, of, seeds, episodes, level) >= chance else (middle, large)
+    return large * unit
 
 
 def episodes_needed(difference: float, of: Components, seeds: int, chance: float = POWER, level: float = LEVEL) -> int | None:
