@@ -12,20 +12,19 @@ recordings of others while they are imported into the store; a stage reads the i
 
 from __future__ import annotations
 
-import ast
 import hashlib
 import importlib.metadata
 import os
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
-from importlib.util import resolve_name
 from pathlib import Path
 from typing import Any
 
 from benchmark.core.errors import BenchmarkError
 from benchmark.core.provenance import plugins
+from benchmark.planning.sources import Source, read
 from benchmark.storage.files import key_of
 
 INERT = (  # modules and packages that cannot change a number: the Python interface, messages, the store, the launchers, names
@@ -49,15 +48,6 @@ class Code:
 
     digest: str  # of every followed module
     libraries: Mapping[str, str]  # distribution -> version, of the other packages that these modules import
-
-
-@dataclass(frozen=True)
-class _Source:
-    """What one file says."""
-
-    digest: str
-    imports: frozenset[str]  # absolute names that may be modules; `package.*` for a star
-    exports: frozenset[str]  # `__all__`, which a star imports
 
 
 @dataclass(frozen=True)
@@ -183,77 +173,9 @@ def _stamp(path: str) -> Stamp:
 
 
 @cache
-def _read(file: str, stamp: Stamp, package: str) -> _Source:
-    """One module, as it was at that stamp. What is no Python (an extension) is hashed as it is."""
-    data = Path(file).read_bytes()
-    try:
-        tree = _Running().visit(ast.parse(data))
-    except (SyntaxError, ValueError):
-        return _Source(hashlib.sha256(data).hexdigest(), frozenset(), frozenset())
-    importing = (node for node in ast.walk(tree) if isinstance(node, ast.Import | ast.ImportFrom | ast.Call))
-    imports = frozenset(name for node in importing for name in _imports(node, package))
-    exports = frozenset(
-        constant.value
-        for node in tree.body
-        if isinstance(node, ast.Assign | ast.AnnAssign | ast.AugAssign) and "__all__" in _targets(node)
-        for constant in ast.walk(node)
-        if isinstance(constant, ast.Constant) and isinstance(constant.value, str)
-    )
-    return _Source(hashlib.sha256(_canonical(tree).encode()).hexdigest(), imports, exports)
-
-
-class _Running(ast.NodeTransformer):
-    """Drops what never runs: docstrings and other strings that stand alone, and what only type checkers read."""
-
-    def visit_Expr(self, node: ast.Expr) -> ast.AST | None:
-        if isinstance(node.value, ast.Constant) and isinstance(node.value.value, str):
-            return None
-        return self.generic_visit(node)
-
-    def visit_If(self, node: ast.If) -> ast.AST | list[ast.stmt]:
-        self.generic_visit(node)
-        test = node.test
-        if isinstance(test, ast.Attribute) and isinstance(test.value, ast.Name) and test.value.id == "typing":
-            name = test.attr
-        else:
-            name = test.id if isinstance(test, ast.Name) else ""
-        return node.orelse if name == "TYPE_CHECKING" else node
-
-
-def _imports(node: ast.AST, package: str) -> Iterator[str]:
-    """The absolute names that a statement, or a call with a literal, may import."""
-    if isinstance(node, ast.Import):
-        yield from (alias.name for alias in node.names)
-    elif isinstance(node, ast.ImportFrom):
-        base = _absolute("." * node.level + (node.module or ""), package)
-        yield from (name for alias in node.names if base for name in (base, f"{base}.{alias.name}"))
-    elif isinstance(node, ast.Call) and node.args and isinstance(first := node.args[0], ast.Constant):
-        function = getattr(node.func, "attr", getattr(node.func, "id", ""))
-        if function in ("import_module", "__import__") and isinstance(first.value, str):
-            yield from filter(None, [_absolute(first.value, package)])
-
-
-def _absolute(name: str, package: str) -> str:
-    """Nothing where dots lead out of the package: such an import fails when it runs, too."""
-    try:
-        return resolve_name(name, package)
-    except ImportError:
-        return ""
-
-
-def _targets(node: ast.Assign | ast.AnnAssign | ast.AugAssign) -> set[str]:
-    targets = node.targets if isinstance(node, ast.Assign) else [node.target]
-    return {target.id for target in targets if isinstance(target, ast.Name)}
-
-
-def _canonical(node: Any) -> str:
-    """A syntax tree as text, the same in every version of Python: `ast.dump` began in 3.13 to leave out empty fields."""
-    if isinstance(node, ast.AST):
-        fields = [f"{name}={_canonical(value)}" for name, value in ast.iter_fields(node) if name != "kind" and value != []]
-        return f"{type(node).__name__}({','.join(fields)})"
-    if isinstance(node, list):
-        return f"[{','.join([_canonical(value) for value in node])}]"
-    return repr(node)
+def _read(file: str, stamp: Stamp, package: str) -> Source:
+    """One module, as it was at that stamp."""
+    return read(Path(file).read_bytes(), package)
 
 
 @cache

@@ -5,6 +5,7 @@ from faults.fault import Fault
 KEYS = "planning/test_code_on_keys.py"
 GRAPH = "planning/test_graph.py"
 ACCOUNTS = "stages/test_accounts.py"
+SOURCES = "planning/test_sources.py"
 
 FAULTS = (
     Fault(
@@ -23,7 +24,7 @@ FAULTS = (
     ),
     Fault(
         "keys: comments count",
-        "benchmark/planning/keys.py",
+        "benchmark/planning/sources.py",
         "hashlib.sha256(_canonical(tree).encode())",
         "hashlib.sha256(data)",
         f"{KEYS}::test_a_comment_changes_nothing",
@@ -97,5 +98,33 @@ FAULTS = (
         'name = SEED.sub("", stage.label), size',
         "name = stage.kind, size",
         "planning/test_numbers.py::test_a_stage_costs_what_it_would_without_the_others_of_its_plan",
+    ),
+    Fault(
+        "keys: what was found in one text is believed of another",
+        "benchmark/planning/sources.py",
+        ".encode() + data).hexdigest()",
+        ".encode()).hexdigest()",
+        f"{SOURCES}::test_another_text_package_or_reader_is_read_by_itself",
+    ),
+    Fault(
+        "keys: relative imports of one package are believed of another",
+        "benchmark/planning/sources.py",
+        'f"{READER} {package} ".encode()',
+        'f"{READER} ".encode()',
+        f"{SOURCES}::test_another_text_package_or_reader_is_read_by_itself",
+    ),
+    Fault(
+        "keys: a newer reader believes an older one",
+        "benchmark/planning/sources.py",
+        'f"{READER} {package} ".encode()',
+        'f"{package} ".encode()',
+        f"{SOURCES}::test_another_text_package_or_reader_is_read_by_itself",
+    ),
+    Fault(
+        "keys: a damaged note of what a module says stops the run",
+        "benchmark/planning/sources.py",
+        "with suppress(FileNotFoundError, ValueError, BenchmarkError):",
+        "with suppress(FileNotFoundError):",
+        f"{SOURCES}::test_whatever_is_wrong_with_the_notes_the_text_is_read",
     ),
 )
