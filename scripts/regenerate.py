@@ -61,7 +61,7 @@ def names(folder: Path) -> list[str]:
     chosen = ["main"] if cells.policy.nunique() == 1 else ["policies"]
     chosen += ["cost", *(["tasks"] if view_of(folder).task_metrics(view_of(folder).env) else [])]
     chosen += ["actions"] if cells.variant.eq("with_actions").any() else []
-    return chosen + (["ablations"] if cells.variant.ne("").any() else [])
+    return chosen + (["ablations"] if (~cells.variant.isin(["", "untrained"])).any() else [])  # a control is no ablation
 
 
 def generated() -> dict[Path, str]:
