@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from benchmark.bench.released import modules_of
+from benchmark.core.errors import BenchmarkError
 from benchmark.policies.vqbet import GPT_OUTPUTS, VQBeTConfig
 
 MODULES = ("models.vq_behavior_transformer.bet", "utils.inference", "datasets.core", "datasets.vqbet_repro")
@@ -49,6 +50,8 @@ class Released:
         windows = release.slices(known, window=config.history, action_window=config.chunk)
         # The release takes what is left of an epoch as a smaller batch; without it every step has as many samples.
         self._loader = torch.utils.data.DataLoader(windows, config.batch_size, shuffle=True, drop_last=True)
+        if not len(self._loader):
+            raise BenchmarkError(f"{len(windows)} windows are no batch of {config.batch_size}")
         self.model = release.model(
             obs_dim=features.shape[-1],
             act_dim=actions.shape[-1],

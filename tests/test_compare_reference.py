@@ -14,6 +14,7 @@ import pytest
 import torch
 from torch import nn
 
+from benchmark.core.errors import BenchmarkError
 from benchmark.methods.dynamo import DynaMo
 from tests import stand_in_release
 
@@ -57,6 +58,16 @@ def test_a_path_that_is_no_checkout_is_refused_by_name(
     message = capsys.readouterr().err
     assert f"{tmp_path / 'absent'} is no checkout" in message
     assert "git clone https://github.com/jeffacce/dynamo_ssl" in message
+
+
+def test_what_a_checkout_lacks_is_not_looked_for_in_an_index(compare: Any, checkout: Path) -> None:
+    inner = checkout / "models" / "ssl" / "dynamo.py"
+    inner.write_text("import models.ssl.base\n" + inner.read_text())
+    with pytest.raises(BenchmarkError, match=r"is no checkout of the release, it has no models/ssl/base\.py"):
+        compare.load_release(checkout)
+    (checkout / "models" / "encoder" / "resnet.py").unlink()
+    with pytest.raises(BenchmarkError, match=r"it has no models/encoder/resnet\.py"):
+        compare.load_release(checkout)
 
 
 def test_what_the_release_imports_and_is_not_there_comes_with_the_command(

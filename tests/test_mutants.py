@@ -15,7 +15,7 @@ ROOT = Path(__file__).parent.parent
 SUBJECTS = {
     *("articulated", "bench", "block_push", "budgets", "dagger", "demonstrators", "encoders", "features", "foreign"),
     *("gc_bc", "goals", "habits", "keys", "launch", "libero", "live", "masks", "memory", "mixture", "normalisation"),
-    *("order", "paper", "processes", "recipe", "reference", "reliability", "rt1", "seeds", "selection", "spawnnet"),
+    *("order", "paper", "plan", "processes", "recipe", "reference", "reliability", "rt1", "seeds", "selection", "spawnnet"),
     *("splits", "statistics", "storage", "training", "weights"),
 }
 

@@ -12,7 +12,7 @@ import importlib
 import importlib.util
 import itertools
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
@@ -35,12 +35,12 @@ def scripts() -> dict[str, Path]:
     return {path.stem.removeprefix("released_"): path for path in sorted(SCRIPTS.glob("released_*.py"))}
 
 
-def check(checkout: Path) -> None:
-    """A checkout that cannot be used stops the run before anything is measured."""
+def check(checkout: Path, names: Collection[str]) -> None:
+    """A checkout that cannot be used for these methods and policies stops the run before anything is measured."""
     if not scripts():
         raise BenchmarkError(f"--reference needs scripts/released_*.py of a checkout of this repository; {SCRIPTS} has none")
-    for path in scripts().values():
-        _load(path).load_release(checkout)
+    for name in scripts().keys() & set(names):
+        _load(scripts()[name]).load_release(checkout)
 
 
 def released_step(method: str, checkout: Path, config: Any, batch: Windows, device: str) -> Callable[[], object]:
@@ -64,17 +64,25 @@ def released_fit(
 
 def modules_of(checkout: Path, names: Sequence[str], install: Sequence[str]) -> list[ModuleType]:
     """Modules of a checkout of the release; `install` are packages that they import."""
-    if not (checkout / names[0].replace(".", "/")).with_suffix(".py").is_file():
-        raise BenchmarkError(
-            f"{checkout} is no checkout of the release, it has no {names[0].replace('.', '/')}.py; git clone {URL}"
-        )
+    packages = {name.split(".")[0] for name in names}
+    for name in names:
+        if not (checkout / name.replace(".", "/")).with_suffix(".py").is_file():
+            raise _no_checkout(checkout, name)
     try:
-        with _packages(checkout, {name.split(".")[0] for name in names}):
+        with _packages(checkout, packages):
             return [importlib.import_module(name) for name in names]
     except ModuleNotFoundError as error:
-        package = (error.name or "").split(".")[0]
+        missing = error.name or ""
+        package = missing.split(".")[0]
+        if package in packages:
+            raise _no_checkout(checkout, missing) from error
         command = f"python -m pip install {' '.join(sorted({package, *install}))}"
         raise BenchmarkError(f"the release imports {package}, which is not installed; {command}") from error
+
+
+def _no_checkout(checkout: Path, module: str) -> BenchmarkError:
+    path = f"{module.replace('.', '/')}.py"
+    return BenchmarkError(f"{checkout} is no checkout of the release, it has no {path}; git clone {URL}")
 
 
 @contextmanager

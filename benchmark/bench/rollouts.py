@@ -69,16 +69,18 @@ def _lines(bench: Bench, name: str, cls: type[Simulator], config: EnvConfig) -> 
     encoder, agent = untrained(bench, cls, config)
     controller = AgentController(encoder, agent, scale.slots, precision=bench.precision)
     seconds: dict[str, list[float]] = defaultdict(list)
-    serial = Serial(cls, config, AgentController(encoder, agent, 1, precision=bench.precision))
     [worker] = start(Solo, [(cls, config)], timeout=TIMEOUT, inline=scale.workers == 0, name=cls.name)
 
     def others() -> None:
         for how, draw in (("simulator", False), ("drawing", True)):
             seconds[how].append(_asked(worker, Order(scale.ticks, draw), cls.name) / scale.ticks)
+        assert serial is not None
         seconds["serial"].append(serial(scale.ticks) / scale.ticks)
 
+    serial = None
     try:
-        _asked(worker, Order(scale.ticks, True), cls.name)  # what happens once, such as compiling shaders
+        _asked(worker, Order(scale.ticks, True), cls.name)  # what happens once, such as compiling shaders; or it breaks there
+        serial = Serial(cls, config, AgentController(encoder, agent, 1, precision=bench.precision))
         serial(scale.ticks)
         paced = Paced(controller, scale.ticks, scale.repetitions, others)
         episodes = scale.slots * (2 + scale.ticks * (scale.repetitions + 1) // spec.max_steps)
@@ -90,7 +92,9 @@ def _lines(bench: Bench, name: str, cls: type[Simulator], config: EnvConfig) -> 
         seconds["whole"] = paced.seconds
     finally:
         end([worker], politely=True)
-        serial.close()
+        if serial is not None:
+            with suppress(Exception):  # of a broken simulator; what broke it is what counts
+                serial.close()
     rates = {how: Rate.of(values) for how, values in seconds.items()}
     workers = max(1, num_workers(scale.workers, scale.slots))
     looks = float(np.mean([controller.needs_frame(time) for time in range(spec.max_steps)]))

@@ -52,7 +52,7 @@ def run_bench(
     """Ceilings first, then the chosen cases; `show` hears of each line as it comes. Files are written in a folder on `disk`."""
     cases = chosen(all_cases(scale), only)
     if checkout is not None:
-        released.check(checkout)
+        released.check(checkout, {case.name.split("/")[-1].split("@")[0] for case in cases})
     others = Others()
     timer = Timer(scale.seconds, scale.repetitions, torch.cuda.synchronize if device == "cuda" else lambda: None)
     with tempfile.TemporaryDirectory(prefix=".bench-", dir=disk) as folder:

@@ -1,7 +1,7 @@
 """What the text of one module says: a digest of all of it that runs, and what it may import.
 
 A hundred modules take a second to parse, so what was found is kept in ~/.cache/encoder-benchmark/code (BENCHMARK_CODE_CACHE),
-under the hash of the text, of this file and of the version of Python. Whatever is wrong there, the text is read again.
+under the hash of the text, of this file and of the version of Python, and sealed: whatever is damaged there is read again.
 """
 
 from __future__ import annotations
@@ -39,20 +39,27 @@ def read(data: bytes, package: str) -> Source:
     name = hashlib.sha256(f"{READER} {package} ".encode() + data).hexdigest()
     path = None
     with suppress(OSError, RuntimeError):  # nobody's home
-        path = Path(os.environ.get("BENCHMARK_CODE_CACHE") or "~/.cache/encoder-benchmark/code").expanduser() / f"{name}.json"
+        path = Path(os.environ.get("BENCHMARK_CODE_CACHE") or "~/.cache/encoder-benchmark/code").expanduser() / name
         with suppress(FileNotFoundError, ValueError, BenchmarkError):
-            return from_json(Source, json.loads(path.read_bytes()))
+            seal, _, note = path.read_text().partition(" ")
+            if seal == seal_of(note):
+                return from_json(Source, json.loads(note))
     source = _parsed(data, package)
     if path is not None:
         with suppress(OSError):  # a full disk, a folder of someone else's
-            _keep(path, json.dumps(to_json(source)))
+            note = json.dumps(to_json(source))
+            _keep(path, f"{seal_of(note)} {note}")
     return source
 
 
+def seal_of(note: str) -> str:
+    return hashlib.sha256(note.encode()).hexdigest()
+
+
 def _keep(path: Path, text: str) -> None:
-    """Not flushed: what a crash leaves is no JSON, and the module is read again."""
+    """Not flushed: what a crash leaves has no seal, and the module is read again."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_suffix(f".{token()}")
+    temporary = path.with_name(f"{path.name}.{token()}")
     try:
         temporary.write_text(text)
         temporary.replace(path)

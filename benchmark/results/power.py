@@ -83,7 +83,7 @@ def detectable(of: Components, seeds: int, episodes: int, chance: float = POWER,
     for _ in range(50):
         middle = (small + large) / 2
         small, large = (small, middle) if power(middle * unit, of, seeds, episodes, level) >= chance else (middle, large)
-    return large * unit
+    return large * unit if power(large * unit, of, seeds, episodes, level) >= chance else float("inf")
 
 
 def episodes_needed(difference: float, of: Components, seeds: int, chance: float = POWER, level: float = LEVEL) -> int | None:

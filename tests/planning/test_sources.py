@@ -45,13 +45,25 @@ def test_another_text_package_or_reader_is_read_by_itself(notes: Path, monkeypat
         sources.read(TEXT, "here")
 
 
-@pytest.mark.parametrize("damage", ["", "{", "[]", '{"digest": 3, "imports": [], "exports": []}', '{"digest": "a"}', "\udcff"])
+WRONG = ["", "{", "[]", '{"digest": 3, "imports": [], "exports": []}', '{"digest": "a"}', "\udcff"]
+UNSEALED = '{"digest": "a", "imports": [], "exports": []}'
+
+
+@pytest.mark.parametrize("damage", [*WRONG, *(f"{sources.seal_of(text)} {text}" for text in WRONG[:-1]), UNSEALED])
 def test_whatever_is_wrong_with_the_notes_the_text_is_read(notes: Path, damage: str) -> None:
     first = sources.read(TEXT, "here")
     [note] = notes.iterdir()
     note.write_bytes(damage.encode(errors="surrogateescape"))
     assert sources.read(TEXT, "here") == first
-    assert json.loads(note.read_text())["digest"] == first.digest
+    assert json.loads(note.read_text().partition(" ")[2])["digest"] == first.digest
+
+
+def test_a_letter_that_changed_is_no_other_digest(notes: Path) -> None:
+    first = sources.read(TEXT, "here")
+    [note] = notes.iterdir()
+    other = "0" if first.digest[-1] != "0" else "1"
+    note.write_text(note.read_text().replace(first.digest, first.digest[:-1] + other))
+    assert sources.read(TEXT, "here") == first
 
 
 def test_without_a_place_for_notes_the_text_is_read(notes: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -72,4 +72,5 @@ def test_what_cannot_be_found():
         assert p.detectable(p.Components(0.0, 1.0), seeds, episodes) == np.inf
     assert p.episodes_needed(5.0, p.Components(0.0, 1.0), 1) is None
     assert p.detectable(p.Components(0.0, 0.0), 3, 5) == 0
+    assert p.detectable(p.Components(0.01, 0.01), 2, 5, level=0.9999) == np.inf  # with one degree of freedom
     assert p.power(1.0, p.Components(0.0, 1.0), 1, 1) == 0
