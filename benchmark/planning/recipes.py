@@ -200,9 +200,8 @@ class Recipe:
             learning = pretrain.Learning(budget, held_out, device, settings.precision, settings.compile)
         seed = cell.seed if method.seeded(config) else 0
         params = pretrain.Params(cell.method, row.json, seed, learning, content_of(method, config))
-        label = f"{row_label(cell.method, pretrained_as(cell.variant))} · {cell.env}" + (
-            f" · seed {cell.seed}" if method.seeded(config) else ""
-        )
+        trained = row_label(cell.method, pretrained_as(cell.variant))
+        label = f"{trained} · {cell.env}" + (f" · seed {cell.seed}" if method.seeded(config) else "")
         shown = self._elsewhere[config.on].demos if config.on else self.demos
         components = method, *method.built_on(config)
         return self._make("pretrain", f"pretrain · {label}", params, {"demos": shown.ref}, *components)
