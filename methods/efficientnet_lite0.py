@@ -79,6 +79,7 @@ class EfficientNetLite0(Frozen):
     presets = {"smoke": {"size": 96}, "quick": {"size": 96}}
     wrap = EfficientNetEncoder
     mean = std = (0.5, 0.5, 0.5)
+    dim = 1280
     weights = Weights(
         name="efficientnet_lite0",
         file="efficientnet-lite0-57934424.pth",

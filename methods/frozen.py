@@ -22,6 +22,7 @@ class ImageNet(Frozen):
     """Supervised classification of ImageNet; 512 features from global average pooling."""
 
     name = "imagenet"
+    dim = 512
     wrap = ConvEncoder
     weights = RESNET18_IMAGENET
     source = weights.source
@@ -35,6 +36,7 @@ class R3M(Frozen):
     """
 
     name = "r3m"
+    dim = 512
     wrap = ConvEncoder
     weights = Weights(
         name="r3m",
@@ -105,6 +107,7 @@ class MVPSmall(Frozen):
     """
 
     name = "mvp_small"
+    dim = 384
     Config = Patches16
     weights = Weights(
         name="mvp_small",
@@ -148,6 +151,7 @@ class DINOv2(Frozen):
     """
 
     name = "dinov2"
+    dim = 384
     Config = Patches14
     weights = Weights(
         name="dinov2",
@@ -171,6 +175,7 @@ class DINOv3(Frozen):
     """
 
     name = "dinov3"
+    dim = 384
     Config = Patches16
     weights = Weights(
         name="dinov3",

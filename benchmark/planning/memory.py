@@ -14,6 +14,7 @@ from benchmark import registry
 from benchmark.contracts.environment import EnvConfig, Environment, Simulator
 from benchmark.contracts.method import BatchSpec
 from benchmark.core.typed import from_json
+from benchmark.models.encoders import VIT_SHAPES
 from benchmark.planning.graph import Stage
 from benchmark.stages.embed import BATCH
 from benchmark.stages.params import collect, demos, embed, fit, pretrain, probe, rollout, tokenize, video
@@ -30,7 +31,8 @@ RESNET = 11.2e6  # parameters at width 64
 # of them in two bytes.
 KEPT = 2.2 * 3
 KEPT_BY_VIT = 24  # the same of a vision transformer, a decoder included: measured with MAE at width 16
-LAST = 32  # by which a ResNet-18 divides the side of an image
+LAST = 32  # by which a ResNet-18 divides the side of an image, and published convolutional networks do
+UNKNOWN = 768  # features of a network of timm's, most of which have so many or fewer; to know, it would have to be built
 
 
 def peak(stage: Stage, stages: Mapping[str, Stage], frames: float, max_steps: int) -> float:
@@ -123,13 +125,26 @@ def _feature_dim(stage: Stage, stages: Mapping[str, Stage], views: int, resoluti
         return _feature_dim(stages[stage.inputs["features"].key], stages, views, resolution)
     if not isinstance(stage.params, embed.Params):
         return 0
-    places = sum(1 if part == "pooled" else _places(part, resolution) for part in stage.params.features.split("+"))
-    return 8 * _width(stage, stages) * views * places
+    dim, side = _grid(stage, stages, resolution)
+    parts = [part.partition("@") for part in stage.params.features.split("+")]
+    places = sum(1 if name == "pooled" else int(number or side) ** 2 for name, _, number in parts)
+    return dim * views * places
 
 
-def _places(part: str, resolution: int) -> int:
-    _, at, side = part.partition("@")
-    return int(side) ** 2 if at else math.ceil(resolution / LAST) ** 2
+def _grid(stage: Stage, stages: Mapping[str, Stage], resolution: int) -> tuple[int, int]:
+    """How many features the encoder has for an image or a place in it, and how many places along its side."""
+    encoder = _encoder(stage, stages)
+    if encoder is None:
+        return 0, 0
+    cls, config = registry.methods().get(encoder.params.method), encoder.params.config
+    backbone = config.get("backbone", "")
+    if backbone in VIT_SHAPES:
+        _, heads = VIT_SHAPES[backbone]
+        return heads * config["width"], resolution // (16 if resolution >= 128 else 8)
+    if "pretrained" in config:  # a published network: patches or, if its sizes need no dividing, maps of a convolutional one
+        size, patch = config.get("size") or config.get("native") or resolution, getattr(cls.Config, "multiple", 1)
+        return getattr(cls, "dim", UNKNOWN), math.ceil(size / (LAST if patch == 1 else patch))
+    return (8 * config["width"] if backbone == "resnet18" else UNKNOWN), math.ceil(resolution / LAST)
 
 
 def _weights(params: pretrain.Params) -> float:

@@ -34,7 +34,9 @@ def export(results: Results, folder: Path) -> int:
     mixture of two.
     """
     if results.records.empty:
-        raise BenchmarkError("nothing of this plan has been run; there is nothing to export")
+        preset = ", ".join(sorted(set(results.cells["preset"])))
+        asked = f"what was not asked for is as in the last run, preset {preset}: --preset names another"
+        raise BenchmarkError(f"nothing of this plan has been run, so there is nothing to export; {asked}")
     folder.mkdir(parents=True, exist_ok=True)
     frames = {"records": (results.records, None), "cells": (results.cells, "%.6g")}
     frames |= {"curves": (results.curves, "%.4g"), "spectra": (results.spectra, "%.4g")}

@@ -62,6 +62,7 @@ class Frozen(Method):
     wrap: ClassVar[Callable[..., Encoder]] = ViTEncoder  # the network, with size, mean and std -> the encoder
     mean: ClassVar[tuple[float, ...]] = IMAGENET_MEAN
     std: ClassVar[tuple[float, ...]] = IMAGENET_STD
+    dim: ClassVar[int] = 768  # features of an image and of a patch, so that a plan need not build the network to know
 
     def __init__(self, config: Any, data: DataSpec):
         super().__init__(config, data)

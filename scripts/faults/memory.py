@@ -48,6 +48,20 @@ FAULTS = (
         f"{MEMORY}::test_what_grows_with_what",
     ),
     Fault(
+        "memory: a published network has the features of a ResNet-18",
+        "benchmark/planning/memory.py",
+        'getattr(cls, "dim", UNKNOWN)',
+        "512",
+        f"{MEMORY}::test_features_are_as_wide_as_those_of_the_network",
+    ),
+    Fault(
+        "memory: a vision transformer has as many places as a ResNet",
+        "benchmark/planning/memory.py",
+        "resolution // (16 if resolution >= 128 else 8)",
+        "math.ceil(resolution / LAST)",
+        f"{MEMORY}::test_features_are_as_wide_as_those_of_the_network",
+    ),
+    Fault(
         "memory: a peak between two looks is missed",
         "benchmark/core/memory.py",
         "self.peak = max(self.peak, _peak())",

@@ -8,9 +8,13 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
+from benchmark import registry
 from benchmark.cli.main import main
+from benchmark.contracts.data import DataSpec
 from benchmark.core.memory import MemoryWatch
+from benchmark.core.typed import from_json
 from benchmark.planning import memory
 from benchmark.planning.graph import Plan
 from benchmark.planning.recipes import make_plan
@@ -85,6 +89,26 @@ def test_what_grows_with_what() -> None:
     assert published["embed"] - small["embed"] > memory.NETWORKS / MIB
     wide = peaks(planned("embed.features=patch"), 20_000, "random")
     assert wide["probe"] - large["probe"] > 20_000 * 8 * 128 * 8 * 5 / MIB, "nine places, in float64"
+
+
+PUBLISHED = sorted(name for name in registry.methods().names() if hasattr(registry.methods().get(name), "weights"))
+
+
+@pytest.mark.parametrize("row", [*(f"{name}:untrained" for name in PUBLISHED), "random", "random_vit", "mae", "dynamo"])
+def test_features_are_as_wide_as_those_of_the_network(row: str) -> None:
+    """Embedding takes two bytes for each of them, of each frame; the network is built on no device and asked."""
+    name = row.partition(":")[0]
+    cls: Any = registry.methods().get(name)
+    image = 96 * 96 * 3
+    for features in ("pooled", "patch"):
+        plan = planned(f"embed.features={features}", methods=(row,))
+        few, many = (peaks(plan, frames, name)["embed"] * MIB for frames in (0, 1000))
+        (stage,) = [stage for stage in plan.stages.values() if stage.kind == "pretrain"]
+        with torch.device("meta"):
+            config = from_json(cls.Config, stage.params.config)
+            encoder = cls.build_encoder(config, DataSpec("any", ("top",), 96, 2, 2, 2, 10.0))
+            found = getattr(encoder, features)(torch.zeros(1, 3, 96, 96, dtype=torch.uint8))
+        assert (many - few) / 1000 == pytest.approx(image + 2 * found.numel())
 
 
 @pytest.mark.slow

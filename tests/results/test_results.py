@@ -245,7 +245,9 @@ def test_two_machines_share_the_seeds_and_one_table_shows_them(
     assert main(["table", "main", "--format", "md", *joined, "--first-seed", "2"]) == 0
     assert "2 episodes x 1 seed," in capsys.readouterr().out
     assert main(["results", "export", str(tmp_path / "none"), "--home", str(two), "--seeds", "1"]) == 2, "that is seed 0"
-    assert "nothing of this plan has been run" in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert "nothing of this plan has been run" in said
+    assert "preset smoke: --preset names another" in said
 
 
 def test_what_does_not_belong_together_is_not_joined(
