@@ -59,6 +59,8 @@ class MethodConfig(TrainingConfig):
         if self.backbone not in self.backbones:
             self._check_backbone()
         require(self.init in ("scratch", "imagenet"), f"init '{self.init}' is none of scratch, imagenet")
+        # oneDNN (that of torch 2.15) writes past its memory in narrower convolutions on processors without AVX-512
+        require(self.backbone != "resnet18" or self.width >= 8, f"width must be at least 8, not {self.width}")
         resnet18 = self.backbone == "resnet18" and self.width == 64
         require(self.init == "scratch" or resnet18, "init=imagenet needs backbone=resnet18 and width=64, as published")
 

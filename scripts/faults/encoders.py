@@ -104,4 +104,11 @@ FAULTS = (
         "                definitions.setdefault(defined, statement)\n",
         f"{API}::test_a_class_of_a_notebook_is_a_row_whose_text_is_on_the_key",
     ),
+    Fault(
+        "encoders: a ResNet may be so narrow that its convolutions break the heap",
+        "benchmark/contracts/method.py",
+        "self.width >= 8",
+        "self.width >= 1",
+        "models/test_timm_encoder.py::test_a_resnet_so_narrow_that_its_convolutions_break_is_refused",
+    ),
 )

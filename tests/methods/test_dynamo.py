@@ -16,7 +16,7 @@ from benchmark.planning.variants import with_variant
 from benchmark.training.optimizers import make_optimizer
 
 TINY = Config(
-    width=4, context=4, latent_dim=3, layers=1, heads=2, transformer_width=8, batch_size=4, normalize_embedding=False, lr=1e-3
+    width=8, context=4, latent_dim=3, layers=1, heads=2, transformer_width=8, batch_size=4, normalize_embedding=False, lr=1e-3
 )
 VARIANTS = {name: replace(TINY, **values) for name, values in {"full": {}, **DynaMo.variants}.items()}
 EMA_AS_RELEASED = replace(TINY, target="ema", as_released=True)
@@ -103,9 +103,9 @@ def test_loss_is_the_published_one(variant, build, make_batch):
 @pytest.mark.parametrize("preset", ["smoke", "quick", "standard", "paper"])
 def test_both_published_weightings_of_the_covariance_have_a_name_in_every_preset(preset, build, make_batch):
     """0.04 / d times the sum over pairs of dimensions in the paper's equation 1, 0.04 times their mean in the release."""
-    config = replace(component_config(DynaMo, preset, "kitchen"), width=4)
-    batch, pairs = make_batch(config.context), 32 * 31
-    for variant, factor in {"equation_covariance": 1 / 32, "release_covariance": 1 / pairs, "as_released": 1 / pairs}.items():
+    config = replace(component_config(DynaMo, preset, "kitchen"), width=8)
+    batch, pairs = make_batch(config.context), 64 * 63
+    for variant, factor in {"equation_covariance": 1 / 64, "release_covariance": 1 / pairs, "as_released": 1 / pairs}.items():
         method = build(with_variant(DynaMo, config, variant, ""))
         method.epoch.fill_(1)
         x = method.encoder(batch.frames.flatten(0, 2)).double()
@@ -215,7 +215,7 @@ def test_latents_know_their_transition_and_nothing_later(build, make_batch, data
 
 def test_what_an_ablation_takes_away(build):
     assert build(VARIANTS["no_inverse"]).inverse_model is None
-    assert build(VARIANTS["no_bottleneck"]).inverse_model.head.out_features == 32
+    assert build(VARIANTS["no_bottleneck"]).inverse_model.head.out_features == 64
     assert build(VARIANTS["no_forward"]).forward_model.embed.in_features == TINY.latent_dim
     only = build(VARIANTS["actions_only"])
     assert only.forward_model is None

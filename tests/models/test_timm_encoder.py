@@ -57,6 +57,14 @@ def test_unknown_backbones_name_the_nearest():
         MethodConfig(backbone="resnet34", init="imagenet")
 
 
+def test_a_resnet_so_narrow_that_its_convolutions_break_is_refused():
+    """Below 8 channels the gradient of a strided 1 x 1 convolution breaks the heap, on processors without AVX-512."""
+    with pytest.raises(BenchmarkError, match="width must be at least 8, not 4"):
+        MethodConfig(width=4)
+    assert MethodConfig(width=8).width == 8
+    assert MAE.Config(width=4).width == 4, "of a head of a transformer"
+
+
 def test_frames_that_are_too_small_are_refused_in_the_plan():
     data = DataSpec("fake", ("front",), 32, action_dim=3, proprio_dim=2, state_dim=5, hz=10.0)
     assert why_no_features(Random, Random.Config(backbone="test_resnet"), data, "pooled") is None

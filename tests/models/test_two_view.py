@@ -16,7 +16,7 @@ from benchmark.data.windows import WindowSampler
 from benchmark.methods._shared.two_view import Bootstrap, MomentumConfig, TwoViewConfig, TwoViewMethod
 
 DATA = DataSpec("fake", ("front", "side"), 32, action_dim=3, proprio_dim=2, state_dim=5, hz=10.0)
-SMALL: dict[str, Any] = {"width": 4, "hidden": 8, "out": 8}
+SMALL: dict[str, Any] = {"width": 8, "hidden": 8, "out": 8}
 
 
 def test_without_an_offset_both_views_are_of_one_frame():
@@ -92,7 +92,7 @@ def test_a_step_of_the_paper_preset_sees_as_many_images_whatever_the_cameras(nam
 def test_residual_gains_start_at_zero_where_the_official_code_has_that(name):
     """facebookresearch/moco-v3, simsiam and vicreg pass zero_init_residual=True; byol-pytorch, dino and lejepa do not."""
     cls = registry.methods().get(name)
-    encoder = cls.build_encoder(cls.Config(width=4), DATA)
+    encoder = cls.build_encoder(cls.Config(width=8), DATA)
     expected = name.split("_")[0] in ("moco", "simsiam", "vicreg")
     assert bool(encoder.trunk.layer3[1].bn2.weight.any()) != expected
 
