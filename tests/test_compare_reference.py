@@ -21,7 +21,7 @@ from tests import stand_in_release
 SCRIPTS = Path(__file__).parent.parent / "scripts"
 CHECKOUT = os.environ.get("BENCHMARK_DYNAMO_CHECKOUT", "")
 SMALL = [
-    *("--synthetic", "--resolution", "32", "--width", "4", "--context", "3", "--batch", "3", "--episodes", "4"),
+    *("--synthetic", "--resolution", "32", "--width", "8", "--context", "3", "--batch", "3", "--episodes", "4"),
     *("--probe", "20", "--double"),
 ]
 
@@ -118,10 +118,10 @@ def test_the_whole_state_is_copied(compare: Any, checkout: Path, target: str) ->
     compare.copy_state(start, method)
     assert all(bool(tensor.isfinite().all()) for tensor in method.state_dict().values())
     assert [name for name, tensor in method.state_dict().items() if tensor.numel() == 1 and tensor < 0] == ["epoch"]
-    x, steps = torch.rand(6, 3, 32, 32, dtype=torch.float64), torch.randn(2, 3, 32, dtype=torch.float64)
+    x, steps = torch.rand(6, 3, 32, 32, dtype=torch.float64), torch.randn(2, 3, 64, dtype=torch.float64)
     torch.testing.assert_close(method.encoder(x), start.encoder(x), rtol=1e-4, atol=1e-5)  # ours subtracts a float32
     torch.testing.assert_close(method.inverse_model(steps), start.inverse(steps[:, :, None])[:, :, 0])
-    inputs = torch.randn(2, 2, 40, dtype=torch.float64)
+    inputs = torch.randn(2, 2, 72, dtype=torch.float64)
     torch.testing.assert_close(method.forward_model(inputs), start.method.forward_dynamics(inputs))
 
 
@@ -141,7 +141,7 @@ def test_other_weightings_start_with_the_same_dynamics_and_part(compare: Any, ch
     equation, release = comparison.ours
     first = comparison.release.course[0]
     assert equation.course[0].dynamics == pytest.approx(first.dynamics, abs=1e-6)
-    assert equation.course[0].covariance == pytest.approx(31 * first.covariance, rel=1e-6)
+    assert equation.course[0].covariance == pytest.approx(63 * first.covariance, rel=1e-6)
     assert release.course[0].covariance == pytest.approx(first.covariance, rel=1e-6)
     assert abs(equation.course[-1].dynamics - comparison.release.course[-1].dynamics) > 1e-6
 
