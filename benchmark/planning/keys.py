@@ -19,12 +19,13 @@ import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
+from importlib.metadata import packages_distributions
 from pathlib import Path
 from typing import Any
 
 from benchmark.core.errors import BenchmarkError
 from benchmark.core.provenance import plugins
-from benchmark.planning.sources import Source, read
+from benchmark.planning.sources import READER, Source, noted, read
 from benchmark.storage.files import key_of
 
 INERT = (  # modules and packages that cannot change a number: the Python interface, messages, the store, the launchers, names
@@ -211,9 +212,20 @@ def _sharing(owners: frozenset[str], name: str) -> frozenset[str]:
     return frozenset()
 
 
+@dataclass(frozen=True)
+class _Installed:
+    distributions: Mapping[str, tuple[str, ...]]  # by the names of the modules and packages that they brought
+
+
 @cache
 def _distributions() -> Mapping[str, Sequence[str]]:
-    return importlib.metadata.packages_distributions()  # a quarter of a second
+    """Looking takes a quarter of a second; what is installed or removed changes a folder that is looked into."""
+    looked_into = repr([READER, *((os.path.abspath(path), _stamp(path or ".")) for path in sys.path)])
+    return noted(_Installed, looked_into.encode(), _installed).distributions
+
+
+def _installed() -> _Installed:
+    return _Installed({top: tuple(names) for top, names in packages_distributions().items()})
 
 
 def _version(distribution: str) -> str:

@@ -11,16 +11,19 @@ import hashlib
 import json
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from importlib.util import resolve_name
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from benchmark.core.errors import BenchmarkError
 from benchmark.core.typed import from_json, to_json
 from benchmark.storage.processes import token
+
+T = TypeVar("T")
 
 READER = f"{hashlib.sha256(Path(__file__).read_bytes()).hexdigest()} {sys.version_info[:2]}"
 
@@ -36,20 +39,25 @@ class Source:
 
 def read(data: bytes, package: str) -> Source:
     """Of a module whose relative imports begin at `package`."""
-    name = hashlib.sha256(f"{READER} {package} ".encode() + data).hexdigest()
+    return noted(Source, f"{READER} {package} ".encode() + data, partial(_parsed, data, package))
+
+
+def noted(kind: type[T], about: bytes, find: Callable[[], T]) -> T:
+    """What `find` finds, kept under the hash of all that it looks at."""
     path = None
     with suppress(OSError, RuntimeError):  # nobody's home
-        path = Path(os.environ.get("BENCHMARK_CODE_CACHE") or "~/.cache/encoder-benchmark/code").expanduser() / name
+        folder = Path(os.environ.get("BENCHMARK_CODE_CACHE") or "~/.cache/encoder-benchmark/code").expanduser()
+        path = folder / hashlib.sha256(about).hexdigest()
         with suppress(FileNotFoundError, ValueError, BenchmarkError):
             seal, _, note = path.read_text().partition(" ")
             if seal == seal_of(note):
-                return from_json(Source, json.loads(note))
-    source = _parsed(data, package)
+                return from_json(kind, json.loads(note))
+    found = find()
     if path is not None:
         with suppress(OSError):  # a full disk, a folder of someone else's
-            note = json.dumps(to_json(source))
+            note = json.dumps(to_json(found))
             _keep(path, f"{seal_of(note)} {note}")
-    return source
+    return found
 
 
 def seal_of(note: str) -> str:

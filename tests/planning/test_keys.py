@@ -192,6 +192,24 @@ def test_of_distributions_that_share_a_namespace_only_the_imported_one_counts(
     assert {"shared-a", "numpy"} == code_behind(METHOD).libraries.keys()
 
 
+def test_what_is_installed_is_looked_up_once_and_again_after_a_change(
+    edit: Edit, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("BENCHMARK_CODE_CACHE", str(tmp_path_factory.mktemp("notes")))
+    site = tmp_path / "site-packages"
+    _install(site, "first-lib", "1", "firstlib")
+    monkeypatch.syspath_prepend(str(site))
+    assert keys._distributions()["firstlib"] == ("first-lib",)
+    with monkeypatch.context() as patch:
+        patch.setattr(keys, "packages_distributions", dict)  # finds nothing, and is not asked
+        keys._distributions.cache_clear()
+        assert keys._distributions()["firstlib"] == ("first-lib",)
+    _install(site, "second-lib", "1", "secondlib")
+    os.utime(site, (0, 1))
+    keys._distributions.cache_clear()
+    assert keys._distributions()["secondlib"] == ("second-lib",)
+
+
 def test_a_plug_in_is_read_wherever_it_is_installed(edit: Edit, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     site = tmp_path / "site-packages"
     _install(site, "rows-lib", "1.2", "rowslib", "[benchmark.methods]\nrow = rowslib:Row\n")
