@@ -31,7 +31,7 @@ FAULTS = (
         "benchmark/planning/memory.py",
         " * spec.images",
         "",
-        f"{MEMORY}::test_pretrainings_of_the_kitchen_were_measured",
+        f"{MEMORY}::test_of_as_many_images_more_frames_take_more",
     ),
     Fault(
         "memory: published networks need no more than ours",
