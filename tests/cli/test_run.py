@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import signal
 import subprocess
 import sys
 import time
@@ -14,37 +13,16 @@ from typing import Any
 
 import pytest
 import torch
-from safetensors.torch import load_file
 
 from benchmark import registry
 from benchmark.cli.main import main
 from benchmark.contracts.data import Windows
 from benchmark.contracts.method import Method
-from benchmark.data.episodes import open_demos
 from benchmark.models.encoders import build_backbone
 from benchmark.planning.recipes import make_plan
 from benchmark.planning.request import Request
-from benchmark.results.export import load
-from benchmark.stages.base import Artifact
-from benchmark.stages.load.agent import load_acting
-from benchmark.stages.params.fit import Params as FitParams
 from benchmark.storage.artifacts import Store
-from benchmark.storage.manifests import Manifest, Ref
-
-ROOT = Path(__file__).parents[2]
-
-
-@pytest.fixture
-def home(tmp_path: Path, toy: type) -> Path:
-    return tmp_path / "runs"
-
-
-def run(home: Path, *arguments: str, verb: str = "run") -> int:
-    return main([verb, "--envs", "toy", "--preset", "smoke", "--home", str(home), "--quiet", "machine.threads=1", *arguments])
-
-
-def records(home: Path) -> dict[str, bytes]:
-    return {path.parent.name: path.read_bytes() for path in sorted(home.glob("rollout/*/records.jsonl"))}
+from tests.cli.running import ROOT, kill_when_there_is, records, run, start
 
 
 def test_from_nothing_to_a_table_and_again(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -82,31 +60,6 @@ def test_the_encoder_is_the_same_before_and_after_the_policy(home: Path) -> None
     assert run(home, "--methods", "dynamo", "--policies", "mlp,knn") == 0
     assert path.read_bytes() == before
     assert main(["results", "verify", "--home", str(home)]) == 0
-
-
-def start(home: Path, *arguments: str) -> subprocess.Popen[str]:
-    command = [sys.executable, "-m", "tests.toy_main", "run", "--envs", "toy", "--preset", "smoke", "--home", str(home)]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    return subprocess.Popen(
-        [*command, *arguments],
-        cwd=ROOT,
-        env=environment,
-        text=True,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        start_new_session=True,
-    )
-
-
-def kill_when_there_is(pattern: str, home: Path, *arguments: str) -> None:
-    """Start a run and kill -9 it and its workers as soon as the store holds a file of this pattern."""
-    process = start(home, *arguments)
-    deadline = time.monotonic() + 120
-    while not list(home.glob(pattern)) and time.monotonic() < deadline and process.poll() is None:
-        time.sleep(0.005)
-    time.sleep(0.05)
-    os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
 
 
 @pytest.mark.parametrize("stage", ["demos", "pretrain", "tokenize", "fit", "rollout"])
@@ -347,72 +300,6 @@ def test_films_play_what_was_recorded(home: Path) -> None:
     assert (home / "expert.mp4").stat().st_size > 500
 
 
-def test_a_finetuned_encoder_starts_from_its_pretraining_leaves_it_and_acts(home: Path) -> None:
-    """`dynamo:finetuned` shares the pretraining of `dynamo`; its encoder differs afterwards, and is the one that acts."""
-    assert run(home, "--methods", "dynamo,dynamo:finetuned", "--policies", "mlp", "joint.batch=4") == 0
-    (pretrained,) = home.glob("pretrain/*/encoder.safetensors")
-    before = load_file(pretrained)
-    fits = [load_file(path) for path in home.glob("fit/*/last.safetensors")]
-    (finetuned,) = [weights for weights in fits if "encoder.trunk.conv1.weight" in weights]
-    assert len(fits) == 2
-    changed = {name for name, value in before.items() if not torch.equal(value, finetuned[f"encoder.{name}"])}
-    parameters = {name for name in before if "running" not in name and "num_batches" not in name}
-    assert parameters <= changed, f"no gradient reached {parameters - changed}"
-    for manifest in (Manifest.read(path.read_bytes()) for path in home.glob("rollout/*/manifest.json")):
-        inputs = {name: Artifact.open(Store(home), Ref.parse(ref)) for name, ref in manifest.inputs.items()}
-        spec = open_demos(inputs["demos"].folder).spec
-        encoder, agent = load_acting(inputs["policy"], inputs["encoder"], spec, "last", "cpu")
-        joint = inputs["policy"].params(FitParams).joint is not None
-        expected = finetuned if joint else {f"encoder.{name}": value for name, value in before.items()}
-        assert (agent.encoder is encoder) == joint
-        assert all(torch.equal(value, expected[f"encoder.{name}"]) for name, value in encoder.state_dict().items())
-
-
-def test_parts_of_an_encoder_can_be_frozen_and_others_learn_at_rates_of_their_own(home: Path) -> None:
-    rates = "joint.rates=[trunk.layer4.*:0.5,trunk.layer3.*:0.1]"
-    assert run(home, "--methods", "random:finetuned", "--policies", "mlp", "joint.batch=4", rates) == 0
-    before = load_file(next(home.glob("pretrain/*/encoder.safetensors")))
-    after = load_file(next(home.glob("fit/*/last.safetensors")))
-    changed = {name for name, value in before.items() if not torch.equal(value, after[f"encoder.{name}"])}
-    assert changed == {name for name in before if name.startswith(("trunk.layer3", "trunk.layer4"))}
-
-
-def test_results_say_whose_encoder_the_policy_trained(home: Path, tmp_path: Path) -> None:
-    assert run(home, "--methods", "random:finetuned,end_to_end,random", "--policies", "mlp", "joint.batch=4") == 0
-    assert main(["results", "export", str(tmp_path / "mine"), "--home", str(home)]) == 0
-    cells = load(tmp_path / "mine").cells
-    rows = {(m, v): joint for m, v, joint in zip(cells.method, cells.variant, cells.finetuned, strict=True)}
-    assert rows == {("random", "finetuned"): True, ("end_to_end", ""): True, ("random", ""): False}
-
-
-def test_end_to_end_continues_where_it_was_interrupted(home: Path, tmp_path: Path) -> None:
-    arguments = ("--methods", "end_to_end", "--policies", "mlp", "fit.steps=30", "joint.batch=4", "fit.checkpoint_every=5")
-    kill_when_there_is("building/fit-*/*/work/step*.json", home, *arguments, "machine.threads=1")
-    assert not list(home.glob("fit/*/manifest.json")), "it was killed too late to mean anything"
-    assert run(home, *arguments) == 0
-    assert run(tmp_path / "whole", *arguments) == 0
-    weights = [next(place.glob("fit/*/last.safetensors")).read_bytes() for place in (home, tmp_path / "whole")]
-    assert weights[0] == weights[1]
-    assert records(home) == records(tmp_path / "whole")
-
-
-def test_knn_cannot_train_an_encoder(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert run(home, "--methods", "end_to_end,random", "--policies", "knn") == 0
-    assert "no gradient that an encoder could be trained by" in capsys.readouterr().out
-
-
-@pytest.mark.parametrize(("goal", "width"), [("last", 4), ("future", 4), ("task", 2), ("language", 3)])
-def test_goals_reach_every_head_and_are_the_same_every_time(home: Path, tmp_path: Path, goal: str, width: int) -> None:
-    few = ("env.toy.episodes=12", "split.held_out=0.5", f"fit.goal={goal}")  # so that both tasks are held out
-    arguments = ("--methods", "state", "--policies", "all", *few)
-    for place in (home, tmp_path / "again"):
-        assert run(place, *arguments) == 0
-    assert records(home) == records(tmp_path / "again")
-    summaries = [json.loads(path.read_text())["summary"] for path in home.glob("fit/*/manifest.json")]
-    assert {s["goal_dim"] for s in summaries} == {width}
-    assert run(home, "--methods", "random,end_to_end", "--policies", "mlp", *few, "joint.batch=4") == 0
-
-
 def test_what_is_stored_needs_no_simulator_and_the_rest_says_what_it_needs(
     home: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -426,15 +313,6 @@ def test_what_is_stored_needs_no_simulator_and_the_rest_says_what_it_needs(
     assert "no simulator here" not in capsys.readouterr().out
     run(home, *row, "--seeds", "2")
     assert "seed 1 left out: missing: no simulator here" in " ".join(capsys.readouterr().out.split())
-
-
-def test_a_goal_that_the_demonstrations_do_not_have_is_refused(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert run(home, "--methods", "state", "--policies", "mlp", "fit.goal=laguage") == 2
-    assert "is none of none, last, future, task, language" in capsys.readouterr().err
-    one = ("env.toy.episodes=2", "fit.goal=last", "rollout.episodes=20")
-    assert run(home, "--methods", "state", "--policies", "mlp", *one) == 0
-    assert "no held-out demonstration shows the goal of" in capsys.readouterr().out
-    assert not list(home.glob("demos/*"))
 
 
 def test_a_policy_can_be_sent_to_the_demonstrations_it_was_shown(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
