@@ -15,13 +15,13 @@ FAULTS = (
         "envs/kitchen/expert.py",
         "return None if action is None else action.astype(np.float32)",
         "return None if action is None else self.executed(action).clip(-1, 1).astype(np.float32)",
-        "envs/test_kitchen.py::test_the_expert_is_pushed_off_its_way_and_means_to_come_back",
+        "envs/test_kitchen_expert.py::test_the_expert_is_pushed_off_its_way_and_means_to_come_back",
     ),
     Fault(
         "demonstrators: a push is forgotten at once, so that no way leads far off",
         "envs/kitchen/expert.py",
         "LASTING * self._pushed + ",
         "0 * self._pushed + ",
-        "envs/test_kitchen.py::test_the_expert_is_pushed_off_its_way_and_means_to_come_back",
+        "envs/test_kitchen_expert.py::test_the_expert_is_pushed_off_its_way_and_means_to_come_back",
     ),
 )
