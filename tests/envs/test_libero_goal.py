@@ -20,11 +20,12 @@ from benchmark.contracts.presets import PRESETS, component_config
 from benchmark.core.errors import BenchmarkError
 from benchmark.core.seeds import evaluation_seed, numpy_rng, seed
 from benchmark.data.episodes import split
-from benchmark.envs.libero_goal import RECORDINGS_VARIABLE, TASKS, LiberoGoal, LiberoGoalConfig, packages
+from benchmark.envs.libero_goal import TASKS, LiberoGoal, LiberoGoalConfig, packages
 from benchmark.planning.config.compose import compose_config
+from tests.envs import libero_tables
+from tests.envs.libero_tables import here, seed_for
 
-REASON = LiberoGoal.unavailable_reason(LiberoGoalConfig())
-here = pytest.mark.skipif(REASON is not None, reason=str(REASON))
+env = libero_tables.env
 
 
 # ---------------------------------------------------------------------------------------------------------- everywhere
@@ -60,19 +61,6 @@ def test_all_ten_tasks_are_asked_for_unless_some_are_chosen() -> None:
         LiberoGoalConfig(tasks=("turn_on_the_stove",) * 2)
     with pytest.raises(BenchmarkError, match="at least one task"):
         LiberoGoalConfig(tasks=())
-
-
-def test_absent_recordings_say_where_they_are_looked_for(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr("benchmark.envs.libero_goal.missing_packages", lambda: None)
-    (tmp_path / "libero_goal").mkdir()
-    (tmp_path / "libero_goal" / "turn_on_the_stove_demo.hdf5").touch()
-    monkeypatch.delenv(RECORDINGS_VARIABLE, raising=False)
-    asked = {"demonstrations": "human", "tasks": ("turn_on_the_stove", "put_the_bowl_on_the_plate")}
-    assert f"env.libero_goal.human_path or {RECORDINGS_VARIABLE}" in str(
-        LiberoGoal.unavailable_reason(LiberoGoalConfig(**asked))
-    )
-    reason = str(LiberoGoal.unavailable_reason(LiberoGoalConfig(**asked, human_path=str(tmp_path))))
-    assert f"{tmp_path} lacks put_the_bowl_on_the_plate_demo.hdf5;" in reason
 
 
 def test_tasks_can_be_chosen_on_the_command_line() -> None:
@@ -156,19 +144,6 @@ def test_the_expert_is_pushed_off_its_way_but_its_fingers_are_not() -> None:
 
 
 # -------------------------------------------------------------------------------------- with LIBERO's packages and assets
-
-
-@pytest.fixture(scope="module")
-def env() -> Any:
-    if REASON is not None:
-        pytest.skip(REASON)
-    env = LiberoGoal(LiberoGoalConfig(resolution=64))
-    yield env
-    env.close()
-
-
-def seed_for(env: LiberoGoal, task: str) -> int:
-    return next(number for number in range(100, 1000) if env.task(env.config, number) == task)
 
 
 def play(env: LiberoGoal, number: int) -> int:
@@ -339,76 +314,3 @@ def test_the_expert_does_what_the_episode_asks_for(env: LiberoGoal, task: str) -
     assert env.score() == {"success": 1.0} | {f"task/{name}": float(name == task) for name in TASKS}
     assert steps < (260 if task == "open_the_top_drawer_and_put_the_bowl_inside" else 200)
     assert env.expert(number).info["task"] == task
-
-
-# --------------------------------------------------------------------------------------------------- human demonstrations
-
-
-def scene_of(env: LiberoGoal, joints: list[str] | None = None) -> str:
-    """As much of a recorded scene as is read."""
-    from benchmark.envs.libero_goal.simulator import FIXTURES
-
-    model, text = env._table.model, []
-    for name in FIXTURES:
-        body = model.body(f"{name}_main")
-        pose = [" ".join(map(str, values.tolist())) for values in (body.pos, body.quat)]
-        text.append(f'<body name="{name}_main" pos="{pose[0]}" quat="{pose[1]}"/>')
-    hinges = "".join(f'<body><joint name="{name}"/></body>' for name in joints or env._table.joints)
-    return f"<mujoco><worldbody>{hinges}{''.join(text)}</worldbody></mujoco>"
-
-
-def written(folder: Path, env: LiberoGoal, task: str, **changes: Any) -> list[np.ndarray]:
-    """The first steps of the demonstrator, in the layout of the official files; what was seen, known and done."""
-    h5py = pytest.importorskip("h5py")
-    env.reset(seed_for(env, task))
-    expert, data, rows = env.expert(0), env._table.data, []
-    for _ in range(12):
-        action = np.asarray(expert.act(), np.float64)
-        state = np.concatenate([[data.time], data.qpos, data.qvel])
-        rows.append((env.render(), env.state(), env.proprio(), action, state))
-        env.step(action)
-    frames, states, proprio, actions, simulator = (np.stack(column) for column in zip(*rows, strict=True))
-    with h5py.File(folder / f"{task}_demo.hdf5", "w") as file:
-        demo = file.create_group("data/demo_0")
-        demo["actions"], demo["states"] = actions, changes.get("states", simulator)
-        demo.attrs["model_file"] = changes.get("scene", scene_of(env))
-    return [frames, states, proprio, actions]
-
-
-def imported(folder: Path, *tasks: str) -> list[Any]:
-    config = LiberoGoalConfig(resolution=64, demonstrations="human", human_path=str(folder), tasks=tasks)
-    return list(LiberoGoal.import_demonstrations(config))
-
-
-@here
-def test_human_demonstrations_are_drawn_from_their_states(env: LiberoGoal, tmp_path: Path) -> None:
-    tasks = ("put_the_bowl_on_the_plate", "put_the_wine_bottle_on_top_of_the_cabinet")
-    recorded = {task: written(tmp_path, env, task) for task in tasks}
-    for task, episode in zip(tasks, imported(tmp_path, *tasks), strict=True):
-        frames, states, proprio, actions = recorded[task]
-        assert episode.info["task"] == task
-        assert episode.info["score"] == {"success": 0.0}
-        np.testing.assert_allclose(episode.states, states, atol=1e-6)
-        np.testing.assert_allclose(episode.proprio, proprio, atol=1e-6)
-        np.testing.assert_allclose(episode.actions, actions.clip(-1, 1), atol=1e-6)
-        assert np.abs(episode.frames.astype(int) - frames).max() <= 1
-
-
-@here
-@pytest.mark.parametrize(
-    ("what", "reason"), [("joints", "another scene"), ("states", "expected"), ("scene", "no element"), ("file", "read")]
-)
-def test_recordings_of_something_else_are_refused_by_name(env: LiberoGoal, tmp_path: Path, what: str, reason: str) -> None:
-    task = "turn_on_the_stove"
-    changes: dict[str, Any] = {
-        "joints": {"scene": scene_of(env, ["elbow", *env._table.joints[1:]])},
-        "states": {"states": np.zeros((12, 5))},
-        "scene": {"scene": "<mujoco><worldbody>"},
-        "file": {},
-    }[what]
-    written(tmp_path, env, task, **changes)
-    if what == "file":
-        path = tmp_path / f"{task}_demo.hdf5"
-        path.write_bytes(path.read_bytes()[:3000])
-    with pytest.raises(BenchmarkError, match=f"{task}_demo.hdf5.*{reason}"):
-        imported(tmp_path, task)
