@@ -15,6 +15,8 @@ import pytest
 import torch
 
 from tests.datasets import builders
+from tests.datasets.builders import pictures
+from tests.datasets.builders.tfrecords import example, tfrecord
 from tests.datasets.spoil import one
 
 WIDTH = 16  # of an action in a bomb
@@ -88,11 +90,11 @@ def deflated_tensors(root: Path, size: int) -> Path:
     folder = builders.rlds(root).path
     features = one(folder, "features.json")
     features.write_text(features.read_text().replace('{"dimensions": ["4"]}', '{"dimensions": ["-1"]}'))
-    images = [builders.png(np.full((16, 16, 3), step, np.uint8)) for step in range(16)]
+    images = [pictures.png(np.full((16, 16, 3), step, np.uint8)) for step in range(16)]
     state = zlib.compress(bytes(size // 16 // 4 * 4))
     names = {"steps/observation/image_0": images, "steps/action": np.zeros(16 * 7, np.float32)}
-    payload = builders.example({**names, "steps/observation/state": [state] * 16})
-    one(folder, "*-train.tfrecord-00000-of-00002").write_bytes(builders.tfrecord([payload]))
+    payload = example({**names, "steps/observation/state": [state] * 16})
+    one(folder, "*-train.tfrecord-00000-of-00002").write_bytes(tfrecord([payload]))
     return folder
 
 
@@ -138,7 +140,7 @@ def png(root: Path, size: int) -> Path:
 def video(root: Path, size: int) -> Path:
     """Black, and larger than any camera's."""
     folder = builders.folder_of_videos(root).path
-    builders.write_video(folder / "0.mp4", np.zeros((1, 4096, 8192, 3), np.uint8), 8)
+    pictures.write_video(folder / "0.mp4", np.zeros((1, 4096, 8192, 3), np.uint8), 8)
     return folder
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.datasets import builders
-from tests.datasets.builders import Built
+from tests.datasets.builders.content import Built
 
 
 @pytest.fixture

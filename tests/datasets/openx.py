@@ -18,7 +18,8 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from tests.datasets.builders import example, message, png, tensor_feature, tfrecord, varint
+from tests.datasets.builders.pictures import png
+from tests.datasets.builders.tfrecords import example, message, tensor_feature, tfrecord, varint
 
 SIDE = 16
 EPISODES = 5

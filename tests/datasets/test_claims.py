@@ -19,6 +19,8 @@ from benchmark.cli.main import main
 from benchmark.core.errors import BenchmarkError
 from benchmark.datasets import open_source
 from tests.datasets import builders
+from tests.datasets.builders.pictures import png
+from tests.datasets.builders.tfrecords import example, masked, tfrecord
 from tests.datasets.spoil import everything, one, rewrite
 
 # ----------------------------------------------------------------------------------------------------------- odd content
@@ -226,11 +228,11 @@ def test_hdf5_may_be_compressed(tmp_path: Path) -> None:
 def test_deflated_tensors_hold_what_their_shape_says(size: int, message: str, tmp_path: Path) -> None:
     root = builders.rlds(tmp_path / "data").path
     state = zlib.compress(bytes(size)) if size else zlib.compress(bytes(16))[:-6]
-    image = [builders.png(np.full((16, 16, 3), step, np.uint8)) for step in range(2)]
+    image = [png(np.full((16, 16, 3), step, np.uint8)) for step in range(2)]
     features = {"steps/observation/image_0": image, "steps/action": np.zeros(14, np.float32)}
-    payload = builders.example({**features, "steps/observation/state": [state] * 2})
+    payload = example({**features, "steps/observation/state": [state] * 2})
     path = one(root, "*-train.tfrecord-00000-of-00002")
-    path.write_bytes(builders.tfrecord([payload]))
+    path.write_bytes(tfrecord([payload]))
     with pytest.raises(BenchmarkError, match=rf"{path}, record 0: steps/observation/state.*{message}"):
         everything(root)
 
@@ -238,7 +240,7 @@ def test_deflated_tensors_hold_what_their_shape_says(size: int, message: str, tm
 def test_a_record_that_announces_too_much_is_not_read(tmp_path: Path) -> None:
     length = struct.pack("<Q", 2**60)
     path = tmp_path / "x.tfrecord"
-    path.write_bytes(length + builders.masked(length) + b"short")
+    path.write_bytes(length + masked(length) + b"short")
     with pytest.raises(BenchmarkError, match=r"x\.tfrecord, record 0 is truncated: 1152921504606846976 bytes"):
         open_source(tmp_path)
 

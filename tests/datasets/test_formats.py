@@ -18,23 +18,10 @@ from benchmark.datasets import FORMATS, files, open_source
 from benchmark.datasets.crc32c import crc32c
 from benchmark.datasets.tfrecord import parse, records
 from benchmark.datasets.video import Video
-from tests.datasets.builders import (
-    BUILDERS,
-    LENGTHS,
-    SIDE,
-    Built,
-    bitwise_crc32c,
-    dynamo_pusht,
-    example,
-    feature,
-    folder_of_images,
-    folder_of_videos,
-    message,
-    png,
-    rlds,
-    tfrecord,
-    zarr,
-)
+from tests.datasets.builders import BUILDERS, dynamo_pusht, folder_of_images, folder_of_videos, rlds, zarr
+from tests.datasets.builders.content import LENGTHS, SIDE, Built
+from tests.datasets.builders.pictures import png
+from tests.datasets.builders.tfrecords import bitwise_crc32c, example, feature, message, tfrecord
 
 CODEC_ERROR = 4.0  # grey levels, mean over a frame: 4:2:0 colour and rounding; a wrong frame differs by tens
 PUSHT = Path(os.environ.get("BENCHMARK_PUSHT_DATA") or Path(__file__).parents[3] / "shared/data/pusht")

@@ -17,7 +17,7 @@ from benchmark.results.bundle import Results
 from benchmark.results.export import export, load
 from benchmark.results.view import ResultsView
 from tests.datasets import builders
-from tests.datasets.builders import Built
+from tests.datasets.builders.content import Built
 from tests.datasets.mutate import mutate
 from tests.fake_results import make
 

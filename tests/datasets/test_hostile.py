@@ -18,7 +18,9 @@ from benchmark.datasets.files import inside, load_array, load_arrays, load_tenso
 from benchmark.datasets.source import make_episode
 from benchmark.storage.artifacts import Store
 from tests.datasets import builders
-from tests.datasets.builders import bomb
+from tests.datasets.builders import dynamo
+from tests.datasets.builders.dynamo import bomb, save_tensor
+from tests.datasets.builders.pictures import write_video
 from tests.datasets.spoil import empty, everything, flip, one, rewrite, truncate
 
 DAMAGE = [
@@ -91,7 +93,7 @@ def test_pictures_without_numbers_are_not_dropped(build: Callable, gone: str, le
 def moving_picture(path: Path, steps: int = 40) -> None:
     """A video with something in it, as a codec sees it."""
     pattern = np.kron(np.random.default_rng(0).integers(0, 255, (8, 8, 3)), np.ones((8, 8, 1))).astype(np.uint8)
-    builders.write_video(path, np.stack([np.roll(pattern, step, 1) for step in range(steps)]), 8)
+    write_video(path, np.stack([np.roll(pattern, step, 1) for step in range(steps)]), 8)
     np.savez(path.with_suffix(".npz"), actions=np.zeros((steps, 2), np.float32))
 
 
@@ -172,7 +174,7 @@ def test_an_empty_episode_is_refused() -> None:
 
 def test_zero_length_episodes_of_the_release(tmp_path: Path) -> None:
     root = builders.dynamo_block_push(tmp_path / "data").path
-    mask = builders.mask()
+    mask = dynamo.mask()
     mask[1] = 0
     np.save(root / "multimodal_push_masks.npy", mask)
     with pytest.raises(BenchmarkError, match=r"001\.pth has no steps"):
@@ -189,7 +191,7 @@ def test_a_changing_number_of_actions_is_refused(tmp_path: Path, capsys: pytest.
 
 def test_pictures_of_another_kind_are_refused(tmp_path: Path) -> None:
     root = builders.dynamo_pusht(tmp_path / "data").path
-    builders.save_tensor(np.zeros((5, 16, 16, 3), np.float32), root / "obses/episode_000.pth")
+    save_tensor(np.zeros((5, 16, 16, 3), np.float32), root / "obses/episode_000.pth")
     with pytest.raises(BenchmarkError, match=r"episode_000\.pth.*float32"):
         everything(root)
 

@@ -13,7 +13,7 @@ from benchmark.core.errors import BenchmarkError
 from benchmark.datasets import open_source
 from benchmark.storage.artifacts import Store
 from tests.datasets import builders
-from tests.datasets.builders import Built
+from tests.datasets.builders.content import Built
 from tests.datasets.taking import take
 
 CODEC_MEAN, CODEC_MAX = 1.5, 24  # grey levels of 255 between a frame and its H.264 copy; see docs/recordings.md

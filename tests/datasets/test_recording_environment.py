@@ -17,7 +17,7 @@ from benchmark.envs.recording import Recording, RecordingConfig
 from benchmark.stages.demos import data_spec
 from benchmark.storage.artifacts import Store
 from tests.datasets import builders
-from tests.datasets.builders import LENGTHS, SIDE, Built
+from tests.datasets.builders.content import LENGTHS, SIDE, Built
 from tests.datasets.taking import take
 
 

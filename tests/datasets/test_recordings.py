@@ -21,7 +21,8 @@ from benchmark.datasets.reader import Reader
 from benchmark.datasets.recordings import find, verify
 from benchmark.storage.artifacts import Store
 from tests.datasets import builders
-from tests.datasets.builders import LENGTHS, SIDE, Built
+from tests.datasets.builders.content import LENGTHS, SIDE, Built
+from tests.datasets.builders.pictures import png
 from tests.datasets.taking import take
 
 
@@ -181,7 +182,7 @@ def test_a_source_that_changed_in_between_is_read_from_the_start(
 ) -> None:
     interrupt_at_the_end(store, source, monkeypatch)
     frame = next(iter(sorted(source.path.rglob("*.png"))))
-    frame.write_bytes(builders.png(np.full((SIDE, SIDE, 3), 9, np.uint8)))
+    frame.write_bytes(png(np.full((SIDE, SIDE, 3), 9, np.uint8)))
     starts = read_from(monkeypatch)
     assert (take(store, source.path).frames[0, 0] == 9).all()
     assert starts == [0]

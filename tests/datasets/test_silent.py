@@ -12,6 +12,7 @@ import pytest
 from benchmark.core.errors import BenchmarkError
 from benchmark.datasets.source import as_bytes, make_episode
 from tests.datasets import builders
+from tests.datasets.builders import dynamo
 from tests.datasets.spoil import everything, one
 
 
@@ -48,7 +49,7 @@ def test_steps_in_another_order(tmp_path: Path) -> None:
 @pytest.mark.parametrize("build", [builders.dynamo_kitchen, builders.dynamo_block_push])
 def test_a_mask_with_holes(build: Any, tmp_path: Path) -> None:
     root = build(tmp_path / "data").path
-    path, mask = one(root, "*mask*.npy"), builders.mask()
+    path, mask = one(root, "*mask*.npy"), dynamo.mask()
     mask[0, 2] = 0
     np.save(path, mask.T if build is builders.dynamo_kitchen else mask)
     with pytest.raises(BenchmarkError, match="the mask has holes"):
