@@ -89,6 +89,13 @@ def test_in_the_kitchen_all_heads_see_a_past_and_plan_at_every_step(name: str, p
     assert (config.history, config.stride, config.chunk, config.execute) == (4, 2, 8, 1)
 
 
+@pytest.mark.parametrize("preset", ["quick", "standard"])
+@pytest.mark.parametrize("name", ["act", "bet", "diffusion", "flow", "knn", "mlp", "vqbet"])
+def test_in_push_t_all_heads_carry_a_plan_out_before_they_plan_again(name: str, preset: str) -> None:
+    config = component_config(registry.policies().get(name), preset, "pusht")
+    assert (config.history, config.chunk, config.execute) == (1, 8, 8)
+
+
 @pytest.mark.parametrize("env", ["block_push", "libero_goal"])
 @pytest.mark.parametrize("preset", ["quick", "standard"])
 @pytest.mark.parametrize("name", ["act", "bet", "diffusion", "flow", "gc_bc", "knn", "mlp", "vqbet"])
