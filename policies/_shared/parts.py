@@ -31,8 +31,8 @@ KITCHEN_HORIZON: dict[str, Any] = {"history": 4, "stride": 2, "chunk": 8, "execu
 # the same 20 episodes: 0.50 with this horizon, 0.45 with the kitchen's, which draws twice as many frames.
 SHORT_HORIZON: dict[str, Any] = {"history": 1, "chunk": 4, "execute": 2}
 # In Push-T plans are taken whole, as Diffusion Policy takes eight steps there (Chi et al. 2023). With two of eight taken agents
-# that see frames come to a stop and stay: 7 of 12 beside one DynaMo, 3 with four of eight, none with eight. VQ-BeT on the state
-# at `standard`, one fit, the same 50 episodes: 0.58 with two steps, 0.74 with four, 0.76 with eight.
+# can come to a stop and stay: 7 of 12 beside one DynaMo, 3 with four of eight, none with eight. VQ-BeT on the state at
+# `standard`, one fit, the same 50 episodes: 0.58 with two steps, 0.74 with four, 0.76 with eight.
 PUSHT_HORIZON: dict[str, Any] = {"history": 1, "chunk": 8, "execute": 8}
 HORIZONS: dict[str, dict[str, Any]] = {
     f"{preset}/{env}": horizon
