@@ -1,8 +1,8 @@
 """What the text of one module says: a digest of all of it that runs, and what it may import.
 
 A hundred modules take a second to parse, so what was found is kept in ~/.cache/encoder-benchmark/code (BENCHMARK_CODE_CACHE),
-under the hash of the text, of this file and of the version of Python, and sealed: whatever is damaged there is read again. Other
-things that take a while to find are kept in the same way (`noted`).
+under the hash of the text, of this file and of the version of Python, and sealed: whatever is damaged there is read
+again. Other things that take a while to find are kept in the same way (`noted`).
 """
 
 from __future__ import annotations
