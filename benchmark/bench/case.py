@@ -24,6 +24,7 @@ class Bench:
     folder: Path  # for files that are written and thrown away
     ceilings: Ceilings
     released: Path | None = None  # a checkout of the released code to compare with
+    compiled: bool = False  # measure steps by torch.compile as well, a minute or two for each
 
     def measured(
         self,

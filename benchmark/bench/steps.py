@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable
 from typing import Any
 
@@ -24,11 +25,11 @@ class Stepper:
 
     reason: str | None  # why no step can be captured
 
-    def __init__(self, module: Any, batch_at: Callable[[int], Any], device: str, precision: str):
+    def __init__(self, module: Any, batch_at: Callable[[int], Any], device: str, precision: str, compiled: bool = False):
         self._module, self._batch_at = module.to(device).train(), batch_at
         self._groups, self._position = module.groups(), 0
         self.optimizer = make_optimizer(self._groups, module.config)
-        self._eager = EagerStep(module, self._groups, self.optimizer, module.config.clip, device, precision)
+        self._eager = EagerStep(module, self._groups, self.optimizer, module.config.clip, device, precision, compiled=compiled)
         self.reason = "graphs are captured on CUDA devices, and there is none here"
         if device == "cuda":
             tensor_rates(self.optimizer, device)
@@ -36,6 +37,11 @@ class Stepper:
             for _ in range(WARM_UP + 1):
                 self.captured()
             self.reason = self._captured.reason
+
+    @property
+    def best(self) -> Callable[[], dict[str, Tensor]]:
+        """As a training takes them."""
+        return self.captured if self.reason is None else self.eager
 
     def eager(self) -> dict[str, Tensor]:
         return self._step(self._eager)
@@ -70,6 +76,9 @@ def measure_steps(
         works["captured"] = stepper.captured
     stepper.eager()
     cost = cost_of_step(stepper.eager, stepper.optimizer)
+    if bench.compiled:
+        works["compiled"] = Stepper(copy.deepcopy(module), batch_at, bench.device, precision, compiled=True).best
+        works["compiled"]()
     if released is not None:
         works["released"] = released
     rates = bench.timer.rates(works)

@@ -47,6 +47,7 @@ def run_bench(
     disk: Path,
     only: Sequence[str] = (),
     checkout: Path | None = None,
+    compiled: bool = False,
     show: Callable[[Measurement], None] = lambda measurement: None,
 ) -> Report:
     """Ceilings first, then the chosen cases; `show` hears of each line as it comes. Files are written in a folder on `disk`."""
@@ -59,7 +60,7 @@ def run_bench(
         ceilings, measurements = measure_ceilings(scale, device, timer, Path(folder))
         for measurement in measurements:
             show(measurement)
-        bench = Bench(scale, device, resolve_precision("auto", device), timer, Path(folder), ceilings, checkout)
+        bench = Bench(scale, device, resolve_precision("auto", device), timer, Path(folder), ceilings, checkout, compiled)
         for case in cases:
             for measurement in lines(bench, case):
                 measurements.append(measurement)

@@ -24,6 +24,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         help="the page, on the disk that is measured",
     )
     add("--reference", type=Path, metavar="DIR", help="a checkout of the released DynaMo, which takes turns with ours")
+    add("--compile", action="store_true", help="training steps by torch.compile as well, a minute or two for each")
     add("--compare", type=Path, metavar="OLD.json", help="print the ratios to an earlier run as well")
     add("--quick", action="store_true", help="small networks and few repetitions: about a minute on two cores")
     add("--quiet", action="store_true", help="no progress, only results")
@@ -52,6 +53,7 @@ def run(options: argparse.Namespace) -> int:
         options.output.absolute().parent,
         options.only,
         options.reference,
+        options.compile,
         show=lambda measurement: reporter.say(line(measurement)),
     )
     write_text(options.output, markdown(report))
@@ -65,4 +67,9 @@ def run(options: argparse.Namespace) -> int:
 def _words(options: argparse.Namespace) -> list[str]:
     """What decides the numbers, as it can be typed again; where a checkout lies is nobody else's business."""
     words = ["--only", ",".join(options.only)] if options.only else []
-    return [*words, *["--quick"] * options.quick, *["--reference", "DIR"] * (options.reference is not None)]
+    return [
+        *words,
+        *["--quick"] * options.quick,
+        *["--compile"] * options.compile,
+        *["--reference", "DIR"] * (options.reference is not None),
+    ]

@@ -18,7 +18,6 @@ from benchmark.core.typed import from_json
 from benchmark.data.episodes import Demos, open_demos
 from benchmark.data.windows import WindowSampler
 from benchmark.models.collapse import learning_verdict
-from benchmark.models.encoders import ConvEncoder
 from benchmark.stages.base import Context
 from benchmark.stages.params.pretrain import ENCODER, Budget, Learning, Params, Summary
 from benchmark.training.checkpoints import Trained
@@ -62,8 +61,6 @@ class _Training:
             f"a batch of {sampler.batch_size} windows cannot be divided by {processes() * self.pieces}: "
             f"machine.processes={processes()}, machine.accumulate={self.pieces}",
         )
-        if isinstance(method.encoder, ConvEncoder) and self.compiled:
-            method.encoder.trunk.compile()
         return train(
             method,
             sampler.batch_at,
@@ -77,6 +74,7 @@ class _Training:
             task=task,
             pieces=self.pieces,
             zero=self.zero,
+            compiled=self.compiled,
         )
 
     def sampler(self, method: Method, demos: Demos, learning: Learning) -> WindowSampler:
@@ -117,8 +115,8 @@ def _learn(context: Context[Params], learning: Learning, method: Method, demos: 
         context.facts["arithmetic"] += f", {execution.processes} processes"
     if execution.accumulate > 1:
         context.facts["arithmetic"] += f", batches in {execution.accumulate} pieces"
-    if learning.compile and isinstance(method.encoder, ConvEncoder):
-        context.facts["arithmetic"] += ", trunk compiled"
+    if learning.compile:
+        context.facts["arithmetic"] += ", compiled"
     sampler = training.sampler(method, demos, learning)
     steps = steps_of(learning.budget, sampler, method.config)
     with together(execution.processes, device, training.help_out):

@@ -44,9 +44,11 @@ class EagerStep:
     precision: str
     pieces: int = 1
     shards: Shards | None = None
+    compiled: bool = False  # the loss, by torch.compile: what it draws itself breaks it into several graphs
 
     def __post_init__(self) -> None:
         self.rng = torch.Generator(self.device)
+        self._compiled = torch.compile(self.trainable.loss) if self.compiled else None
         self._owners = self.shards if self.shards is not None and self.shards.gradients else None  # of gradients
 
     def __call__(self, batch: Any, seed: int) -> dict[str, Tensor]:
@@ -81,7 +83,7 @@ class EagerStep:
             if index > 0:
                 self.rng.manual_seed(self._seed)  # every piece draws for the whole batch
             with piece(index, self.pieces), autocast(self.device, self.precision):
-                loss, logs = self.trainable.loss(part, self.rng)
+                loss, logs = (self._compiled or self.trainable.loss)(part, self.rng)
             (loss / self.pieces).backward()
             values.append({"loss": loss.detach(), **logs})
         return values

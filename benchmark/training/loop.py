@@ -28,6 +28,7 @@ from benchmark.training.checkpoints import Checkpoint, Trained, on_cpu
 from benchmark.training.optimizers import make_optimizer, make_shards, set_learning_rates, tensor_rates
 
 CURVE_POINTS = 200  # rows a learning curve has at most
+WRITING = 0.02  # of the time of a training on a GPU may go into checkpoints: 200 steps of DynaMo take it two seconds there
 
 
 def train(
@@ -47,11 +48,12 @@ def train(
     capture: bool = True,
     pieces: int = 1,
     zero: int = 0,
+    compiled: bool = False,
 ) -> Trained:
     """Train in place, on CUDA by captured steps where the module allows it.
 
     `pieces`: one after another, that a batch is computed in, where no window is compared with others. `zero`: what the
-    processes divide among them besides: 1 the optimiser's state, 2 gradients as well.
+    processes divide among them besides: 1 the optimiser's state, 2 gradients as well. `compiled`: the loss, by torch.compile.
 
     `validate()` is called at each checkpoint; what it returns joins the curves. `Trained.best` becomes the weights of `keep` at
     the checkpoint with the lowest `validation_loss`.
@@ -68,13 +70,14 @@ def train(
     checkpoint = Checkpoint(checkpoints, module, optimizer, shards)
     with first_goes_first():  # it sets damaged ones aside
         step, trained = checkpoint.load()
-    eager = EagerStep(trainable, groups, optimizer, config.clip, device, precision, pieces, shards)
+    eager = EagerStep(trainable, groups, optimizer, config.clip, device, precision, pieces, shards, compiled)
     take_step: Step = eager
     if torch.device(device).type == "cuda":
         tensor_rates(optimizer, device)
         if capture and processes() == pieces == 1:
             take_step = CapturedStep(eager)
     every = max(1, steps // CURVE_POINTS)
+    pace = Pace(WRITING if spares_checkpoints(device) else math.inf)
     start = time.monotonic() - trained.seconds
     while step < steps:
         rate = set_learning_rates(optimizer, groups, config, step, steps)
@@ -98,9 +101,33 @@ def train(
                 trained.curves.append({"step": step, **point})
                 task.log(trained.curves[-1])
             trained.seconds = time.monotonic() - start
-            checkpoint.save(step, trained)
+            if step == steps or pace.due():
+                with pace:
+                    checkpoint.save(step, trained)
     module.eval()
     return trained
+
+
+def spares_checkpoints(device: str) -> bool:
+    """On a GPU; several processes save together, and would have to agree when."""
+    return torch.device(device).type == "cuda" and processes() == 1
+
+
+class Pace:
+    """Lets a checkpoint be written when that keeps writing within a share of the time; the first always is."""
+
+    def __init__(self, share: float):
+        self._share, self._took, self._ended = share, 0.0, 0.0
+
+    def due(self) -> bool:
+        return time.monotonic() - self._ended >= self._took / self._share
+
+    def __enter__(self) -> None:
+        self._began = time.monotonic()
+
+    def __exit__(self, *error: object) -> None:
+        self._ended = time.monotonic()
+        self._took = self._ended - self._began
 
 
 def of_all_processes(values: dict[str, Tensor]) -> dict[str, Tensor]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import sys
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -76,6 +77,15 @@ def test_a_measurement(name: str, tmp_path: Path) -> None:
     measured = lines(toy_bench(tmp_path), case(name))
     assert checked(measured, UNITS[measured[0].group]) == LINES[name]
     assert all(line.floor for line in measured if line.rate), "each of these has a floor"
+
+
+@pytest.mark.parametrize("name", ["pretrain/dynamo@32", "fit/vqbet"])
+def test_compiled_steps_take_turns_where_they_are_asked_for(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    compiled = []
+    monkeypatch.setattr(torch, "compile", lambda loss: compiled.append(loss) or loss)
+    measured = lines(replace(toy_bench(tmp_path), compiled=True), case(name))
+    assert checked(measured, UNITS[measured[0].group]) == ["eager", "compiled"]
+    assert [loss.__name__ for loss in compiled] == ["loss"]
 
 
 def test_chunks_are_counted_in_samples(tmp_path: Path) -> None:

@@ -119,7 +119,7 @@ def test_the_verb_writes_the_page_and_its_json_and_compares(
 ) -> None:
     rates = iter([1.0, 3.0])
 
-    def run_bench(command, scale, device, disk, only, checkout, show):
+    def run_bench(command, scale, device, disk, only, checkout, compiled, show):
         facts = {"versions": {}, "git": None, "processor": "p", "capability": "c", "threads": 1, "gpu": None}
         failed = Measurement("fit/b", reason="odd", failed=only == ["fit"])
         return Report(command, "today", facts, (Measurement("fit/a", "x/s", next(rates), 0.0), failed), 0.0)
@@ -127,8 +127,8 @@ def test_the_verb_writes_the_page_and_its_json_and_compares(
     monkeypatch.setattr(suite, "run_bench", run_bench)
     monkeypatch.setattr("benchmark.core.machine.set_threads", lambda threads: None)
     first, second = tmp_path / "first.md", tmp_path / "second.md"
-    assert cli.main(["bench", "--quick", "--output", str(first), "--quiet"]) == 0
-    assert "`python -m benchmark bench --quick`" in first.read_text()
+    assert cli.main(["bench", "--quick", "--compile", "--output", str(first), "--quiet"]) == 0
+    assert "`python -m benchmark bench --quick --compile`" in first.read_text()
     assert json.loads(first.with_suffix(".json").read_text())["measurements"][0]["rate"] == 1.0
     words = ["bench", "--only", "fit", "--output", str(second), "--compare", str(tmp_path / "first.json"), "--quiet"]
     assert cli.main(words) == 1, "a measurement that failed is an error"

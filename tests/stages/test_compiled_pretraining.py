@@ -1,4 +1,4 @@
-"""Trunks under torch.compile: the same training up to rounding, on a key of its own, and nothing of it in the artifact."""
+"""Losses under torch.compile: the same training up to rounding, on a key of its own, and nothing of it in the artifact."""
 
 from __future__ import annotations
 
@@ -47,21 +47,17 @@ def trained(folder: Path, stages: dict[str, Stage]) -> tuple[dict[str, torch.Ten
     return load_file(store.folder("pretrain", stages["pretrain"].key) / ENCODER), manifest.machine["arithmetic"]
 
 
-def test_a_compiled_trunk_learns_the_same(toy: type, tmp_path: Path, compiled: list[Any]) -> None:
-    plain, compiling = stages_of("dynamo"), stages_of("dynamo", "pretrain.compile=true")
+@pytest.mark.parametrize(("method", "cls"), [("dynamo", "DynaMo"), ("byol", "BYOL"), ("mae", "MAE")])
+def test_a_compiled_loss_learns_the_same(toy: type, tmp_path: Path, compiled: list[Any], method: str, cls: str) -> None:
+    """Also where it draws from a generator of its own, which breaks it into several graphs."""
+    plain, compiling = stages_of(method), stages_of(method, "pretrain.compile=true")
     assert plain["pretrain"].key != compiling["pretrain"].key
     assert plain["demos"].key == compiling["demos"].key
     ours, by_ours = trained(tmp_path / "plain", plain)
     assert compiled == []
     theirs, by_theirs = trained(tmp_path / "compiled", compiling)
-    assert [type(module).__name__ for module in compiled] == ["ResNet18"]
-    assert by_theirs == f"{by_ours}, trunk compiled"
+    assert [type(module).__name__ for module in compiled] == [cls]
+    assert by_theirs == f"{by_ours}, compiled"
     assert ours.keys() == theirs.keys()
     for name, tensor in ours.items():
         torch.testing.assert_close(theirs[name], tensor, rtol=1e-4, atol=1e-5, msg=name)
-
-
-def test_an_encoder_without_a_trunk_is_trained_as_it_is(toy: type, tmp_path: Path, compiled: list[Any]) -> None:
-    _, arithmetic = trained(tmp_path, stages_of("mae", "pretrain.compile=true"))
-    assert compiled == []
-    assert "compiled" not in arithmetic

@@ -4,6 +4,7 @@ import math
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -15,6 +16,7 @@ from benchmark.contracts.method import MethodConfig
 from benchmark.contracts.training import ParameterGroup
 from benchmark.core.errors import Diverged
 from benchmark.core.progress import Task
+from benchmark.training import loop
 from benchmark.training.checkpoints import Checkpoint, Trained
 from benchmark.training.loop import train
 from benchmark.training.optimizers import make_optimizer, schedule, set_learning_rates
@@ -250,3 +252,32 @@ def test_a_checkpoint_gives_the_optimiser_its_state_in_the_layout_of_the_paramet
     for state, parameter in ((second.state[p], p) for p in module.parameters()):
         assert state["exp_avg"].stride() == parameter.stride()
         assert torch.equal(state["exp_avg"], first.state[parameter]["exp_avg"])
+
+
+def test_checkpoints_take_no_more_than_a_share_of_the_time_where_steps_are_fast(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Steps of ten seconds, checkpoints of one, to which a hundredth of the time goes; the first and the last are written."""
+    now, saved = [0.0], []
+    monkeypatch.setattr(loop, "time", SimpleNamespace(monotonic=lambda: now[0]))
+    monkeypatch.setattr(loop, "spares_checkpoints", lambda device: True)
+    monkeypatch.setattr(loop, "WRITING", 0.01)
+
+    def save_slowly(self: Checkpoint, step: int, trained: Trained) -> None:
+        now[0] += 1
+        saved.append(step)
+
+    class Slow(Model):
+        def after_step(self, step: int, steps: int) -> None:
+            now[0] += 10
+
+    monkeypatch.setattr(Checkpoint, "save", save_slowly)
+    _, trained = run(tmp_path, MethodConfig(), model=Slow())
+    assert saved == [4, 16, 20]
+    assert trained is not None
+    assert sum("validation_loss" in row for row in trained.curves) == 5, "the loss on held-out demonstrations is not spared"
+
+
+def test_checkpoints_are_spared_on_gpus_and_nowhere_else() -> None:
+    assert loop.spares_checkpoints("cuda")
+    assert not loop.spares_checkpoints("cpu")

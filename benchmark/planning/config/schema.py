@@ -53,7 +53,7 @@ class PretrainConfig:
     steps: int | None = None  # optimiser steps
     epochs: float | None = None  # passes over the training frames
     precision: str = "auto"  # auto | fp32 | bf16; auto is bf16 where the processor has matrix units for it
-    compile: bool = False  # by torch.compile, the trunk of encoders that have one: a ResNet on a GPU, in long runs
+    compile: bool = False  # the loss, by torch.compile, for a minute or two: in long runs on a GPU
     checkpoint_every: int = 200  # steps between checkpoints that an interrupted run resumes from
 
     def __post_init__(self) -> None:

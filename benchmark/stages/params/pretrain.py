@@ -25,7 +25,7 @@ class Learning:
     held_out: float
     device: str
     precision: str
-    compile: bool = False  # the trunk, where the encoder has one
+    compile: bool = False  # the loss, by torch.compile
 
 
 @dataclass(frozen=True)
