@@ -179,6 +179,17 @@ def test_every_command_and_setting_about_launchers_is_understood(
     assert "rollouts knn · random" in capsys.readouterr().out
 
 
+def test_the_command_about_small_trainings_is_understood_as_a_shell_reads_it(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (block,) = re.findall(r"```bash\n(.*?)```", (ROOT / "docs" / "launchers.md").read_text(), re.S)
+    spoken = block[block.index("run ") :].replace("run ", "printf '%s\\n' run ", 1)
+    words = subprocess.run(["bash", "-c", spoken], capture_output=True, text=True, check=True).stdout.split()
+    assert "resources.tokenize.cores=1" in words
+    assert main([*words, "--dry-run", "--home", str(tmp_path)]) == 0
+    assert "pretrain · moco_v3 · pusht · seed 2" in capsys.readouterr().out
+
+
 def test_every_command_of_the_readme_is_understood(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     """Those that only look are run; those that compute are planned."""
     text = (ROOT / "README.md").read_text()
