@@ -95,6 +95,7 @@ def test_a_budget_given_by_hand_replaces_the_presets() -> None:
         (["method.dummy.forward=7.5"], r"method.dummy.forward=7.5"),
         (["machine.zero=1"], r"machine\.zero divides what machine\.processes have"),
         (["machine.zero=3", "machine.processes=2"], r"machine\.zero is a stage of ZeRO, 0, 1 or 2"),
+        (["pretrain.compile=true", "machine.processes=2"], r"compiles the step of one process"),
         (["method.dummy.optimizer=adamm"], r"optimizer 'adamm' is none of"),
         (["method.dummy.forward=false", "method.dummy.latent_dim=1"], r"without forward"),
         (["pretrain.epochs=4", "pretrain.steps=3"], r"both set the budget"),

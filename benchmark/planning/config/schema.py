@@ -284,6 +284,10 @@ class Schema:
     def __post_init__(self) -> None:
         if self.tracker not in TRACKERS:
             raise UnknownName("tracker", self.tracker, TRACKERS)
+        require(
+            not self.pretrain.compile or self.machine.processes == 1,
+            "pretrain.compile=true compiles the step of one process, which sends nothing to others: set machine.processes=1",
+        )
 
 
 @dataclass
