@@ -55,7 +55,7 @@ def _bench(options: argparse.Namespace, settings: list[str]) -> dict[str, Any]:
     groups = "pretrain,embed,fit,sampler"
     reference = ["--reference", str(options.reference)] if options.reference else []
     page = options.output / "PERFORMANCE.md"
-    seconds = _timed([[*BENCHMARK, "bench", "--only", groups, "--compile", "--output", str(page), *reference]])
+    seconds = _timed([[*BENCHMARK, "bench", "--only", groups, "--output", str(page), *reference]])
     return _told("bench", {"page": page.name, "seconds": seconds})
 
 

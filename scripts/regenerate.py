@@ -103,6 +103,8 @@ def again(folder: Path) -> str:
     request = load(folder).provenance["request"]
     chosen = [f"--{name}={','.join(request[name])}" for name in ("methods", "envs", "policies")]
     settings = [text for text in request["overrides"] if not text.startswith("machine.")]
+    if request["preset"] != "quick":
+        chosen.append(f"--preset={request['preset']}")
     words = ["python", "-m", "benchmark", "run", *chosen, f"--seeds={request['seeds']}", *settings]
     return f"    {shlex.join(words)}"
 

@@ -1,4 +1,4 @@
-"""Training steps of anything that learns: one operation after another and, on a GPU, as a captured graph."""
+"""Training steps of anything that learns: one operation after another, as a captured graph on a GPU, and compiled."""
 
 from __future__ import annotations
 
@@ -76,9 +76,15 @@ def measure_steps(
         works["captured"] = stepper.captured
     stepper.eager()
     cost = cost_of_step(stepper.eager, stepper.optimizer)
+    unmeasured = [] if stepper.reason is None else [Measurement(f"{name}/captured", reason=stepper.reason)]
     if bench.compiled:
-        works["compiled"] = Stepper(copy.deepcopy(module), batch_at, bench.device, precision, compiled=True).best
-        works["compiled"]()
+        try:
+            compiling = Stepper(copy.deepcopy(module), batch_at, bench.device, precision, compiled=True)
+            compiling.best()
+            works["compiled"] = compiling.best
+        except Exception as error:  # the other lines stand without it
+            reason = f"{type(error).__name__}: {str(error)[:300]}"
+            unmeasured.append(Measurement(f"{name}/compiled", reason=reason, failed=True))
     if released is not None:
         works["released"] = released
     rates = bench.timer.rates(works)
@@ -86,7 +92,7 @@ def measure_steps(
     lines = []
     for how, rate in rates.items():
         detail = f"{milliseconds(rate.seconds)} a step of {units}, {precision}"
+        if how == "compiled":
+            detail += ", captured" if compiling.reason is None else ", not captured"
         lines.append(bench.measured(f"{name}/{how}", unit, rate, units, cost, precision, detail, theirs))
-    if stepper.reason is not None:
-        lines.append(Measurement(f"{name}/captured", reason=stepper.reason))
-    return lines
+    return lines + unmeasured

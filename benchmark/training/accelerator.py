@@ -30,7 +30,7 @@ class Step(Protocol):
 
 @dataclass
 class EagerStep:
-    """Forward, backward, clipping and the optimiser, launched one operation after another. Nothing in it waits for the device.
+    """Forward, backward, clipping and the optimiser, launched from here. Nothing in it waits for the device.
 
     The generator that a loss draws from is seeded anew in every step, so that the step alone decides what is drawn. A batch may
     be computed in pieces whose gradients add up to that of their mean.
@@ -44,11 +44,13 @@ class EagerStep:
     precision: str
     pieces: int = 1
     shards: Shards | None = None
-    compiled: bool = False  # the loss, by torch.compile: what it draws itself breaks it into several graphs
+    compiled: bool = False  # the loss and its gradient, by torch.compile; dropout draws other numbers then
 
     def __post_init__(self) -> None:
         self.rng = torch.Generator(self.device)
-        self._compiled = torch.compile(self.trainable.loss) if self.compiled else None
+        if self.compiled:
+            torch.compiler.reset()  # what this process has compiled before would be taken for more general shapes and numbers
+            self._compiled = torch.compile(self.trainable.loss)
         self._owners = self.shards if self.shards is not None and self.shards.gradients else None  # of gradients
 
     def __call__(self, batch: Any, seed: int) -> dict[str, Tensor]:
@@ -83,7 +85,7 @@ class EagerStep:
             if index > 0:
                 self.rng.manual_seed(self._seed)  # every piece draws for the whole batch
             with piece(index, self.pieces), autocast(self.device, self.precision):
-                loss, logs = (self._compiled or self.trainable.loss)(part, self.rng)
+                loss, logs = (self._compiled if self.compiled else self.trainable.loss)(part, self.rng)
             (loss / self.pieces).backward()
             values.append({"loss": loss.detach(), **logs})
         return values

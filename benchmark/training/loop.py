@@ -28,7 +28,8 @@ from benchmark.training.checkpoints import Checkpoint, Trained, on_cpu
 from benchmark.training.optimizers import make_optimizer, make_shards, set_learning_rates, tensor_rates
 
 CURVE_POINTS = 200  # rows a learning curve has at most
-WRITING = 0.02  # of the time of a training on a GPU may go into checkpoints: 200 steps of DynaMo take it two seconds there
+WRITING = 0.02  # of the time of a training on a GPU goes into checkpoints: 200 steps of DynaMo take it two seconds there
+LONGEST = 300.0  # seconds that it goes on without one, however long the last one took
 
 
 def train(
@@ -55,8 +56,8 @@ def train(
     `pieces`: one after another, that a batch is computed in, where no window is compared with others. `zero`: what the
     processes divide among them besides: 1 the optimiser's state, 2 gradients as well. `compiled`: the loss, by torch.compile.
 
-    `validate()` is called at each checkpoint; what it returns joins the curves. `Trained.best` becomes the weights of `keep` at
-    the checkpoint with the lowest `validation_loss`.
+    `validate()` is called every `checkpoint_every` steps; what it returns joins the curves. `Trained.best` becomes the weights
+    of `keep` where `validation_loss` is lowest. A checkpoint is written then, too, unless steps are too fast for that (`Pace`).
     """
     trainable: Trainable = module  # type: ignore[assignment]
     module.to(device).train()
@@ -77,7 +78,7 @@ def train(
         if capture and processes() == pieces == 1:
             take_step = CapturedStep(eager)
     every = max(1, steps // CURVE_POINTS)
-    pace = Pace(WRITING if spares_checkpoints(device) else math.inf)
+    pace = Pace(device, WRITING if spares_checkpoints(device) else math.inf)
     start = time.monotonic() - trained.seconds
     while step < steps:
         rate = set_learning_rates(optimizer, groups, config, step, steps)
@@ -114,20 +115,22 @@ def spares_checkpoints(device: str) -> bool:
 
 
 class Pace:
-    """Lets a checkpoint be written when that keeps writing within a share of the time; the first always is."""
+    """Lets a checkpoint be written when that keeps writing near a share of the time; the first always is."""
 
-    def __init__(self, share: float):
-        self._share, self._took, self._ended = share, 0.0, 0.0
+    def __init__(self, device: str, share: float):
+        self._device, self._share, self._wait, self._ended = device, share, 0.0, 0.0
 
     def due(self) -> bool:
-        return time.monotonic() - self._ended >= self._took / self._share
+        return time.monotonic() - self._ended >= self._wait
 
     def __enter__(self) -> None:
+        if torch.device(self._device).type == "cuda":
+            torch.cuda.synchronize()  # steps that are on their way are not writing
         self._began = time.monotonic()
 
     def __exit__(self, *error: object) -> None:
         self._ended = time.monotonic()
-        self._took = self._ended - self._began
+        self._wait = min((self._ended - self._began) / self._share, LONGEST)
 
 
 def of_all_processes(values: dict[str, Tensor]) -> dict[str, Tensor]:

@@ -124,8 +124,8 @@ FAULTS = (
     Fault(
         "bench: what is called compiled is not",
         "benchmark/bench/steps.py",
-        "precision, compiled=True).best",
-        "precision).best",
+        "bench.device, precision, compiled=True)",
+        "bench.device, precision)",
         "bench/test_measurements.py::test_compiled_steps_take_turns_where_they_are_asked_for[fit/vqbet]",
     ),
 )

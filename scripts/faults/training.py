@@ -172,6 +172,13 @@ FAULTS = (
         f"{LOOP}::test_checkpoints_take_no_more_than_a_share_of_the_time_where_steps_are_fast",
     ),
     Fault(
+        "training: a checkpoint that took long puts the next off as long as it likes",
+        "benchmark/training/loop.py",
+        "min((self._ended - self._began) / self._share, LONGEST)",
+        "(self._ended - self._began) / self._share",
+        f"{LOOP}::test_a_checkpoint_that_took_long_does_not_put_the_next_one_off_for_hours",
+    ),
+    Fault(
         "training: checkpoints are spared on processors",
         "benchmark/training/loop.py",
         'return torch.device(device).type == "cuda" and processes() == 1',

@@ -86,6 +86,17 @@ def test_compiled_steps_take_turns_where_they_are_asked_for(name: str, tmp_path:
     measured = lines(replace(toy_bench(tmp_path), compiled=True), case(name))
     assert checked(measured, UNITS[measured[0].group]) == ["eager", "compiled"]
     assert [loss.__name__ for loss in compiled] == ["loss"]
+    assert measured[1].detail.endswith("not captured"), "on a processor"
+
+
+def test_what_cannot_be_compiled_leaves_the_other_lines(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def no_compiler(loss: object) -> object:
+        raise RuntimeError("no compiler is here")
+
+    monkeypatch.setattr(torch, "compile", no_compiler)
+    measured = lines(replace(toy_bench(tmp_path), compiled=True), case("fit/vqbet"))
+    assert [line.name for line in measured if line.rate] == ["fit/vqbet/eager"]
+    assert [line.reason for line in measured if line.failed] == ["RuntimeError: no compiler is here"]
 
 
 def test_chunks_are_counted_in_samples(tmp_path: Path) -> None:

@@ -1,4 +1,7 @@
-"""Losses under torch.compile: the same training up to rounding, on a key of its own, and nothing of it in the artifact."""
+"""Losses traced by torch.compile: the same training, on a key of its own, and nothing of it in the artifact.
+
+Without the compiler, which takes a minute and draws other dropout: tests/training/test_gpu.py runs it.
+"""
 
 from __future__ import annotations
 

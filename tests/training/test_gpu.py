@@ -44,7 +44,13 @@ def on_cuda(batch):
 
 
 def run(
-    folder: Path, name: str, capture: bool, steps: int = STEPS, stop: int | None = None, precision: str = "fp32"
+    folder: Path,
+    name: str,
+    capture: bool,
+    steps: int = STEPS,
+    stop: int | None = None,
+    precision: str = "fp32",
+    compiled: bool = False,
 ) -> Trained | None:
     module, config, batch_at = learner(name)
     config.lr *= 0.01
@@ -68,6 +74,7 @@ def run(
             checkpoint_every=10,
             task=Task(),
             capture=capture,
+            compiled=compiled,
         )
     except KeyboardInterrupt:
         return None
@@ -115,6 +122,15 @@ def test_captured_and_eager_steps_have_the_same_losses(
     captured = losses(run(tmp_path / "a", name, True))
     assert "without a CUDA graph" not in caplog.text
     compare(captured, losses(run(tmp_path / "b", name, False)), record_property)
+
+
+@pytest.mark.parametrize("name", ["dynamo", "byol", "vqbet"])
+def test_compiled_steps_are_captured_and_have_the_same_losses(
+    tmp_path: Path, name: str, caplog: pytest.LogCaptureFixture, record_property: Any
+) -> None:
+    compiled = losses(run(tmp_path / "a", name, True, compiled=True))
+    assert "without a CUDA graph" not in caplog.text
+    compare(compiled, losses(run(tmp_path / "b", name, False)), record_property)
 
 
 @pytest.mark.parametrize("name", HEADS)

@@ -278,6 +278,18 @@ def test_checkpoints_take_no_more_than_a_share_of_the_time_where_steps_are_fast(
     assert sum("validation_loss" in row for row in trained.curves) == 5, "the loss on held-out demonstrations is not spared"
 
 
+def test_a_checkpoint_that_took_long_does_not_put_the_next_one_off_for_hours(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = [0.0]
+    monkeypatch.setattr(loop, "time", SimpleNamespace(monotonic=lambda: now[0]))
+    pace = loop.Pace("cpu", 0.02)
+    with pace:
+        now[0] += 120
+    now[0] += loop.LONGEST - 1
+    assert not pace.due()
+    now[0] += 1
+    assert pace.due()
+
+
 def test_checkpoints_are_spared_on_gpus_and_nowhere_else() -> None:
     assert loop.spares_checkpoints("cuda")
     assert not loop.spares_checkpoints("cpu")

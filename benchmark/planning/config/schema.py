@@ -53,8 +53,8 @@ class PretrainConfig:
     steps: int | None = None  # optimiser steps
     epochs: float | None = None  # passes over the training frames
     precision: str = "auto"  # auto | fp32 | bf16; auto is bf16 where the processor has matrix units for it
-    compile: bool = False  # the loss, by torch.compile, for a minute or two: in long runs on a GPU
-    checkpoint_every: int = 200  # steps between checkpoints that an interrupted run resumes from
+    compile: bool = False  # the loss by torch.compile, which takes a minute or two; for long runs on a GPU
+    checkpoint_every: int = 200  # steps between checkpoints that an interrupted run resumes from; more on a fast GPU
 
     def __post_init__(self) -> None:
         given = [n for n in ("frames", "steps", "epochs") if getattr(self, n) is not None]
