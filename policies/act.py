@@ -20,6 +20,7 @@ from torch import Tensor, nn
 from benchmark.contracts.data import Chunks
 from benchmark.contracts.policy import Policy, PolicyConfig
 from benchmark.contracts.specs import PolicySpec, require
+from benchmark.models.precision import at_least_float32
 from benchmark.policies._shared.parts import HORIZONS, QUICK_HORIZON, SMOKE_HORIZON, condition, token_dim
 
 
@@ -93,7 +94,7 @@ class ACT(Policy):
         x = tokens
         for layer in self.style_encoder:
             x = layer(x, self.style_positions, padding)
-        mean, log_variance = self.to_style(x[:, 0]).chunk(2, dim=-1)
+        mean, log_variance = at_least_float32(self.to_style(x[:, 0])).chunk(2, dim=-1)
         return mean, log_variance
 
     def _decode(self, observations: Tensor, style: Tensor) -> Tensor:

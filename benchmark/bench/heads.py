@@ -21,10 +21,10 @@ from benchmark.bench.text import milliseconds
 from benchmark.contracts.policy import Policy
 from benchmark.contracts.presets import component_config
 from benchmark.contracts.specs import PolicySpec
+from benchmark.core.machine import resolve_policy_precision
 from benchmark.core.seeds import torch_rng
 from benchmark.data.chunks import ChunkSampler
 from benchmark.models.encoders import WIDTHS
-from benchmark.models.precision import resolve_policy_precision
 from benchmark.planning.recipes import defaults
 
 LANGUAGE = 32  # numbers of a sentence's embedding; no head's time depends on it

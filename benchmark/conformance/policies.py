@@ -17,8 +17,10 @@ from benchmark.contracts.presets import PRESETS, component_config
 from benchmark.contracts.specs import PolicySpec
 from benchmark.core.errors import UnknownName
 from benchmark.core.seeds import seed, torch_rng
+from benchmark.models.precision import autocast
 
 FEATURES, ACTIONS = 6, 3
+LOSS_IN_BF16, GRADIENT_IN_BF16 = 0.01, 0.99  # the heads of `benchmark`: at most 0.002, at least 0.9999
 SEPARATE = {"proprio": 4, "language": 5}  # sizes of what a policy may take besides features
 
 
@@ -152,4 +154,38 @@ def policy_learns(cls: type[Policy], config: Any = None) -> None:
     ensure(bool(np.isfinite(losses).all()) and losses[-1] < losses[0], f"loss went from {losses[0]:.4g} to {losses[-1]:.4g}")
 
 
-PROMISES = (policy_presets, policy_acts, policy_rows_are_independent, policy_round_trip, policy_tokenizer, policy_learns)
+def policy_reduced_precision(cls: type[Policy], config: Any = None) -> None:
+    """In bf16 (fit.precision) losses are numbers of float32, the sum is near that of float32, its gradient leads the same way."""
+    if not cls.learns:
+        return
+    policy = _policy(cls, config).train()
+    batch = _chunks(policy)
+
+    def learnt(precision: str) -> tuple[dict[str, torch.Tensor], torch.Tensor]:
+        policy.zero_grad()
+        torch.manual_seed(seed("conformance"))  # dropout
+        with autocast("cpu", precision):
+            loss, logs = policy.loss(batch, torch_rng("conformance", "loss"))
+        loss.backward()
+        gradients = [p.grad.flatten() for g in policy.groups() for p in g.params if p.grad is not None]
+        return {"loss": loss.detach(), **logs}, torch.cat(gradients)
+
+    (plain, gradient), (rounded, other) = learnt("fp32"), learnt("bf16")
+    one, two = plain["loss"].item(), rounded["loss"].item()
+    with Faults() as faults:
+        for name, value in rounded.items():
+            faults.ensure(value.dtype == plain[name].dtype, f"{name} is {value.dtype} in bf16, which resolves three digits")
+        faults.ensure(abs(two / one - 1) < LOSS_IN_BF16, f"the loss is {two:.4g} in bf16 and {one:.4g} in float32")
+        alike = torch.cosine_similarity(gradient, other, dim=0).item()
+        faults.ensure(alike > GRADIENT_IN_BF16, f"the cosine of its gradient in bf16 and that in float32 is {alike:.4f}")
+
+
+PROMISES = (
+    policy_presets,
+    policy_acts,
+    policy_rows_are_independent,
+    policy_round_trip,
+    policy_tokenizer,
+    policy_learns,
+    policy_reduced_precision,
+)

@@ -3,27 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from benchmark.core.errors import BenchmarkError
-
 
 def autocast(device: torch.device | str, precision: str) -> AbstractContextManager[Any]:
-    """What is computed within is computed in this precision (fp32 | bf16), as far as torch deems it safe."""
-    return torch.autocast(torch.device(device).type, torch.bfloat16) if precision == "bf16" else nullcontext()
-
-
-def resolve_policy_precision(name: str, device: str) -> str:
-    """tf32 halves a step of VQ-BeT at the paper's size on an H200; a head in bf16 gains nothing on a processor."""
-    if name == "tf32" and device != "cuda":
-        raise BenchmarkError(f"fit.precision=tf32 is of CUDA devices, and this fit runs on {device}: set fit.precision=fp32")
-    if name != "auto":
-        return name
-    return "tf32" if device == "cuda" else "fp32"
+    """What is computed within is computed in this precision, whatever it is around: bf16 as far as torch deems it safe, and
+    in any other one as the tensors come."""
+    return torch.autocast(torch.device(device).type, torch.bfloat16, enabled=precision == "bf16")
 
 
 @contextmanager

@@ -255,6 +255,7 @@ class Recipe:
             proprio=config.fit.proprio,
             joint=fitting.joint,
             precision=config.fit.precision,
+            compile=config.fit.compile,
             standardise=(config.fit.standardise and fitting.method.standardised) or fitting.method.privileged,
         )
         inputs = {"demos": shown.ref, "features": embedded.ref}

@@ -19,12 +19,12 @@ from benchmark import registry
 from benchmark.contracts.data import Chunks
 from benchmark.contracts.encoder import Encoder, FusedEncoder
 from benchmark.contracts.specs import PolicySpec
+from benchmark.core.machine import resolve_policy_precision
 from benchmark.core.seeds import seed, torch_rng
 from benchmark.data.augment import JOINT, NOTHING
 from benchmark.data.chunks import ChunkSampler
 from benchmark.data.episodes import Demos
 from benchmark.models.agent import Agent
-from benchmark.models.precision import resolve_policy_precision
 from benchmark.stages.base import Context
 from benchmark.stages.goals import training_goals, training_language
 from benchmark.stages.load.agent import build_agent, file_of
@@ -119,6 +119,8 @@ def _learn(
     steps = budget.steps or max(1, round((budget.epochs or agent.policy.config.epochs) * training.steps_per_epoch))
     seen = steps * training.batch_size * agent.policy.config.history
     context.facts["policy_precision"] = policy_precision = resolve_policy_precision(params.precision, device)
+    if params.compile:
+        context.facts["arithmetic"] += ", compiled"
     learner: Any = agent.policy
     kept: np.ndarray | None = None
     if joint:
@@ -151,6 +153,7 @@ def _learn(
         task=context.task,
         validate=validate,
         keep=agent,
+        compiled=params.compile,
     )
     trained.save(context.out / "curves.csv")
     save_file(trained.best, context.out / file_of(VALIDATION))

@@ -13,6 +13,7 @@ from torch.nn import functional as F
 
 from benchmark.contracts.specs import PolicySpec
 from benchmark.models.ema import EMA
+from benchmark.models.precision import at_least_float32
 
 # What every head sees and does in a preset, so that the heads differ in nothing else. A plan at every second step: half of the
 # frames are never rendered.
@@ -85,7 +86,7 @@ def block_outputs_alone(x: Tensor, layer: nn.Linear, blocks: Tensor, size: int) 
     Rows that ask for one block are multiplied together, so the rounding of a row depends on the others: for training only. The
     sizes of these groups are numbers of the host, which would wait for a GPU.
     """
-    order = blocks.flatten().argsort(stable=True)
+    x, order = at_least_float32(x), blocks.flatten().argsort(stable=True)
     weight, bias = layer.weight.unflatten(0, (-1, size)), layer.bias.unflatten(0, (-1, size))
     counts = blocks.flatten().bincount(minlength=len(weight)).tolist()
     asked = blocks.flatten()[order]
@@ -137,7 +138,7 @@ def categorical(logits: Tensor, uniform: Tensor, temperature: float = 1.0) -> Te
 
 def focal_loss(logits: Tensor, target: Tensor, gamma: float) -> Tensor:
     """Cross entropy in which what is already predicted well counts less: -(1 - p)^gamma log p (Lin et al. 2017)."""
-    log_p = F.log_softmax(logits, dim=-1).gather(-1, target[..., None])[..., 0]
+    log_p = F.log_softmax(at_least_float32(logits), dim=-1).gather(-1, target[..., None])[..., 0]
     return -((1 - log_p.exp()) ** gamma * log_p).mean()
 
 

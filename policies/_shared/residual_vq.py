@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from benchmark.contracts.policy import ActionTokenizer, TokenizerConfig
+from benchmark.models.precision import autocast
 from benchmark.policies._shared.parts import k_means, mlp, nearest
 
 LR, DECAY = 1e-3, 1e-4
@@ -49,7 +50,7 @@ class ResidualVQ(ActionTokenizer):
 
     def encode(self, chunks: Tensor) -> Tensor:
         """(N, chunk * A) -> (N, groups) codes."""
-        with torch.no_grad():
+        with torch.no_grad(), autocast(chunks.device, "fp32"):
             residual, codes = self.encoder(chunks), []
             for codebook in self.codebooks:
                 codes.append(nearest(residual, codebook))
@@ -57,7 +58,7 @@ class ResidualVQ(ActionTokenizer):
         return torch.stack(codes, dim=1)
 
     def decode(self, codes: Tensor) -> Tensor:
-        with torch.no_grad():
+        with torch.no_grad(), autocast(codes.device, "fp32"):
             return self.decoder(sum(book[codes[:, g]] for g, book in enumerate(self.codebooks)))
 
     @torch.enable_grad()

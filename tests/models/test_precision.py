@@ -7,7 +7,8 @@ import torch
 from torch.nn import functional as F
 
 from benchmark.core.errors import BenchmarkError
-from benchmark.models.precision import autocast, products, resolve_policy_precision
+from benchmark.core.machine import resolve_policy_precision
+from benchmark.models.precision import autocast, products
 
 
 def test_attention_on_processors_stays_in_float32_amid_reduced_precision() -> None:

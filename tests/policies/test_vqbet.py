@@ -6,6 +6,7 @@ import torch
 from benchmark.contracts.data import Chunks
 from benchmark.contracts.presets import component_config
 from benchmark.contracts.specs import PolicySpec
+from benchmark.models.precision import autocast
 from benchmark.policies._shared.parts import block_outputs, block_outputs_alone
 from benchmark.policies._shared.residual_vq import ResidualVQ, ResidualVQConfig
 from benchmark.policies.vqbet import VQBeT, VQBeTConfig
@@ -61,6 +62,17 @@ def test_the_tokenizer_learns_to_reconstruct_and_uses_its_codes():
     codes = tokenizer.encode(chunks)
     assert codes[:, 0].unique().numel() >= 8
     assert (codes[:8, 0] == codes[8:16, 0]).all()  # the same prototypes, the same first codes
+
+
+def test_codes_are_those_of_float32_amid_reduced_precision():
+    """A policy that is trained in bf16 learns the codes that it will choose from."""
+    tokenizer, chunks = tokenizer_of(tokenizer_epochs=3), clustered()
+    tokenizer.fit(chunks.unflatten(1, (4, 2)), rng())
+    codes = tokenizer.encode(chunks)
+    with autocast("cpu", "bf16"):
+        assert torch.equal(tokenizer.encode(chunks), codes)
+        decoded = tokenizer.decode(codes)
+    assert torch.equal(decoded, tokenizer.decode(codes))
 
 
 def test_codes_are_the_nearest_of_what_remains():

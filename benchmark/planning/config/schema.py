@@ -17,7 +17,7 @@ MOST_THREADS = 1024  # more than any machine has cores; some OpenMP runtimes cra
 MOST_WORKERS = 1024  # processes
 MOST_PIECES = 1 << 16  # of a batch
 PRECISIONS = ("auto", "fp32", "bf16")
-POLICY_PRECISIONS = ("auto", "fp32", "tf32")
+POLICY_PRECISIONS = ("auto", "fp32", "tf32", "bf16")
 TRACKERS = ("none", "tensorboard", "wandb", "trackio")
 SHIFTS = ("none", "mild", "medium", "strong")
 
@@ -103,7 +103,8 @@ class FitConfig:
     checkpoint_every: int = 500
     proprio: bool = False  # the policy is given proprioception besides features
     goal: str = "none"  # none | last or future observation of the demonstration | task | language
-    precision: str = "auto"  # of the policy: auto | fp32 | tf32; auto is tf32 on CUDA devices
+    precision: str = "auto"  # of the policy's training: auto | fp32 | tf32 | bf16; auto is tf32 on CUDA devices
+    compile: bool = False  # as of pretraining
     standardise: bool = True  # features, to mean 0 and variance 1; the release feeds them raw. The state always is
     dagger: DaggerConfig = field(default_factory=DaggerConfig)
 

@@ -40,6 +40,7 @@ class Params:
     proprio: bool = False  # the policy is given proprioception as well
     joint: Joint | None = None  # None: the encoder is frozen, and only its cached features are read
     precision: str = "auto"  # of the policy; of a network that learns with it: joint.precision
+    compile: bool = False  # the loss, by torch.compile
     standardise: bool = True  # features, before the policy sees them
 
 
