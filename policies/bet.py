@@ -48,7 +48,7 @@ class Bins(ActionTokenizer):
         super().__init__(config, action_dim)
         self.register_buffer("centres", torch.zeros(config.bins, config.chunk * action_dim))
 
-    def fit(self, actions: Tensor, rng: torch.Generator) -> None:
+    def prepare(self, actions: Tensor, rng: torch.Generator) -> None:
         self.centres.copy_(k_means(actions.flatten(1), self.config.bins, rng))
 
 

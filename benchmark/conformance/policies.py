@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -12,12 +14,14 @@ from safetensors.torch import load, save
 from benchmark import registry
 from benchmark.conformance.common import Faults, check_preset_names, ensure, tensors
 from benchmark.contracts.data import Chunks
-from benchmark.contracts.policy import Policy
+from benchmark.contracts.policy import ActionTokenizer, Policy
 from benchmark.contracts.presets import PRESETS, component_config
 from benchmark.contracts.specs import PolicySpec
 from benchmark.core.errors import UnknownName
+from benchmark.core.progress import Task
 from benchmark.core.seeds import seed, torch_rng
 from benchmark.models.precision import autocast
+from benchmark.training.tokenizer import fit_tokenizer
 
 FEATURES, ACTIONS = 6, 3
 LOSS_IN_BF16, GRADIENT_IN_BF16 = 0.01, 0.99  # the heads of `benchmark`: at most 0.002, at least 0.9999
@@ -53,12 +57,22 @@ def _act(policy: Policy, batch: Chunks, rngs: list[torch.Generator]) -> torch.Te
     return policy.act(batch.features, batch.goal, rngs, **more)
 
 
+def fitted_tokenizer(cls: type[ActionTokenizer], config: Any, actions: torch.Tensor, training_seed: int = 0) -> ActionTokenizer:
+    """As its stage fits it, with the settings of a policy, to chunks (N, chunk, A)."""
+    torch.manual_seed(seed("initialise tokenizer", training_seed))
+    tokenizer = cls(cls.settings(config), actions.shape[-1])
+    with TemporaryDirectory() as folder:
+        work: Any = {"checkpoints": Path(folder), "checkpoint_every": 10**9, "task": Task()}
+        fit_tokenizer(tokenizer, actions, seed=training_seed, device="cpu", **work)
+    return tokenizer
+
+
 def _policy(cls: type[Policy], config: Any, goal_dim: int = 0) -> Policy:
     torch.manual_seed(seed("conformance"))
     policy = cls(component_config(cls, "smoke", "fake") if config is None else config, _spec(cls, goal_dim))
     samples = _chunks(policy)
     if cls.Tokenizer:
-        policy.tokenizer.fit(samples.actions, torch_rng("conformance", "tokenize"))
+        policy.tokenizer.load_state_dict(fitted_tokenizer(cls.Tokenizer, policy.config, samples.actions).state_dict())
     policy.prepare(samples, torch_rng("conformance", "prepare"))
     return policy
 
@@ -112,21 +126,14 @@ def policy_round_trip(cls: type[Policy], config: Any = None) -> None:
 
 
 def policy_tokenizer(cls: type[Policy], config: Any = None) -> None:
-    """A tokenizer is made of its own settings and fitted with its generator alone; its policy takes it over and leaves it."""
+    """A tokenizer is made of its own settings and fitted the same again; its policy takes it over and leaves it."""
     made_of = cls.Tokenizer
     if made_of is None:
         return
     policy = _policy(cls, config)
-    settings, actions = made_of.settings(policy.config), _chunks(policy).actions
-
-    def fitted() -> dict[str, torch.Tensor]:
-        torch.manual_seed(seed("conformance"))
-        tokenizer = made_of(settings, ACTIONS)
-        tokenizer.fit(actions, torch_rng("conformance", "tokenize"))
-        return tensors(tokenizer)
-
-    one, two = fitted(), fitted()
-    ensure(all(torch.equal(one[name], two[name]) for name in one), "two fits with the same generator differ")
+    actions = _chunks(policy).actions
+    one, two = (tensors(fitted_tokenizer(made_of, policy.config, actions)) for _ in range(2))
+    ensure(all(torch.equal(one[name], two[name]) for name in one), "two fits with the same seed differ")
     policy.tokenizer.load_state_dict(one)
     trained = {id(p) for group in policy.groups() for p in group.params}
     ensure(not any(id(p) in trained for p in policy.tokenizer.parameters()), "the policy goes on training its tokenizer")
@@ -155,7 +162,7 @@ def policy_learns(cls: type[Policy], config: Any = None) -> None:
 
 
 def policy_reduced_precision(cls: type[Policy], config: Any = None) -> None:
-    """In bf16 (fit.precision) losses are numbers of float32, the sum is near that of float32, its gradient leads the same way."""
+    """In bf16 (fit.precision) losses are numbers of float32 and near those computed in it; so is the gradient."""
     if not cls.learns:
         return
     policy = _policy(cls, config).train()

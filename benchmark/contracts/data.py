@@ -110,6 +110,13 @@ class Chunks:
     taken: Tensor | None = None  # (B, history, A) the actions at all observations, for a policy that learns from `every_step`
 
 
+@dataclass
+class ActionBatch:
+    """Of actions alone, for what a policy makes of them."""
+
+    actions: Tensor  # (B, chunk, A) float32, normalised
+
+
 def check_episode(episode: Episode, frames: tuple[int, ...], widths: dict[str, int], where: str) -> None:
     """Refuse what would poison training later: wrong shapes, NaN, nothing at all."""
     if frames[0] == 0:

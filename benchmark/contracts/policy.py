@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, nn
 
-from benchmark.contracts.data import Chunks
+from benchmark.contracts.data import ActionBatch, Chunks
 from benchmark.contracts.specs import PolicySpec, Presets, require
 from benchmark.contracts.training import ParameterGroup, TrainingConfig
 
@@ -43,11 +43,15 @@ class TokenizerConfig:
     chunk: int = 1
 
 
-class ActionTokenizer(nn.Module, ABC):
+class ActionTokenizer(nn.Module):
     """What a policy makes of actions alone before it is trained, such as codes or clusters.
 
     A stage of its own fits it, once for all encoders of an environment. Each training seed has its own, because a tokenizer is
     part of what differs between two trainings, and the spread between seeds is what a table compares methods by.
+
+    One that only looks at all chunks once, such as clusters, implements `prepare`. One that learns by gradient after that says
+    how in `learning` and implements `loss`; what `Method` says of graphs holds for it. What is fitted must live in parameters
+    or buffers, because the state dict is what is stored.
     """
 
     Config: ClassVar[type[TokenizerConfig]] = TokenizerConfig  # no other setting of the policy can matter here
@@ -61,10 +65,25 @@ class ActionTokenizer(nn.Module, ABC):
         """Those of a policy's settings that it is made of."""
         return cls.Config(**{field.name: getattr(config, field.name) for field in fields(cls.Config)})
 
-    @abstractmethod
-    def fit(self, actions: Tensor, rng: torch.Generator) -> None:
-        """`actions` (N, chunk, A), normalised, are those of all training samples. What it fits must live in parameters or
-        buffers, because the state dict is what is stored."""
+    def samples(self, actions: Tensor) -> Tensor:
+        """Which of the chunks (N, chunk, A) of all training samples, normalised, it is fitted to."""
+        return actions
+
+    def prepare(self, actions: Tensor, rng: torch.Generator) -> None:
+        """Sees all that it is fitted to once."""
+
+    def learning(self) -> TrainingConfig | None:
+        """How it is trained after that; None: not at all."""
+        return None
+
+    def loss(self, batch: ActionBatch, rng: torch.Generator) -> tuple[Tensor, dict[str, Tensor]]:
+        raise NotImplementedError(f"{type(self).__name__} does not learn by gradient")
+
+    def after_step(self, step: int, steps: int) -> None:
+        """As for methods."""
+
+    def groups(self) -> list[ParameterGroup]:
+        return [ParameterGroup("tokenizer", [p for p in self.parameters() if p.requires_grad])]
 
 
 class Policy(nn.Module, ABC):

@@ -32,7 +32,7 @@ def resolve_precision(name: str, device: str) -> str:
 
 
 def resolve_policy_precision(name: str, device: str) -> str:
-    """Of a policy's training. tf32 halves a step of VQ-BeT at the paper's size on an H200; bf16 gains nothing on a processor."""
+    """Of policies. tf32 halves a step of VQ-BeT at the paper's size on an H200; a head in bf16 gains nothing on a processor."""
     if name == "tf32" and device != "cuda":
         raise BenchmarkError(f"fit.precision=tf32 is of CUDA devices, and this fit runs on {device}: set fit.precision=fp32")
     if name != "auto":

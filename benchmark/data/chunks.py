@@ -8,7 +8,6 @@ the last observations of each trajectory). A batch is two gathers through index 
 from __future__ import annotations
 
 import math
-from functools import lru_cache
 
 import numpy as np
 import torch
@@ -19,6 +18,7 @@ from benchmark.contracts.policy import PolicyConfig
 from benchmark.core.errors import BenchmarkError
 from benchmark.core.seeds import torch_rng
 from benchmark.data.draws import Shares
+from benchmark.data.shuffled import Shuffled
 
 Array = Tensor | np.ndarray
 GOAL_WORDS = ("last", "future")
@@ -78,7 +78,7 @@ class ChunkSampler:
         self._observed = isinstance(goals, str)
         self._hindsight = self._observed and goals == "future"
         self._goals, self._goal_rows = self._goal_table(goals)
-        self._permutation = lru_cache(maxsize=2)(self._draw_permutation)
+        self._shuffled = Shuffled(len(self), self.batch_size, self._draw_permutation)
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -95,11 +95,7 @@ class ChunkSampler:
 
     def batch_at(self, step: int) -> Chunks:
         """The training batch of an optimiser step: the next samples in an endless row of shuffled epochs."""
-        start, n = step * self.batch_size, len(self)
-        stop = start + self.batch_size
-        epochs = range(start // n, (stop - 1) // n + 1)
-        parts = [self._permutation(e)[max(start - e * n, 0) : stop - e * n] for e in epochs]
-        indices = torch.cat(parts)
+        indices = self._shuffled.at(step)
         if not self._hindsight:
             return self.batch(indices)
         row, last = self.rows[indices], self._last[indices]

@@ -8,7 +8,7 @@ from safetensors.torch import save_file
 from benchmark import registry
 from benchmark.contracts.policy import PolicyConfig
 from benchmark.core.errors import Diverged
-from benchmark.core.seeds import seed, torch_rng
+from benchmark.core.seeds import seed
 from benchmark.core.typed import from_json
 from benchmark.data.chunks import ChunkSampler
 from benchmark.data.normalize import Normalizer
@@ -16,6 +16,7 @@ from benchmark.models.agent import ACTION_RANGE
 from benchmark.stages.base import Context
 from benchmark.stages.load.demos import load_demos
 from benchmark.stages.params.tokenize import TOKENIZER, Params, Summary
+from benchmark.training.tokenizer import fit_tokenizer
 
 
 def run(context: Context[Params]) -> Summary:
@@ -32,7 +33,17 @@ def run(context: Context[Params]) -> Summary:
     chunks = ChunkSampler(*table, PolicyConfig(chunk=config.chunk), device=device).all().actions
     torch.manual_seed(seed("initialise tokenizer", params.seed))
     tokenizer = cls(config, demos.spec.action_dim).to(device)
-    tokenizer.fit(chunks, torch_rng("tokenize", params.seed, device=device))
+    trained = fit_tokenizer(
+        tokenizer,
+        chunks,
+        seed=params.seed,
+        device=device,
+        checkpoints=context.work,
+        checkpoint_every=context.execution.checkpoint_every,
+        task=context.task,
+    )
+    if trained:
+        trained.save(context.out / "curves.csv")
     state = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in tokenizer.state_dict().items()}
     if not all(tensor.isfinite().all() for tensor in state.values()):
         raise Diverged(f"the tokenizer of {params.policy} has NaN or infinite numbers after its fit")

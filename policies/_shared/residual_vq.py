@@ -1,7 +1,7 @@
 """The residual VQ-VAE of VQ-BeT (Lee et al. 2024): a chunk of actions as a few codes, each for what the ones before leave over.
 
 Sizes and constants after github.com/jeffacce/dynamo_ssl. Codes start from k-means of the encoded chunks instead of at random,
-so that none begins dead.
+so that none begins dead, and biases are not decayed.
 """
 
 from __future__ import annotations
@@ -12,7 +12,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from benchmark.contracts.data import ActionBatch
 from benchmark.contracts.policy import ActionTokenizer, TokenizerConfig
+from benchmark.contracts.training import TrainingConfig
 from benchmark.models.precision import autocast
 from benchmark.policies._shared.parts import k_means, mlp, nearest
 
@@ -32,17 +34,21 @@ class ResidualVQConfig(TokenizerConfig):
 
 
 class ResidualVQ(ActionTokenizer):
-    """Works on flat chunks. Codebooks are buffers that follow their members by moving average."""
+    """Works on flat chunks. Codebooks are buffers that follow the moving averages of their members' number and sum."""
 
     Config = ResidualVQConfig
     codebooks: Tensor
+    sizes: Tensor
+    sums: Tensor
 
     def __init__(self, config: ResidualVQConfig, action_dim: int):
         super().__init__(config, action_dim)
         chunk = config.chunk * action_dim
         hidden = [config.tokenizer_hidden] * 2
         self.encoder, self.decoder = mlp(chunk, hidden, config.latent), mlp(config.latent, hidden, chunk)
-        self.register_buffer("codebooks", torch.zeros(config.groups, config.codes, config.latent))
+        for name in ("codebooks", "sums"):
+            self.register_buffer(name, torch.zeros(config.groups, config.codes, config.latent))
+        self.register_buffer("sizes", torch.ones(config.groups, config.codes))
         for module in self.modules():
             if isinstance(module, nn.Linear):
                 nn.init.orthogonal_(module.weight)
@@ -61,53 +67,53 @@ class ResidualVQ(ActionTokenizer):
         with torch.no_grad(), autocast(codes.device, "fp32"):
             return self.decoder(sum(book[codes[:, g]] for g, book in enumerate(self.codebooks)))
 
-    @torch.enable_grad()
-    def fit(self, actions: Tensor, rng: torch.Generator) -> None:
-        """Train on the distinct chunks, once; afterwards nothing here changes."""
-        chunks = actions.flatten(1).unique(dim=0)
-        self.requires_grad_(True)
-        optimizer = torch.optim.Adam(self.parameters(), lr=LR, weight_decay=DECAY)
-        averages = self._start_codebooks(chunks, rng)
-        for _ in range(self.config.tokenizer_epochs):
-            order = torch.randperm(len(chunks), generator=rng, device=chunks.device)
-            for rows in order.split(self.config.tokenizer_batch):
-                loss = self._loss(chunks[rows], averages)
-                optimizer.zero_grad(set_to_none=True)
-                loss.backward()
-                optimizer.step()
-        self.requires_grad_(False)
+    def samples(self, actions: Tensor) -> Tensor:
+        """An arm that rests says the same again and again: once is enough."""
+        return actions.unique(dim=0)
 
-    def _loss(self, chunks: Tensor, averages: list[tuple[Tensor, Tensor]]) -> Tensor:
+    def learning(self) -> TrainingConfig:
+        return TrainingConfig(
+            optimizer="adam",
+            lr=LR,
+            weight_decay=DECAY,
+            batch_size=self.config.tokenizer_batch,
+            epochs=self.config.tokenizer_epochs,
+        )
+
+    @torch.no_grad()
+    def prepare(self, actions: Tensor, rng: torch.Generator) -> None:
+        """Codes are k-means of the encoded chunks, then of what remains."""
+        residual = self.encoder(actions.flatten(1))
+        for codebook, sums in zip(self.codebooks, self.sums, strict=True):
+            codebook.copy_(k_means(residual, len(codebook), rng, iterations=10))
+            sums.copy_(codebook)
+            residual = residual - codebook[nearest(residual, codebook)]
+        self.sizes.fill_(1.0)
+
+    def loss(self, batch: ActionBatch, rng: torch.Generator) -> tuple[Tensor, dict[str, Tensor]]:
         """L1 reconstruction through the straight-through estimator plus commitment; moves the codebooks."""
+        chunks = batch.actions.flatten(1)
         latent = self.encoder(chunks)
         residual, commitment = latent, latent.new_zeros(())
-        for codebook, (count, total) in zip(self.codebooks, averages, strict=True):
+        for group, codebook in enumerate(self.codebooks):
             code = nearest(residual.detach(), codebook)
             quantized = codebook[code]
             commitment = commitment + F.mse_loss(residual, quantized)
-            self._move(codebook, count, total, residual.detach(), code)
+            self._move(group, residual.detach(), code)
             residual = residual - quantized
         # Forward: the sum of codes. Backward: the identity once per group, because each residual layer of the release lets the
         # gradient through to the latent. With one identity for all groups the commitment would weigh twice what it does there.
         straight = len(self.codebooks) * latent
         reconstructed = self.decoder((latent - residual - straight).detach() + straight)
-        return (reconstructed - chunks).abs().mean() + COMMITMENT * commitment
+        error = (reconstructed - chunks).abs().mean()
+        return error + COMMITMENT * commitment, {"error": error.detach(), "commitment": commitment.detach()}
 
     @torch.no_grad()
-    def _start_codebooks(self, chunks: Tensor, rng: torch.Generator) -> list[tuple[Tensor, Tensor]]:
-        """k-means of the encoded chunks, then of what remains; with each code's size and sum."""
-        residual, averages = self.encoder(chunks), []
-        for codebook in self.codebooks:
-            codebook.copy_(k_means(residual, len(codebook), rng, iterations=10))
-            averages.append((torch.ones_like(codebook[:, 0]), codebook.clone()))
-            residual = residual - codebook[nearest(residual, codebook)]
-        return averages
-
-    @torch.no_grad()
-    def _move(self, codebook: Tensor, count: Tensor, total: Tensor, members: Tensor, code: Tensor) -> None:
+    def _move(self, group: int, members: Tensor, code: Tensor) -> None:
         """Codes follow the mean of their members; one that had none for long keeps its place."""
-        member = F.one_hot(code, len(codebook)).to(members)
-        count.lerp_(member.sum(0), 1 - CODEBOOK_DECAY)
+        codebook, size, total = self.codebooks[group], self.sizes[group], self.sums[group]
+        member = (code[:, None] == torch.arange(len(codebook), device=code.device)).to(members)
+        size.lerp_(member.sum(0), 1 - CODEBOOK_DECAY)
         total.lerp_(member.T @ members, 1 - CODEBOOK_DECAY)
-        alive = count[:, None] > 1e-3
-        codebook.copy_(torch.where(alive, total / count[:, None].clamp(min=1e-3), codebook))
+        alive = size[:, None] > 1e-3
+        codebook.copy_(torch.where(alive, total / size[:, None].clamp(min=1e-3), codebook))

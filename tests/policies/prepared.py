@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import torch
 
+from benchmark.conformance.policies import fitted_tokenizer
 from benchmark.contracts.data import Chunks
 from benchmark.contracts.policy import Policy
 
@@ -11,5 +12,6 @@ from benchmark.contracts.policy import Policy
 def prepare(policy: Policy, samples: Chunks, rng: torch.Generator) -> None:
     """In place: its tokenizer, where it has one, and what it prepares itself."""
     if policy.Tokenizer:
-        policy.tokenizer.fit(samples.actions, rng)
+        tokenizer = fitted_tokenizer(policy.Tokenizer, policy.config, samples.actions, rng.initial_seed())
+        policy.tokenizer.load_state_dict(tokenizer.state_dict())
     policy.prepare(samples, rng)

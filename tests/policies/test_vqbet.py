@@ -1,15 +1,21 @@
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Any
+
 import pytest
 import torch
 
-from benchmark.contracts.data import Chunks
+from benchmark.conformance.policies import fitted_tokenizer
+from benchmark.contracts.data import ActionBatch, Chunks
 from benchmark.contracts.presets import component_config
 from benchmark.contracts.specs import PolicySpec
+from benchmark.core.progress import Task
 from benchmark.models.precision import autocast
 from benchmark.policies._shared.parts import block_outputs, block_outputs_alone
 from benchmark.policies._shared.residual_vq import ResidualVQ, ResidualVQConfig
 from benchmark.policies.vqbet import VQBeT, VQBeTConfig
+from benchmark.training.tokenizer import fit_tokenizer
 from tests.policies.prepared import prepare
 
 CODES = {"latent": 16, "tokenizer_epochs": 40, "tokenizer_batch": 128}
@@ -51,14 +57,18 @@ def tokenizer_of(**changes) -> ResidualVQ:
     return ResidualVQ(ResidualVQConfig(**{"chunk": 4, **CODES, **changes}), 2)
 
 
+def fitted_to(chunks: torch.Tensor, **changes) -> Any:
+    return fitted_tokenizer(ResidualVQ, tokenizer_of(**changes).config, chunks.unflatten(1, (4, 2)))
+
+
 def test_the_tokenizer_learns_to_reconstruct_and_uses_its_codes():
-    tokenizer, chunks = tokenizer_of(), clustered()
+    chunks = clustered()
 
     def error(tokenizer: ResidualVQ) -> float:
-        tokenizer.fit(chunks.unflatten(1, (4, 2)), rng())
         return (tokenizer.decode(tokenizer.encode(chunks)) - chunks).abs().mean().item()
 
-    assert error(tokenizer) < min(0.1, 0.2 * error(tokenizer_of(tokenizer_epochs=1)))
+    tokenizer = fitted_to(chunks)
+    assert error(tokenizer) < min(0.1, 0.2 * error(fitted_to(chunks, tokenizer_epochs=1)))
     codes = tokenizer.encode(chunks)
     assert codes[:, 0].unique().numel() >= 8
     assert (codes[:8, 0] == codes[8:16, 0]).all()  # the same prototypes, the same first codes
@@ -66,8 +76,8 @@ def test_the_tokenizer_learns_to_reconstruct_and_uses_its_codes():
 
 def test_codes_are_those_of_float32_amid_reduced_precision():
     """A policy that is trained in bf16 learns the codes that it will choose from."""
-    tokenizer, chunks = tokenizer_of(tokenizer_epochs=3), clustered()
-    tokenizer.fit(chunks.unflatten(1, (4, 2)), rng())
+    chunks = clustered()
+    tokenizer = fitted_to(chunks, tokenizer_epochs=3)
     codes = tokenizer.encode(chunks)
     with autocast("cpu", "bf16"):
         assert torch.equal(tokenizer.encode(chunks), codes)
@@ -76,8 +86,8 @@ def test_codes_are_those_of_float32_amid_reduced_precision():
 
 
 def test_codes_are_the_nearest_of_what_remains():
-    tokenizer, chunks = tokenizer_of(tokenizer_epochs=3, tokenizer_batch=64), clustered(64)
-    tokenizer.fit(chunks.unflatten(1, (4, 2)), rng())
+    chunks = clustered(64)
+    tokenizer = fitted_to(chunks, tokenizer_epochs=3, tokenizer_batch=64)
     residual = tokenizer.encoder(chunks).detach().double()
     for group, codes in enumerate(tokenizer.encode(chunks).unbind(1)):
         book = tokenizer.codebooks[group].double()
@@ -86,10 +96,36 @@ def test_codes_are_the_nearest_of_what_remains():
 
 
 def test_codebooks_follow_their_members_by_moving_average():
-    tokenizer = tokenizer_of(codes=2)
-    codebook, count, total = torch.tensor([[0.0], [9.0]]), torch.ones(2), torch.tensor([[0.0], [9.0]])
-    tokenizer._move(codebook, count, total, torch.tensor([[1.0], [2.0], [3.0]]), torch.zeros(3, dtype=torch.long))
-    torch.testing.assert_close(codebook, torch.tensor([[0.2 * 6 / (0.8 + 0.2 * 3)], [9.0]]))
+    tokenizer = tokenizer_of(codes=2, latent=1)
+    start = torch.tensor([[0.0], [9.0]])
+    tokenizer.codebooks[1], tokenizer.sums[1] = start, start
+    tokenizer._move(1, torch.tensor([[1.0], [2.0], [3.0]]), torch.zeros(3, dtype=torch.long))
+    torch.testing.assert_close(tokenizer.codebooks[1], torch.tensor([[0.2 * 6 / (0.8 + 0.2 * 3)], [9.0 * 0.8 / 0.8]]))
+    assert not tokenizer.codebooks[0].any()
+
+
+def test_a_fit_that_was_interrupted_ends_as_one_that_was_not(tmp_path: Path) -> None:
+    """Moving averages of the codes included."""
+    actions = clustered().unflatten(1, (4, 2))
+
+    def fit(folder: str, stop: int | None = None) -> ResidualVQ:
+        tokenizer = tokenizer_of(tokenizer_epochs=4)
+        (tmp_path / folder).mkdir(exist_ok=True)
+
+        class Interrupted(Task):
+            def update(self, done: int, total: int, note: str = "") -> None:
+                if done == stop:
+                    raise KeyboardInterrupt
+
+        every = {"checkpoint_every": 5, "checkpoints": tmp_path / folder, "task": Interrupted()}
+        fit_tokenizer(tokenizer, actions, seed=1, device="cpu", **every)
+        return tokenizer
+
+    whole = fit("whole")
+    with pytest.raises(KeyboardInterrupt):
+        fit("cut", stop=13)
+    resumed = fit("cut")
+    assert all(torch.equal(whole.state_dict()[name], tensor) for name, tensor in resumed.state_dict().items())
 
 
 def test_the_tokenizer_learns_from_the_gradient_of_the_release():
@@ -108,8 +144,8 @@ def test_the_tokenizer_learns_from_the_gradient_of_the_release():
         quantised, residual = quantised + through, residual - through.detach()
     expected = expected + (tokenizer.decoder(quantised) - chunks).abs().mean()
     wanted = torch.autograd.grad(expected, weights)
-    averages = [(torch.ones(16).double(), book.clone()) for book in books]
-    loss = tokenizer._loss(chunks, averages)
+    tokenizer.sums.copy_(books)
+    loss, _ = tokenizer.loss(ActionBatch(chunks.unflatten(1, (4, 2))), rng())
     assert loss.item() == pytest.approx(expected.item(), rel=1e-9)
     for one, two in zip(torch.autograd.grad(loss, weights), wanted, strict=True):
         torch.testing.assert_close(one, two, rtol=1e-8, atol=1e-12)
@@ -183,4 +219,4 @@ def test_offsets_of_sampled_codes_average_the_modes(as_released):
     with torch.no_grad():
         distance = policy.act(batch.features, None, [rng(i) for i in range(256)]).mean((1, 2)).abs()
     kept = (distance > 0.8).float().mean()
-    assert (distance.median() < 0.5 and kept == 0) if as_released else kept > 0.9  # four seeds: 0.16 to 0.22, 0 and 1
+    assert kept < 0.5 if as_released else kept > 0.9  # six seeds of both: 0 to 0.3, and 0.996 to 1

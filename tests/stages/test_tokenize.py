@@ -13,8 +13,8 @@ from safetensors.torch import load_file
 
 from benchmark import registry
 from benchmark.cli.main import main
+from benchmark.conformance.policies import fitted_tokenizer
 from benchmark.contracts.data import Chunks
-from benchmark.core.seeds import seed, torch_rng
 from benchmark.policies.bet import BeT
 from benchmark.policies.vqbet import VQBeT
 
@@ -28,10 +28,8 @@ class InPlace:
     Tokenizer = None
 
     def prepare(self: Any, samples: Chunks, rng: torch.Generator) -> None:
-        torch.manual_seed(seed("initialise tokenizer", SEED))
         cls = type(self).__mro__[2].Tokenizer
-        tokenizer = cls(cls.settings(self.config), self.spec.action_dim)
-        tokenizer.fit(samples.actions, torch_rng("tokenize", SEED))
+        tokenizer = fitted_tokenizer(cls, self.config, samples.actions, SEED)
         self.tokenizer.load_state_dict(tokenizer.state_dict())
 
 

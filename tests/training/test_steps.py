@@ -19,7 +19,7 @@ from torch import nn
 
 from benchmark import registry
 from benchmark.conformance.common import tensors
-from benchmark.contracts.data import Chunks, DataSpec, Windows
+from benchmark.contracts.data import ActionBatch, Chunks, DataSpec, Windows
 from benchmark.contracts.method import MethodConfig
 from benchmark.contracts.specs import PolicySpec
 from benchmark.contracts.training import ParameterGroup, TrainingConfig
@@ -53,7 +53,8 @@ def chunks(step: int, config: Any) -> Chunks:
 
 
 def learner(name: str) -> tuple[nn.Module, Any, Any]:
-    """A method, `dynamo` or `dynamo:as_released`, or a policy at smoke size, its config and its batches."""
+    """A method, `dynamo` or `dynamo:as_released`, or a policy or its tokenizer, `vqbet/tokenizer`, at smoke size; its config
+    and its batches."""
     torch.manual_seed(0)
     name, _, variant = name.partition(":")
     if name in registry.methods().names():
@@ -62,8 +63,14 @@ def learner(name: str) -> tuple[nn.Module, Any, Any]:
         spec = cls.batch_spec(config)
         data = replace(DATA, views=("a", "b")[: spec.min_views])
         return cls(config, data), config, lambda step: windows(step, spec.window, spec.min_views)
+    name, _, part = name.partition("/")
     cls = registry.policies().get(name)
     config = cls.Config(**cls.presets["smoke"])
+    if part == "tokenizer":
+        assert cls.Tokenizer is not None
+        tokenizer = cls.Tokenizer(cls.Tokenizer.settings(config), 2)
+        tokenizer.prepare(chunks(99, config).actions, torch.Generator().manual_seed(0))
+        return tokenizer, tokenizer.learning(), lambda step: ActionBatch(chunks(step, config).actions)
     policy = cls(config, PolicySpec(5, 2))
     prepare(policy, chunks(99, config), torch.Generator().manual_seed(0))
     return policy, config, lambda step: chunks(step, config)

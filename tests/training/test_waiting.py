@@ -25,7 +25,7 @@ BY_MASK = ("index", "index_put", "index_put_", "_index_put_impl_")
 
 METHODS = [name for name in registry.methods().names() if registry.methods().get(name).learns]
 HEADS = [name for name in registry.policies().names() if registry.policies().get(name).learns]
-LEARNERS = [name for name in METHODS if not registry.methods().get(name).joint] + HEADS
+LEARNERS = [name for name in METHODS if not registry.methods().get(name).joint] + HEADS + ["vqbet/tokenizer"]
 
 
 class Waits(TorchDispatchMode):
