@@ -52,7 +52,7 @@ def main(words: Sequence[str] | None = None) -> int:
 
 
 def _bench(options: argparse.Namespace, settings: list[str]) -> dict[str, Any]:
-    groups = "pretrain,embed,fit,sampler"
+    groups = "pretrain,embed,fit,tokenize,sampler"
     reference = ["--reference", str(options.reference)] if options.reference else []
     page = options.output / "PERFORMANCE.md"
     seconds = _timed([[*BENCHMARK, "bench", "--only", groups, "--output", str(page), *reference]])

@@ -1,4 +1,4 @@
-"""A training step of each policy head, and a call of those that do not learn."""
+"""A training step of each policy head and of its tokenizer, and a call of those that do not learn."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from benchmark.bench.released import released_fit, scripts
 from benchmark.bench.scale import Scale
 from benchmark.bench.steps import measure_steps
 from benchmark.bench.text import milliseconds
-from benchmark.contracts.policy import Policy
+from benchmark.contracts.policy import ActionTokenizer, Policy
 from benchmark.contracts.presets import component_config
 from benchmark.contracts.specs import PolicySpec
 from benchmark.core.machine import resolve_policy_precision
@@ -26,26 +26,45 @@ from benchmark.core.seeds import torch_rng
 from benchmark.data.chunks import ChunkSampler
 from benchmark.models.encoders import WIDTHS
 from benchmark.planning.recipes import defaults
+from benchmark.training.tokenizer import ActionSampler
 
 LANGUAGE = 32  # numbers of a sentence's embedding; no head's time depends on it
 FEATURES = 8  # times the width: what a ResNet-18 gives
 
 
 def cases(scale: Scale) -> list[Case]:
-    return [Case(f"fit/{name}", _measure(name)) for name in registry.policies().names()]
+    found, tokenizers = [], []
+    for name in registry.policies().names():
+        cls = registry.policies().get(name)
+        found.append(Case(f"fit/{name}", _measure(name, "auto")))
+        if cls.learns:
+            found += [Case(f"fit/{name}@{precision}", _measure(name, precision)) for precision in scale.policy_precisions]
+        if cls.Tokenizer and cls.Tokenizer.learning is not ActionTokenizer.learning:
+            tokenizers.append(Case(f"tokenize/{name}", _measure_tokenizer(name)))
+    return found + tokenizers
 
 
-def _measure(policy: str) -> Callable[[Bench, str], list[Measurement]]:
+def _measure(policy: str, wanted: str) -> Callable[[Bench, str], list[Measurement]]:
     def measure(bench: Bench, name: str) -> list[Measurement]:
         cls = registry.policies().get(policy)
         head, sampler = build(cls, bench)
         if cls.learns:
             batch_at, units = sampler.batch_at, sampler.batch_size
-            precision = resolve_policy_precision("auto", bench.device)
-            return measure_steps(
-                bench, name, "samples/s", head, batch_at, units, precision, _released(bench, policy, head, sampler)
-            )
+            precision, released = resolve_policy_precision(wanted, bench.device), _released(bench, policy, head, sampler)
+            return measure_steps(bench, name, "samples/s", head, batch_at, units, precision, released)
         return [_acting(bench, name, head, sampler)]
+
+    return measure
+
+
+def _measure_tokenizer(policy: str) -> Callable[[Bench, str], list[Measurement]]:
+    def measure(bench: Bench, name: str) -> list[Measurement]:
+        head, samples = build(registry.policies().get(policy), bench)
+        tokenizer = head.tokenizer.requires_grad_(True)
+        config = tokenizer.learning()
+        assert config is not None
+        sampler = ActionSampler(samples.all().actions, min(config.batch_size, bench.scale.policy_batch), 0)
+        return measure_steps(bench, name, "chunks/s", tokenizer, sampler.batch_at, sampler.batch_size, "fp32")
 
     return measure
 

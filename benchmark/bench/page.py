@@ -19,6 +19,7 @@ SECTIONS = {  # group -> title, caption
     ),
     "embed": ("Embedding", "As the stage does it, copies included, and the network alone in bfloat16."),
     "fit": ("Policy heads", "Training steps, and plans of a head that does not learn."),
+    "tokenize": ("Tokenizers", "Training steps of what a head makes of actions, in float32."),
     "sampler": ("Samplers", "Batches alone: at best every byte is read once and written once."),
     "rollout": (
         "Rollouts",

@@ -19,6 +19,7 @@ class Scale:
     pixels: int = 512 * LARGE**2  # in a step at most: a graph and single operations hold their activations at the same time
     episodes: int = 12  # of 120 frames, noise
     policy_batch: int = 1 << 30  # samples in a step of a policy at most
+    policy_precisions: tuple[str, ...] = ()  # that steps of policies are measured in besides the one that pays by itself
     slots: int = 8  # of a rollout
     ticks: int = 60  # of a rollout, in a repetition
     workers: int | None = None  # simulator processes; None: one per core, 0: none
@@ -26,8 +27,8 @@ class Scale:
     starts: int = 5  # of Python processes, each of which takes seconds
 
 
-GPU = Scale(seconds=0.2)  # a step takes 4 to 160 ms there
-CPU = replace(GPU, seconds=0.3, repetitions=3, product=2048, copied=1 << 28, pixels=16 * LARGE**2, policy_batch=256)
+GPU = Scale(seconds=0.2, policy_precisions=("bf16",))  # a step takes 4 to 160 ms there
+CPU = Scale(seconds=0.3, repetitions=3, product=2048, copied=1 << 28, pixels=16 * LARGE**2, policy_batch=256)
 QUICK = replace(
     CPU,
     preset="quick",

@@ -13,6 +13,8 @@ from benchmark.bench.case import Bench
 from benchmark.bench.floor import cost_of_step
 from benchmark.bench.measurement import Measurement
 from benchmark.bench.text import milliseconds
+from benchmark.contracts.policy import ActionTokenizer
+from benchmark.contracts.training import TrainingConfig
 from benchmark.training.accelerator import EagerStep, Step
 from benchmark.training.captured import WARM_UP, CapturedStep
 from benchmark.training.optimizers import make_optimizer, set_learning_rates, tensor_rates
@@ -27,9 +29,10 @@ class Stepper:
 
     def __init__(self, module: Any, batch_at: Callable[[int], Any], device: str, precision: str, compiled: bool = False):
         self._module, self._batch_at = module.to(device).train(), batch_at
+        self._config: TrainingConfig = module.learning() if isinstance(module, ActionTokenizer) else module.config
         self._groups, self._position = module.groups(), 0
-        self.optimizer = make_optimizer(self._groups, module.config)
-        self._eager = EagerStep(module, self._groups, self.optimizer, module.config.clip, device, precision, compiled=compiled)
+        self.optimizer = make_optimizer(self._groups, self._config)
+        self._eager = EagerStep(module, self._groups, self.optimizer, self._config.clip, device, precision, compiled=compiled)
         self.reason = "graphs are captured on CUDA devices, and there is none here"
         if device == "cuda":
             tensor_rates(self.optimizer, device)
@@ -51,7 +54,7 @@ class Stepper:
         return self._step(self._captured)
 
     def _step(self, take: Step) -> dict[str, Tensor]:
-        set_learning_rates(self.optimizer, self._groups, self._module.config, self._position, STEPS)
+        set_learning_rates(self.optimizer, self._groups, self._config, self._position, STEPS)
         torch.manual_seed(self._position)
         values = take(self._batch_at(self._position), self._position)
         self._module.after_step(self._position, STEPS)

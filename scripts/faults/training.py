@@ -7,7 +7,8 @@ TOKENIZE = "stages/test_tokenize.py"
 LOOP = "training/test_loop.py"
 PARTS = "policies/test_policy_parts.py"
 WAITING = "training/test_waiting.py"
-COMPILED = "stages/test_compiled_pretraining.py"
+COMPILED = "stages/test_compiled.py"
+CONFORMANCE = "conformance/test_conformance.py"
 
 FAULTS = (
     Fault(
@@ -205,5 +206,68 @@ FAULTS = (
         "    if not ahead:",
         "    if True:",
         "stages/test_embed_blocks.py::test_the_next_block_is_read_while_one_is_worked_on",
+    ),
+    Fault(
+        "training: the loss of a policy is not compiled",
+        "benchmark/stages/fit.py",
+        "        compiled=params.compile,\n",
+        "",
+        f"{COMPILED}::test_a_policy_with_a_compiled_loss_learns_the_same[vqbet-VQBeT]",
+    ),
+    Fault(
+        "training: whether the loss of a policy is compiled is on no key",
+        "benchmark/planning/recipes.py",
+        "            compile=config.fit.compile,\n",
+        "",
+        f"{COMPILED}::test_a_policy_with_a_compiled_loss_learns_the_same[vqbet-VQBeT]",
+    ),
+    Fault(
+        "training: a policy is trained in float32 whatever is asked for",
+        "benchmark/stages/fit.py",
+        "        precision=policy_precision,\n",
+        '        precision="fp32",\n',
+        f"{COMPILED}::test_a_policy_trained_in_bf16_is_another_near_that_of_float32",
+    ),
+    Fault(
+        "training: an encoder that learns with a policy takes the policy's precision",
+        "benchmark/models/precision.py",
+        'enabled=precision == "bf16")',
+        'enabled=precision == "bf16" or torch.is_autocast_enabled("cpu"))',
+        "models/test_precision.py::test_what_is_computed_in_float32_within_reduced_precision_is",
+    ),
+    Fault(
+        "training: codes are chosen in reduced precision",
+        "policies/_shared/residual_vq.py",
+        'torch.no_grad(), autocast(chunks.device, "fp32")',
+        "torch.no_grad()",
+        "policies/test_vqbet.py::test_codes_are_those_of_float32_amid_reduced_precision",
+    ),
+    Fault(
+        "training: the divergence of ACT's styles is a sum in bf16",
+        "policies/act.py",
+        "at_least_float32(self.to_style(x[:, 0]))",
+        "self.to_style(x[:, 0])",
+        f"{CONFORMANCE}::test_promise[act-policy_reduced_precision]",
+    ),
+    Fault(
+        "training: tokenizers are prepared and not trained",
+        "policies/_shared/residual_vq.py",
+        "epochs=self.config.tokenizer_epochs,",
+        "epochs=1e-9,",
+        "policies/test_vqbet.py::test_the_tokenizer_learns_to_reconstruct_and_uses_its_codes",
+    ),
+    Fault(
+        "training: moving averages of codes are not in a checkpoint",
+        "policies/_shared/residual_vq.py",
+        "self.register_buffer(name, torch.zeros(config.groups, config.codes, config.latent))",
+        'self.register_buffer(name, torch.zeros(config.groups, config.codes, config.latent), name == "codebooks")',
+        "policies/test_vqbet.py::test_a_fit_that_was_interrupted_ends_as_one_that_was_not",
+    ),
+    Fault(
+        "training: codes count their members with one_hot, which waits for the device",
+        "policies/_shared/residual_vq.py",
+        "(code[:, None] == torch.arange(len(codebook), device=code.device)).to(members)",
+        "F.one_hot(code, len(codebook)).to(members)",
+        f"{WAITING}::test_no_step_waits_for_the_device[vqbet/tokenizer]",
     ),
 )

@@ -22,6 +22,7 @@ TOY: Scale = replace(
     pixels=4 * 32**2,
     episodes=2,
     policy_batch=8,
+    policy_precisions=("bf16",),
     slots=2,
     ticks=2,
     workers=0,

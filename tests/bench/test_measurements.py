@@ -33,6 +33,7 @@ UNITS = {
     "pretrain": "frames/s",
     "embed": "frames/s",
     "fit": "samples/s",
+    "tokenize": "chunks/s",
     "sampler": "frames/s",
     "rollout": "steps/s",
     "store": "artifacts/s",
@@ -46,7 +47,9 @@ LINES = {  # case -> what its lines end with
     "embed/resnet18@32": ["stage", "network"],
     "fit/vqbet": ["eager"],
     "fit/act": ["eager"],
+    "fit/vqbet@bf16": ["eager"],
     "fit/knn": ["act"],
+    "tokenize/vqbet": ["eager"],
     "sampler/windows@32/gathered": ["gathered"],
     "store": ["publish", "verify"],
 }

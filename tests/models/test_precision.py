@@ -27,6 +27,15 @@ def test_attention_on_processors_stays_in_float32_amid_reduced_precision() -> No
     assert F.scaled_dot_product_attention(q, k, v).dtype == torch.bfloat16, "without autocast nothing is changed"
 
 
+def test_what_is_computed_in_float32_within_reduced_precision_is() -> None:
+    """An encoder in float32 that learns with a policy in bf16."""
+    x = torch.randn(4, 4, generator=torch.Generator().manual_seed(0))
+    with autocast("cpu", "bf16"), autocast("cpu", "fp32"):
+        assert F.linear(x, x).dtype == torch.float32
+    with autocast("cpu", "tf32"), autocast("cpu", "bf16"):
+        assert F.linear(x, x).dtype == torch.bfloat16
+
+
 def test_products_are_rounded_within_and_as_before_afterwards() -> None:
     before = torch.get_float32_matmul_precision()
     with pytest.raises(KeyError), products("tf32"):

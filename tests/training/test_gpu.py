@@ -133,12 +133,15 @@ def test_compiled_steps_are_captured_and_have_the_same_losses(
     compare(compiled, losses(run(tmp_path / "b", name, False)), record_property)
 
 
+@pytest.mark.parametrize(("precision", "first"), [("tf32", 2e-3), ("bf16", 1e-2)])
 @pytest.mark.parametrize("name", HEADS)
-def test_policies_trained_in_tf32_start_as_in_float32(tmp_path: Path, name: str, record_property: Any) -> None:
-    """And stay near it: 10 bits of mantissa, at 1 % of the learning rate."""
-    rounded = losses(run(tmp_path / "a", name, True, precision="tf32"))
+def test_policies_trained_in_less_start_as_in_float32(
+    tmp_path: Path, name: str, precision: str, first: float, record_property: Any
+) -> None:
+    """And stay near it: 10 bits of mantissa or 7, at 1 % of the learning rate."""
+    rounded = losses(run(tmp_path / "a", name, True, precision=precision))
     plain = losses(run(tmp_path / "b", name, True))
-    assert rounded[0] == pytest.approx(plain[0], rel=2e-3)
+    assert rounded[0] == pytest.approx(plain[0], rel=first)
     assert np.abs(rounded - plain).max() < 0.05 * np.abs(plain).max(), rounded - plain
 
 
