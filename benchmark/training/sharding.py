@@ -70,6 +70,8 @@ class Shards:
     @torch.no_grad()
     def norm(self, params: Sequence[nn.Parameter]) -> Tensor:
         """Of the gradients of these, each of which is with its owner: the norm of their norms."""
+        if not params:
+            return self.params[0].new_zeros(())
         norms = torch.stack([torch.linalg.vector_norm(p.grad) if p.grad is not None else p.new_zeros(()) for p in params])
         distributed.all_reduce(norms)
         return torch.linalg.vector_norm(norms)

@@ -29,6 +29,7 @@ from benchmark.core.progress import Task
 from benchmark.training.checkpoints import Trained
 from benchmark.training.distributed import together
 from benchmark.training.loop import train
+from benchmark.training.sharding import Shards
 
 DATA = DataSpec("fake", ("front", "side"), 32, action_dim=3, proprio_dim=2, state_dim=5, hz=10.0)
 BATCH, STEPS = 8, 2
@@ -258,6 +259,10 @@ def test_divided_gradients_leave_a_process_as_soon_as_they_are_there(shared: Any
     assert two[-1]["held"] == 0
     for name in ("loss", "grad_norm/all"):
         assert [row[name] for row in two] == pytest.approx([row[name] for row in one], rel=1e-6)
+
+
+def test_a_group_without_parameters_has_no_gradient_to_clip() -> None:
+    assert Shards([nn.Parameter(torch.ones(2))]).norm([]) == 0
 
 
 def test_pieces_of_a_batch_add_up_where_their_gradients_go(shared: Any, tmp_path: Path) -> None:
