@@ -44,6 +44,7 @@ class ZarrArray:
         if not chunk or chunk[0] < 1 or chunk[1:] != self.shape[1:]:
             raise BenchmarkError(f"{path}: chunks {chunk} do not divide {self.shape} along the first axis alone")
         self._chunk = chunk
+        self._last: tuple[int, np.ndarray] = -1, np.empty(0)
 
     def __len__(self) -> int:
         return self.shape[0]
@@ -56,7 +57,9 @@ class ZarrArray:
         """Rows `start` to `stop`."""
         first, last = start // self._chunk[0], (stop - 1) // self._chunk[0]
         allow((last + 1 - first) * self._chunk_bytes, f"{self.folder}, rows {start} to {stop},", 2)
-        rows = np.concatenate([self._decode(index) for index in range(first, last + 1)])
+        chunks = [self._last[1] if self._last[0] == index else self._decode(index) for index in range(first, last + 1)]
+        self._last = last, chunks[-1]  # where the next rows begin
+        rows = np.concatenate(chunks)
         return rows[start - first * self._chunk[0] : stop - first * self._chunk[0]]
 
     def _decode(self, index: int) -> np.ndarray:

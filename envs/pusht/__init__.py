@@ -117,9 +117,7 @@ class PushT(Simulator):
         return False
 
     def render(self) -> np.ndarray:
-        from benchmark.envs.pusht.simulator import shrink
-
-        return shrink(self._table.image(), self.config.resolution)[None]
+        return self._table.image(self.config.resolution)[None]
 
     def proprio(self) -> np.ndarray:
         return self._table.state()[:2]

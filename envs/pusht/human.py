@@ -18,7 +18,7 @@ from benchmark.core.errors import BenchmarkError
 from benchmark.datasets.zarr_v2 import ZarrArray
 from benchmark.envs.pusht.geometry import TABLE
 from benchmark.envs.pusht.score import summarise
-from benchmark.envs.pusht.simulator import Table, shrink
+from benchmark.envs.pusht.simulator import Table
 
 RECORDED_SIDE = 96
 PICTURE_TOLERANCE = 0.2  # grey levels of 255, mean over an episode; measured 0.08, at most 0.13; off by one step 0.29 or more
@@ -63,10 +63,10 @@ class Recordings:
         frames, observed, differences = [], [], []
         for state, recorded in zip(states, self._pictures.read(start, stop), strict=True):
             table.put(state[:2], state[2:])
-            image = table.image()
-            frames.append(shrink(image, side))
+            frame, again = table.images(side, RECORDED_SIDE)
+            frames.append(frame)
             observed.append(table.state())
-            differences.append(np.abs(shrink(image, RECORDED_SIDE) - recorded).mean())
+            differences.append(np.abs(again - recorded).mean())
         if not np.mean(differences) <= PICTURE_TOLERANCE:
             raise BenchmarkError(
                 f"{self._pictures.folder}: the images of episode {number} differ from its states drawn again "

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from functools import cached_property
 
 os.environ.setdefault("PYGAME_HIDE_SUPPORT_PROMPT", "1")  # pygame greets on standard output
 
@@ -25,6 +26,7 @@ class Table:
 
     def __init__(self) -> None:
         self._env = PushTEnv(obs_type="state")
+        self._screen = _surface()
 
     def reset(self, seed: int) -> None:
         """A new simulation with the agent and the block where gym-pusht puts them for this seed."""
@@ -68,21 +70,32 @@ class Table:
         """The share of the goal that the block covers."""
         return GOAL_AREA.intersection(shapely.Polygon(place(OUTLINE, self.block))).area / GOAL_AREA.area
 
-    def image(self) -> np.ndarray:
-        """The table at its full 512 x 512, as gym-pusht draws it but for the action and the red dots where things touch:
-        those would tell of the contact, and only in images of a running simulation. `shrink` gives the usual sizes."""
-        screen = pygame.Surface((TABLE, TABLE))
-        screen.fill("white")
+    @cached_property
+    def _ground(self) -> pygame.Surface:
+        """What never changes and lies under all else: the goal."""
+        ground = _surface()
+        ground.fill("white")
         goal = self._env.get_goal_pose_body(GOAL)
         for shape in self._env.block.shapes:
             corners = [goal.local_to_world(corner) for corner in shape.get_vertices()]
-            pygame.draw.polygon(screen, "lightgreen", [(round(x), round(y)) for x, y in corners])
-        options = DrawOptions(screen)
+            pygame.draw.polygon(ground, "lightgreen", [(round(x), round(y)) for x, y in corners])
+        return ground
+
+    def image(self, side: int = TABLE) -> np.ndarray:
+        """(side, side, 3), as gym-pusht draws and shrinks it, bilinear and without smoothing, but for the action and the red
+        dots where things touch: those would tell of the contact, and only in images of a running simulation."""
+        return self.images(side)[0]
+
+    def images(self, *sides: int) -> list[np.ndarray]:
+        """The same, in several sizes at once."""
+        self._screen.blit(self._ground, (0, 0))
+        options = DrawOptions(self._screen)
         options.flags = DrawOptions.DRAW_SHAPES
         self._env.space.debug_draw(options)
-        return np.frombuffer(pygame.image.tobytes(screen, "RGB"), np.uint8).reshape(TABLE, TABLE, 3)
+        pixels = np.frombuffer(self._screen.get_buffer(), np.uint8).reshape(TABLE, TABLE, 4)
+        return [np.ascontiguousarray(cv2.resize(pixels, (side, side))[..., :3]) for side in sides]
 
 
-def shrink(image: np.ndarray, side: int) -> np.ndarray:
-    """To (side, side, 3) as gym-pusht does it, bilinear and without smoothing."""
-    return cv2.resize(image, (side, side))
+def _surface() -> pygame.Surface:
+    """Its bytes are red, green, blue and one that is not used: they are read as they lie."""
+    return pygame.Surface((TABLE, TABLE), depth=32, masks=(0xFF, 0xFF00, 0xFF0000, 0))

@@ -23,7 +23,7 @@ numcodecs = pytest.importorskip("numcodecs", reason="python -m pip install -e .[
 from gym_pusht.envs.pusht import PushTEnv  # noqa: E402
 
 from benchmark.envs.pusht.human import Recordings  # noqa: E402
-from benchmark.envs.pusht.simulator import Table, shrink  # noqa: E402
+from benchmark.envs.pusht.simulator import Table  # noqa: E402
 
 DATA = Path(os.environ.get(RECORDINGS_VARIABLE) or Path(__file__).parents[3] / "shared/data/pusht")
 needs_data = pytest.mark.skipif(
@@ -187,7 +187,7 @@ def arrays():
             planner.step(action)
             rows["data/state"].append([*table.agent, *table.block])
             rows["data/action"].append(action)
-            rows["data/img"].append(shrink(table.image(), 96))
+            rows["data/img"].append(table.image(96))
             table.drive(action)
     found = {name: np.array(values, np.float32) for name, values in rows.items()}
     return found | {"meta/episode_ends": np.cumsum(LENGTHS)}

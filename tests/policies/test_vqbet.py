@@ -76,7 +76,7 @@ def test_the_tokenizer_learns_to_reconstruct_and_uses_its_codes():
 
 def test_codes_are_those_of_float32_amid_reduced_precision():
     """A policy that is trained in bf16 learns the codes that it will choose from."""
-    chunks = clustered()
+    chunks = torch.randn(600, 8, generator=rng())
     tokenizer = fitted_to(chunks, tokenizer_epochs=3)
     codes = tokenizer.encode(chunks)
     with autocast("cpu", "bf16"):
