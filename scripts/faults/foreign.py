@@ -7,6 +7,7 @@ READER = "datasets/test_reader.py"
 SILENT = "datasets/test_silent.py"
 STRANGERS = "results/test_strangers.py"
 NUMBERS = "planning/test_numbers.py"
+PUSHT = "envs/test_pusht.py"
 
 FAULTS = (
     Fault(
@@ -197,5 +198,26 @@ FAULTS = (
         "and not registry.methods().get(stage.params.method).privileged:",
         "and stage.params.method:",
         f"{NUMBERS}::test_a_small_plan_is_not_said_to_need_what_a_large_network_does",
+    ),
+    Fault(
+        "foreign: the chunk that is kept is another than its number says",
+        "benchmark/datasets/zarr_v2.py",
+        "self._last = last, chunks[-1]",
+        "self._last = last, chunks[0]",
+        f"{PUSHT}::test_import_gives_the_recorded_actions_and_states",
+    ),
+    Fault(
+        "foreign: Push-T draws on what it drew before",
+        "benchmark/envs/pusht/simulator.py",
+        "        self._screen.blit(self._ground, (0, 0))\n",
+        "",
+        f"{PUSHT}::test_a_picture_shows_nothing_of_what_went_before",
+    ),
+    Fault(
+        "foreign: Push-T's colours are read from blue to red",
+        "benchmark/envs/pusht/simulator.py",
+        "masks=(0xFF, 0xFF00, 0xFF0000, 0)",
+        "masks=(0xFF0000, 0xFF00, 0xFF, 0)",
+        f"{PUSHT}::test_picture_is_that_of_gym_pusht_without_the_marks_of_contact",
     ),
 )
