@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from benchmark.contracts.data import Chunks
-from benchmark.contracts.policy import ActionTokenizer, Policy, PolicyConfig, TokenizerConfig
+from benchmark.contracts.policy import ActionTokenizer, Policy, PolicyConfig, TokenizerConfig, acting
 from benchmark.contracts.specs import PolicySpec, require
 from benchmark.models.transformer import Transformer
 from benchmark.policies._shared.parts import (
@@ -58,7 +58,7 @@ class BeTConfig(PolicyConfig, BinsConfig):
     heads: int = 6
     width: int = 120
     offset_weight: float = 1000.0  # of the squared offset error
-    temperature: float = 1.0  # of the bins at rollout
+    temperature: float = acting(1.0)  # of the bins at rollout
     dropout: float = 0.1  # of embeddings, attention and residual branches
 
     def __post_init__(self) -> None:

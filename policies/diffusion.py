@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from benchmark.contracts.data import Chunks
-from benchmark.contracts.policy import Policy, PolicyConfig
+from benchmark.contracts.policy import Policy, PolicyConfig, acting
 from benchmark.contracts.specs import PolicySpec, require
 from benchmark.models.ema import EMA
 from benchmark.policies._shared.parts import (
@@ -35,14 +35,14 @@ class DiffusionConfig(PolicyConfig):
     width: int = 256
     dropout: float = 0.3
     noise_steps: int = 100  # of the process that is trained
-    sample_steps: int = 100  # at rollout
-    eta: float = 1.0  # 1: ancestral sampling (DDPM), 0: deterministic after the first draw (DDIM)
+    sample_steps: int | None = acting(None)  # at rollout; null: as many as were trained
+    eta: float = acting(1.0)  # 1: ancestral sampling (DDPM), 0: deterministic after the first draw (DDIM)
 
     def __post_init__(self) -> None:
         super().__post_init__()
         require(self.width % (2 * self.heads) == 0, f"width={self.width} is not an even multiple of heads={self.heads}")
         require(
-            1 <= self.sample_steps <= self.noise_steps,
+            self.sample_steps is None or 1 <= self.sample_steps <= self.noise_steps,
             f"sample_steps={self.sample_steps} must lie between 1 and noise_steps={self.noise_steps}",
         )
         require(0 <= self.eta <= 1, f"eta must lie between 0 and 1, not {self.eta}")
@@ -75,7 +75,7 @@ class Diffusion(Policy):
         # Table 14: batch 256, 2000 epochs, learning rate 1e-4, no decay, 2 observations, 10 predicted, 8 executed. Network,
         # betas, cosine schedule and warm-up (1000 steps there) from the DP-T configuration of real-stanford/diffusion_policy,
         # whose chunk begins one step before the newest observation; ours begins at it.
-        "paper": {"history": 2, "chunk": 10, "execute": 8, "epochs": 2000}
+        "paper": {"history": 2, "chunk": 10, "execute": 8, "epochs": 2000, "sample_steps": 100}
         | {"betas": (0.9, 0.95), "schedule": "cosine", "warmup": 0.005},
     }
 
@@ -108,8 +108,9 @@ class Diffusion(Policy):
 
     def act(self, features: Tensor, goal: Tensor | None, rngs: Sequence[torch.Generator]) -> Tensor:
         c, observations = self.config, condition(features, goal)
-        noise = rows_normal(rngs, (c.sample_steps, c.chunk, self.spec.action_dim), features)
-        steps = torch.linspace(c.noise_steps - 1, 0, c.sample_steps, device=features.device).round().long()
+        count = c.noise_steps if c.sample_steps is None else c.sample_steps
+        noise = rows_normal(rngs, (count, c.chunk, self.spec.action_dim), features)
+        steps = torch.linspace(c.noise_steps - 1, 0, count, device=features.device).round().long()
         x = noise[:, 0]
         for i, step in enumerate(steps):
             predicted = self.average(x, step.expand(len(x)), observations)

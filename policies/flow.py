@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from benchmark.contracts.data import Chunks
-from benchmark.contracts.policy import Policy, PolicyConfig
+from benchmark.contracts.policy import Policy, PolicyConfig, acting
 from benchmark.contracts.specs import PolicySpec, require
 from benchmark.models.ema import EMA
 from benchmark.policies._shared.parts import (
@@ -37,7 +37,7 @@ class FlowConfig(PolicyConfig):
     heads: int = 4
     width: int = 256
     dropout: float = 0.3
-    sample_steps: int = 10  # Euler steps at rollout
+    sample_steps: int = acting(10)  # Euler steps at rollout
 
     def __post_init__(self) -> None:
         super().__post_init__()

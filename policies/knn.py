@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from benchmark.contracts.data import Chunks
-from benchmark.contracts.policy import Policy, PolicyConfig
+from benchmark.contracts.policy import Policy, PolicyConfig, acting
 from benchmark.contracts.specs import PolicySpec, require
 from benchmark.policies._shared.parts import HORIZONS, QUICK_HORIZON, SMOKE_HORIZON, condition
 
@@ -25,7 +25,7 @@ QUERIES = 64  # compared with the whole bank at once: 64 x 128,000 distances are
 
 @dataclass
 class KNNConfig(PolicyConfig):
-    k: int = 4
+    k: int = acting(4)
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -30,7 +30,7 @@ import torch
 from torch import Tensor, nn
 
 from benchmark.contracts.data import Chunks
-from benchmark.contracts.policy import Policy, PolicyConfig
+from benchmark.contracts.policy import Policy, PolicyConfig, acting
 from benchmark.contracts.specs import PolicySpec, require
 from benchmark.models.transformer import Transformer
 from benchmark.policies._shared.parts import (
@@ -61,7 +61,7 @@ class VQBeTConfig(PolicyConfig, ResidualVQConfig):
     width: int = 120
     hidden: int = 1024  # of the two-layer heads
     offset_weight: float = 100.0  # of the L1 offset loss, for actions scaled to [-1, 1]
-    temperature: float = 1.0  # of the codes at rollout
+    temperature: float = acting(1.0)  # of the codes at rollout
     as_released: bool = False  # sample the first code, too, when training offsets
 
     def __post_init__(self) -> None:

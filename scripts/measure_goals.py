@@ -156,7 +156,7 @@ def measure(executor: Executor, plan: Plan, cell: RunCell) -> pd.DataFrame:
         executor.execute(plan.stages[cell.stages[kind]])
     parts = {kind: Artifact.open(executor.store, plan.stages[cell.stages[kind]].ref) for kind in ("demos", "pretrain", "fit")}
     demos, config = open_demos(parts["demos"].folder), plan.configs[cell.id.env]
-    encoder, agent = load_acting(parts["fit"], parts["pretrain"], demos.spec, LAST, "cpu")
+    encoder, agent = load_acting(parts["fit"], plan.acting(cell), parts["pretrain"], demos.spec, LAST, "cpu")
     share = config.split.held_out_from_policies or config.split.held_out
     return pd.DataFrame(compared(encoder, agent, demos, share, config.embed.features, cell.label)).assign(goal=config.fit.goal)
 

@@ -154,6 +154,7 @@ def test_an_exported_policy_acts_as_it_did(home: Path, tmp_path: Path, capsys) -
     frames = torch.randint(0, 256, (2, 3, 32, 32), dtype=torch.uint8)
     assert torch.equal(encoder(frames), bm.load_encoder("random:finetuned", home=home)(frames))
     assert not agent.training
+    assert agent.policy.config.execute == 2, "a setting that its fit was made without"
     (folder / "fit" / "last.safetensors").write_bytes(b"other")
     with pytest.raises(Corrupt, match="is not the file that"):
         bm.load_policy(folder)

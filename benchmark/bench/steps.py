@@ -14,7 +14,6 @@ from benchmark.bench.floor import cost_of_step
 from benchmark.bench.measurement import Measurement
 from benchmark.bench.text import milliseconds
 from benchmark.contracts.policy import ActionTokenizer
-from benchmark.contracts.training import TrainingConfig
 from benchmark.training.accelerator import EagerStep, Step
 from benchmark.training.captured import WARM_UP, CapturedStep
 from benchmark.training.optimizers import make_optimizer, set_learning_rates, tensor_rates
@@ -29,7 +28,7 @@ class Stepper:
 
     def __init__(self, module: Any, batch_at: Callable[[int], Any], device: str, precision: str, compiled: bool = False):
         self._module, self._batch_at = module.to(device).train(), batch_at
-        self._config: TrainingConfig = module.learning() if isinstance(module, ActionTokenizer) else module.config
+        self._config: Any = module.learning() if isinstance(module, ActionTokenizer) else module.config
         self._groups, self._position = module.groups(), 0
         self.optimizer = make_optimizer(self._groups, self._config)
         self._eager = EagerStep(module, self._groups, self.optimizer, self._config.clip, device, precision, compiled=compiled)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -14,12 +15,13 @@ from safetensors.torch import load, save
 from benchmark import registry
 from benchmark.conformance.common import Faults, check_preset_names, ensure, tensors
 from benchmark.contracts.data import Chunks
-from benchmark.contracts.policy import ActionTokenizer, Policy
+from benchmark.contracts.policy import ActionTokenizer, Policy, PolicyConfig
 from benchmark.contracts.presets import PRESETS, component_config
 from benchmark.contracts.specs import PolicySpec
-from benchmark.core.errors import UnknownName
+from benchmark.core.errors import BenchmarkError, UnknownName
 from benchmark.core.progress import Task
 from benchmark.core.seeds import seed, torch_rng
+from benchmark.core.typed import from_json
 from benchmark.models.precision import autocast
 from benchmark.training.tokenizer import fit_tokenizer
 
@@ -85,7 +87,8 @@ def policy_presets(cls: type[Policy], config: Any = None) -> None:
     check_preset_names(cls)
     for preset in PRESETS:
         for env in registry.envs().names():
-            component_config(cls, preset, env)
+            training, _ = component_config(cls, preset, env).split()
+            from_json(cls.Config, training)  # as a fit is built
 
 
 def policy_acts(cls: type[Policy], config: Any = None) -> None:
@@ -187,6 +190,58 @@ def policy_reduced_precision(cls: type[Policy], config: Any = None) -> None:
         faults.ensure(alike > GRADIENT_IN_BF16, f"the cosine of its gradient in bf16 and that in float32 is {alike:.4f}")
 
 
+def policy_acting_settings(cls: type[Policy], config: Any = None) -> None:
+    """A fit needs no setting that is marked as of acting, and is the same to the bit whatever it is."""
+    base_training, base_acting = PolicyConfig().split()
+    training, acting = (component_config(cls, "smoke", "fake") if config is None else config).split()
+    wrong = sorted((base_training.keys() & acting.keys()) | (base_acting.keys() - acting.keys()))
+    ensure(not wrong, f"{', '.join(wrong)}: fits read this or not, as PolicyConfig says; set it in `presets`, not in the class")
+    plain = from_json(cls.Config, training)
+    fitted = _fitted(cls, plain)
+    with Faults() as faults:
+        for name in acting:
+            for other in _others(cls, plain, name):
+                again = _fitted(cls, other)
+                same = fitted.keys() == again.keys() and all(torch.equal(fitted[each], again[each]) for each in fitted)
+                faults.ensure(same, f"a fit is another with {name}={getattr(other, name)}: do not mark it as `acting`")
+
+
+def _others(cls: type[Policy], config: Any, name: str) -> Iterator[Any]:
+    """With other values of one setting, where they are allowed: those of presets and some near to its own."""
+    value = getattr(config, name)
+    near: list[Any] = {
+        bool: lambda: [not value],
+        int: lambda: [value + 1, value - 1],
+        float: lambda: [value + 1, value / 2],
+        type(None): lambda: [1],
+    }.get(type(value), list)()
+    presets = [values[name] for values in cls.presets.values() if name in values]
+    for other in dict.fromkeys([*near, *presets]):
+        try:
+            if other != value:
+                yield replace(config, **{name: other})
+        except BenchmarkError:  # not beside the others
+            continue
+
+
+def _fitted(cls: type[Policy], config: Any) -> dict[str, torch.Tensor]:
+    """What a short fit leaves, and its losses."""
+    policy = _policy(cls, config).train()
+    if not cls.learns:
+        return tensors(policy)
+    batch, losses = _chunks(policy), []
+    optimizer = torch.optim.Adam([p for group in policy.groups() for p in group.params], lr=1e-3)
+    for step in range(2):
+        loss, _ = policy.loss(batch, torch_rng("conformance", "loss", step))
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        policy.after_step(step, 2)
+        losses.append(loss.detach())
+    losses.append(policy.eval().loss(batch, torch_rng("conformance", "validation"))[0].detach())
+    return {**tensors(policy), "losses": torch.stack(losses)}
+
+
 PROMISES = (
     policy_presets,
     policy_acts,
@@ -195,4 +250,5 @@ PROMISES = (
     policy_tokenizer,
     policy_learns,
     policy_reduced_precision,
+    policy_acting_settings,
 )

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
-from typing import Any, ClassVar
+from dataclasses import dataclass, field, fields
+from typing import Any, ClassVar, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -13,6 +13,18 @@ from torch import Tensor, nn
 from benchmark.contracts.data import ActionBatch, Chunks
 from benchmark.contracts.specs import PolicySpec, Presets, require
 from benchmark.contracts.training import ParameterGroup, TrainingConfig
+from benchmark.core.typed import to_json
+
+T = TypeVar("T")
+ACTING = "acting"  # in the metadata of a field
+
+
+def acting(default: T) -> T:
+    """The default of a setting that acting alone reads, such as a temperature: rollouts answer to it, and no fit does.
+
+    A fit is built with this default, whatever its other settings are: it has to be allowed with all of them.
+    """
+    return field(default=default, metadata={ACTING: True})
 
 
 @dataclass
@@ -22,8 +34,8 @@ class PolicyConfig(TrainingConfig):
     history: int = 1  # observations seen
     stride: int = 1  # control steps between them
     chunk: int = 1  # actions predicted
-    execute: int = 1  # of which are executed before planning again
-    ensemble: bool = False  # average overlapping predictions for a step (then execute is 1)
+    execute: int = acting(1)  # of which are executed before planning again
+    ensemble: bool = acting(False)  # average overlapping predictions for a step (then execute is 1)
     batch_size: int = 256
     epochs: float = 100
 
@@ -34,6 +46,12 @@ class PolicyConfig(TrainingConfig):
         )
         require(self.execute <= self.chunk, f"execute={self.execute} actions cannot come from a chunk of {self.chunk}")
         require(not self.ensemble or self.execute == 1, "ensemble plans at every step: it needs execute=1")
+
+    def split(self) -> tuple[dict[str, Any], dict[str, Any]]:
+        """What training reads and what acting alone reads, as they stand in parameters. Both together are the whole again."""
+        marked = {each.name for each in fields(self) if ACTING in each.metadata}
+        values = to_json(self)
+        return {k: v for k, v in values.items() if k not in marked}, {k: v for k, v in values.items() if k in marked}
 
 
 @dataclass

@@ -126,6 +126,11 @@ class Plan:
     configs: dict[str, Config]  # per environment
     notes: list[str] = field(default_factory=list)  # what `all` had to leave out
 
+    def acting(self, cell: RunCell) -> dict[str, Any]:
+        """The settings of a cell's policy that its fit is made without."""
+        acting: dict[str, Any] = self.stages[cell.stages["rollout"]].params.acting
+        return acting
+
     def to_json(self) -> dict[str, Any]:
         cells = [{**asdict(cell.id), "stages": cell.stages, "refused": cell.refused} for cell in self.cells]
         return {"preset": self.preset, "cells": cells, "stages": [stage.to_json() for stage in self.stages.values()]}

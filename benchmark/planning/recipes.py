@@ -99,7 +99,7 @@ def visualize_stages(plan: Plan) -> dict[CellId, Stage]:
 
 def _visualize(plan: Plan, cell: RunCell) -> Stage:
     inputs, config = _inputs(plan, cell, "demos", "features", "encoder", "policy"), plan.configs[cell.id.env]
-    params = visualize.Params(config.split.held_out, config.embed.features)
+    params = visualize.Params(config.split.held_out, config.embed.features, plan.acting(cell))
     return make_stage("visualize", f"visualize · {cell.id.row} · {cell.id.env}", params, inputs)
 
 
@@ -120,6 +120,15 @@ class Encoded:
     pretrained: Stage
     embedded: Stage
     probed: Stage
+
+
+@dataclass(frozen=True)
+class _Settings:
+    """Of a policy, as they stand in parameters."""
+
+    training: dict[str, Any]
+    acting: dict[str, Any]  # what acting alone reads
+    tokenizer: Any  # None: it makes nothing of actions alone
 
 
 @dataclass(frozen=True)
@@ -166,10 +175,10 @@ class Recipe:
         config = with_variant(method, self.config.method[name], variant, self._named)
         return Row(method, config, to_json(config), method.joint or is_finetuned(variant))
 
-    def _read_settings(self, policy: str) -> tuple[Any, Any]:
-        """Of a policy and of its tokenizer, as they stand in parameters."""
+    def _read_settings(self, policy: str) -> _Settings:
         config, tokenizer = self.config.policy[policy], registry.policies().get(policy).Tokenizer
-        return to_json(config), tokenizer and to_json(tokenizer.settings(config))
+        training, acting = config.split()
+        return _Settings(training, acting, tokenizer and to_json(tokenizer.settings(config)))
 
     def _rounds(self, fitting: _Fitting, encoded: Encoded) -> tuple[list[Stage], Stage, Stage]:
         """Of DAgger: each fit acts once, and what it is told then is added to the demonstrations of the next. Their stages, and
@@ -231,7 +240,7 @@ class Recipe:
             return self._tokenized[name]
         params = tokenize.Params(
             policy=cell.policy,
-            config=self._settings(cell.policy)[1],
+            config=self._settings(cell.policy).tokenizer,
             held_out=config.split.held_out_from_policies or config.split.held_out,
             seed=cell.seed,
             device=config.machine.device,
@@ -246,7 +255,7 @@ class Recipe:
         budget = fit.Budget(config.fit.steps, config.fit.epochs, config.fit.checkpoint_every)
         params = fit.Params(
             policy=cell.policy,
-            config=self._settings(cell.policy)[0],
+            config=self._settings(cell.policy).training,
             budget=replace(budget, steps=steps, epochs=None) if steps else budget,
             goal=config.fit.goal,
             held_out=config.split.held_out_from_policies or config.split.held_out,
@@ -274,6 +283,7 @@ class Recipe:
             round=number,
             episodes=dagger.episodes,
             most=dagger.most,
+            acting=self._settings(cell.policy).acting,
             seed=cell.seed,
             slots=self.config.rollout.slots,
             features=self.config.embed.features,
@@ -292,6 +302,7 @@ class Recipe:
             slots=settings.slots,
             starts=settings.starts,
             checkpoint=settings.checkpoint,
+            acting=self._settings(cell.policy).acting,
             shift=self.config.shift.evaluation,
             features=self.config.embed.features,
             device=self.config.machine.device,

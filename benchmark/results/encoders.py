@@ -78,7 +78,8 @@ def encoder_of(plan: Plan, store: Store, cell: RunCell) -> Any:
     if not _joint(plan, cell):
         return load_encoder(pretrained, spec)
     checkpoint = plan.configs[cell.id.env].rollout.checkpoint
-    encoder, _ = load_acting(_artifact(plan, store, cell, "fit"), pretrained, spec, checkpoint, "cpu")
+    fitted = _artifact(plan, store, cell, "fit")
+    encoder, _ = load_acting(fitted, plan.acting(cell), pretrained, spec, checkpoint, "cpu")
     return encoder.eval().requires_grad_(False)
 
 
@@ -102,7 +103,7 @@ def export_policy(plan: Plan, store: Store, cell: RunCell, folder: Path) -> Path
     spec = open_demos(_artifact(plan, store, cell, "demos").folder).spec
     files = sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file() and path.name != CARD)
     about = {"spec": asdict(spec), "checkpoint": plan.configs[cell.id.env].rollout.checkpoint}
-    about["features"] = plan.configs[cell.id.env].embed.features
+    about |= {"acting": plan.acting(cell), "features": plan.configs[cell.id.env].embed.features}
     _write_card(plan, store, cell, folder, "policy", files, about)
     return folder
 
@@ -194,4 +195,5 @@ def load_policy(folder: Path) -> tuple[Any, Any]:
     pretrained, fitted = (
         Artifact(folder / kind, Manifest.read((folder / kind / MANIFEST).read_bytes())) for kind in ("pretrain", "fit")
     )
-    return load_acting(fitted, pretrained, spec, card["checkpoint"], "cpu")
+    acting = card.get("acting", {})  # cards had none when fits held all settings
+    return load_acting(fitted, acting, pretrained, spec, card["checkpoint"], "cpu")

@@ -54,8 +54,8 @@ def _play(context: Context[Params], before: Demos) -> tuple[list[Episode], list[
     params, execution = context.params, context.execution
     cls, config = environment_of(context.inputs["demos"])
     assert issubclass(cls, Simulator)
-    device = context.device(params.device)
-    encoder, agent = load_acting(context.inputs["policy"], context.inputs["encoder"], before.spec, LAST, device)
+    device, policy = context.device(params.device), context.inputs["policy"]
+    encoder, agent = load_acting(policy, params.acting, context.inputs["encoder"], before.spec, LAST, device)
     precision = context.precision(params.precision, device)
     controller = AgentController(encoder, agent, params.slots, params.features, precision)
     collector = Collector(controller, cls.spec(config))

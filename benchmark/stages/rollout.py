@@ -57,7 +57,8 @@ def acting(context: Context[Params]) -> tuple[Encoder, Agent]:
     params, inputs = context.params, context.inputs
     device = context.device(params.device)
     context.precision(params.precision, device)
-    return load_acting(inputs["policy"], inputs["encoder"], load_demos(context).spec, params.checkpoint, device)
+    spec = load_demos(context).spec
+    return load_acting(inputs["policy"], params.acting, inputs["encoder"], spec, params.checkpoint, device)
 
 
 def simulate(

@@ -51,7 +51,7 @@ class Visualization:
 def run(context: Context[Params]) -> Summary:
     demos, policy = load_demos(context), context.inputs["policy"]
     context.precision("fp32", context.device("cpu"))
-    encoder, agent = load_acting(policy, context.inputs["encoder"], demos.spec, LAST, "cpu")
+    encoder, agent = load_acting(policy, context.params.acting, context.inputs["encoder"], demos.spec, LAST, "cpu")
     features = None if agent.encoder is not None else load_features(context)  # those are of an encoder that has not learnt yet
     result = visualize(demos, features, encoder.requires_grad_(False), context.params.held_out)
     if policy.manifest.input("demos").key == context.inputs["demos"].manifest.key:  # and not more, which later rounds collected

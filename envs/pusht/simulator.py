@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from functools import cached_property
+from typing import Any
 
 os.environ.setdefault("PYGAME_HIDE_SUPPORT_PROMPT", "1")  # pygame greets on standard output
 
@@ -92,7 +93,8 @@ class Table:
         options = DrawOptions(self._screen)
         options.flags = DrawOptions.DRAW_SHAPES
         self._env.space.debug_draw(options)
-        pixels = np.frombuffer(self._screen.get_buffer(), np.uint8).reshape(TABLE, TABLE, 4)
+        buffer: Any = self._screen.get_buffer()
+        pixels = np.frombuffer(buffer, np.uint8).reshape(TABLE, TABLE, 4)
         return [np.ascontiguousarray(cv2.resize(pixels, (side, side))[..., :3]) for side in sides]
 
 

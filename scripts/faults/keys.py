@@ -4,6 +4,7 @@ from faults.fault import Fault
 
 KEYS = "planning/test_code_on_keys.py"
 GRAPH = "planning/test_graph.py"
+ACTING = "planning/test_acting.py"
 ACCOUNTS = "stages/test_accounts.py"
 SOURCES = "planning/test_sources.py"
 
@@ -63,6 +64,41 @@ FAULTS = (
         "tokenizer and to_json(tokenizer.settings(config))",
         "tokenizer and to_json(config)",
         f"{GRAPH}::test_a_tokenizer_answers_to_actions_and_its_own_settings[policy.vqbet.lr=0.01-True]",
+    ),
+    Fault(
+        "keys: fits answer to settings of acting",
+        "benchmark/contracts/policy.py",
+        "if k not in marked}",
+        "}",
+        f"{ACTING}::test_a_setting_of_acting_changes_what_acts_and_no_fit[vqbet-temperature]",
+    ),
+    Fault(
+        "keys: rollouts do not answer to how a policy acts",
+        "benchmark/planning/recipes.py",
+        "checkpoint=settings.checkpoint,\n            acting=self._settings(cell.policy).acting,",
+        "checkpoint=settings.checkpoint,\n            acting={},",
+        f"{ACTING}::test_a_setting_of_acting_changes_what_acts_and_no_fit[vqbet-temperature]",
+    ),
+    Fault(
+        "keys: what is collected does not answer to how a policy acts",
+        "benchmark/planning/recipes.py",
+        "most=dagger.most,\n            acting=self._settings(cell.policy).acting,",
+        "most=dagger.most,",
+        f"{ACTING}::test_what_a_policy_collects_answers_to_how_it_acts",
+    ),
+    Fault(
+        "keys: a policy acts by the defaults",
+        "benchmark/stages/load/agent.py",
+        "config={**fitted.config, **acting}",
+        "config=fitted.config",
+        "stages/test_acting.py::test_another_way_of_acting_trains_nothing_again",
+    ),
+    Fault(
+        "keys: what training reads is taken for a setting of acting",
+        "policies/vqbet.py",
+        "offset_weight: float = 100.0",
+        "offset_weight: float = acting(100.0)",
+        "conformance/test_conformance.py::test_promise[vqbet-policy_acting_settings]",
     ),
     Fault(
         "keys: inputs are ignored",

@@ -33,7 +33,7 @@ def test_a_finetuned_encoder_starts_from_its_pretraining_leaves_it_and_acts(home
     for manifest in (Manifest.read(path.read_bytes()) for path in home.glob("rollout/*/manifest.json")):
         inputs = {name: Artifact.open(Store(home), Ref.parse(ref)) for name, ref in manifest.inputs.items()}
         spec = open_demos(inputs["demos"].folder).spec
-        encoder, agent = load_acting(inputs["policy"], inputs["encoder"], spec, "last", "cpu")
+        encoder, agent = load_acting(inputs["policy"], {}, inputs["encoder"], spec, "last", "cpu")
         joint = inputs["policy"].params(FitParams).joint is not None
         expected = finetuned if joint else {f"encoder.{name}": value for name, value in before.items()}
         assert (agent.encoder is encoder) == joint

@@ -59,7 +59,7 @@ def test_a_recording_is_scored_with_its_own_goal(env: str, tmp_path: Path, metho
     run(tmp_path, "--envs", env, "--methods", method, "--policies", policy, f"fit.goal={goal}", "fit.steps=4", "joint.batch=4")
     demos, fitted = open_demos(artifact(tmp_path, "demos").folder), artifact(tmp_path, "fit")
     assert fitted.manifest.summary["goal_dim"] == 0
-    encoder, agent = load_acting(fitted, artifact(tmp_path, "pretrain"), demos.spec, "last", "cpu")
+    encoder, agent = load_acting(fitted, {}, artifact(tmp_path, "pretrain"), demos.spec, "last", "cpu")
     (episode,) = demos.split(0.1)[1]
     rows = np.arange(demos.starts[episode], demos.ends[episode])
     errors = {}

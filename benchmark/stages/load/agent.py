@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
 from safetensors.torch import load_file
 
 from benchmark import registry
@@ -24,10 +28,14 @@ def build_agent(params: Params, spec: PolicySpec, encoder: Encoder | None) -> Ag
     return Agent.build(cls, from_json(cls.Config, params.config), spec, encoder)
 
 
-def load_acting(policy: Artifact, encoder: Artifact, spec: DataSpec, checkpoint: str, device: str) -> tuple[Encoder, Agent]:
+def load_acting(
+    policy: Artifact, acting: Mapping[str, Any], encoder: Artifact, spec: DataSpec, checkpoint: str, device: str
+) -> tuple[Encoder, Agent]:
     """The encoder that acts, which is the agent's own where it was trained with the policy, and the agent, at the checkpoint
-    that the recipe names. A policy without training has one checkpoint only."""
-    params, summary = policy.params(Params), policy.summary(Summary)
+    that the recipe names. A policy without training has one checkpoint only. `acting` are the settings that its fit was made
+    without."""
+    fitted, summary = policy.params(Params), policy.summary(Summary)
+    params = replace(fitted, config={**fitted.config, **acting})
     pretrained = load_encoder(encoder, spec)
     dims = summary.feature_dim, spec.action_dim, summary.goal_dim, summary.proprio_dim, summary.language_dim
     sizes = PolicySpec(*dims, summary.views, summary.tokens)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
 
 from benchmark.stages.params import demos
 
@@ -19,6 +20,7 @@ class Params(demos.Params):
     features: str = "pooled"
     device: str = "auto"
     precision: str = "auto"  # of the encoder, as in rollouts
+    acting: dict[str, Any] = field(default_factory=dict)  # as in rollouts
 
 
 @dataclass(frozen=True)

@@ -31,7 +31,7 @@ class Joint:
 @dataclass(frozen=True)
 class Params:
     policy: str
-    config: dict[str, Any]
+    config: dict[str, Any]  # without what acting alone reads
     budget: Budget
     goal: str
     held_out: float

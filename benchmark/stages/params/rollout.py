@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 
 @dataclass(frozen=True)
@@ -12,6 +13,7 @@ class Params:
     slots: int
     starts: str
     checkpoint: str
+    acting: dict[str, Any]  # the settings of the policy that acting alone reads
     shift: str
     features: str
     device: str

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 
 @dataclass(frozen=True)
 class Params:
     held_out: float
     features: str
+    acting: dict[str, Any]  # as in rollouts
 
 
 @dataclass(frozen=True)
