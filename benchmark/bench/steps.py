@@ -28,7 +28,9 @@ class Stepper:
 
     def __init__(self, module: Any, batch_at: Callable[[int], Any], device: str, precision: str, compiled: bool = False):
         self._module, self._batch_at = module.to(device).train(), batch_at
-        self._config: Any = module.learning() if isinstance(module, ActionTokenizer) else module.config
+        config = module.learning() if isinstance(module, ActionTokenizer) else module.config
+        assert config is not None
+        self._config = config
         self._groups, self._position = module.groups(), 0
         self.optimizer = make_optimizer(self._groups, self._config)
         self._eager = EagerStep(module, self._groups, self.optimizer, self._config.clip, device, precision, compiled=compiled)
