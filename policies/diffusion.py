@@ -75,7 +75,7 @@ class Diffusion(Policy):
         # Table 14: batch 256, 2000 epochs, learning rate 1e-4, no decay, 2 observations, 10 predicted, 8 executed. Network,
         # betas, cosine schedule and warm-up (1000 steps there) from the DP-T configuration of real-stanford/diffusion_policy,
         # whose chunk begins one step before the newest observation; ours begins at it.
-        "paper": {"history": 2, "chunk": 10, "execute": 8, "epochs": 2000, "sample_steps": 100}
+        "paper": {"history": 2, "chunk": 10, "execute": 8, "epochs": 2000}
         | {"betas": (0.9, 0.95), "schedule": "cosine", "warmup": 0.005},
     }
 

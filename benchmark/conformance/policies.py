@@ -26,7 +26,7 @@ from benchmark.models.precision import autocast
 from benchmark.training.tokenizer import fit_tokenizer
 
 FEATURES, ACTIONS = 6, 3
-LOSS_IN_BF16, GRADIENT_IN_BF16 = 0.01, 0.99  # the heads of `benchmark`: at most 0.002, at least 0.9999
+LOSS_IN_BF16, GRADIENT_IN_BF16 = 0.01, 0.99  # the heads of `benchmark`: at most 0.002, at least 0.999
 SEPARATE = {"proprio": 4, "language": 5}  # sizes of what a policy may take besides features
 
 
@@ -61,11 +61,17 @@ def _act(policy: Policy, batch: Chunks, rngs: list[torch.Generator]) -> torch.Te
 
 def fitted_tokenizer(cls: type[ActionTokenizer], config: Any, actions: torch.Tensor, training_seed: int = 0) -> ActionTokenizer:
     """As its stage fits it, with the settings of a policy, to chunks (N, chunk, A)."""
-    torch.manual_seed(seed("initialise tokenizer", training_seed))
-    tokenizer = cls(cls.settings(config), actions.shape[-1])
     with TemporaryDirectory() as folder:
-        work: Any = {"checkpoints": Path(folder), "checkpoint_every": 10**9, "task": Task()}
-        fit_tokenizer(tokenizer, actions, seed=training_seed, device="cpu", **work)
+        tokenizer, _ = fit_tokenizer(
+            cls,
+            cls.settings(config),
+            actions,
+            seed=training_seed,
+            device="cpu",
+            checkpoints=Path(folder),
+            checkpoint_every=1000,
+            task=Task(),
+        )
     return tokenizer
 
 

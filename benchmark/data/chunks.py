@@ -18,7 +18,7 @@ from benchmark.contracts.policy import PolicyConfig
 from benchmark.core.errors import BenchmarkError
 from benchmark.core.seeds import torch_rng
 from benchmark.data.draws import Shares
-from benchmark.data.shuffled import Shuffled
+from benchmark.data.shuffle import Shuffle
 
 Array = Tensor | np.ndarray
 GOAL_WORDS = ("last", "future")
@@ -78,7 +78,7 @@ class ChunkSampler:
         self._observed = isinstance(goals, str)
         self._hindsight = self._observed and goals == "future"
         self._goals, self._goal_rows = self._goal_table(goals)
-        self._shuffled = Shuffled(len(self), self.batch_size, self._draw_permutation)
+        self._shuffle = Shuffle(len(self), self.batch_size, self._draw_permutation)
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -95,7 +95,7 @@ class ChunkSampler:
 
     def batch_at(self, step: int) -> Chunks:
         """The training batch of an optimiser step: the next samples in an endless row of shuffled epochs."""
-        indices = self._shuffled.at(step)
+        indices = self._shuffle.at(step)
         if not self._hindsight:
             return self.batch(indices)
         row, last = self.rows[indices], self._last[indices]

@@ -263,8 +263,8 @@ class Recipe:
             device=config.machine.device,
             proprio=config.fit.proprio,
             joint=fitting.joint,
-            precision=config.fit.precision,
-            compile=config.fit.compile,
+            precision=config.fit.precision if fitting.policy.learns else "auto",
+            compile=config.fit.compile and fitting.policy.learns,
             standardise=(config.fit.standardise and fitting.method.standardised) or fitting.method.privileged,
         )
         inputs = {"demos": shown.ref, "features": embedded.ref}

@@ -103,7 +103,7 @@ def export_policy(plan: Plan, store: Store, cell: RunCell, folder: Path) -> Path
     spec = open_demos(_artifact(plan, store, cell, "demos").folder).spec
     files = sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file() and path.name != CARD)
     about = {"spec": asdict(spec), "checkpoint": plan.configs[cell.id.env].rollout.checkpoint}
-    about |= {"acting": plan.acting(cell), "features": plan.configs[cell.id.env].embed.features}
+    about["features"] = plan.configs[cell.id.env].embed.features
     _write_card(plan, store, cell, folder, "policy", files, about)
     return folder
 
@@ -137,6 +137,7 @@ def _write_card(
     params, fitted = pretrained.params_as(pretrain.Params), store.manifest("fit", cell.stages["fit"])
     method = registry.methods().get(cell.id.method)
     config: Any = from_json(method.Config, params.config)
+    policy = {"fit": fitted.params, "acting": plan.acting(cell)}
     card = {
         "schema": SCHEMA,
         "kind": kind,
@@ -146,7 +147,7 @@ def _write_card(
         "source": method.source,
         "licence": method.licence(config) or (RESNET18_IMAGENET.licence if config.init == "imagenet" else "none: trained here"),
         **about,
-        "recipe": {"pretrain": pretrained.params, **({"fit": fitted.params} if kind == "policy" or _joint(plan, cell) else {})},
+        "recipe": {"pretrain": pretrained.params, **(policy if kind == "policy" or _joint(plan, cell) else {})},
         "learned": pretrained.summary,
         "data": {"demonstrations": recorded.params_as(demos.Params).config, **asdict(recorded.summary_as(demos.Summary))},
         "scores": _scores(plan, store, cell),
@@ -195,5 +196,5 @@ def load_policy(folder: Path) -> tuple[Any, Any]:
     pretrained, fitted = (
         Artifact(folder / kind, Manifest.read((folder / kind / MANIFEST).read_bytes())) for kind in ("pretrain", "fit")
     )
-    acting = card.get("acting", {})  # cards had none when fits held all settings
+    acting = card["recipe"].get("acting", {})  # there were none when fits held all settings
     return load_acting(fitted, acting, pretrained, spec, card["checkpoint"], "cpu")

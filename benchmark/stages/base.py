@@ -45,7 +45,7 @@ class Execution:
     accumulate: int = 1  # pieces of a batch that are computed one after another
     zero: int = 0  # what these processes divide among them: 1 the optimiser's state, 2 gradients as well
     timeout: float = 120.0  # seconds without an answer after which a simulator is given up
-    checkpoint_every: int = 200  # steps between checkpoints that an interrupted pretraining resumes from
+    checkpoint_every: int = 200  # steps between checkpoints that an interrupted pretraining or tokenizer resumes from
     tracker: str = "none"  # who else is told of learning curves while they grow: none | tensorboard | wandb | trackio
 
 

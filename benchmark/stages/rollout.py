@@ -32,7 +32,7 @@ from benchmark.storage.records import EpisodeRecord, write_records
 def run(context: Context[Params]) -> Summary:
     cls, _ = environment_of(context.inputs["demos"])
     if not issubclass(cls, Simulator):
-        return write(context, open_loop(context, *acting(context)))
+        return write(context, open_loop(context, *agent_of(context)))
     outcomes, _, controller = simulate(context)
     return replace(
         write(context, outcomes),
@@ -52,7 +52,7 @@ def write(context: Context[Params], outcomes: list[Outcome]) -> Summary:
     )
 
 
-def acting(context: Context[Params]) -> tuple[Encoder, Agent]:
+def agent_of(context: Context[Params]) -> tuple[Encoder, Agent]:
     """The encoder and the agent of a cell, on the device of the stage; the facts say in what precision the encoder computes."""
     params, inputs = context.params, context.inputs
     device = context.device(params.device)
@@ -68,7 +68,7 @@ def simulate(
     params, execution = context.params, context.execution
     cls, config = environment_of(context.inputs["demos"])
     assert issubclass(cls, Simulator)
-    encoder, agent = acting(context)
+    encoder, agent = agent_of(context)
     controller = AgentController(
         encoder,
         agent,

@@ -8,7 +8,6 @@ from safetensors.torch import save_file
 from benchmark import registry
 from benchmark.contracts.policy import PolicyConfig
 from benchmark.core.errors import Diverged
-from benchmark.core.seeds import seed
 from benchmark.core.typed import from_json
 from benchmark.data.chunks import ChunkSampler
 from benchmark.data.normalize import Normalizer
@@ -31,17 +30,19 @@ def run(context: Context[Params]) -> Summary:
     unseen = torch.empty(len(actions), 0)
     table = unseen, normal(actions), demos.starts, demos.ends, episodes
     chunks = ChunkSampler(*table, PolicyConfig(chunk=config.chunk), device=device).all().actions
-    torch.manual_seed(seed("initialise tokenizer", params.seed))
-    tokenizer = cls(config, demos.spec.action_dim).to(device)
-    trained = fit_tokenizer(
-        tokenizer,
-        chunks,
-        seed=params.seed,
-        device=device,
-        checkpoints=context.work,
-        checkpoint_every=context.execution.checkpoint_every,
-        task=context.task,
-    )
+    try:
+        tokenizer, trained = fit_tokenizer(
+            cls,
+            config,
+            chunks,
+            seed=params.seed,
+            device=device,
+            checkpoints=context.work,
+            checkpoint_every=context.execution.checkpoint_every,
+            task=context.task,
+        )
+    except Diverged as error:  # which names settings that a tokenizer has not
+        raise Diverged(f"the tokenizer of {params.policy} diverged: its loss is NaN or infinite") from error
     if trained:
         trained.save(context.out / "curves.csv")
     state = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in tokenizer.state_dict().items()}

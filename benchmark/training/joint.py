@@ -94,7 +94,7 @@ class JointModel(nn.Module):
         self.agent.policy.after_step(step, steps)
 
     def _observe(self, frames: Tensor, rows: Tensor, told: Tensor | None = None, frozen: Tensor | None = None) -> Tensor:
-        """The policy itself stays in full precision, as on a frozen encoder."""
+        """In the encoder's precision, whatever the policy's is."""
         with autocast(frames.device, self.precision):
             features = features_of(self.encoder, Observations(frames=frames, told=told), self.kind, frozen)
         return self.agent.observe(features.float(), self._proprio[rows])

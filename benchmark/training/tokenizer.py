@@ -10,11 +10,12 @@ import torch
 from torch import Tensor
 
 from benchmark.contracts.data import ActionBatch
-from benchmark.contracts.policy import ActionTokenizer
+from benchmark.contracts.policy import ActionTokenizer, TokenizerConfig
+from benchmark.core.errors import BenchmarkError
 from benchmark.core.progress import Task
 from benchmark.core.seeds import seed as seed_of
 from benchmark.core.seeds import torch_rng
-from benchmark.data.shuffled import Shuffled
+from benchmark.data.shuffle import Shuffle
 from benchmark.training.checkpoints import Trained
 from benchmark.training.loop import train
 
@@ -27,7 +28,7 @@ class ActionSampler:
 
     def __post_init__(self) -> None:
         self.batch_size = min(self.batch_size, len(self.chunks))
-        self._rows = Shuffled(len(self.chunks), self.batch_size, self._order)
+        self._rows = Shuffle(len(self.chunks), self.batch_size, self._order)
 
     @property
     def steps_per_epoch(self) -> int:
@@ -41,7 +42,8 @@ class ActionSampler:
 
 
 def fit_tokenizer(
-    tokenizer: ActionTokenizer,
+    cls: type[ActionTokenizer],
+    config: TokenizerConfig,
     actions: Tensor,
     *,
     seed: int,
@@ -49,19 +51,23 @@ def fit_tokenizer(
     checkpoints: Path,
     checkpoint_every: int,
     task: Task,
-) -> Trained | None:
-    """In place, to the chunks (N, chunk, A) of all training samples. None where nothing is learnt by gradient."""
+) -> tuple[ActionTokenizer, Trained | None]:
+    """One that is fitted to the chunks (N, chunk, A) of all training samples; None: nothing is learnt by gradient."""
+    if cls.prepare is ActionTokenizer.prepare and cls.learning is ActionTokenizer.learning:
+        raise BenchmarkError(f"{cls.__name__} is fitted to nothing: it implements neither `prepare` nor `learning` and `loss`")
+    torch.manual_seed(seed_of("initialise tokenizer", seed))
+    tokenizer = cls(config, actions.shape[-1]).to(device)
     chunks = tokenizer.samples(actions)
     tokenizer.prepare(chunks, torch_rng("tokenize", seed, device=device))
-    config = tokenizer.learning()
-    if config is None:
-        return None
-    sampler = ActionSampler(chunks, config.batch_size, seed)
-    return train(
+    training = tokenizer.learning()
+    if training is None:
+        return tokenizer, None
+    sampler = ActionSampler(chunks, training.batch_size, seed)
+    trained = train(
         tokenizer,
         sampler.batch_at,
-        config,
-        steps=max(1, round(config.epochs * sampler.steps_per_epoch)),
+        training,
+        steps=max(1, round(training.epochs * sampler.steps_per_epoch)),
         seed=seed_of("tokenize", seed),
         device=device,
         precision="fp32",
@@ -69,3 +75,4 @@ def fit_tokenizer(
         checkpoint_every=checkpoint_every,
         task=task,
     )
+    return tokenizer, trained

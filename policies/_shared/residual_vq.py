@@ -7,6 +7,7 @@ so that none begins dead, and biases are not decayed.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -53,6 +54,12 @@ class ResidualVQ(ActionTokenizer):
             if isinstance(module, nn.Linear):
                 nn.init.orthogonal_(module.weight)
                 nn.init.zeros_(module.bias)
+
+    def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *more: Any) -> None:
+        """What was exported before the averages were kept has none, and acting reads none."""
+        for name in ("sums", "sizes"):
+            state_dict.setdefault(prefix + name, getattr(self, name))
+        super()._load_from_state_dict(state_dict, prefix, *more)
 
     def encode(self, chunks: Tensor) -> Tensor:
         """(N, chunk * A) -> (N, groups) codes."""

@@ -128,4 +128,11 @@ FAULTS = (
         "bench.device, precision)",
         "bench/test_measurements.py::test_compiled_steps_take_turns_where_they_are_asked_for[fit/vqbet]",
     ),
+    Fault(
+        "bench: one policy that cannot be imported stops all of it",
+        "benchmark/bench/heads.py",
+        "if registry.policies().problem(name) is not None:",
+        "if False:",
+        "bench/test_suite.py::test_a_policy_that_cannot_be_imported_is_one_line",
+    ),
 )

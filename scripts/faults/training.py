@@ -270,4 +270,18 @@ FAULTS = (
         "F.one_hot(code, len(codebook)).to(members)",
         f"{WAITING}::test_no_step_waits_for_the_device[vqbet/tokenizer]",
     ),
+    Fault(
+        "training: a tokenizer that nothing fits is taken as it starts",
+        "benchmark/training/tokenizer.py",
+        "    if cls.prepare is ActionTokenizer.prepare and",
+        "    if False and",
+        f"{TOKENIZE}::test_a_tokenizer_that_nothing_fits_is_refused",
+    ),
+    Fault(
+        "training: how policies are trained is on the key of one that does not learn",
+        "benchmark/planning/recipes.py",
+        "config.fit.compile and fitting.policy.learns",
+        "config.fit.compile",
+        f"{COMPILED}::test_how_policies_are_trained_is_nothing_to_one_that_does_not_learn[fit.compile=true]",
+    ),
 )

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from benchmark import registry
 from benchmark.bench import released, suite
 from benchmark.bench.case import Bench, Case, lines, need_cuda
 from benchmark.bench.ceilings import measure_ceilings
@@ -57,6 +58,20 @@ def test_the_cases_have_names_of_their_own_in_sections_that_the_page_knows() -> 
     assert {name.split("/")[0] for name in names} | {"ceiling"} == set(SECTIONS)
     assert {"pretrain/dynamo@32", "fit/vqbet", "fit/knn", "rollout/kitchen", "sampler/chunks", "plan/cells"} <= set(names)
     assert "rollout/recording" not in names, "recordings have no simulator"
+
+
+def test_a_policy_that_cannot_be_imported_is_one_line(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    policies, get = registry.policies(), registry.policies().get
+
+    def broken(name: str) -> type:
+        if name == "mlp":
+            raise BenchmarkError("policies/mlp.py cannot be imported")
+        return get(name)
+
+    monkeypatch.setattr(policies, "get", broken)
+    [case] = [case for case in suite.all_cases(TOY) if case.name.startswith("fit/mlp")]
+    [line] = lines(toy_bench(tmp_path), case)
+    assert (line.failed, line.reason) == (True, "BenchmarkError: policies/mlp.py cannot be imported")
 
 
 def test_what_is_not_here_is_a_line_with_the_reason(tmp_path: Path) -> None:

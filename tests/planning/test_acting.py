@@ -94,4 +94,4 @@ def test_what_does_not_fit_together_is_refused_before_any_work() -> None:
             plan_of("mlp", *(f"policy.mlp.{text}" for text in wrong))
     config = component_config(registry.policies().get("diffusion"), "paper", "pusht")
     with pytest.raises(BenchmarkError, match="sample_steps=100"):
-        replace(config, noise_steps=50)
+        replace(config, noise_steps=50, sample_steps=100)

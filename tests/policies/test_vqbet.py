@@ -8,6 +8,7 @@ import torch
 
 from benchmark.conformance.policies import fitted_tokenizer
 from benchmark.contracts.data import ActionBatch, Chunks
+from benchmark.contracts.policy import ActionTokenizer
 from benchmark.contracts.presets import component_config
 from benchmark.contracts.specs import PolicySpec
 from benchmark.core.progress import Task
@@ -74,6 +75,16 @@ def test_the_tokenizer_learns_to_reconstruct_and_uses_its_codes():
     assert (codes[:8, 0] == codes[8:16, 0]).all()  # the same prototypes, the same first codes
 
 
+def test_weights_from_before_averages_were_kept_still_act() -> None:
+    tokenizer = fitted_to(clustered(64), tokenizer_epochs=1)
+    old = {name: tensor for name, tensor in tokenizer.state_dict().items() if name not in ("sums", "sizes")}
+    other = tokenizer_of()
+    other.load_state_dict(old)
+    assert torch.equal(other.encode(clustered(64)), tokenizer.encode(clustered(64)))
+    with pytest.raises(RuntimeError, match="codebooks"):
+        other.load_state_dict({name: tensor for name, tensor in old.items() if name != "codebooks"})
+
+
 def test_codes_are_those_of_float32_amid_reduced_precision():
     """A policy that is trained in bf16 learns the codes that it will choose from."""
     chunks = torch.randn(600, 8, generator=rng())
@@ -108,8 +119,7 @@ def test_a_fit_that_was_interrupted_ends_as_one_that_was_not(tmp_path: Path) -> 
     """Moving averages of the codes included."""
     actions = clustered().unflatten(1, (4, 2))
 
-    def fit(folder: str, stop: int | None = None) -> ResidualVQ:
-        tokenizer = tokenizer_of(tokenizer_epochs=4)
+    def fit(folder: str, stop: int | None = None) -> ActionTokenizer:
         (tmp_path / folder).mkdir(exist_ok=True)
 
         class Interrupted(Task):
@@ -117,8 +127,18 @@ def test_a_fit_that_was_interrupted_ends_as_one_that_was_not(tmp_path: Path) -> 
                 if done == stop:
                     raise KeyboardInterrupt
 
-        every = {"checkpoint_every": 5, "checkpoints": tmp_path / folder, "task": Interrupted()}
-        fit_tokenizer(tokenizer, actions, seed=1, device="cpu", **every)
+        tokenizer, trained = fit_tokenizer(
+            ResidualVQ,
+            tokenizer_of(tokenizer_epochs=4).config,
+            actions,
+            seed=1,
+            device="cpu",
+            checkpoints=tmp_path / folder,
+            checkpoint_every=5,
+            task=Interrupted(),
+        )
+        assert trained is not None
+        assert trained.curves[-1]["step"] == 19
         return tokenizer
 
     whole = fit("whole")

@@ -103,3 +103,9 @@ def test_a_policy_trained_in_bf16_is_another_near_that_of_float32(toy: type, tmp
     assert any(not torch.equal(ours[name], theirs[name]) for name in ours)
     for name in ours:
         torch.testing.assert_close(theirs[name], ours[name], rtol=0.02, atol=0.01, msg=name)
+
+
+@pytest.mark.parametrize("setting", ["fit.compile=true", "fit.precision=bf16"])
+def test_how_policies_are_trained_is_nothing_to_one_that_does_not_learn(toy: type, setting: str) -> None:
+    plain, other = stages_of("random", "knn"), stages_of("random", "knn", setting)
+    assert {kind: stage.key for kind, stage in plain.items()} == {kind: stage.key for kind, stage in other.items()}

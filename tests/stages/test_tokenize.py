@@ -15,6 +15,8 @@ from benchmark import registry
 from benchmark.cli.main import main
 from benchmark.conformance.policies import fitted_tokenizer
 from benchmark.contracts.data import Chunks
+from benchmark.contracts.policy import ActionTokenizer
+from benchmark.core.errors import BenchmarkError
 from benchmark.policies.bet import BeT
 from benchmark.policies.vqbet import VQBeT
 
@@ -90,3 +92,14 @@ def test_a_training_seed_has_a_tokenizer_of_its_own(tmp_path: Path) -> None:
 def test_a_policy_without_a_tokenizer_has_no_such_stage(tmp_path: Path) -> None:
     run(tmp_path, "--methods", "state", "--policies", "mlp,knn,clock")
     assert not list((tmp_path / "tokenize").iterdir())
+
+
+def test_a_tokenizer_that_nothing_fits_is_refused() -> None:
+    """Such as one that still has the `fit` of earlier versions."""
+
+    class Unfitted(ActionTokenizer):
+        def fit(self, actions: torch.Tensor, rng: torch.Generator) -> None:
+            raise AssertionError("this is not asked for")
+
+    with pytest.raises(BenchmarkError, match="Unfitted is fitted to nothing: it implements neither `prepare` nor"):
+        fitted_tokenizer(Unfitted, BeT.Config(), torch.zeros(8, 1, 2))

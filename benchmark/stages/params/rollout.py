@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 
@@ -13,11 +13,11 @@ class Params:
     slots: int
     starts: str
     checkpoint: str
-    acting: dict[str, Any]  # the settings of the policy that acting alone reads
     shift: str
     features: str
     device: str
     precision: str  # of the encoder, as its features were computed for the policy
+    acting: dict[str, Any] = field(default_factory=dict)  # the settings of the policy that acting alone reads
 
 
 @dataclass(frozen=True)

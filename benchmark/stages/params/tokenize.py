@@ -19,5 +19,5 @@ class Params:
 
 @dataclass(frozen=True)
 class Summary:
-    chunks: int  # it was fitted to
-    numbers: int  # that the policy starts from: weights and codes
+    chunks: int  # of the training demonstrations
+    numbers: int  # that it keeps: weights, codes and the averages that moved them

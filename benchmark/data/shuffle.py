@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 
-class Shuffled:
+class Shuffle:
     """`order(epoch)`: the numbers of all rows, shuffled. A batch may begin in one epoch and end in the next."""
 
     def __init__(self, rows: int, batch_size: int, order: Callable[[int], Tensor]):
