@@ -1,8 +1,9 @@
 """The lines about a GPU of docs/performance.md, by one command on a machine that has one.
 
-    python scripts/measure_gpu.py OUTPUT_FOLDER [--reference DYNAMO_CHECKOUT] [--only bench,together,row] [KEY=VALUE ...]
+    python scripts/measure_gpu.py FOLDER [--reference DYNAMO_CHECKOUT] [--only bench,together,row] [--compile] [KEY=VALUE ...]
 
-bench      ceilings, pretraining at 96 and 224 px (operation by operation, captured, released), embedding, policy steps
+bench      ceilings, pretraining at 96 and 224 px (operation by operation, captured, released), embedding, steps of policies
+           and tokenizers; `--compile`: compiled as well, a minute or two for each
 together   steps of seven rows at 96 px, each row in a process of its own: one after another, and then side by side
 row        one Push-T row at the paper's size: pretraining 40 epochs at 96 px, 5 000 steps of VQ-BeT, 100 episodes, in the
            precisions that are the default elsewhere (bf16, tf32); the paper's 5 000 epochs of VQ-BeT are 200 000 steps and more
@@ -39,6 +40,7 @@ def main(words: Sequence[str] | None = None) -> int:
     parser.add_argument("output", type=Path)
     parser.add_argument("--reference", type=Path)
     parser.add_argument("--only", default="bench,together,row")
+    parser.add_argument("--compile", action="store_true")
     parser.add_argument("--steps-of", metavar="ROW", help=argparse.SUPPRESS)  # a process of `together`
     options, settings = parser.parse_known_args(words)
     if options.steps_of:
@@ -53,9 +55,10 @@ def main(words: Sequence[str] | None = None) -> int:
 
 def _bench(options: argparse.Namespace, settings: list[str]) -> dict[str, Any]:
     groups = "pretrain,embed,fit,tokenize,sampler"
-    reference = ["--reference", str(options.reference)] if options.reference else []
+    more = ["--reference", str(options.reference)] if options.reference else []
+    more += ["--compile"] if options.compile else []
     page = options.output / "PERFORMANCE.md"
-    seconds = _timed([[*BENCHMARK, "bench", "--only", groups, "--output", str(page), *reference]])
+    seconds = _timed([[*BENCHMARK, "bench", "--only", groups, "--output", str(page), *more]])
     return _told("bench", {"page": page.name, "seconds": seconds})
 
 

@@ -36,7 +36,7 @@ from benchmark.planning.keys import code_behind
 from benchmark.planning.refusals import Refusals, Row
 from benchmark.planning.request import DEFAULT, Request
 from benchmark.planning.sweeps import split_sweeps, with_sweeps
-from benchmark.planning.variants import expand_methods, is_finetuned, pretrained_as, pretrained_on, with_variant
+from benchmark.planning.variants import expand_methods, is_finetuned, is_pretrained, pretrained_as, pretrained_on, with_variant
 from benchmark.stages.params import collect, embed, fit, pretrain, probe, rollout, tokenize, video, visualize
 from benchmark.storage.manifests import Ref
 
@@ -203,7 +203,7 @@ class Recipe:
     def _pretrain(self, cell: CellId, row: Row) -> Stage:
         method, config = row.method, row.config
         settings, learning = self.config.pretrain, None
-        if method.learns:
+        if is_pretrained(method, cell.variant):
             budget = pretrain.Budget(settings.frames, settings.steps, settings.epochs)
             held_out, device = self.config.split.held_out, self.config.machine.device
             learning = pretrain.Learning(budget, held_out, device, settings.precision, settings.compile)

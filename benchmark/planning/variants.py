@@ -12,6 +12,7 @@ from benchmark.core.names import joined_variant, parse_address, parse_row, varia
 from benchmark.planning.config.compose import with_setting
 
 FINETUNED = "finetuned"  # the encoder of the plain row goes on learning with the policy: another recipe, not another config
+UNTRAINED = "untrained"  # the encoder as the row's pretraining finds it: what the row owes to that, and what to its start
 IMAGENET_LR = 0.1  # of that from scratch: 1e-5 for 1e-4 in the DynaMo paper, Tables 9 and 11
 
 
@@ -19,6 +20,7 @@ def variants_of(cls: Any, config: Any, env: str = "") -> dict[str, dict[str, Any
     """Variant -> what it changes in the method's config. As with presets, `variant/env` adds what holds in one environment."""
     shared: dict[str, dict[str, Any]] = {} if cls.privileged or cls.joint else {FINETUNED: {}}
     if cls.learns:
+        shared[UNTRAINED] = {}
         shared["equal_steps"] = {"equal_steps": True}
         if config.backbone == "resnet18":
             shared["imagenet_init"] = {"init": "imagenet", "width": 64, "lr": config.lr * IMAGENET_LR}
@@ -48,6 +50,11 @@ def with_variant(cls: Any, config: Any, variant: str, env: str) -> Any:
 
 def is_finetuned(variant: str) -> bool:
     return pretrained_as(variant) != variant
+
+
+def is_pretrained(cls: Any, variant: str) -> bool:
+    """Whether the encoder of a row learns from demonstrations before any policy does."""
+    return cls.learns and UNTRAINED not in variant_parts(pretrained_as(variant))
 
 
 def pretrained_as(variant: str) -> str:

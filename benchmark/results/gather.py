@@ -17,7 +17,7 @@ from benchmark.core.errors import Corrupt
 from benchmark.planning.config.schema import Config
 from benchmark.planning.graph import CellId, Plan, RunCell
 from benchmark.planning.paper import departures, paper_configs
-from benchmark.planning.variants import is_finetuned, with_variant
+from benchmark.planning.variants import is_finetuned, is_pretrained, with_variant
 from benchmark.stages.params import demos, embed, fit, pretrain, probe, rollout
 from benchmark.storage.artifacts import Store
 from benchmark.storage.columns import RECORD_COLUMNS
@@ -101,7 +101,7 @@ def _planned(plan: Plan, cell: RunCell) -> dict[str, Any]:
 
 def _untrained(method: type[Method], config: Config, cell: CellId) -> bool:
     """A network that nothing trains and that is another with each seed: its weights are random, not published ones."""
-    if method.learns or method.joint or method.privileged or is_finetuned(cell.variant):
+    if is_pretrained(method, cell.variant) or method.joint or method.privileged or is_finetuned(cell.variant):
         return False
     return method.seeded(with_variant(method, config.method[cell.method], cell.variant, cell.env))
 

@@ -104,4 +104,18 @@ FAULTS = (
         'seed_of("step", seed)',
         f"{LOOP}::test_each_step_is_taken_once_with_its_number_and_its_own_noise",
     ),
+    Fault(
+        "seeds: a row's untrained control is trained",
+        "benchmark/planning/recipes.py",
+        "        if is_pretrained(method, cell.variant):\n",
+        "        if method.learns:\n",
+        "stages/test_untrained.py::test_it_is_the_start_of_the_row_and_of_no_other_seed[byol]",
+    ),
+    Fault(
+        "seeds: a row's untrained control is told as a trained row",
+        "benchmark/results/gather.py",
+        "    if is_pretrained(method, cell.variant) or",
+        "    if method.learns or",
+        "stages/test_untrained.py::test_it_is_the_start_of_the_row_and_of_no_other_seed[byol]",
+    ),
 )
