@@ -85,10 +85,10 @@ FAULTS = (
     ),
     Fault(
         "seeds: tokenizers start alike under all",
-        "benchmark/stages/tokenize.py",
-        'seed("initialise tokenizer", params.seed)',
-        'seed("initialise tokenizer")',
-        f"{TOKENIZE}::test_a_fit_with_the_stage_is_the_one_that_prepares_in_place_to_the_bit[vqbet]",
+        "benchmark/training/tokenizer.py",
+        'seed_of("initialise tokenizer", seed)',
+        'seed_of("initialise tokenizer")',
+        f"{TOKENIZE}::test_tokenizers_of_two_seeds_start_apart",
     ),
     Fault(
         "seeds: tokenizers draw alike under all",

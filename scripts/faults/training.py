@@ -217,7 +217,7 @@ FAULTS = (
     Fault(
         "training: whether the loss of a policy is compiled is on no key",
         "benchmark/planning/recipes.py",
-        "            compile=config.fit.compile,\n",
+        "            compile=config.fit.compile and fitting.policy.learns,\n",
         "",
         f"{COMPILED}::test_a_policy_with_a_compiled_loss_learns_the_same[vqbet-VQBeT]",
     ),

@@ -259,7 +259,7 @@ def test_each_part_is_drawn_by_its_share(home: Store, tmp_path: Path) -> None:
     for shares, expected in (({}, [1, 1, 1]), ({"weights": "explicit", "shares": [6, 3, 1]}, [1.8, 0.9, 0.3])):
         demos = mixed(tmp_path / str(len(shares)), **shares)
         sampler = ChunkSampler(*table(demos), PolicyConfig(batch_size=16), shares=demos.shares)
-        drawn = np.concatenate([sampler._permutation(epoch).numpy() for epoch in range(3)])
+        drawn = np.concatenate([sampler.batch_at(step).rows[:, -1].numpy() for step in range(3 * sampler.steps_per_epoch)])
         per_part = np.bincount(demos.part_of[episode_of(demos)[drawn]], minlength=3) / (len(drawn) / 3)
         np.testing.assert_allclose(per_part, expected, atol=0.05)
 

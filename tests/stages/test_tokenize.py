@@ -17,6 +17,7 @@ from benchmark.conformance.policies import fitted_tokenizer
 from benchmark.contracts.data import Chunks
 from benchmark.contracts.policy import ActionTokenizer
 from benchmark.core.errors import BenchmarkError
+from benchmark.policies._shared.residual_vq import ResidualVQ
 from benchmark.policies.bet import BeT
 from benchmark.policies.vqbet import VQBeT
 
@@ -87,6 +88,13 @@ def test_a_training_seed_has_a_tokenizer_of_its_own(tmp_path: Path) -> None:
     run(tmp_path, "--methods", "state", "--policies", "vqbet", "--seeds", "2")
     one, two = (load_file(path) for path in tmp_path.glob("tokenize/*/tokenizer.safetensors"))
     assert not any(torch.equal(one[key], two[key]) for key in ("encoder.0.weight", "codebooks"))
+
+
+def test_tokenizers_of_two_seeds_start_apart() -> None:
+    """By more than a step of training moves them."""
+    config = VQBeT.Config(**VQBeT.presets["smoke"] | {"tokenizer_epochs": 1})
+    one, two = (fitted_tokenizer(ResidualVQ, config, torch.rand(8, 4, 2), seed).state_dict() for seed in (0, 1))
+    assert (one["encoder.0.weight"] - two["encoder.0.weight"]).abs().mean() > 0.05
 
 
 def test_a_policy_without_a_tokenizer_has_no_such_stage(tmp_path: Path) -> None:
