@@ -82,7 +82,7 @@ class Table:
             pygame.draw.polygon(ground, "lightgreen", [(round(x), round(y)) for x, y in corners])
         return ground
 
-    def image(self, side: int = TABLE) -> np.ndarray:
+    def image(self, side: int) -> np.ndarray:
         """(side, side, 3), as gym-pusht draws and shrinks it, bilinear and without smoothing, but for the action and the red
         dots where things touch: those would tell of the contact, and only in images of a running simulation."""
         return self.images(side)[0]

@@ -284,4 +284,11 @@ FAULTS = (
         "config.fit.compile",
         f"{COMPILED}::test_how_policies_are_trained_is_nothing_to_one_that_does_not_learn[fit.compile=true]",
     ),
+    Fault(
+        "training: what is said again and again counts again and again in tokenizers",
+        "policies/_shared/residual_vq.py",
+        "return actions.unique(dim=0)",
+        "return actions",
+        "policies/test_vqbet.py::test_an_arm_that_rests_does_not_draw_codes_to_itself",
+    ),
 )

@@ -75,6 +75,13 @@ def test_the_tokenizer_learns_to_reconstruct_and_uses_its_codes():
     assert (codes[:8, 0] == codes[8:16, 0]).all()  # the same prototypes, the same first codes
 
 
+def test_an_arm_that_rests_does_not_draw_codes_to_itself() -> None:
+    chunks = clustered(64)
+    resting = torch.cat([chunks, chunks[:3].repeat(100, 1)])
+    one, two = (fitted_to(each, tokenizer_epochs=3).state_dict() for each in (chunks, resting))
+    assert all(torch.equal(one[name], two[name]) for name in one)
+
+
 def test_weights_from_before_averages_were_kept_still_act() -> None:
     tokenizer = fitted_to(clustered(64), tokenizer_epochs=1)
     old = {name: tensor for name, tensor in tokenizer.state_dict().items() if name not in ("sums", "sizes")}
