@@ -3,49 +3,70 @@
 from __future__ import annotations
 
 import shutil
-from dataclasses import dataclass
+from collections.abc import Collection
+from dataclasses import dataclass, replace
 
 from benchmark.core.errors import BenchmarkError
 from benchmark.core.progress import Reporter, duration, size
 from benchmark.launch.availability import unavailable_cells, unavailable_stages
 from benchmark.launch.choose import this_machine
 from benchmark.planning.estimates import Estimate, estimate
-from benchmark.planning.graph import Plan
+from benchmark.planning.graph import CellId, Plan
 from benchmark.planning.resources import Resources
 from benchmark.storage.artifacts import Store
 
 
-def announce(plan: Plan, store: Store, reporter: Reporter) -> dict[str, Estimate]:
-    """Say what will happen and return what it may cost, or stop here if the disk cannot hold it."""
+def announce(plan: Plan, store: Store, reporter: Reporter, *, here: bool = True) -> dict[str, Estimate]:
+    """Say what will happen and return what it may cost, or stop here if the disk cannot hold it.
+
+    `here`: on this machine, so that rows which it cannot run cost nothing.
+    """
     estimates = estimate(plan.stages, store)
-    needed = total(estimates).bytes
-    free = shutil.disk_usage(store.root).free
     for note in plan.notes:
         reporter.warn(note)
-    for (method, env), reason in unavailable(plan, store).items():
-        reporter.warn(f"{method} on {env} cannot run here: {reason}")
-    reporter.say(f"{summary(plan, estimates)} ({size(free)} free)")
+    missing = unavailable(plan, store)
+    for row, reason in by_row(missing).items():
+        reporter.warn(f"{row} cannot run here: {reason}")
+    counted = without(plan, missing) if here else plan
+    needed = total(counted, estimates).bytes
+    free = shutil.disk_usage(store.root).free
+    reporter.say(f"{summary(counted, estimates)} ({size(free)} free)")
     if needed > free:
         raise BenchmarkError(f"the plan needs about {size(needed)} of disk and {store.root} has {size(free)} free")
     return estimates
 
 
-def unavailable(plan: Plan, store: Store) -> dict[tuple[str, str], str]:
-    """Why rows cannot run here, once for all their seeds and policies."""
-    reasons = unavailable_cells(plan, unavailable_stages(plan, store), store)
-    return {(cell.row, cell.env): reason for cell, reason in reasons.items()}
+def unavailable(plan: Plan, store: Store) -> dict[CellId, str]:
+    """Which cells cannot run here, and why."""
+    return unavailable_cells(plan, unavailable_stages(plan, store), store)
 
 
-def total(estimates: dict[str, Estimate]) -> Estimate:
+def by_row(reasons: dict[CellId, str]) -> dict[str, str]:
+    """Once for all seeds and policies of a row."""
+    return {f"{cell.row} on {cell.env}": reason for cell, reason in reasons.items()}
+
+
+def without(plan: Plan, missing: Collection[CellId]) -> Plan:
+    """The other cells and the stages that they need."""
+    cells = [cell for cell in plan.cells if cell.id not in missing]
+    needed, waiting = set[str](), [key for cell in cells for key in cell.stages.values()]
+    while waiting:
+        if (key := waiting.pop()) not in needed:
+            needed.add(key)
+            waiting += [ref.key for ref in plan.stages[key].inputs.values()]
+    return replace(plan, cells=cells, stages={key: stage for key, stage in plan.stages.items() if key in needed})
+
+
+def total(plan: Plan, estimates: dict[str, Estimate]) -> Estimate:
     """Seconds and disk add up; stages that run one after another need the memory of the largest."""
-    costs = estimates.values()
+    costs = [estimate for key, estimate in estimates.items() if key in plan.stages]
     return Estimate(sum(e.seconds for e in costs), sum(e.bytes for e in costs), max((e.memory for e in costs), default=0.0))
 
 
 def summary(plan: Plan, estimates: dict[str, Estimate]) -> str:
-    costs, todo = total(estimates), f"{len(estimates)} of {len(plan.stages)} stages to do"
+    costs, todo = total(plan, estimates), len(plan.stages.keys() & estimates.keys())
     needs = f"about {duration(costs.seconds)}, {size(costs.bytes)} of disk, {size(costs.memory)} of memory"
-    return f"{len(plan.cells)} cells, {todo}: {needs}"
+    return f"{len(plan.cells)} cells, {todo} of {len(plan.stages)} stages to do: {needs}"
 
 
 @dataclass(frozen=True)
@@ -60,6 +81,6 @@ class Hours:
 def hours(plan: Plan, estimates: dict[str, Estimate]) -> Hours:
     machine = this_machine(next(iter(plan.configs.values())).machine)
     resources = Resources(plan, estimates, machine)
-    needs = [(resources.of(plan.stages[key]), estimate.seconds / 3600) for key, estimate in estimates.items()]
+    needs = [(resources.of(stage), estimates[key].seconds / 3600) for key, stage in plan.stages.items() if key in estimates]
     cores, gpus = sum(n.cores * time for n, time in needs), sum(n.gpu * time for n, time in needs)
     return Hours(cores, gpus, max(cores / machine.cores, gpus / (machine.gpus or 1)))

@@ -1,4 +1,7 @@
-"""Show what would run: cells, stages they share, what is cached, time, disk and memory."""
+"""Show what would run: cells, stages they share, what is cached, time, disk and memory.
+
+What this machine cannot run is listed with the reason; the sums are of what it can.
+"""
 
 from __future__ import annotations
 
@@ -32,9 +35,11 @@ def run(options: argparse.Namespace) -> int:
     store = Store(options.home)
     estimates = estimate(plan.stages, store)
     cached = plan.stages.keys() - estimates.keys()
+    missing = forecast.unavailable(plan, store)
+    here = forecast.without(plan, missing)
     if options.format == "json":
         stages = [{**stage.to_json(), "cached": key in cached} for key, stage in plan.stages.items()]
-        costs = {"estimate": asdict(forecast.total(estimates)), "hours": asdict(forecast.hours(plan, estimates))}
+        costs = {"estimate": asdict(forecast.total(here, estimates)), "hours": asdict(forecast.hours(here, estimates))}
         print(json.dumps({**plan.to_json(), "stages": stages, **costs}, indent=1))
         return 0
     feeds = Counter(key for cell in plan.cells for key in cell.stages.values())
@@ -48,10 +53,10 @@ def run(options: argparse.Namespace) -> int:
             print(fitting(f"  {stage.key[:10]}  ", stage.label, f" {cost}, feeds {users} cell{'s' * (users != 1)}"))
     for note in plan.notes:
         print(note)
-    for (method, env), reason in forecast.unavailable(plan, store).items():
-        print(f"missing: {method} on {env}: {reason}")
-    print(forecast.summary(plan, estimates))
-    hours = forecast.hours(plan, estimates)
+    for row, reason in forecast.by_row(missing).items():
+        print(f"missing: {row}: {reason}")
+    print(forecast.summary(here, estimates))
+    hours = forecast.hours(here, estimates)
     gpus = f", {hours.gpus:.2g} GPU-hours" * bool(hours.gpus)
     print(f"{hours.cores:.2g} core-hours{gpus}; side by side on this machine at best {duration(3600 * hours.at_best)}")
     return 0

@@ -60,7 +60,7 @@ def run(options: argparse.Namespace) -> int:
     plan = make_plan(wanted)
     require_tracker(next(iter(plan.configs.values())).tracker)
     store, reporter = Store(options.home).prepare(), Reporter(options.quiet)
-    estimates = announce(plan, store, reporter)
+    estimates = announce(plan, store, reporter, here=options.launcher == "local")
     remember(store, wanted)
     if options.save_config:
         write_request(options.save_config, wanted)

@@ -20,7 +20,7 @@ from benchmark.data.windows import WindowSampler
 from benchmark.models.collapse import learning_verdict
 from benchmark.stages.base import Context
 from benchmark.stages.params.pretrain import ENCODER, Budget, Learning, Params, Summary
-from benchmark.training.checkpoints import Trained
+from benchmark.training.checkpoints import Trained, on_cpu
 from benchmark.training.distributed import together
 from benchmark.training.loop import train
 
@@ -35,7 +35,7 @@ def run(context: Context[Params]) -> Summary:
     summary = Summary(encoder_params=sum(p.numel() for p in encoder.parameters()), encoder=encoder.description)
     if params.learning is not None:
         summary = _learn(context, params.learning, method, demos, summary)
-    state = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in method.encoder.state_dict().items()}
+    state = on_cpu(method.encoder.state_dict())
     save_file(state, context.out / ENCODER)
     return summary
 

@@ -15,6 +15,7 @@ from benchmark.models.agent import ACTION_RANGE
 from benchmark.stages.base import Context
 from benchmark.stages.load.demos import load_demos
 from benchmark.stages.params.tokenize import TOKENIZER, Params, Summary
+from benchmark.training.checkpoints import on_cpu
 from benchmark.training.tokenizer import fit_tokenizer
 
 
@@ -45,7 +46,7 @@ def run(context: Context[Params]) -> Summary:
         raise Diverged(f"the tokenizer of {params.policy} diverged: its loss is NaN or infinite") from error
     if trained:
         trained.save(context.out / "curves.csv")
-    state = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in tokenizer.state_dict().items()}
+    state = on_cpu(tokenizer.state_dict())
     if not all(tensor.isfinite().all() for tensor in state.values()):
         raise Diverged(f"the tokenizer of {params.policy} has NaN or infinite numbers after its fit")
     save_file(state, context.out / TOKENIZER)

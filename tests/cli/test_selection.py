@@ -49,11 +49,13 @@ def test_what_cannot_run_and_what_does_not_fit_is_said_before_any_work(
     toy: type, store: Store, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     plan = make_plan(Request([Absent.name, "random"], ["toy"], ["mlp", "knn"], 2, "smoke"))
-    assert forecast.unavailable(plan, store) == {("absent", "toy"): Absent.unavailable_reason(None)}
+    assert forecast.by_row(forecast.unavailable(plan, store)) == {"absent on toy": Absent.unavailable_reason(None)}
     forecast.announce(plan, store, Reporter())
     said = " ".join(capsys.readouterr().err.split())
     assert said.count("absent on toy cannot run here: weights not here") == 1
-    assert "8 cells" in said
+    assert said.count("4 cells, 15 of 15 stages") == 1  # of `random`: what cannot run costs nothing
+    forecast.announce(plan, store, Reporter(), here=False)
+    assert "8 cells, 29 of 29 stages" in capsys.readouterr().err
     monkeypatch.setattr(shutil, "disk_usage", lambda path: namedtuple("usage", "total used free")(10, 9, 1))
     with pytest.raises(BenchmarkError, match=r"of disk and .* has 1 B free"):
         forecast.announce(plan, store, Reporter(quiet=True))
