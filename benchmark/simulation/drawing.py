@@ -143,8 +143,10 @@ _gl: Any = None  # the GL context of this process; lives while there are rendere
 class Renderer:
     """Square images of a model in a given joint configuration. Get one from `shared_renderer`, give it back with `close`."""
 
-    def __init__(self, key: Hashable, model: Any, resolution: int):
+    def __init__(self, key: Hashable, model: Any, resolution: int, layered: bool):
         import mujoco
+
+        from benchmark.simulation.layers import Layers
 
         self._mujoco, self._key, self.users = mujoco, key, 0
         self._model, self._data = model, mujoco.MjData(model)
@@ -159,6 +161,8 @@ class Renderer:
         self._area = mujoco.MjrRect(0, 0, resolution, resolution)
         _make_current()
         self._buffers = mujoco.MjrContext(model, mujoco.mjtFontScale.mjFONTSCALE_50)
+        self._buffers.readDepthMap = mujoco.mjtDepthMap.mjDEPTH_ZEROFAR  # as they are kept
+        self._layers = Layers(model, self._scene, self._shoot) if layered else None
 
     def render(self, qpos: np.ndarray, cameras: Sequence[Any], farthest: float | None = None) -> np.ndarray:
         """(views, H, W, 3) uint8 with bodies where `qpos` puts them, seen by each `mujoco.MjvCamera`.
@@ -172,23 +176,31 @@ class Renderer:
 
     def draw(self, data: Any, cameras: Sequence[Any], farthest: float | None = None) -> np.ndarray:
         """The same of a simulation of this very model that goes on."""
-        mujoco = self._mujoco
         _make_current()
-        mujoco.mjr_setBuffer(mujoco.mjtFramebuffer.mjFB_OFFSCREEN, self._buffers)  # another renderer may have bound its own
-        size = self._area.height, self._area.width
-        frames = np.empty((len(cameras), 1 if farthest is None else 2, *size, 3), np.uint8)
-        depth = None if farthest is None else np.empty(size, np.float32)
-        everything = mujoco.mjtCatBit.mjCAT_ALL
-        for pictures, camera in zip(frames, cameras, strict=True):
-            mujoco.mjv_updateScene(self._model, data, self._options, None, camera, everything, self._scene)
-            mujoco.mjr_render(self._area, self._scene, self._buffers)
-            mujoco.mjr_readPixels(pictures[0], depth, self._area, self._buffers)
-            if farthest is not None and depth is not None:
-                pictures[1] = (255 * np.minimum(self._metres(depth) / farthest, 1)).round()[..., None]
-        return frames.reshape(-1, *size, 3)[:, ::-1].copy()  # GL counts rows from below
+        self._mujoco.mjr_setBuffer(self._mujoco.mjtFramebuffer.mjFB_OFFSCREEN, self._buffers)  # another one may be bound
+        images, everything = [], self._mujoco.mjtCatBit.mjCAT_ALL
+        for view, camera in enumerate(cameras):
+            colours, depths = self._layers.draw(view, data, camera) if self._layers else self._shoot(data, camera, everything)
+            images.append(colours)
+            if farthest is not None:
+                grey = (255 * np.minimum(self._metres(1 - depths) / farthest, 1)).round().astype(np.uint8)
+                images.append(np.repeat(grey[..., None], 3, axis=-1))
+        return np.stack(images)[:, ::-1].copy()  # GL counts rows from below
+
+    def _shoot(self, data: Any, camera: Any, categories: Any, segments: bool = False) -> tuple[np.ndarray, np.ndarray]:
+        """(H, W, 3) colours and (H, W) depths as GL keeps them, 1 at the near plane and 0 at the far one, of what rests, what
+        moves or both. Instead of colours `segments` are the numbers of what is drawn."""
+        mujoco, scene = self._mujoco, self._scene
+        colours = np.empty((self._area.height, self._area.width, 3), np.uint8)
+        depths = np.empty(colours.shape[:2], np.float32)
+        mujoco.mjv_updateScene(self._model, data, self._options, None, camera, categories, scene)
+        scene.flags[mujoco.mjtRndFlag.mjRND_SEGMENT] = scene.flags[mujoco.mjtRndFlag.mjRND_IDCOLOR] = segments
+        mujoco.mjr_render(self._area, scene, self._buffers)
+        mujoco.mjr_readPixels(colours, depths, self._area, self._buffers)
+        return colours, depths
 
     def _metres(self, depth: np.ndarray) -> np.ndarray:
-        """What GL keeps, 0 at the near plane and 1 at the far one, is linear in 1 / distance."""
+        """Of depths that are 0 at the near plane and 1 at the far one, which are linear in 1 / distance."""
         near, far = (self._model.stat.extent * plane for plane in (self._model.vis.map.znear, self._model.vis.map.zfar))
         return near / (1 - depth.astype(np.float64) * (1 - near / far))
 
@@ -213,11 +225,14 @@ class Renderer:
             _gl = None
 
 
-def shared_renderer(key: Hashable, build: Callable[[], Any], resolution: int) -> Renderer:
-    """The renderer of this process for scenes named `key`; the first caller builds the model that it draws."""
+def shared_renderer(key: Hashable, build: Callable[[], Any], resolution: int, layered: bool = False) -> Renderer:
+    """The renderer of this process for scenes named `key`; the first caller builds the model that it draws.
+
+    `layered`: what does not move is drawn once (layers.py), for scenes in which that is much and no look ever changes.
+    """
     key = (key, resolution)
     if key not in _renderers:
-        _renderers[key] = Renderer(key, build(), resolution)
+        _renderers[key] = Renderer(key, build(), resolution, layered)
     _renderers[key].users += 1
     return _renderers[key]
 

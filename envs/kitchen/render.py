@@ -13,7 +13,7 @@ TEXELS = 256
 
 
 def open_renderer(model: Any, resolution: int) -> Renderer:
-    return shared_renderer("kitchen", lambda: simplified(model, CELL, TEXELS), resolution)
+    return shared_renderer("kitchen", lambda: simplified(model, CELL, TEXELS), resolution, layered=True)
 
 
 def front_camera() -> Any:

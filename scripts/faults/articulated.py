@@ -51,15 +51,15 @@ FAULTS = (
     Fault(
         "articulated: depth is upside down",
         "benchmark/simulation/drawing.py",
-        "self._metres(depth) / farthest",
-        "self._metres(depth)[::-1] / farthest",
+        "self._metres(1 - depths) / farthest",
+        "self._metres(1 - depths)[::-1] / farthest",
         f"{DRAWN}::test_a_plane_across_the_axis_is_equally_deep_everywhere[1.2]",
     ),
     Fault(
         "articulated: depth is not clipped",
         "benchmark/simulation/drawing.py",
-        "np.minimum(self._metres(depth) / farthest, 1)",
-        "(self._metres(depth) / farthest)",
+        "np.minimum(self._metres(1 - depths) / farthest, 1)",
+        "(self._metres(1 - depths) / farthest)",
         f"{DRAWN}::test_what_is_farther_is_clipped",
     ),
     Fault(

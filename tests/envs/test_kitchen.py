@@ -10,6 +10,7 @@ import pytest
 from benchmark.core.errors import Unavailable
 from benchmark.envs import kitchen
 from benchmark.envs.kitchen import Kitchen, KitchenConfig, tasks
+from benchmark.envs.kitchen.render import front_camera
 from benchmark.simulation import drawing as mujoco_render
 from tests.envs import kitchens
 from tests.envs.kitchens import LARGE_SEED, qpos
@@ -206,6 +207,23 @@ def test_the_last_to_close_frees_the_gl_context(env):
     assert mujoco_render._renderers == {}
     assert mujoco_render._gl is None
     assert np.array_equal(env.render(), image)  # and it comes back when needed
+
+
+def test_what_never_moves_is_drawn_once_and_nothing_differs(env):
+    env.reset(0)
+    qpos, model = env._simulator.data.qpos.copy(), env._simulator.model
+    env.render()
+    whole = mujoco_render.shared_renderer("whole", lambda: env._renderer._model, env.config.resolution)
+    rng = np.random.default_rng(0)
+    for _ in range(30):
+        moved = qpos.copy()
+        for joint in np.flatnonzero(model.jnt_limited):
+            moved[model.jnt_qposadr[joint]] = rng.uniform(*model.jnt_range[joint])  # the arm, doors and knobs
+        moved[-7:-4] += rng.normal(0, 0.2, 3)  # the kettle
+        images = [renderer.render(moved, [front_camera()]) for renderer in (env._renderer, whole)]
+        assert np.array_equal(*images)
+    assert env._renderer._scene.ngeom < 0.7 * whole._scene.ngeom
+    whole.close()
 
 
 def test_fewer_facets_hardly_show(env, monkeypatch):
