@@ -48,6 +48,12 @@ def test_a_stage_that_nobody_planned_is_an_error(home: Path, capsys: pytest.Capt
     assert "no stage 00000000000000000000 was planned" in capsys.readouterr().err
 
 
+def test_a_key_may_be_abbreviated_as_plan_prints_it(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["worker", keys()["demos"][:10], "--home", str(home), "--quiet"]) == 0
+    assert keys()["demos"] in capsys.readouterr().out
+    assert main(["worker", "", "--home", str(home)]) == 2, "all begin with nothing"
+
+
 def test_other_code_than_planned_is_refused(home: Path) -> None:
     """A worker on another checkout, or with other libraries, would publish a number under a key that is not its own."""
     key = keys()["pretrain"]
