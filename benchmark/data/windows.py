@@ -6,8 +6,6 @@ seed and step, so a resumed run continues exactly where it stopped without havin
 
 from __future__ import annotations
 
-from functools import lru_cache
-
 import numpy as np
 import torch
 from torch import Tensor
@@ -18,6 +16,7 @@ from benchmark.core.collective import mine
 from benchmark.core.errors import BenchmarkError
 from benchmark.core.seeds import numpy_rng
 from benchmark.data.episodes import Demos
+from benchmark.data.shuffle import Shuffle
 
 RESIDENT_SHARE = 0.5  # of a GPU's free memory that frames may take; the rest is for the network and its activations
 UPLOAD = 1 << 26  # bytes of frames that go to the device at once
@@ -47,13 +46,20 @@ class WindowSampler:
         self.demos, self.spec, self.seed, self.device = demos, spec, seed, device
         self.batch_size = min(batch_size, len(first))
         numbers = np.repeat(episodes, [len(s) for s in starts])
-        self._draws = demos.shares.draws(numbers, "windows", seed) if demos.shares else None
         resident = fits(demos.frames.nbytes, device) if resident is None else resident
         self._frames = upload(demos.frames, device) if resident else None
         self._home = device if resident else "cpu"  # where the tables are, and rows are looked up
         self._starts, self._episode = self._table(first), self._table(numbers)
         self._actions, self._proprio, self._begins = map(self._table, (demos.actions, demos.proprio, demos.starts))
         self._offsets = self._table(np.arange(spec.window) * spec.stride)
+        draws, home = demos.shares.draws(numbers, "windows", seed) if demos.shares else None, self._home
+        used = self.steps_per_epoch * self.batch_size
+
+        def order(epoch: int) -> Tensor:
+            rows = draws.epoch(epoch) if draws else numpy_rng("windows", seed, epoch).permutation(len(first))
+            return torch.from_numpy(np.ascontiguousarray(rows[:used])).to(home)
+
+        self._shuffle = Shuffle(used, self.batch_size, order)
 
     @property
     def steps_per_epoch(self) -> int:
@@ -66,8 +72,7 @@ class WindowSampler:
     def batch_at(self, step: int) -> Windows:
         """The batch of a step; of one that several processes share, this one's part. Each epoch drops the remainder that does
         not fill a batch: another one each time."""
-        epoch, position = divmod(step, self.steps_per_epoch)
-        chosen = mine(self._order(epoch)[position * self.batch_size : (position + 1) * self.batch_size])
+        chosen = mine(self._shuffle.at(step))
         rows = self._starts[chosen, None] + self._offsets
         episode = self._episode[chosen]
         return Windows(
@@ -77,12 +82,6 @@ class WindowSampler:
             episode=self._send(episode),
             start=self._send(self._starts[chosen] - self._begins[episode]),
         )
-
-    @lru_cache(maxsize=2)  # noqa: B019 - two epochs at most, and the sampler lives as long as its run
-    def _order(self, epoch: int) -> Tensor:
-        if self._draws:
-            return self._table(self._draws.epoch(epoch))
-        return self._table(numpy_rng("windows", self.seed, epoch).permutation(len(self._starts)))
 
     def _look(self, rows: Tensor) -> Tensor:
         if self._frames is not None:

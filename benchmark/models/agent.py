@@ -49,15 +49,12 @@ class Agent(nn.Module):
         self,
         features: Tensor | np.ndarray | None,
         actions: Tensor | np.ndarray,
-        mode: str = ACTION_RANGE,
-        exclude: Sequence[int] = (),
         proprio: Tensor | np.ndarray | None = None,
     ) -> None:
-        """Statistics of the training rows. `mode` and `exclude` are about the actions; all else is standardised, but for
-        features of which there are None: they stay as they are."""
+        """Statistics of the training rows. All but actions is standardised; features of which there are None are left alone."""
         if features is not None:
             self.features.fit(features)
-        self.actions.fit(actions, mode, exclude)
+        self.actions.fit(actions, ACTION_RANGE)
         if (proprio is None) != (self.proprio is None):
             raise ValueError("an agent with proprioception needs its training rows, and only such an agent does")
         if self.proprio is not None and proprio is not None:

@@ -18,9 +18,10 @@ def autocast(device: torch.device | str, precision: str) -> AbstractContextManag
 
 @contextmanager
 def products(precision: str) -> Iterator[None]:
-    """tf32: within, CUDA's products of float32 matrices round what they multiply to 10 bits of mantissa, and add in float32."""
+    """tf32: within, CUDA's products of float32 matrices round what they multiply to 10 bits of mantissa, and add in float32.
+    fp32: they do not, whatever it is around."""
     before = torch.get_float32_matmul_precision()
-    torch.set_float32_matmul_precision("high" if precision == "tf32" else before)
+    torch.set_float32_matmul_precision({"tf32": "high", "fp32": "highest"}.get(precision, before))
     try:
         yield
     finally:

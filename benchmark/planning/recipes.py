@@ -241,7 +241,7 @@ class Recipe:
         params = tokenize.Params(
             policy=cell.policy,
             config=self._settings(cell.policy).tokenizer,
-            held_out=config.split.held_out_from_policies or config.split.held_out,
+            held_out=config.split.from_policies,
             seed=cell.seed,
             device=config.machine.device,
         )
@@ -258,7 +258,7 @@ class Recipe:
             config=self._settings(cell.policy).training,
             budget=replace(budget, steps=steps, epochs=None) if steps else budget,
             goal=config.fit.goal,
-            held_out=config.split.held_out_from_policies or config.split.held_out,
+            held_out=config.split.from_policies,
             seed=cell.seed,
             device=config.machine.device,
             proprio=config.fit.proprio,
@@ -266,6 +266,7 @@ class Recipe:
             precision=config.fit.precision if fitting.policy.learns else "auto",
             compile=config.fit.compile and fitting.policy.learns,
             standardise=(config.fit.standardise and fitting.method.standardised) or fitting.method.privileged,
+            unseen=config.split.from_all,
         )
         inputs = {"demos": shown.ref, "features": embedded.ref}
         if fitting.joint:

@@ -116,5 +116,5 @@ class Refusals:
         asked = [self.env.task(self.env_config, seed("demonstrations", self.env.name, index)) for index in range(count)]
         if None in asked:  # episodes do not ask for one task
             return []
-        _, held_out = split(count, self.config.split.held_out_from_policies or self.config.split.held_out)
+        _, held_out = split(count, self.config.split.from_all)
         return sorted(set(spec.tasks) - {asked[index] for index in held_out})

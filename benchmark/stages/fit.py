@@ -18,6 +18,7 @@ from safetensors.torch import save_file
 from benchmark import registry
 from benchmark.contracts.data import Chunks
 from benchmark.contracts.encoder import Encoder, FusedEncoder
+from benchmark.contracts.policy import Policy
 from benchmark.contracts.specs import PolicySpec
 from benchmark.core.machine import resolve_policy_precision
 from benchmark.core.seeds import seed, torch_rng
@@ -74,9 +75,10 @@ def run(context: Context[Params]) -> Summary:
     if agent.policy.Tokenizer:
         load_tokenizer(context.inputs["tokenizer"], agent.policy)
     agent.to(device)
-    shown = training.all()
-    shown = shown if sizes.goal_dim else replace(shown, goal=None)  # which the encoder may take
-    agent.policy.prepare(shown, torch_rng("prepare", params.seed, device=device))
+    if type(agent.policy).prepare is not Policy.prepare:  # all samples are many times the features
+        shown = training.all()
+        shown = shown if sizes.goal_dim else replace(shown, goal=None)  # which the encoder may take
+        agent.policy.prepare(shown, torch_rng("prepare", params.seed, device=device))
     summary = Summary(
         policy_params=sum(p.numel() for p in agent.policy.parameters()),
         feature_dim=sizes.feature_dim,

@@ -6,7 +6,7 @@ task. `language` is an embedding that the demonstrations bring along as `info["l
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -20,10 +20,12 @@ from benchmark.data.chunks import GOAL_WORDS
 from benchmark.data.episodes import Demos
 from benchmark.models.agent import Agent
 from benchmark.models.features import encode, encode_goal
-from benchmark.simulation.agent import Given
 from benchmark.stages.base import Context
 from benchmark.stages.load.demos import environment_of, load_demos
 from benchmark.stages.params.fit import Params as FitParams
+
+if TYPE_CHECKING:  # what acts is on no fit's key
+    from benchmark.simulation.agent import Given
 
 
 def training_goals(kind: str, demos: Demos, spec: EnvSpec) -> str | np.ndarray | None:
@@ -85,7 +87,7 @@ def evaluation_language(context: Context[Any]) -> Given:
 
 
 def _held_out(context: Context[Any], demos: Demos) -> np.ndarray:
-    return demos.split(context.inputs["policy"].params(FitParams).held_out)[1]
+    return demos.split(context.inputs["policy"].params(FitParams).unseen)[1]
 
 
 def _of_a_held_out_demonstration(context: Context[Any], rows: Tensor) -> Given:

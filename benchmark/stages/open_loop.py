@@ -35,17 +35,20 @@ LOWEST = -1.0
 def open_loop(context: Context[Params], encoder: Encoder, agent: Agent) -> list[Outcome]:
     """One outcome per demonstration that no training saw."""
     demos = load_demos(context)
-    training, held_out = demos.split(context.inputs["policy"].params(FitParams).held_out)
+    params = context.inputs["policy"].params(FitParams)
+    (training, _), (_, unseen) = demos.split(params.held_out), demos.split(params.unseen)
     measures, outcomes, answers = yardsticks(demos, training), [], []
-    for number, episode in enumerate(held_out):
+    for number, episode in enumerate(unseen):
         seed = evaluation_seed(demos.spec.env, context.params.seed, number)
         predicted, recorded = predict(context, encoder, agent, demos, episode, seed)
         answers.append(in_units(agent, predicted))
         actions = demos.actions[demos.starts[episode] : demos.ends[episode]]
         errors = measures[demos.part_of[episode]].errors(answers[-1], actions)
-        outcomes.append(Outcome(number, seed, len(recorded), {**agreement(predicted, recorded), **errors}))
-        context.task.update(number + 1, len(held_out))
-    write_predictions(context.out, held_out, answers)
+        score = {**agreement(predicted, recorded), **errors}
+        broken = None if np.isfinite(predicted).all() else "the policy predicted NaN or infinite actions"
+        outcomes.append(Outcome(number, seed, len(recorded), None if broken else score, broken))
+        context.task.update(number + 1, len(unseen))
+    write_predictions(context.out, unseen, answers)
     return outcomes
 
 

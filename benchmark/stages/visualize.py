@@ -55,7 +55,7 @@ def run(context: Context[Params]) -> Summary:
     features = None if agent.encoder is not None else load_features(context)  # those are of an encoder that has not learnt yet
     result = visualize(demos, features, encoder.requires_grad_(False), context.params.held_out)
     if policy.manifest.input("demos").key == context.inputs["demos"].manifest.key:  # and not more, which later rounds collected
-        episode = int(demos.split(policy.params(FitParams).held_out)[1][0])
+        episode = int(demos.split(policy.params(FitParams).unseen)[1][0])
         result = replace(result, **_along(context, demos, episode, encoder, agent))
     arrays = {field.name: getattr(result, field.name) for field in fields(result)}
     np.savez(context.out / ARRAYS, **{name: array for name, array in arrays.items() if array is not None})

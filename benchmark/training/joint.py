@@ -18,7 +18,7 @@ from benchmark.data.augment import NOTHING, Recipe
 from benchmark.data.episodes import Demos
 from benchmark.models.agent import Agent
 from benchmark.models.features import features_of, read_goal
-from benchmark.models.precision import autocast
+from benchmark.models.precision import autocast, products
 
 Rates = Sequence[tuple[str, float]]  # (pattern of parameter names, learning rate as a fraction of the policy's)
 
@@ -77,7 +77,7 @@ class JointModel(nn.Module):
         assert batch.rows is not None
         goal, told = batch.goal, None
         if goal is not None and self.encoder.takes_goal:
-            with autocast(goal.device, self.precision):
+            with autocast(goal.device, self.precision), products(self.precision):
                 told = read_goal(self.encoder, goal).repeat_interleave(batch.rows.shape[1], 0)
             goal = None
         elif goal is not None and batch.goal_rows is not None:
@@ -94,8 +94,8 @@ class JointModel(nn.Module):
         self.agent.policy.after_step(step, steps)
 
     def _observe(self, frames: Tensor, rows: Tensor, told: Tensor | None = None, frozen: Tensor | None = None) -> Tensor:
-        """In the encoder's precision, whatever the policy's is."""
-        with autocast(frames.device, self.precision):
+        """In the encoder's precision, whatever the policy's is; what the backward pass multiplies is in the policy's."""
+        with autocast(frames.device, self.precision), products(self.precision):
             features = features_of(self.encoder, Observations(frames=frames, told=told), self.kind, frozen)
         return self.agent.observe(features.float(), self._proprio[rows])
 

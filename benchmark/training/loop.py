@@ -144,7 +144,8 @@ def of_all_processes(values: dict[str, Tensor]) -> dict[str, Tensor]:
 
 def is_lowest(loss: float, curves: list[dict[str, float]]) -> bool:
     """Whether no checkpoint so far has had a lower one; the first always counts, whatever it is."""
-    return all(loss < row.get("validation_loss", math.inf) for row in curves)
+    before = [row["validation_loss"] for row in curves if "validation_loss" in row]
+    return not before or loss < min(filter(math.isfinite, before), default=math.inf)
 
 
 def curve_point(step: int, steps: int, values: dict[str, Tensor], rate: float) -> dict[str, float]:

@@ -177,4 +177,11 @@ FAULTS = (
         "None) for path in sys.path",
         "planning/test_keys.py::test_what_is_installed_is_looked_up_once_and_again_after_a_change",
     ),
+    Fault(
+        "keys: a fit's holds how policies act",
+        "benchmark/stages/goals.py",
+        "if TYPE_CHECKING:  # what acts is on no fit's key",
+        "if True:",
+        f"{KEYS}::test_code_of_acting_changes_no_fit",
+    ),
 )

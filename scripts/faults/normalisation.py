@@ -57,4 +57,18 @@ FAULTS = (
         "return features.float()",
         f"{ACCOUNTS}::test_a_policy_learns_from_normalised_features_and_actions[tally:finetuned]",
     ),
+    Fault(
+        "normalisation: a constant action is what was predicted",
+        "benchmark/data/normalize.py",
+        "torch.maximum(shift.abs(), spread.max()), spread, 0.0)",
+        "torch.maximum(shift.abs(), spread.max()), spread, 1.0)",
+        f"{NORMALIZE}::test_actions_have_units_of_their_own",
+    ),
+    Fault(
+        "normalisation: small units are constant beside large ones",
+        "benchmark/data/normalize.py",
+        "spread > ROUNDING * torch.maximum",
+        "spread > CONSTANT * torch.maximum",
+        f"{NORMALIZE}::test_actions_have_units_of_their_own",
+    ),
 )

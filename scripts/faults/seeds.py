@@ -44,7 +44,7 @@ FAULTS = (
     Fault(
         "seeds: windows come in one order for all",
         "benchmark/data/windows.py",
-        'numpy_rng("windows", self.seed, epoch)',
+        'numpy_rng("windows", seed, epoch)',
         'numpy_rng("windows", epoch)',
         f"{WINDOWS}::test_batches_are_a_function_of_seed_and_step",
     ),

@@ -10,9 +10,23 @@ FAULTS = (
     Fault(
         "selection: the highest validation loss is kept",
         "benchmark/training/loop.py",
-        'loss < row.get("validation_loss", math.inf)',
-        'loss > row.get("validation_loss", -math.inf)',
+        "loss < min(filter(math.isfinite, before), default=math.inf)",
+        "loss > max(filter(math.isfinite, before), default=-math.inf)",
         f"{ACCOUNTS}::test_the_checkpoint_that_acts_is_the_one_that_was_chosen[validation-20]",
+    ),
+    Fault(
+        "selection: after a lost validation nothing is better",
+        "benchmark/training/loop.py",
+        "loss < min(filter(math.isfinite, before), default=math.inf)",
+        "all(loss < other for other in before)",
+        "training/test_loop.py::test_the_checkpoint_of_lowest_validation_loss_is_kept",
+    ),
+    Fault(
+        "selection: the first checkpoint need not count",
+        "benchmark/training/loop.py",
+        "return not before or loss",
+        "return loss",
+        "training/test_loop.py::test_the_checkpoint_of_lowest_validation_loss_is_kept",
     ),
     Fault(
         "selection: the last checkpoint acts, whatever was chosen",

@@ -57,8 +57,22 @@ FAULTS = (
     Fault(
         "splits: recordings are scored on training demonstrations",
         "benchmark/stages/open_loop.py",
-        "training, held_out = demos.split(",
-        "held_out, training = demos.split(",
+        "(_, unseen) = demos.split(params.held_out), demos.split(params.unseen)",
+        "(unseen, _) = demos.split(params.held_out), demos.split(params.unseen)",
         "stages/test_open_loop.py::test_only_held_out_demonstrations_are_scored",
+    ),
+    Fault(
+        "splits: recordings are scored that the encoder was trained on",
+        "benchmark/planning/config/schema.py",
+        "return min(self.held_out, self.from_policies)",
+        "return self.from_policies",
+        "stages/test_open_loop.py::test_what_the_encoder_was_trained_on_is_not_scored",
+    ),
+    Fault(
+        "splits: a lost prediction has a score",
+        "benchmark/stages/open_loop.py",
+        "broken = None if np.isfinite(predicted).all() else",
+        "broken = None if True else",
+        "stages/test_open_loop.py::test_a_prediction_that_is_lost_is_no_score",
     ),
 )

@@ -40,11 +40,19 @@ def test_constant_dimensions_are_only_centred(mode):
     assert Normalizer(2).fit(torch.ones(4, 2), mode)(torch.ones(4, 2)).eq(0).all()
 
 
-def test_excluded_dimensions_pass_unchanged():
-    data = torch.randn(100, 3) * 5 + 2
-    normalizer = Normalizer(3).fit(data, "minmax", exclude=[2])
-    assert torch.equal(normalizer(data)[:, 2], data[:, 2])
-    assert normalizer(data)[:, :2].abs().max() <= 1 + 1e-5
+def test_actions_have_units_of_their_own():
+    data = torch.rand(200, 4) * 2 - 1
+    data = data * torch.tensor([200.0, 0.15, 0.0, 1e-4]) + torch.tensor([0.0, 0.0, 0.3, 0.0])  # mm, rad, nothing, noise
+    normalizer = Normalizer(4).fit(data, "minmax")
+    bounded = normalizer(data)
+    torch.testing.assert_close(bounded[:, :2].amax(0), torch.ones(2), atol=1e-4, rtol=0)
+    assert bounded[:, 2].eq(0).all()
+    done = normalizer.inverse(torch.full((1, 4), 0.9))
+    assert done[0, 2] == torch.tensor(0.3), "a constant is done whatever is predicted"
+    assert done[0, 3].abs() < 1e-4
+    loaded = Normalizer(4)
+    loaded.load_state_dict(normalizer.state_dict())
+    assert torch.equal(loaded.inverse(bounded), normalizer.inverse(bounded))
 
 
 def test_statistics_do_not_lose_precision(monkeypatch):

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import weakref
 from pathlib import Path
 
 import numpy as np
@@ -36,6 +37,15 @@ def test_what_was_written_is_what_is_opened(demos: Demos) -> None:
     assert demos.lengths.tolist() == list(LENGTHS)
     assert demos.infos[1] == {"score": {"x": 1}}
     assert demos.actions[5:14, 0].tolist() == list(range(9))
+
+
+def test_a_sampler_leaves_with_its_last_user(demos: Demos) -> None:
+    """Its frames may be half of a GPU's memory."""
+    sampler = WindowSampler(demos, np.arange(3), BatchSpec(2, 1), batch_size=2, seed=0, resident=True)
+    sampler.batch_at(0)
+    gone = weakref.ref(sampler)
+    del sampler
+    assert gone() is None
 
 
 @pytest.mark.parametrize(("window", "stride"), [(1, 1), (2, 1), (3, 2)])

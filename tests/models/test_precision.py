@@ -43,6 +43,10 @@ def test_products_are_rounded_within_and_as_before_afterwards() -> None:
         raise KeyError
     with products("fp32"):
         assert torch.get_float32_matmul_precision() == before
+    with products("tf32"), products("fp32"):
+        assert torch.get_float32_matmul_precision() == "highest", "an encoder in float32 within a policy in tf32"
+    with products("tf32"), products("bf16"):
+        assert torch.get_float32_matmul_precision() == "high"
     assert torch.get_float32_matmul_precision() == before
 
 

@@ -22,7 +22,8 @@ CHANGES = {  # a line of code behind what the name says
     "loss": ("benchmark/models/losses.py", "    return 1 - F.cosine", "    return 2 - F.cosine"),
     "policy": ("policies/mlp.py", '    name = "mlp"\n', '    name = "mlp"\n    colour = "red"\n'),
     "tokenizer": ("policies/_shared/residual_vq.py", "COMMITMENT = 5.0", "COMMITMENT = 4.0"),
-    "stage": ("benchmark/stages/tokenize.py", "cpu().contiguous()", "cpu()"),
+    "stage": ("benchmark/stages/tokenize.py", "on_cpu(tokenizer", "dict(on_cpu(tokenizer"),
+    "acting": ("benchmark/simulation/agent.py", "planned.mean(1,", "planned.mean(axis=1,"),
     "environment": ("envs/pusht/__init__.py", '    name = "pusht"\n', '    name = "pusht"\n    colour = "red"\n'),
     "comment": ("methods/byol.py", '    name = "byol"\n', '    # of the paper\n    name = "byol"\n'),
 }
@@ -109,6 +110,10 @@ def test_code_of_a_policy_changes_its_fits_and_rollouts(changed: dict[str, set[s
 @pytest.mark.parametrize("change", ["tokenizer", "stage"])
 def test_code_of_a_tokenizer_changes_it_and_the_fits_of_all_encoders(changed: dict[str, set[str]], change: str) -> None:
     assert changed[change] == stages("byol random", "vqbet", "tokenize fit rollout")
+
+
+def test_code_of_acting_changes_no_fit(changed: dict[str, set[str]]) -> None:
+    assert changed["acting"] == stages("byol random", "mlp knn vqbet", "rollout")
 
 
 def test_code_of_an_environment_changes_everything(changed: dict[str, set[str]]) -> None:

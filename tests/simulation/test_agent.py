@@ -186,6 +186,18 @@ def test_needs_frame_equals_brute_force(data):
     assert [t for t in range(100) if controller.needs_frame(t)] == sorted(t for t in looked_at if t < 100)
 
 
+def test_features_that_are_lost_do_not_reach_a_policy():
+    """It might answer with the likeliest of its classes, whatever that is."""
+    controller, lost = AgentController(Oracle(), make_agent(PolicyConfig(), STATE), slots=2), np.zeros((2, STATE), np.float32)
+    lost[1] = np.nan
+    active, shown, none = np.array([True, False]), np.array([False, False]), np.zeros((2, 0), np.float32)
+    for slot in (0, 1):
+        controller.begin(slot, slot)
+    controller.act(Slots(active, np.zeros(2, int), None, shown, none, lost))  # the other slot is empty
+    with pytest.raises(RuntimeError, match="NaN"):
+        controller.act(Slots(~active, np.zeros(2, int), None, shown, none, lost))
+
+
 def test_an_encoder_that_reads_the_state_needs_no_frames():
     controller = AgentController(Oracle(), make_agent(PolicyConfig(), STATE), slots=1)
     assert not any(controller.needs_frame(t) for t in range(10))

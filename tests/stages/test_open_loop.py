@@ -15,6 +15,7 @@ from benchmark import registry
 from benchmark.cli.main import main
 from benchmark.contracts.data import Episode
 from benchmark.contracts.environment import Dataset
+from benchmark.stages import open_loop
 from benchmark.stages.open_loop import agreement
 from tests.toy import Toy, ToyConfig
 
@@ -84,6 +85,33 @@ def test_only_held_out_demonstrations_are_scored(env: str, tmp_path: Path):
     assert main(["run", "--home", str(tmp_path), *arguments, "split.held_out=0.3"]) == 0
     (records,) = tmp_path.glob("rollout/*/records.jsonl")
     assert len(records.read_text().splitlines()) == 3, "of 10"
+
+
+def test_what_the_encoder_was_trained_on_is_not_scored(env: str, tmp_path: Path):
+    """Policies keep from training what encoders need not keep: scores are of what is in both sets."""
+    arguments = ["--envs", env, "--preset", "smoke", "--quiet", "machine.threads=1", "--methods", "state", "--policies", "knn"]
+    sets = {}
+    for held_out, from_policies in ((0.1, 0.3), (0.3, 0.1)):
+        home = tmp_path / str(held_out)
+        split = [f"split.held_out={held_out}", f"split.held_out_from_policies={from_policies}"]
+        assert main(["run", "--home", str(home), *arguments, *split]) == 0
+        (records,) = home.glob("rollout/*/records.jsonl")
+        sets[held_out] = len(records.read_text().splitlines())
+    assert sets == {0.1: 1, 0.3: 1}, "of 10"
+
+
+def test_a_prediction_that_is_lost_is_no_score(env: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    predict = open_loop.predict
+
+    def lost(*arguments: Any) -> tuple[np.ndarray, np.ndarray]:
+        predicted, recorded = predict(*arguments)
+        return np.full_like(predicted, np.nan), recorded
+
+    monkeypatch.setattr(open_loop, "predict", lost)
+    arguments = ["--envs", env, "--preset", "smoke", "--quiet", "machine.threads=1", "--methods", "state", "--policies", "knn"]
+    main(["run", "--home", str(tmp_path), *arguments])
+    (records,) = tmp_path.glob("rollout/*/records.jsonl")
+    assert "predicted NaN" in records.read_text()
 
 
 @pytest.mark.parametrize("goal", ["task", "language"])

@@ -225,6 +225,35 @@ def test_validation_happens_in_evaluation_mode(tmp_path: Path) -> None:
     assert modes == [False, False]
 
 
+@pytest.mark.parametrize(
+    ("losses", "best"), [([math.nan, 3.0, 2.0, 5.0], 2), ([math.nan] * 4, 0), ([4.0, math.inf, 5.0, 3.0], 3)]
+)
+def test_the_checkpoint_of_lowest_validation_loss_is_kept(tmp_path: Path, losses: list[float], best: int) -> None:
+    """The first where none is better: a fit whose validation is lost has weights to act with."""
+    model, found = Model(), []
+
+    def validate() -> dict[str, float]:
+        found.append({name: tensor.clone() for name, tensor in model.state_dict().items()})
+        return {"validation_loss": losses[len(found) - 1]}
+
+    trained = train(
+        model,
+        batch_at,
+        MethodConfig(),
+        steps=8,
+        seed=0,
+        device="cpu",
+        precision="fp32",
+        checkpoints=tmp_path,
+        checkpoint_every=2,
+        task=Task(),
+        validate=validate,
+        keep=model,
+    )
+    assert trained.best.keys() == found[best].keys()
+    assert all(torch.equal(trained.best[name], tensor) for name, tensor in found[best].items())
+
+
 def test_the_learning_rate_of_each_step_is_the_schedules(tmp_path: Path) -> None:
     config = MethodConfig(lr=0.3, warmup=0.2, schedule="cosine")
     _, trained = run(tmp_path, config)

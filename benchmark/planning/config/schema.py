@@ -32,6 +32,15 @@ class SplitConfig:
         theirs = self.held_out_from_policies
         require(theirs is None or 0 < theirs < 1, f"split.held_out_from_policies must lie between 0 and 1, not {theirs}")
 
+    @property
+    def from_policies(self) -> float:
+        return self.held_out_from_policies or self.held_out
+
+    @property
+    def from_all(self) -> float:
+        """What neither an encoder nor a policy is trained on."""
+        return min(self.held_out, self.from_policies)
+
 
 @dataclass
 class ShiftConfig:

@@ -42,6 +42,9 @@ class Params:
     precision: str = "auto"  # of the policy; of a network that learns with it: joint.precision
     compile: bool = False  # the loss, by torch.compile
     standardise: bool = True  # features, before the policy sees them
+    unseen: float = (
+        0.0  # share of demonstrations that no encoder is trained on either: their ends are goals, open-loop scores are of them
+    )
 
 
 @dataclass(frozen=True)
