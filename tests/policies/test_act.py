@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
@@ -113,3 +115,30 @@ def test_the_error_is_divided_by_all_steps_padded_ones_included(policy, batch, m
         for i in range(2)
     )
     assert policy.loss(batch, rng())[1]["l1"].item() == pytest.approx(expected / (5 * 4 * 2), rel=1e-9)
+
+
+@pytest.mark.parametrize("weight", [0.0, 10.0])
+def test_the_loss_adds_the_divergence_of_the_style_from_the_prior(policy, batch, weight):
+    """Summed over the dimensions of the style, since they are independent, and averaged over chunks."""
+    policy.config = replace(policy.config, kl_weight=weight)
+    mean, log_variance = policy._encode_style(policy.observe(batch.features), batch.actions, batch.valid)
+    divergence = 0.0
+    for m, v in zip(mean.flatten().tolist(), log_variance.flatten().tolist(), strict=True):
+        # The integral of q (log q - log p) over ten deviations to both sides.
+        z = np.linspace(m - 10 * math.exp(v / 2), m + 10 * math.exp(v / 2), 4001)
+        log_q, log_p = -((z - m) ** 2) / (2 * math.exp(v)) - v / 2, -(z**2) / 2
+        divergence += ((log_q - log_p) * np.exp(log_q)).sum() * (z[1] - z[0]) / math.sqrt(2 * math.pi) / len(mean)
+    loss, logs = policy.loss(batch, rng())
+    assert logs["kl"].item() == pytest.approx(divergence, rel=1e-6)
+    assert loss.item() == pytest.approx(logs["l1"].item() + weight * divergence, rel=1e-6)
+
+
+def test_styles_are_drawn_with_the_mean_and_the_deviation_that_the_encoder_names(policy, monkeypatch):
+    n, styles = 4000, []
+    with torch.no_grad():
+        policy.to_style.weight.zero_()
+        policy.to_style.bias.copy_(torch.tensor([1.0, -2.0, 0.0, math.log(9.0), math.log(0.25), 0.0]))
+    monkeypatch.setattr(policy, "_decode", lambda _, style: styles.append(style) or torch.zeros(n, 4, 2))
+    policy.loss(Chunks(torch.zeros(n, 3, 6).double(), torch.zeros(n, 4, 2).double(), torch.ones(n, 4, dtype=torch.bool)), rng())
+    assert styles[0].mean(0).tolist() == pytest.approx([1.0, -2.0, 0.0], abs=0.2)
+    assert styles[0].std(0).tolist() == pytest.approx([3.0, 0.5, 1.0], rel=0.05)

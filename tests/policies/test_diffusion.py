@@ -1,7 +1,11 @@
+"""Diffusion Policy: its process, its loss and its sampling, against formulas."""
+
 from __future__ import annotations
 
 import math
 
+import numpy as np
+import pytest
 import torch
 
 from benchmark.contracts.data import Chunks
@@ -68,3 +72,54 @@ def test_averaged_weights_follow_the_warm_up_of_the_release():
         decay = 1 - (1 + step) ** -0.75
         expected = decay * expected + (1 - decay) * online
     torch.testing.assert_close(average, expected.detach())
+
+
+def build(**changes) -> Diffusion:
+    torch.manual_seed(0)
+    config = DiffusionConfig(chunk=3, layers=1, heads=2, width=8, noise_steps=12, **changes)
+    return Diffusion(config, PolicySpec(4, 2)).double().eval()
+
+
+def signals(steps: int) -> np.ndarray:
+    """The squared cosine, of which no step takes more than 0.999."""
+    cosine = np.cos((np.arange(steps + 1) / steps + 0.008) / 1.008 * np.pi / 2) ** 2
+    return np.cumprod(np.maximum(cosine[1:] / cosine[:-1], 0.001))
+
+
+@pytest.mark.parametrize("eta", [0.0, 0.5, 1.0])
+@pytest.mark.parametrize("sample_steps", [None, 1, 5])
+def test_sampling_is_that_of_ddim(sample_steps, eta, monkeypatch):
+    """Song et al. 2021, equations 12 and 16, for a network that names 0.6 x + 0.05 t as the noise; chunks are clipped."""
+    policy = build(sample_steps=sample_steps, eta=eta)
+    policy.low.fill_(-0.8)
+    policy.high.fill_(0.9)
+    monkeypatch.setattr(policy.average.target, "forward", lambda x, level, _: 0.6 * x + 0.05 * level[:, None, None])
+    acted = policy.act(torch.zeros(20, 1, 4).double(), None, [torch.Generator().manual_seed(i) for i in range(20)]).numpy()
+
+    signal, count = signals(12), sample_steps or 12
+    times = np.round(np.linspace(11, 0, count)).astype(int)
+    for row in range(20):
+        draws = torch.randn((count, 3, 2), generator=torch.Generator().manual_seed(row)).double().numpy()
+        x = draws[0]
+        for number, time in enumerate(times):
+            clean = (x - np.sqrt(1 - signal[time]) * (0.6 * x + 0.05 * time)) / np.sqrt(signal[time])
+            clean = np.minimum(np.maximum(clean, -0.8), 0.9)
+            if number + 1 < count:
+                earlier = signal[times[number + 1]]
+                sigma = eta * np.sqrt((1 - earlier) / (1 - signal[time])) * np.sqrt(1 - signal[time] / earlier)
+                noise = (x - np.sqrt(signal[time]) * clean) / np.sqrt(1 - signal[time])
+                x = np.sqrt(earlier) * clean + np.sqrt(1 - earlier - sigma**2) * noise + sigma * draws[number + 1]
+        np.testing.assert_allclose(acted[row], clean, rtol=1e-4, atol=1e-5)
+
+
+def test_the_loss_is_of_the_noise_in_what_the_network_was_given():
+    policy, heard = build(), []
+    policy.average.target.register_forward_hook(lambda _, given, answer: heard.append((*given[:2], answer)))
+    valid = torch.arange(3)[None] < torch.tensor([3, 1, 2, 3, 2, 1])[:, None]
+    features, actions = (torch.randn(shape, dtype=torch.float64) for shape in ((6, 1, 4), (6, 3, 2)))
+    loss = policy.loss(Chunks(features, actions, valid), torch.Generator().manual_seed(0))[0].item()
+    x, step, answer = (tensor.detach().numpy() for tensor in heard[0])
+    signal = signals(12)[step][:, None, None]
+    noise = (x - np.sqrt(signal) * actions.numpy()) / np.sqrt(1 - signal)
+    assert loss == pytest.approx(((answer - noise) ** 2)[valid.numpy()].mean(), rel=1e-4)
+    assert len(np.unique(step)) > 1

@@ -194,3 +194,22 @@ def test_two_modes(name):
     else:
         assert near == 0
         assert side.abs().mean() < 0.1
+
+
+@pytest.mark.parametrize("name", ["diffusion", "flow"])
+def test_averaged_weights_act_and_are_validated_and_the_others_are_trained(name):
+    policy, batch = prepared(name, dropout=0.0)
+
+    def outcome() -> list[torch.Tensor]:
+        with torch.no_grad():
+            acted = policy.eval().act(batch.features[:5], None, [rng(i) for i in range(5)])
+            return [acted, policy.loss(batch, rng())[0], policy.train().loss(batch, rng())[0]]
+
+    def change(net: torch.nn.Module) -> list[bool]:
+        before = outcome()
+        for parameter in net.parameters():
+            torch.nn.init.normal_(parameter, std=0.5)
+        return [torch.equal(*pair) for pair in zip(before, outcome(), strict=True)]
+
+    assert change(policy.net) == [True, True, False]
+    assert change(policy.average) == [False, False, True]

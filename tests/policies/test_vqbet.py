@@ -1,8 +1,11 @@
+"""VQ-BeT: its tokenizer, its loss and how it draws codes, against formulas."""
+
 from __future__ import annotations
 
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
@@ -180,7 +183,7 @@ def test_the_tokenizer_learns_from_the_gradient_of_the_release():
 
 def fitted(**changes) -> tuple[VQBeT, Chunks]:
     torch.manual_seed(0)
-    policy = VQBeT(VQBeTConfig(chunk=4, **SMALL, **changes), PolicySpec(6, 2))
+    policy = VQBeT(VQBeTConfig(chunk=4, **SMALL | changes), PolicySpec(6, 2))
     actions = clustered().unflatten(1, (4, 2))
     batch = Chunks(torch.randn(600, 1, 6, generator=rng(2)), actions, torch.ones(600, 4, dtype=torch.bool))
     prepare(policy, batch, rng())
@@ -247,3 +250,56 @@ def test_offsets_of_sampled_codes_average_the_modes(as_released):
         distance = policy.act(batch.features, None, [rng(i) for i in range(256)]).mean((1, 2)).abs()
     kept = (distance > 0.8).float().mean()
     assert kept < 0.5 if as_released else kept > 0.9  # six seeds of both: 0 to 0.3, and 0.996 to 1
+
+
+def sharp(**changes) -> tuple[VQBeT, Chunks, np.ndarray]:
+    """On 64 chunks, with logits (64, 2, 16) that are far from even; most of the chunks end early."""
+    policy, batch = fitted(tokenizer_epochs=1, **changes)
+    torch.nn.init.normal_(policy.code_head[-1].weight, std=2.0)
+    valid = torch.arange(4)[None] < torch.randint(1, 5, (64, 1), generator=rng(3))
+    batch = Chunks(batch.features[:64], batch.actions[:64], valid)
+    with torch.no_grad():
+        return policy, batch, policy._heads(batch.features, None)[0].double().numpy()
+
+
+def drawn(logits: np.ndarray, uniform: torch.Tensor, temperature: float) -> torch.Tensor:
+    """Codes (N, 2): how many of the cumulated probabilities are not above the number."""
+    weights = np.exp(logits / temperature)
+    cumulated = np.cumsum(weights / weights.sum(-1, keepdims=True), axis=-1)
+    return torch.from_numpy((cumulated <= uniform.double().numpy()[..., None]).sum(-1))
+
+
+@torch.no_grad()
+def composed(policy: VQBeT, batch: Chunks, codes: torch.Tensor) -> np.ndarray:
+    """(N, chunk, A)."""
+    offsets = policy.offset_head(policy.trunk(batch.features)[:, -1]).unflatten(1, (2, 16, 8))
+    rows = torch.arange(len(codes))
+    chunks = policy.tokenizer.decode(codes) + offsets[rows, 0, codes[:, 0]] + offsets[rows, 1, codes[:, 1]]
+    return chunks.unflatten(1, (4, 2)).double().numpy()
+
+
+@pytest.mark.parametrize("temperature", [0.3, 1.0, 4.0])
+def test_codes_are_drawn_at_the_temperature(temperature):
+    policy, batch, logits = sharp(temperature=temperature)
+    with torch.no_grad():
+        acted = policy.act(batch.features, None, [rng(i) for i in range(64)])
+    codes = drawn(logits, torch.stack([torch.rand(2, generator=rng(i)) for i in range(64)]), temperature)
+    np.testing.assert_allclose(acted.numpy(), composed(policy, batch, codes), rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("as_released", [False, True])
+def test_the_loss_weighs_the_first_code_ten_times_the_second_and_the_offsets_by_their_own(as_released):
+    """5 and 0.5 times focal losses with gamma 2 (github.com/jeffacce/dynamo_ssl); no temperature while training."""
+    policy, batch, logits = sharp(as_released=as_released, offset_weight=7.0, temperature=0.1)
+    target = policy.tokenizer.encode(batch.actions.flatten(1))
+    p = np.exp(logits) / np.exp(logits).sum(-1, keepdims=True)
+    p = np.take_along_axis(p, target.numpy()[..., None], -1)[..., 0]
+    first, second = (-((1 - p) ** 2) * np.log(p)).mean(0)
+    codes = drawn(logits, torch.rand((64, 2), generator=rng(4)), 1.0)
+    if not as_released:
+        codes[:, 0] = target[:, 0]
+    errors = np.abs(composed(policy, batch, codes) - batch.actions.double().numpy())[batch.valid.numpy()]
+    loss, logs = policy.loss(batch, rng(4))
+    assert logs["code_loss"].item() == pytest.approx(5 * first + 0.5 * second, rel=1e-4)
+    assert logs["offset_loss"].item() == pytest.approx(errors.mean(), rel=1e-4)
+    assert loss.item() == pytest.approx(5 * first + 0.5 * second + 7 * errors.mean(), rel=1e-4)
