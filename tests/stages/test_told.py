@@ -116,6 +116,7 @@ def _registered(spies: None) -> Iterator[None]:
 
 
 SETTINGS = ["machine.threads=1", "machine.workers=0", f"split.held_out={HELD_OUT}", "fit.steps=6", "fit.checkpoint_every=3"]
+ONE = ["fit.dagger.episodes=1", "rollout.episodes=1", "rollout.slots=1"]
 
 
 def run(home: Path, env: str, policy: str, *settings: str, method: str = "state") -> None:
@@ -217,15 +218,15 @@ def test_a_recording_is_scored_with_its_own_words_and_new_noise_at_every_step(
 
 
 def test_the_policy_collects_with_the_settings_of_the_recipe(tmp_path: Path) -> None:
-    run(tmp_path, "talking", "wordless", "policy.wordless.tone=3", "fit.dagger.rounds=1")
+    run(tmp_path, "talking", "wordless", "policy.wordless.tone=3", "fit.dagger.rounds=1", *ONE)
     assert Noted.tones == {3.0}
 
 
 def test_images_are_of_a_held_out_demonstration_with_the_settings_of_the_recipe(tmp_path: Path) -> None:
     settings = [*SETTINGS, "policy.wordless.tone=3"]
-    run(tmp_path, "walks", "wordless", "policy.wordless.tone=3", method="random")
+    run(tmp_path, "walks", "wordless", "policy.wordless.tone=3")
     Noted.reset()
-    plan = make_plan(Request(["random"], ["walks"], ["wordless"], preset="smoke", overrides=settings))
+    plan = make_plan(Request(["state"], ["walks"], ["wordless"], preset="smoke", overrides=settings))
     executor = Executor(Store(tmp_path), Reporter(quiet=True), Execution(workers=0, threads=1))
     (made,) = visualizations(plan, executor, make=True)["walks"].values()
     assert Noted.tones == {3.0}
