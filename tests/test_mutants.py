@@ -14,23 +14,9 @@ from tests.load_script import load_script
 ROOT = Path(__file__).parent.parent
 SUBJECTS = {
     *("articulated", "bench", "block_push", "budgets", "dagger", "demonstrators", "encoders", "features", "foreign"),
-    *(
-        "gc_bc",
-        "goals",
-        "habits",
-        "heads",
-        "keys",
-        "launch",
-        "layers",
-        "libero",
-        "live",
-        "masks",
-        "memory",
-        "mixture",
-        "normalisation",
-    ),
-    *("order", "paper", "plan", "processes", "recipe", "reference", "reliability", "rt1", "seeds", "selection", "spawnnet"),
-    *("splits", "statistics", "storage", "training", "weights"),
+    *("gc_bc", "goals", "habits", "heads", "keys", "launch", "layers", "libero", "live", "masks", "memory", "mixture"),
+    *("normalisation", "order", "paper", "plan", "policies", "processes", "recipe", "reference", "reliability", "rt1"),
+    *("seeds", "selection", "spawnnet", "splits", "statistics", "storage", "training", "weights"),
 }
 
 

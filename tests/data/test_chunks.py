@@ -107,6 +107,19 @@ def test_hindsight_goals_are_uniform_over_the_rest_of_the_episode():
     assert sampler.all().goal[:, 0].tolist() == [3, 3, 3, 3, 6, 6, 6]  # not drawn outside training
 
 
+def test_hindsight_goals_are_of_the_seed():
+    """In a long episode a goal tells between which two fractions of what was left it was drawn. Were the draws of two seeds
+    the same, they would overlap for every sample of a batch, whichever the samples are."""
+    n, config = 2000, PolicyConfig(batch_size=64)
+    spans = []
+    for seed in (0, 1):
+        batch = ChunkSampler(*demonstrations([n]), np.array([0]), config, seed=seed, goals="future").batch_at(0)
+        now, goal = batch.features[:, -1, 0].double(), batch.goal[:, 0].double()
+        spans.append(((goal - now) / (n - now), (goal - now + 1) / (n - now)))
+    (low, high), (other_low, other_high) = spans
+    assert ((low < other_high) & (other_low < high)).float().mean() < 0.5
+
+
 def test_memory_mapped_arrays_are_accepted(tmp_path):
     features, actions, starts, ends = demonstrations([3, 3])
     np.save(tmp_path / "features.npy", features.half().numpy())

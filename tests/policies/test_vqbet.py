@@ -19,7 +19,7 @@ from benchmark.models.precision import autocast
 from benchmark.policies._shared.parts import block_outputs, block_outputs_alone
 from benchmark.policies._shared.residual_vq import ResidualVQ, ResidualVQConfig
 from benchmark.policies.vqbet import VQBeT, VQBeTConfig
-from benchmark.training.tokenizer import fit_tokenizer
+from benchmark.training.tokenizer import ActionSampler, fit_tokenizer
 from tests.policies.prepared import prepare
 
 CODES = {"latent": 16, "tokenizer_epochs": 40, "tokenizer_batch": 128}
@@ -123,6 +123,29 @@ def test_codebooks_follow_their_members_by_moving_average():
     tokenizer._move(1, torch.tensor([[1.0], [2.0], [3.0]]), torch.zeros(3, dtype=torch.long))
     torch.testing.assert_close(tokenizer.codebooks[1], torch.tensor([[0.2 * 6 / (0.8 + 0.2 * 3)], [9.0 * 0.8 / 0.8]]))
     assert not tokenizer.codebooks[0].any()
+
+
+def test_a_code_without_members_keeps_its_place():
+    """Long after the averages of its members have faded."""
+    tokenizer = tokenizer_of(codes=2, latent=1)
+    start = torch.tensor([[1.0], [9.0]])
+    tokenizer.codebooks[1], tokenizer.sums[1] = start, start
+    for _ in range(200):
+        tokenizer._move(1, torch.ones(3, 1), torch.zeros(3, dtype=torch.long))
+    torch.testing.assert_close(tokenizer.codebooks[1], start)
+
+
+def test_each_epoch_of_a_tokenizer_has_an_order_of_its_own():
+    """All chunks come once in each, and a sampler of another seed has other orders."""
+    chunks = torch.arange(64.0)[:, None, None]
+    orders = []
+    for seed in (0, 1):
+        sampler = ActionSampler(chunks, 16, seed)
+        for epoch in range(3):
+            steps = range(4 * epoch, 4 * epoch + 4)
+            orders.append(tuple(torch.cat([sampler.batch_at(step).actions.flatten() for step in steps]).tolist()))
+    assert len(set(orders)) == 6
+    assert all(sorted(order) == list(range(64)) for order in orders)
 
 
 def test_a_fit_that_was_interrupted_ends_as_one_that_was_not(tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ from benchmark.contracts.data import Chunks
 from benchmark.contracts.policy import ActionTokenizer
 from benchmark.core.errors import BenchmarkError
 from benchmark.policies._shared.residual_vq import ResidualVQ
-from benchmark.policies.bet import BeT
+from benchmark.policies.bet import BeT, Bins
 from benchmark.policies.vqbet import VQBeT
 
 pytestmark = pytest.mark.usefixtures("spies")
@@ -111,3 +111,20 @@ def test_a_tokenizer_that_nothing_fits_is_refused() -> None:
 
     with pytest.raises(BenchmarkError, match="Unfitted is fitted to nothing: it implements neither `prepare` nor"):
         fitted_tokenizer(Unfitted, BeT.Config(), torch.zeros(8, 1, 2))
+
+
+def test_a_tokenizer_with_a_number_that_is_none_is_not_stored(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Whatever it was that broke it."""
+    prepare = Bins.prepare
+
+    def broken(self: Any, actions: torch.Tensor, rng: torch.Generator) -> None:
+        prepare(self, actions, rng)
+        next(iter(self.state_dict().values())).view(-1)[0] = torch.nan
+
+    monkeypatch.setattr(Bins, "prepare", broken)
+    with pytest.raises(AssertionError):
+        run(tmp_path, "--methods", "state", "--policies", "bet")
+    assert "NaN or infinite numbers after its fit" in capsys.readouterr().err
+    assert not list(tmp_path.glob("tokenize/*/tokenizer.safetensors"))

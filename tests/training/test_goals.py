@@ -99,6 +99,25 @@ def test_every_observation_is_looked_at_with_the_goal_of_its_sample(observed: bo
     assert policy.batch.goal is None, "the policy is not told again"
 
 
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_the_encoder_computes_in_its_own_precision(precision: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of the goal, too; the policy after it does not."""
+    reduced: list[bool] = []
+    for name in ("read_goal", "towards"):
+        plain = getattr(Pair, name)
+
+        def noted(self: Pair, *given: Any, plain: Any = plain) -> Any:
+            reduced.append(torch.is_autocast_enabled("cpu"))
+            return plain(self, *given)
+
+        monkeypatch.setattr(Pair, name, noted)
+    agent = Agent(Listener(PolicyConfig(history=3), PolicySpec(2 * VIEWS, 1)), Pair())
+    model = JointModel(agent, [("*", 1.0)], precision, "pooled", torch.zeros(9, 1), NOTHING)
+    model.loss(batch(pixels(4, seed=1), observed=True), rng())
+    assert reduced == [precision == "bf16"] * 2
+    assert not torch.is_autocast_enabled("cpu")
+
+
 def test_an_observation_its_history_and_its_goal_are_augmented_alike() -> None:
     """Drawn per sample, and in training only."""
     model, encoder, _ = listening(JOINT["bridge"])
