@@ -8,16 +8,18 @@ bm.load_encoder("random")
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import wraps
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, cast
 
 import pandas as pd
 
 from benchmark import notebook, registry
 from benchmark.contracts.method import Method
 from benchmark.core.errors import BenchmarkError
+from benchmark.core.home import at_home
 from benchmark.core.machine import set_threads
 from benchmark.core.progress import Reporter
 from benchmark.launch.base import execution_of
@@ -41,7 +43,20 @@ if TYPE_CHECKING:
     from benchmark.models.agent import Agent
 
 T = TypeVar("T")
+P = ParamSpec("P")
+R = TypeVar("R")
 Names = str | Sequence[str]
+
+
+def _at_its_home(function: Callable[P, R]) -> Callable[P, R]:
+    """What a call's `home` names is the home of all that it does."""
+
+    @wraps(function)
+    def there(*args: P.args, **kwargs: P.kwargs) -> R:
+        with at_home(cast("str | Path | None", kwargs.get("home"))):
+            return function(*args, **kwargs)
+
+    return there
 
 
 @dataclass(frozen=True)
@@ -56,6 +71,7 @@ class Tables:
         return self.scores.to_html(index=False)
 
 
+@_at_its_home
 def run(
     methods: Names | None = None,
     envs: Names | None = None,
@@ -80,6 +96,7 @@ def run(
     return _tables(Results(*collect(made, store)))
 
 
+@_at_its_home
 def plan(
     methods: Names | None = None,
     envs: Names | None = None,
@@ -109,6 +126,7 @@ def plan(
     return pd.DataFrame(lines, columns=["kind", "label", "key", "stored", "seconds", "cells"])
 
 
+@_at_its_home
 def results(
     methods: Names | None = None,
     envs: Names | None = None,
@@ -134,6 +152,7 @@ def results(
     return _tables(Results(*collect(make_plan(request), store)))
 
 
+@_at_its_home
 def load_encoder(
     row: str,
     *,
@@ -148,6 +167,7 @@ def load_encoder(
     return encoders.encoder_of(made, store, encoders.choose(made, store, row, env, policy, seed))
 
 
+@_at_its_home
 def export_encoder(
     row: str,
     folder: str | Path,

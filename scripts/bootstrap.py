@@ -2,7 +2,7 @@
 """From a fresh machine to a result, or to a tested checkout, in one command. Needs Python >= 3.11 and nothing else.
 
     python3 scripts/bootstrap.py run [ARGUMENTS]    set up .venv, then `benchmark run` (all methods on kitchen by default)
-    python3 scripts/bootstrap.py run --quick-look   the same with a small table, in about ten minutes on two cores
+    python3 scripts/bootstrap.py run --quick-look   the same with a small table, in about four minutes on two cores
     python3 scripts/bootstrap.py test [ARGUMENTS]   set up .venv, then the test suite
     python3 scripts/bootstrap.py setup              only set up
 

@@ -54,6 +54,17 @@ def test_import_is_lazy_and_says_what_there_is() -> None:
         _ = bm.rum
 
 
+def test_a_home_is_that_of_all_that_a_call_does(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Recordings are looked up there, too."""
+    monkeypatch.setenv("BENCHMARK_HOME", "elsewhere")
+    monkeypatch.setattr("benchmark.api.make_plan", lambda request: pytest.fail(os.environ["BENCHMARK_HOME"]))
+    with pytest.raises(pytest.fail.Exception, match=str(tmp_path)):
+        bm.run("random", "recording:mine", "knn", home=tmp_path)
+    with pytest.raises(pytest.fail.Exception, match="elsewhere"):
+        bm.plan("random", "recording:mine", "knn")
+    assert os.environ["BENCHMARK_HOME"] == "elsewhere"
+
+
 def test_the_interface_is_on_no_key() -> None:
     behind = modules_behind("benchmark.stages.embed")
     assert "benchmark" in behind

@@ -71,10 +71,14 @@ def import_problem(kind: Registry[Any], name: str) -> str | None:
 
 
 def _rows(kind: Registry[Any], columns: Sequence[str], values: Callable[[Any], Sequence[Any]]) -> Rows:
-    """A row per name; `values` gives the columns and what is missing. A component that cannot be imported has only the last."""
+    """A row per name; `values` gives the columns and what is missing. Of a broken component there is only the last."""
     rows = []
     for name in kind.names():
-        problem = import_problem(kind, name)
-        row = (*[None] * len(columns), problem) if problem else values(kind.get(name))
-        rows.append(dict(zip(("name", *columns, "missing"), (name, *row), strict=True)))
+        row, problem = None, import_problem(kind, name)
+        if not problem:
+            try:
+                row = values(kind.get(name))
+            except Exception as error:  # of somebody's own component: it hurts its own row and nothing else
+                problem = f"{type(error).__name__}: {' '.join(str(error).split())}"
+        rows.append(dict(zip(("name", *columns, "missing"), (name, *(row or (*[None] * len(columns), problem))), strict=True)))
     return rows

@@ -5,15 +5,14 @@ from __future__ import annotations
 import argparse
 import errno
 import importlib
-import os
 import sys
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
-from pathlib import Path
+from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any, NamedTuple
 
 from benchmark.cli.parser import Parser
 from benchmark.core.errors import BenchmarkError
+from benchmark.core.home import at_home
 from benchmark.core.signals import ending_cleanly
 from benchmark.core.text import printable_lines
 
@@ -89,7 +88,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         with ending_cleanly():
             options = parse(arguments)
-            with _home(getattr(options, "home", None)):
+            with at_home(getattr(options, "home", None)):
                 return options.run(options)
     except BenchmarkError as error:
         print(f"error: {printable_lines(str(error))}", file=sys.stderr)
@@ -140,17 +139,3 @@ class _Version(argparse.Action):
 
         print(f"{parser.prog} {own_version()}")
         parser.exit()
-
-
-@contextmanager
-def _home(path: Path | None) -> Iterator[None]:
-    """What `--home` names is the home of everything that a verb does: recordings are looked up there, too."""
-    before = os.environ.get("BENCHMARK_HOME")
-    if path is not None:
-        os.environ["BENCHMARK_HOME"] = str(path)
-    try:
-        yield
-    finally:
-        if path is not None:
-            os.environ.pop("BENCHMARK_HOME")
-            os.environ |= {} if before is None else {"BENCHMARK_HOME": before}

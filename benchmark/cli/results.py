@@ -121,7 +121,7 @@ def export(options: argparse.Namespace) -> int:
     from benchmark.cli.selection import results
     from benchmark.results.export import export
 
-    episodes = export(results(options), options.folder)
+    episodes = export(results(options), options.folder, replace=options.replace)
     print(f"{episodes} episodes in {options.folder}")
     return 0
 
@@ -209,6 +209,7 @@ def _redo(parser: argparse.ArgumentParser) -> None:
 
 def _export(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("folder", type=flags.output_folder, help="where to write")
+    parser.add_argument("--replace", action="store_true", help="an older export that holds cells which this one has not")
     flags.add_records(parser)
 
 

@@ -61,7 +61,6 @@ def run(options: argparse.Namespace) -> int:
     require_tracker(next(iter(plan.configs.values())).tracker)
     store, reporter = Store(options.home).prepare(), Reporter(options.quiet)
     estimates = announce(plan, store, reporter, here=options.launcher == "local")
-    remember(store, wanted)
     if options.save_config:
         write_request(options.save_config, wanted)
     config = next(iter(plan.configs.values()))
@@ -73,6 +72,7 @@ def run(options: argparse.Namespace) -> int:
     if options.dry_run:
         print(described(launcher, launcher.jobs(plan, estimates)))
         return 0
+    remember(store, wanted)
     set_threads(config.machine.threads)
     with watching(observer, reporter):
         result = launcher.run(plan, estimates, watch=options.watch or launcher.here)

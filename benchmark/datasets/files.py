@@ -11,6 +11,7 @@ import json
 import math
 import os
 import pickle
+import re
 import stat
 import zipfile
 from collections.abc import Iterable, Iterator, Sequence
@@ -107,6 +108,11 @@ def existing(path: Path) -> Path:
     if path.stat().st_size == 0:
         raise BenchmarkError(f"{path} is empty (0 bytes)")
     return path
+
+
+def natural(path: Path) -> list[int | str]:
+    """A key that sorts 2 before 10."""
+    return [int(part) if place % 2 else part for place, part in enumerate(re.split(r"(\d+)", path.as_posix()))]
 
 
 def read_json(path: Path) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """A plain folder: per episode one .npz with `actions` (and `states`, `proprio`) and its images beside it.
 
 Either `NAME.npz` with the video `NAME.mp4`, or a folder per episode with one .npz and, per view, a video or a folder of images
-whose names sort in the order of time. `recording.json` at the top may say {"hz": ..., "actions": {"representation": ...,
+in the order of the numbers in their names. `recording.json` at the top may say {"hz": ..., "actions": {"representation": ...,
 "gripper": ..., "units": ..., "names": [...]}}; without it the rate is that of the videos.
 """
 
@@ -14,7 +14,7 @@ import numpy as np
 
 from benchmark.contracts.data import Episode
 from benchmark.core.errors import BenchmarkError
-from benchmark.datasets.files import load_arrays, read_picture
+from benchmark.datasets.files import load_arrays, natural, read_picture
 from benchmark.datasets.source import FACTS, Description, Source, make_episode, stated
 from benchmark.datasets.video import Video
 
@@ -77,7 +77,7 @@ class Folder(Source):
 def _episodes(path: Path) -> list[Path]:
     if not path.is_dir():
         return []
-    return sorted(path.glob("*.npz")) or sorted(path.glob("*/*.npz"))
+    return sorted(path.glob("*.npz"), key=natural) or sorted(path.glob("*/*.npz"), key=natural)
 
 
 def _views(npz: Path) -> dict[str, Path]:
@@ -99,7 +99,7 @@ def _video(path: Path) -> bool:
 
 
 def _images(folder: Path) -> list[Path]:
-    return sorted(p for p in folder.iterdir() if p.suffix.lower() in IMAGES)
+    return sorted((p for p in folder.iterdir() if p.suffix.lower() in IMAGES), key=natural)
 
 
 def _pictures(folder: Path) -> Iterator[np.ndarray]:

@@ -44,7 +44,7 @@ class Refusals:
                 return f"on={config.on}: {method.name} is not trained on demonstrations"
             if reason := self._elsewhere[config.on].refused(config.on, self.env.name, self.env_config.resolution, needed):
                 return reason
-        elif len(spec.views) < needed:
+        elif spec.views and len(spec.views) < needed:  # without views it is not there, which is said where it would be used
             return f"needs {needed} views, {self.env.name} has {len(spec.views)}"
         if reason := self._no_features(row):
             return reason

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import fields, replace
 from typing import Any
 
 from benchmark import registry
@@ -44,6 +44,8 @@ def with_variant(cls: Any, config: Any, variant: str, env: str) -> Any:
         variants = variants_of(cls, config, env)
         if part not in variants:
             raise UnknownName(f"variant of {cls.name}", part, variants)
+        if unknown := sorted(set(variants[part]) - {field.name for field in fields(config)}):
+            raise BenchmarkError(f"variant '{part}' of {cls.name} sets unknown fields: {', '.join(unknown)}")
         config = replace(config, **variants[part])
     return config
 

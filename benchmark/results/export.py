@@ -14,7 +14,7 @@ from benchmark.core.errors import BenchmarkError
 from benchmark.core.names import component_of
 from benchmark.results.bundle import Results
 from benchmark.results.imported import curves_and_spectra, provenance, records_and_cells
-from benchmark.storage.columns import CELL_COLUMNS
+from benchmark.storage.columns import CELL_COLUMNS, IDENTITY
 from benchmark.storage.files import flush, write_text
 
 PROVENANCE = "provenance.json"
@@ -27,8 +27,9 @@ OLD_TITLES = {
 }
 
 
-def export(results: Results, folder: Path) -> int:
-    """Write what exists; returns the number of episodes.
+def export(results: Results, folder: Path, *, replace: bool = False) -> int:
+    """Write what exists; returns the number of episodes. Over an older export only if no finished cell of it would be lost, or
+    if it may be replaced.
 
     `provenance.json` is what makes a folder an export: it goes first and comes back last, so that a kill in between leaves no
     mixture of two.
@@ -37,6 +38,13 @@ def export(results: Results, folder: Path) -> int:
         preset = ", ".join(sorted(set(results.cells["preset"])))
         asked = f"what was not asked for is as in the last run, preset {preset}: --preset names another"
         raise BenchmarkError(f"nothing of this plan has been run, so there is nothing to export; {asked}")
+    if (folder / PROVENANCE).is_file() and not replace:
+        before, now = (_finished(cells) for cells in (records_and_cells(folder)[1], results.cells))
+        if lost := sorted(before - now):
+            raise BenchmarkError(
+                f"{folder} holds {len(lost)} finished cells that this export has not, {' · '.join(map(str, lost[0]))} for one: "
+                "name another folder, or --replace it"
+            )
     folder.mkdir(parents=True, exist_ok=True)
     frames = {"records": (results.records, None), "cells": (results.cells, "%.6g")}
     frames |= {"curves": (results.curves, "%.4g"), "spectra": (results.spectra, "%.4g")}
@@ -51,6 +59,11 @@ def export(results: Results, folder: Path) -> int:
         write_text(folder / name, text)
     write_text(folder / PROVENANCE, origin)
     return len(results.records)
+
+
+def _finished(cells: pd.DataFrame) -> set[tuple[Any, ...]]:
+    done = cells[cells.status == "done"]
+    return set(done[[*IDENTITY, "preset"]].fillna("").itertuples(index=False, name=None))
 
 
 def load(folder: Path) -> Results:

@@ -220,4 +220,11 @@ FAULTS = (
         "masks=(0xFF0000, 0xFF00, 0xFF, 0)",
         f"{PUSHT}::test_picture_is_that_of_gym_pusht_without_the_marks_of_contact",
     ),
+    Fault(
+        "foreign: images come in the order of letters",
+        "benchmark/datasets/files.py",
+        "[int(part) if place % 2 else part for",
+        "[part for",
+        "datasets/test_folder.py::test_images_and_episodes_come_in_the_order_of_their_numbers",
+    ),
 )

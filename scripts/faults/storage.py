@@ -41,4 +41,18 @@ FAULTS = (
         "        except Corrupt:\n            return self.folder(kind, key).is_dir()\n        return True\n\n    def damage",
         f"{STORE}::test_a_folder_without_a_manifest_is_no_artifact",
     ),
+    Fault(
+        "storage: an export takes the place of another",
+        "benchmark/results/export.py",
+        "if lost := sorted(before - now):",
+        "if lost := sorted(before & set()):",
+        "cli/test_selection.py::test_an_export_loses_no_cells_of_another",
+    ),
+    Fault(
+        "storage: a dry run is remembered",
+        "benchmark/cli/run.py",
+        "    if options.dry_run:\n",
+        "    remember(store, wanted)\n    if options.dry_run:\n",
+        "cli/test_selection.py::test_a_dry_run_is_not_the_last_run",
+    ),
 )

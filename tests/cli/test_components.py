@@ -11,6 +11,7 @@ from benchmark import registry
 from benchmark.cli import components
 from benchmark.cli.main import main
 from benchmark.core.errors import BenchmarkError
+from tests.toy import Toy
 
 REASON = "methods/mine.py cannot be imported:\n  ModuleNotFoundError: No module named 'nowhere'"
 LINE = "methods/mine.py cannot be imported: ModuleNotFoundError: No module named 'nowhere'"
@@ -89,3 +90,21 @@ def test_check_of_it_says_the_reason(capsys: pytest.CaptureFixture[str]) -> None
 def test_nothing_that_is_in_the_repository_is_broken() -> None:
     for kind in (registry.methods(), registry.policies(), registry.envs()):
         assert not [name for name in kind.names() if components.import_problem(kind, name)]
+
+
+def test_an_environment_that_cannot_say_what_it_is_hurts_its_own_line(capsys: pytest.CaptureFixture[str]) -> None:
+    class Gone(Toy):
+        name = "gone"
+
+        @classmethod
+        def spec(cls, config: Any) -> Any:
+            raise LookupError("no such\nenvironment")
+
+    registry.envs().add(Gone)
+    try:
+        assert main(["list", "envs", "--format", "json"]) == 0
+    finally:
+        registry.envs().remove("gone")
+    rows = {row["name"]: row for row in json.loads(capsys.readouterr().out)}
+    assert rows["gone"]["missing"] == "LookupError: no such environment"
+    assert rows["pusht"]["views"] == "top"

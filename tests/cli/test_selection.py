@@ -13,6 +13,7 @@ from benchmark.cli.main import main, parse
 from benchmark.cli.selection import request
 from benchmark.core.errors import BenchmarkError
 from benchmark.core.progress import Reporter
+from benchmark.planning.history import last
 from benchmark.planning.recipes import make_plan
 from benchmark.planning.request import Request
 from benchmark.storage.artifacts import Store
@@ -42,6 +43,27 @@ def test_records_take_no_settings(tmp_path: Path, capsys: pytest.CaptureFixture[
     folder = next((Path(__file__).parents[2] / "results" / "measured").glob("*/records.csv")).parent
     assert main(["table", "main", "--records", str(folder), "pretrain.steps=3", "--home", str(tmp_path)]) == 2
     assert "--records takes none" in capsys.readouterr().err
+
+
+def test_an_export_loses_no_cells_of_another(toy: type, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    flags = ["--envs", "toy", "--policies", "knn", "--preset", "smoke", "--quiet", "--home", str(tmp_path / "runs")]
+    folder = tmp_path / "records"
+    export = ["results", "export", str(folder), *flags]
+    assert main(["run", "--methods", "state,random", *flags]) == 0
+    assert main([*export, "--methods", "state"]) == 0
+    assert main([*export, "--methods", "state,random"]) == 0, "more is no loss"
+    assert main([*export, "--methods", "random"]) == 2
+    assert "holds 1 finished cells that this export has not, toy · state" in capsys.readouterr().err
+    assert "state" in (folder / "records.csv").read_text()
+    assert main([*export, "--methods", "random", "--replace"]) == 0
+    assert "state" not in (folder / "records.csv").read_text()
+
+
+def test_a_dry_run_is_not_the_last_run(toy: type, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    flags = ["--envs", "toy", "--policies", "knn", "--preset", "smoke", "--quiet", "--home", str(tmp_path)]
+    assert main(["run", "--methods", "state", *flags]) == 0
+    assert main(["run", "--methods", "random", "--dry-run", *flags]) == 0
+    assert last(Store(tmp_path)).methods == ["state"]
 
 
 @pytest.mark.usefixtures("_bomb")

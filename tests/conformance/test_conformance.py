@@ -10,10 +10,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 from benchmark import registry
 from benchmark.conformance import check, promises_of
 from benchmark.conformance.environments import env_presets
+from benchmark.conformance.policies import policy_rows_are_independent
 from benchmark.contracts.environment import Dataset, Simulator
 from benchmark.contracts.policy import Policy
 from benchmark.contracts.presets import component_config
@@ -42,6 +44,18 @@ def test_a_broken_component_is_told_what_is_wrong() -> None:
 
     errors = {result.promise.split(",")[0]: result.error for result in check(Noisy) if result.error}
     assert any("lacks the metric 'reached'" in error for error in errors.values())
+
+
+def test_a_policy_whose_rows_know_of_each_other_is_told() -> None:
+    mlp: Any = registry.policies().get("mlp")
+
+    class Shared(mlp):
+        def act(self, features: Any, goal: Any, rngs: Any) -> Any:
+            return super().act(features, goal, rngs) + torch.rand(1, generator=rngs[0])
+
+    policy_rows_are_independent(mlp)
+    with pytest.raises(AssertionError, match="not close"):
+        policy_rows_are_independent(Shared)
 
 
 @pytest.mark.parametrize("target", [0.0, 1.5])

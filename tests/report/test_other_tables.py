@@ -110,6 +110,7 @@ def test_power_table_names_the_episodes_for_a_difference():
     sizes = [cell.value for cell in table.rows[2].cells[:4]]
     assert sizes == sorted(sizes, reverse=True)
     assert table.columns[-1].heading == "episodes for 0.5"
+    assert {cell.text for row in table.rows for cell in row.cells[:4] if cell.notes} <= {"—"}, "no more than the scale"
     with pytest.raises(BenchmarkError, match="at least two episodes"):
         table_of("power", *make(episodes=1))
     for wrong in (0.0, -1.0, float("nan")):

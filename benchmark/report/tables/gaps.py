@@ -76,7 +76,7 @@ def _beside(view: ResultsView, paper: PaperColumn, row: RowId, interval: Interva
         return [TableCell(DASH), TableCell(DASH), TableCell(NOT_IN_PAPER)]
     gap = interval.estimate - entry.value
     why = differences(view, paper, row, entry)
-    inside = agreement(interval, entry) == "agrees"
+    inside = agreement(interval, entry) == "agrees" and not (why and why.policy)  # another policy's number says nothing of ours
     reason = INSIDE if inside else _reason(view, paper.column, row, why) if why else captions.error_unknown(entry)
     return [TableCell(entry.text, entry.value), TableCell(f"{gap:+.2f}", gap), TableCell(reason)]
 

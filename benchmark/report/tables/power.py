@@ -13,6 +13,7 @@ from benchmark.results.quality import variances
 
 SEEDS = (1, 2, 3, 5, 10)
 EPISODES = (20, 50, 100, 200)
+BEYOND = "a difference would have to be larger than the scale"
 ONE_SEED = "needs two seeds: two trained networks are not two methods"
 
 
@@ -28,7 +29,7 @@ def table(inputs: TableInputs) -> Table:
     rows = []
     for seeds in SEEDS:
         sizes = [detectable(gap, seeds, episodes, level=level) for episodes in EPISODES]
-        cells = [TableCell(f"{size:.2f}" if np.isfinite(size) else "∞", size) for size in sizes]
+        cells = [_detectable(size, captions.reach(view, column)) for size in sizes]
         if difference is not None:
             cells.append(_needed(difference, gap, seeds, level))
         rows.append(TableRow(str(seeds), tuple(cells), notes=(ONE_SEED,) if seeds == 1 else ()))
@@ -45,6 +46,13 @@ def table(inputs: TableInputs) -> Table:
         f"{of_score.within:.3g}, between seeds {between}; averaged over rows, which are taken as independent."
     )
     return Table("power", caption, "Seeds", tuple(columns), tuple(rows))
+
+
+def _detectable(size: float, reach: float) -> TableCell:
+    """Of what one seed tells, which is nothing, the row says so itself."""
+    if not np.isfinite(size):
+        return TableCell("∞", size)
+    return TableCell(DASH, notes=(BEYOND,)) if size > reach else TableCell(f"{size:.2f}", size)
 
 
 def _needed(difference: float, gap: Components, seeds: int, level: float) -> TableCell:
