@@ -53,12 +53,22 @@ def remarks(state: Condition) -> tuple[str, ...]:
         return (NOT_PLANNED,)
     if len(state.absent) == state.planned:
         return tuple(dict.fromkeys(map(_reason, state.absent)))
-    notes = [f"seed {absent.seed} left out: {_reason(absent)}" for absent in state.absent]
+    left_out: dict[str, list[int]] = {}
+    for absent in state.absent:
+        left_out.setdefault(_reason(absent), []).append(absent.seed)
+    notes = [f"{_seeds(seeds)} left out: {reason}" for reason, seeds in left_out.items()]
     if state.crashed:
         notes.append(f"{state.crashed} of {state.episodes} episodes crashed and count as the lowest score")
     notes += [f"seed {one.seed} collapsed: {one.reason}" for one in state.collapsed]
     notes += [f"seed {one.seed} learned nothing: {one.reason}" for one in state.not_learned]
     return tuple(dict.fromkeys(notes))
+
+
+def _seeds(seeds: list[int]) -> str:
+    if len(seeds) == 1:
+        return f"seed {seeds[0]}"
+    row = max(seeds) - min(seeds) + 1 == len(seeds) > 2
+    return f"seeds {min(seeds)} to {max(seeds)}" if row else f"seeds {', '.join(map(str, seeds))}"
 
 
 def _reason(absent: Absent) -> str:

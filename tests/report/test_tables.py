@@ -65,6 +65,16 @@ def test_rows_that_could_not_run_show_a_dash_and_the_fixing_command():
     assert cell.notes == ("missing: no weights here; python -m benchmark weights fetch r3m",)
 
 
+def test_seeds_that_are_left_out_for_one_reason_are_one_note():
+    records, cells = make(seeds=5)
+    for seeds, text in (([1, 2, 3], "seeds 1 to 3"), ([0, 3], "seeds 0, 3"), ([2], "seed 2")):
+        changed = cells.copy()
+        undo(changed, "byol", seeds, "pending", "not run yet")
+        left = records[~((records.method == "byol") & records.seed.isin(seeds))]
+        notes = table_of("main", left, changed, **QUICK).column("kitchen/mlp")["byol"].notes
+        assert notes == (f"{text} left out: pending: not run yet",)
+
+
 def test_partial_crashed_and_collapsed_rows_say_so():
     records, cells = make()
     gone = undo(cells, "byol", [1], "failed", "loss is NaN at step 12")
