@@ -53,6 +53,7 @@ def test_help_shows_every_verb_and_imports_none() -> None:
         "cli.parser",
         "core",
         "core.errors",
+        "core.home",
         "core.signals",
         "core.text",
     }
