@@ -209,7 +209,7 @@ def _redo(parser: argparse.ArgumentParser) -> None:
 
 def _export(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("folder", type=flags.output_folder, help="where to write")
-    parser.add_argument("--replace", action="store_true", help="an older export that holds cells which this one has not")
+    parser.add_argument("--replace", action="store_true", help="even an older export that holds cells which this one has not")
     flags.add_records(parser)
 
 

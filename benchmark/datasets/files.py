@@ -110,9 +110,9 @@ def existing(path: Path) -> Path:
     return path
 
 
-def natural(path: Path) -> list[int | str]:
+def natural(name: Path | str) -> list[int | str]:
     """A key that sorts 2 before 10."""
-    return [int(part) if place % 2 else part for place, part in enumerate(re.split(r"(\d+)", path.as_posix()))]
+    return [int(part) if place % 2 else part for place, part in enumerate(re.split(r"(\d+)", str(name)))]
 
 
 def read_json(path: Path) -> dict[str, Any]:

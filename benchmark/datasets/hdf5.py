@@ -15,7 +15,7 @@ import numpy as np
 from benchmark.contracts.data import Episode
 from benchmark.core.errors import BenchmarkError
 from benchmark.datasets.budget import advanced, allow
-from benchmark.datasets.files import existing, reading
+from benchmark.datasets.files import existing, natural, reading
 from benchmark.datasets.source import NUMBERS, Actions, Description, Source, as_bytes, make_episode
 
 SUFFIXES = (".hdf5", ".h5")
@@ -77,7 +77,7 @@ def trajectories(path: Path) -> list[str]:
     """The demonstrations of a robomimic file in their natural order; a link is no demonstration of it."""
     with opened(path, "data") as data:
         names = [name for name in data.group if data.item(name) and data.has(f"{name}/actions")]
-    return [f"data/{name}" for name in sorted(names, key=lambda n: (int("0" + re.sub(r"\D", "", n)), n))]
+    return [f"data/{name}" for name in sorted(names, key=natural)]
 
 
 @contextmanager

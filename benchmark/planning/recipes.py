@@ -259,6 +259,7 @@ class Recipe:
             budget=replace(budget, steps=steps, epochs=None) if steps else budget,
             goal=config.fit.goal,
             held_out=config.split.from_policies,
+            unseen=config.split.from_all,
             seed=cell.seed,
             device=config.machine.device,
             proprio=config.fit.proprio,
@@ -266,7 +267,6 @@ class Recipe:
             precision=config.fit.precision if fitting.policy.learns else "auto",
             compile=config.fit.compile and fitting.policy.learns,
             standardise=(config.fit.standardise and fitting.method.standardised) or fitting.method.privileged,
-            unseen=config.split.from_all,
         )
         inputs = {"demos": shown.ref, "features": embedded.ref}
         if fitting.joint:

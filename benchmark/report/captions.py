@@ -27,6 +27,7 @@ FITTED = "Episodes start as the training demonstrations did: a test of fitting, 
 MIXED = "Computed with different arithmetic ({}): equal settings give other numbers on each."
 DEPARTURES = 4  # from the paper's recipe that a footnote names
 NOT_PLANNED = "not part of this run"
+BEYOND = "nothing could be told apart: a difference would have to be larger than the scale"
 BEST = "Bold or *: the highest score and those not distinguishable from it in a paired comparison on common episodes."
 
 

@@ -42,7 +42,8 @@ class Layers:
     def __init__(self, model: Any, scene: Any, shoot: Shoot):
         self._model, self._scene, self._shoot = model, scene, shoot
         shown = model.geom_group < SHOWN
-        clear = (model.geom_rgba[:, 3] < 1) | ((model.geom_matid >= 0) & (model.mat_rgba[model.geom_matid, 3] < 1))
+        of_material = np.append(model.mat_rgba[:, 3], 1)[model.geom_matid]  # the last one is that of none, -1
+        clear = (model.geom_rgba[:, 3] < 1) | (of_material < 1)
         body = model.geom_bodyid
         rests = (model.body_weldid[body] == 0) & (model.body_mocapid[model.body_rootid[body]] < 0)
         self._clear, self._rests = np.flatnonzero(clear & shown), np.flatnonzero(rests & shown & ~clear)

@@ -186,16 +186,22 @@ def test_needs_frame_equals_brute_force(data):
     assert [t for t in range(100) if controller.needs_frame(t)] == sorted(t for t in looked_at if t < 100)
 
 
-def test_features_that_are_lost_do_not_reach_a_policy():
-    """It might answer with the likeliest of its classes, whatever that is."""
-    controller, lost = AgentController(Oracle(), make_agent(PolicyConfig(), STATE), slots=2), np.zeros((2, STATE), np.float32)
+def test_features_that_are_lost_are_no_action():
+    """Whatever the policy makes of them, such as the likeliest of its classes: the episode ends there, and no other."""
+
+    class Sure(Policy):
+        def act(self, features, goal, rngs):
+            return torch.ones(len(features), self.config.chunk, ACTIONS)
+
+    agent = Agent(Sure(PolicyConfig(), PolicySpec(STATE, ACTIONS)))
+    controller, lost = AgentController(Oracle(), agent, slots=2), np.zeros((2, STATE), np.float32)
     lost[1] = np.nan
-    active, shown, none = np.array([True, False]), np.array([False, False]), np.zeros((2, 0), np.float32)
+    shown, none = np.zeros(2, bool), np.zeros((2, 0), np.float32)
     for slot in (0, 1):
         controller.begin(slot, slot)
-    controller.act(Slots(active, np.zeros(2, int), None, shown, none, lost))  # the other slot is empty
-    with pytest.raises(RuntimeError, match="NaN"):
-        controller.act(Slots(~active, np.zeros(2, int), None, shown, none, lost))
+    actions = controller.act(Slots(np.ones(2, bool), np.zeros(2, int), None, shown, none, lost))
+    assert np.isfinite(actions[0]).all()
+    assert np.isnan(actions[1]).all()
 
 
 def test_an_encoder_that_reads_the_state_needs_no_frames():

@@ -155,3 +155,16 @@ def test_what_rests_may_be_put_elsewhere(room: Callable[..., Room]) -> None:
             scene.model.body_pos[scene.model.body("cupboard").id, 1] = 0.1 * image
             mujoco.mj_forward(scene.model, scene.data)
         scene.compare(camera())
+
+
+def test_a_scene_needs_no_materials() -> None:
+    scene = Room(
+        '<mujoco><worldbody><geom type="plane" size="2 2 1"/><body pos="0 0 1"><freejoint/><geom size="0.2"/></body>'
+        "</worldbody></mujoco>",
+        "bare",
+    )
+    for height in (0.5, 0.7, 0.9):
+        scene.data.qpos[2] = height
+        mujoco.mj_forward(scene.model, scene.data)
+        scene.compare(camera())
+    scene.close()

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -59,7 +60,12 @@ def batch_at(step: int) -> Batch:
 
 
 def run(
-    folder: Path, config: MethodConfig, stop: int | None = None, model: Model | None = None, keep: bool = False
+    folder: Path,
+    config: MethodConfig,
+    stop: int | None = None,
+    model: Model | None = None,
+    keep: bool = False,
+    validate: Callable[[], dict[str, float]] | None = None,
 ) -> tuple[Model, Trained | None]:
     model = model or Model()
 
@@ -80,7 +86,7 @@ def run(
             checkpoints=folder,
             checkpoint_every=4,
             task=Task(),
-            validate=lambda: {"validation_loss": float(model.average)},
+            validate=validate or (lambda: {"validation_loss": float(model.average)}),
             keep=model if keep else None,
         )
     except KeyboardInterrupt:
@@ -209,24 +215,13 @@ def test_validation_happens_in_evaluation_mode(tmp_path: Path) -> None:
         modes.append(model.training)
         return {}
 
-    train(
-        model,
-        batch_at,
-        MethodConfig(),
-        steps=4,
-        seed=0,
-        device="cpu",
-        precision="fp32",
-        checkpoints=tmp_path,
-        checkpoint_every=2,
-        task=Task(),
-        validate=validate,
-    )
-    assert modes == [False, False]
+    run(tmp_path, MethodConfig(), model=model, validate=validate)
+    assert modes == [False] * 5
 
 
 @pytest.mark.parametrize(
-    ("losses", "best"), [([math.nan, 3.0, 2.0, 5.0], 2), ([math.nan] * 4, 0), ([4.0, math.inf, 5.0, 3.0], 3)]
+    ("losses", "best"),
+    [([math.nan, 3.0, 2.0, 5.0, 4.0], 2), ([math.nan] * 5, 0), ([4.0, math.inf, 5.0, 3.0, 3.0], 3)],
 )
 def test_the_checkpoint_of_lowest_validation_loss_is_kept(tmp_path: Path, losses: list[float], best: int) -> None:
     """The first where none is better: a fit whose validation is lost has weights to act with."""
@@ -236,20 +231,8 @@ def test_the_checkpoint_of_lowest_validation_loss_is_kept(tmp_path: Path, losses
         found.append({name: tensor.clone() for name, tensor in model.state_dict().items()})
         return {"validation_loss": losses[len(found) - 1]}
 
-    trained = train(
-        model,
-        batch_at,
-        MethodConfig(),
-        steps=8,
-        seed=0,
-        device="cpu",
-        precision="fp32",
-        checkpoints=tmp_path,
-        checkpoint_every=2,
-        task=Task(),
-        validate=validate,
-        keep=model,
-    )
+    _, trained = run(tmp_path, MethodConfig(), model=model, keep=True, validate=validate)
+    assert trained is not None
     assert trained.best.keys() == found[best].keys()
     assert all(torch.equal(trained.best[name], tensor) for name, tensor in found[best].items())
 

@@ -13,7 +13,6 @@ from benchmark.results.quality import variances
 
 SEEDS = (1, 2, 3, 5, 10)
 EPISODES = (20, 50, 100, 200)
-BEYOND = "a difference would have to be larger than the scale"
 ONE_SEED = "needs two seeds: two trained networks are not two methods"
 
 
@@ -52,7 +51,7 @@ def _detectable(size: float, reach: float) -> TableCell:
     """Of what one seed tells, which is nothing, the row says so itself."""
     if not np.isfinite(size):
         return TableCell("∞", size)
-    return TableCell(DASH, notes=(BEYOND,)) if size > reach else TableCell(f"{size:.2f}", size)
+    return TableCell(DASH, notes=(captions.BEYOND,)) if size > reach else TableCell(f"{size:.2f}", size)
 
 
 def _needed(difference: float, gap: Components, seeds: int, level: float) -> TableCell:

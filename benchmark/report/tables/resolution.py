@@ -26,7 +26,6 @@ NO_TRAINED = "no trained row has scores"
 ONE_SEED = "one training seed says nothing of other seeds"
 NO_AGREEMENT = f"fewer than {MIN_ROWS} rows have two seeds in common, or their scores do not differ"
 NOTHING = "nothing has been run"
-BEYOND = "nothing could be told apart: a difference would have to be larger than the scale"
 A_ROW_OF_ONE = "a row has one training seed"
 NO_VARIANCE = "the scores of a seed do not vary, or are of one episode"
 CAPTION = (
@@ -83,7 +82,7 @@ def _row(view: ResultsView, column: Column, ceilings: Sequence[RowId], floors: S
         _spread(of.of_median_row, NO_TRAINED),
         _number(agreement.correlation if agreement else None, NO_AGREEMENT),
         TableCell(f"{captions.counts(of.episodes)} x {captions.counts(of.seeds)}" if of.episodes and of.seeds else DASH),
-        TableCell(DASH, notes=(BEYOND,)) if beyond else _number(of.detectable, _undetectable(of)),
+        TableCell(DASH, notes=(captions.BEYOND,)) if beyond else _number(of.detectable, _undetectable(of)),
         TableCell(CAN if of.separates else f"cannot: {'; '.join(_obstacles(of, beyond))}"),
     )
     return TableRow(captions.setting(view, column), cells)
@@ -105,7 +104,7 @@ def _obstacles(of: Separation, beyond: bool) -> Iterator[str]:
     elif of.ceiling and of.not_below:
         yield f"the interval of {of.ceiling.row} does not lie above that of {' and '.join(map(str, of.not_below))}"
     if beyond:
-        yield BEYOND
+        yield captions.BEYOND
     elif of.detectable is None:
         yield f"no MDD: {_undetectable(of)}"
     elif of.gap is not None and not of.resolves:

@@ -35,6 +35,7 @@ class Params:
     budget: Budget
     goal: str
     held_out: float
+    unseen: float  # kept from encoders, too: their ends are goals of rollouts, recordings are scored on them
     seed: int
     device: str
     proprio: bool = False  # the policy is given proprioception as well
@@ -42,9 +43,6 @@ class Params:
     precision: str = "auto"  # of the policy; of a network that learns with it: joint.precision
     compile: bool = False  # the loss, by torch.compile
     standardise: bool = True  # features, before the policy sees them
-    unseen: float = (
-        0.0  # share of demonstrations that no encoder is trained on either: their ends are goals, open-loop scores are of them
-    )
 
 
 @dataclass(frozen=True)
