@@ -16,7 +16,8 @@ from benchmark.bench.text import milliseconds
 from benchmark.models.encoders import WIDTHS, build_backbone
 from benchmark.models.features import encode
 from benchmark.planning.recipes import defaults
-from benchmark.stages.embed import BATCH, blocks
+from benchmark.stages.embed import blocks
+from benchmark.stages.params.embed import BATCH
 
 
 def cases(scale: Scale) -> list[Case]:

@@ -17,7 +17,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from huggingface_hub import try_to_load_from_cache
 from safetensors import safe_open
 from torch import Tensor
 
@@ -49,6 +48,8 @@ class Repository:
     def _find(self, name: str) -> Path | None:
         if (path := self.place / name).is_file():
             return path
+        from huggingface_hub import try_to_load_from_cache  # not above: a tenth of a second, in every plan
+
         cached = try_to_load_from_cache(self.id, name) if self.id else None
         return Path(cached) if isinstance(cached, str) and Path(cached).is_file() else None
 

@@ -16,7 +16,6 @@ from benchmark.contracts.method import BatchSpec
 from benchmark.core.typed import from_json
 from benchmark.models.encoders import VIT_SHAPES
 from benchmark.planning.graph import Stage
-from benchmark.stages.embed import BATCH
 from benchmark.stages.params import collect, demos, embed, fit, pretrain, probe, rollout, tokenize, video
 
 MB, MIB = 10**6, 1 << 20
@@ -60,7 +59,7 @@ def peak(stage: Stage, stages: Mapping[str, Stage], frames: float, max_steps: in
             held += 5 * _weights(params)  # with gradients, two moments and a moving average
             return PROCESS + NETWORKS + GRADIENTS + held + _activations(params, config.resolution, spec.views)
         case embed.Params():
-            maps = BATCH["cpu"] * len(spec.views) * config.resolution**2 * (3 + 2 * _width(stage, stages)) * FLOAT
+            maps = embed.BATCH["cpu"] * len(spec.views) * config.resolution**2 * (3 + 2 * _width(stage, stages)) * FLOAT
             return base + seen + 2 * frames * dim + (0 if privileged else maps)
         case probe.Params():  # features in float64: as they are, standardised, centred; and their products
             return PROCESS + frames * dim * (2 + 5 * 8) + 3 * dim**2 * 8

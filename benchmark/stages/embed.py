@@ -16,9 +16,7 @@ from benchmark.models.features import encode, parts_of
 from benchmark.stages.base import Context
 from benchmark.stages.load.demos import load_demos
 from benchmark.stages.load.encoder import load_encoder
-from benchmark.stages.params.embed import Params, Summary
-
-BATCH = {"cpu": 32, "cuda": 256}  # frames at once: on a processor so few that their maps stay in its caches
+from benchmark.stages.params.embed import BATCH, Params, Summary
 
 
 def run(context: Context[Params]) -> Summary:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+BATCH = {"cpu": 32, "cuda": 256}  # frames at once: on a processor so few that their maps stay in its caches
+
 
 @dataclass(frozen=True)
 class Params:
