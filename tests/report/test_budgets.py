@@ -43,6 +43,8 @@ def test_each_budget_has_a_column_in_rising_order():
     assert table.column("probe/15000")["random"].value == pytest.approx(0.4)
     assert table.column("score/60000")["r3m"].text == "—"
     assert "6 episodes x 2 seeds" in table.caption
+    assert "At 15k frames: Franka Kitchen: tasks, 6 episodes x 1 seed" in table.caption
+    assert "At 15k frames" not in budgets([after(60_000), after(15_000)]).caption
     assert (table.rows[0].label, table.rows[-1].label) == ("state", "random")
 
 

@@ -22,9 +22,11 @@ def table(inputs: TableInputs) -> Table:
     columns = [TableColumn(f"probe/{size:.0f}", f"Probe R², {count(size)}") for size in budgets]
     columns += [TableColumn(f"score/{size:.0f}", f"Score, {count(size)}") for size in budgets]
     sizes = ", ".join(map(count, budgets))
+    samples = {size: captions.sample(view, column.env) for size, view in budgets.items()}
+    others = [f"At {count(size)} frames: {text}" for size, text in samples.items() if text != samples[max(samples)]]
     caption = (
         f"{captions.heading(largest, column.env)} after {sizes} frames of pretraining: held-out linear probe of the simulator "
         f"state (mean over seeds) and score with policy {column.policy}. "
         f"At {count(max(budgets))} frames: {captions.protocol(largest, [column])}"
     )
-    return Table("budgets", caption, "Method", tuple(columns), tuple(rows))
+    return Table("budgets", " ".join([caption, *others]), "Method", tuple(columns), tuple(rows))
