@@ -23,7 +23,9 @@ def table(inputs: TableInputs) -> Table:
     view = inputs.view
     column, of_score = view.column, variances(view, view.column)
     if of_score is None:
-        raise BenchmarkError("power needs results with at least two episodes of a cell: run it first, or choose other rows")
+        raise BenchmarkError(
+            "power needs results with at least two episodes of a cell, and scores that vary: run more, or choose other rows"
+        )
     gap = of_score.of_difference()
     rows = []
     for seeds in SEEDS:
