@@ -140,12 +140,20 @@ def distinct(values: pd.Series) -> list[str]:
 
 
 def variances(view: ResultsView, column: Column) -> Components | None:
-    """Between seeds and between episodes, averaged over the rows of a column; None where nothing varies."""
+    """Between seeds and between episodes, averaged over the rows of a column; None without two episodes of a seed."""
     rows = view.all_groups(column)
-    if not any(np.ptp(np.concatenate(groups)) for groups in rows) or max(len(g) for groups in rows for g in groups) < 2:
+    if not any(len(group) > 1 for groups in rows for group in groups):
         return None
-    found = components(rows)
-    return found if found.between + found.within > 0 else None
+    varied = any(np.ptp(np.concatenate(groups)) > 0 for groups in rows)  # or else by rounding alone
+    return components(rows) if varied else Components(0.0, 0.0)
+
+
+def smallest_difference(of_score: Components, seeds: int, episodes: int, level: float) -> float | None:
+    """What is found between two rows in four of five cases; infinite where nothing is, None where no score varies: then nobody
+    can tell."""
+    if of_score == Components(0.0, 0.0):
+        return None
+    return detectable(of_score.of_difference(), seeds, episodes, level=level)
 
 
 def in_common(view: ResultsView, column: Column) -> tuple[int, int]:
@@ -163,8 +171,8 @@ def resolution(view: ResultsView, column: Column) -> float | None:
     of_score = variances(view, column)
     if of_score is None:
         return None
-    size = detectable(of_score.of_difference(), *in_common(view, column), level=view.options.level)
-    return size if np.isfinite(size) else None
+    size = smallest_difference(of_score, *in_common(view, column), level=view.options.level)
+    return size if size is not None and np.isfinite(size) else None
 
 
 def agreement(view: ResultsView, column: Column) -> Agreement | None:

@@ -140,8 +140,8 @@ def test_power_table_names_the_episodes_for_a_difference():
     with pytest.raises(BenchmarkError, match="at least two episodes"):
         table_of("power", *make(episodes=1))
     records, cells = make()
-    with pytest.raises(BenchmarkError, match="and scores that vary"):
-        table_of("power", records.assign(score=1.0), cells)
+    same = table_of("power", records.assign(score=0.1), cells, difference=0.5)
+    assert {(cell.text, *cell.notes) for row in same.rows for cell in row.cells} == {("—", "no score varies: nobody can tell")}
     strict, lax = (table_of("power", *make(), level=level, difference=1.0) for level in (0.99, 0.5))
     assert strict.column("episodes_50")["5"].value > lax.column("episodes_50")["5"].value
     assert strict.column("episodes_needed")["10"].value > lax.column("episodes_needed")["10"].value

@@ -65,10 +65,12 @@ def test_the_level_moves_what_can_be_resolved() -> None:
         assert quality.resolution(view, COLUMN) == expected(view, 3, 10, level)
 
 
-def test_scores_that_do_not_vary_have_no_variances() -> None:
+def test_scores_that_do_not_vary_say_nothing_of_differences() -> None:
     records, cells = make()
     for score in (records.method.eq("state") * 4.0, 0.1):  # a mean of 0.1 thrice differs from it by rounding
-        assert quality.variances(view_of(records.assign(score=score), cells), COLUMN) is None
+        view = view_of(records.assign(score=score), cells)
+        assert quality.variances(view, COLUMN) == Components(0.0, 0.0)
+        assert quality.resolution(view, COLUMN) is None
     assert quality.variances(view_of(records[records.episode == 0], cells), COLUMN) is None
     found = quality.variances(view_of(records.assign(score=1.0 * records.seed), cells), COLUMN)
     assert found == Components(pytest.approx(1.0), 0.0)  # type: ignore[arg-type]
