@@ -94,15 +94,15 @@ FAULTS = (
         "results: the level of a resolution is ignored",
         "benchmark/results/quality.py",
         "*in_common(view, column), level=view.options.level)",
-        "*in_common(view, column))",
+        "*in_common(view, column), level=statistics.LEVEL)",
         f"{QUALITY}::test_the_level_moves_what_can_be_resolved",
     ),
     Fault(
         "results: scores that never vary resolve everything",
         "benchmark/results/quality.py",
-        "if not any(np.ptp(np.concatenate(groups)) for groups in rows) or max(",
-        "if max(",
-        f"{QUALITY}::test_scores_that_do_not_vary_have_no_variances",
+        "    if of_score == Components(0.0, 0.0):\n        return None\n",
+        "",
+        f"{QUALITY}::test_scores_that_do_not_vary_say_nothing_of_differences",
     ),
     Fault(
         "results: seeds of many episodes weigh more in a comparison",
@@ -142,8 +142,8 @@ FAULTS = (
     Fault(
         "results: the table of power ignores the level",
         "benchmark/report/tables/power.py",
-        "detectable(gap, seeds, episodes, level=level)",
-        "detectable(gap, seeds, episodes)",
+        "smallest_difference(of_score, seeds, episodes, level)",
+        "smallest_difference(of_score, seeds, episodes, 0.95)",
         f"{OTHER_TABLES}::test_power_table_names_the_episodes_for_a_difference",
     ),
     Fault(
@@ -158,7 +158,7 @@ FAULTS = (
         "benchmark/results/statistics.py",
         "np.clip((np.asarray(group, float) - floor) / reach, 0, 1)",
         "(np.asarray(group, float) - floor) / reach",
-        f"{STATISTICS}::test_scores_beyond_the_ends_by_rounding_have_an_interval",
+        f"{STATISTICS}::test_scores_beyond_the_ends_have_an_interval",
     ),
     Fault(
         "results: a crash is worth zero where the metric goes below",

@@ -90,6 +90,7 @@ def test_the_level_moves_what_can_be_found():
     sizes = [p.detectable(of, 3, 50, level=level) for level in (0.5, 0.95, 0.99)]
     assert sizes == sorted(set(sizes))
     assert p.power(sizes[2], of, 3, 50, level=0.99) == pytest.approx(0.8, abs=1e-3)
-    powers = [p.power(0.5, of, 3, 50, level=level) for level in (0.99, 0.95, 0.5)]
-    assert powers == sorted(set(powers))
+    for each in (of, p.Components(0.1, 0.0)):  # where episodes vary, and where seeds do alone
+        powers = [p.power(0.5, each, 3, 50, level=level) for level in (0.99, 0.95, 0.5)]
+        assert powers == sorted(set(powers))
     assert p.detectable(of, 0, 0) == np.inf

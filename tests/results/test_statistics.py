@@ -212,14 +212,17 @@ def test_a_comparison_is_the_less_sure_of_two_t_tests():
 
 def test_each_seed_counts_once_however_many_episodes_it_is_of():
     rng = np.random.default_rng(3)
-    gaps = [rng.normal(0.3 * seed, 1, size) for seed, size in enumerate((40, 5, 11))]
-    means = [gap.mean() for gap in gaps]
-    found = s.compare(gaps, [np.zeros(len(gap)) for gap in gaps])
-    assert found.difference.estimate == pytest.approx(np.mean(means))
-    within = sum(((gap - gap.mean()) ** 2).sum() for gap in gaps) / (56 - 3)
-    error = np.sqrt(within * sum(1 / len(gap) for gap in gaps)) / 3
-    episodes = 2 * stats.t.sf(abs(np.mean(means)) / error, 53)
-    assert found.p == pytest.approx(max(stats.ttest_1samp(means, 0).pvalue, episodes))
+    for swing in (0.3, 0.01):  # of seeds that differ, and that agree better than their episodes do
+        noise = [rng.normal(0, 1, size) for size in (40, 5, 11)]
+        gaps = [0.5 + swing * seed + each - each.mean() for seed, each in enumerate(noise)]
+        means = [gap.mean() for gap in gaps]
+        found = s.compare(gaps, [np.zeros(len(gap)) for gap in gaps])
+        assert found.difference.estimate == pytest.approx(np.mean(means))
+        within = sum(((gap - gap.mean()) ** 2).sum() for gap in gaps) / (56 - 3)
+        error = np.sqrt(within * sum(1 / len(gap) for gap in gaps)) / 3
+        episodes, seeds = 2 * stats.t.sf(np.mean(means) / error, 53), stats.ttest_1samp(means, 0).pvalue
+        assert found.p == pytest.approx(max(seeds, episodes))
+        assert (seeds > episodes) == (swing == 0.3)
 
 
 def test_seeds_of_unequal_numbers_of_episodes_raise_no_false_positives():
@@ -305,11 +308,12 @@ def test_ranks_know_the_ends_of_the_scale():
     assert (bounded["a"].low, bounded["a"].high) == (1, 2)
 
 
-def test_scores_beyond_the_ends_by_rounding_have_an_interval():
-    found = s.bounded([np.array([-1e-7, 0.0, 0.0]), np.array([0.0, 0.0, -1e-7])])
-    assert np.isfinite([found.low, found.high]).all()
-    above = s.bounded([np.array([4 + 1e-6, 4.0, 4.0])], (0, 4))
-    assert 0 < above.low < above.high <= 4 + 1e-6
+def test_scores_beyond_the_ends_have_an_interval():
+    for beyond in (-0.5, 1.5):
+        for groups in ([np.full(4, beyond)], [np.array([beyond, beyond, 0.5])] * 2):
+            found = s.bounded(groups)
+            assert np.isfinite([found.low, found.high]).all()
+            assert found.low <= found.estimate <= found.high
 
 
 def test_rank_correlation_of_few_or_constant_rows_says_nothing():
