@@ -8,6 +8,7 @@ bm.load_encoder("random")
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import wraps
@@ -144,7 +145,8 @@ def results(
         if overrides:
             raise BenchmarkError("records were made with their own settings; they take no overrides")
         first = first_seed or 0
-        wanted = None if seeds is None else range(first, first + seeds)
+        named = seeds is not None or first_seed is not None
+        wanted = range(first, sys.maxsize if seeds is None else first + seeds) if named else None
         rows, places, heads = (None if names is None else _names(names) for names in (methods, envs, policies))
         return _tables(load(Path(records)).only(rows, places, heads, wanted, preset))
     store = _store(home)

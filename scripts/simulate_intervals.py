@@ -30,6 +30,7 @@ RATE, COUNT, COVERAGE = "rate", "count", "coverage"
 SHAPE = (1, 3)  # beta distribution of the coverage where there is any
 AIMED = (0.93, 0.99)
 CHEAP = 4  # so many comparisons are simulated for each interval: they take a fraction of its time
+FEW = 10  # episodes of all seeds but the first, where numbers are unequal
 UNREACHABLE = 0.9  # around 0.5: two rates that differ by more hardly vary
 
 Numbers = tuple[float, ...]
@@ -111,6 +112,17 @@ def found(setting: Setting, draws: int, other: float | None = None) -> float:
     return sum(pair.significant() for pair in pairs) / draws
 
 
+def found_of_unequal(setting: Setting, draws: int) -> float:
+    """How often two rows of one rate are told apart, whose first seed has all episodes and the others a few."""
+    rng = numpy_rng("unequal", str(setting))
+
+    def row() -> list[np.ndarray]:
+        first, *others = setting.draw(rng)[0]
+        return [first, *(scores[:FEW] for scores in others)]
+
+    return sum(statistics.compare(row(), row(), bounds=(0, 1)).significant() for _ in range(draws)) / draws
+
+
 def promise(setting: Setting, draws: int) -> Numbers:
     """The minimum detectable difference around the setting's rate, and how often it is found."""
     size = 0.0
@@ -152,9 +164,11 @@ def tables(draws: int, workers: int) -> dict[str, str]:
     """Marker -> what stands there."""
     cases = [setting for kind, rates in GRIDS.items() for setting in settings(kind, rates, ALL)]
     pairs, reach = settings(RATE, RATES, SEVERAL), settings(RATE, (0.5,), SEVERAL)
+    uneven = [setting for setting in pairs if setting.episodes == max(EPISODES)]
     with Pool(workers) as pool:
         covered = dict(zip(cases, pool.map(partial(coverage, draws=draws), cases, 1), strict=True))
         null = dict(zip(pairs, pool.map(partial(found, draws=CHEAP * draws), pairs, 1), strict=True))
+        unequal = max(pool.map(partial(found_of_unequal, draws=CHEAP * draws), uneven, 1))
         promised = dict(zip(reach, pool.map(partial(promise, draws=CHEAP * draws), reach, 1), strict=True))
 
     def held(setting: Setting) -> str:
@@ -171,6 +185,7 @@ def tables(draws: int, workers: int) -> dict[str, str]:
         "student": _against_student(covered),
         "one_seed": grid(RATE, RATES, (1,), lambda setting: f"{100 * covered[setting][0]:.1f}"),
         "null": grid(RATE, RATES, SEVERAL, lambda setting: f"{100 * null[setting]:.1f}"),
+        "unequal": f"With {max(EPISODES)} episodes of one seed and {FEW} of each other, at most {100 * unequal:.1f} %.\n",
         "power": grid(RATE, (0.5,), SEVERAL, kept),
         "range": _range(covered, null, promised, draws),
     }

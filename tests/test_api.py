@@ -94,6 +94,8 @@ def test_exported_records_are_read(home: Path, tmp_path: Path) -> None:
     assert main(["results", "export", str(tmp_path / "e"), "--home", str(home), "--quiet"]) == 0
     assert bm.results(records=tmp_path / "e").scores.equals(bm.results(home=home).scores)
     assert set(bm.results("random", records=tmp_path / "e").scores.row) == {"random"}
+    with pytest.raises(BenchmarkError, match="hold training seeds 0, none of those named"):
+        bm.results(first_seed=1, records=tmp_path / "e")
 
 
 def test_the_encoder_of_a_row_is_the_one_that_acts(home: Path) -> None:

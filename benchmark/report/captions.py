@@ -27,7 +27,8 @@ FITTED = "Episodes start as the training demonstrations did: a test of fitting, 
 MIXED = "Computed with different arithmetic ({}): equal settings give other numbers on each."
 DEPARTURES = 4  # from the paper's recipe that a footnote names
 NOT_PLANNED = "not part of this run"
-BEYOND = "nothing could be told apart: a difference would have to be larger than the scale"
+BEYOND = "the minimum detectable difference is larger than the scale"
+ONE_SEED = "one training seed: the interval covers episodes only, and says nothing of other seeds"
 BEST = "Bold or *: the highest score and those not distinguishable from it in a paired comparison on common episodes."
 
 
@@ -48,8 +49,9 @@ def _shift(view: ResultsView, env: str) -> str:
     return f", shift {' and '.join(shifts)}" if shifts else ""
 
 
-def remarks(state: Condition) -> tuple[str, ...]:
-    """Footnotes of a cell: what is absent and how to fix it, what crashed, what collapsed."""
+def remarks(state: Condition, *, several: bool = False) -> tuple[str, ...]:
+    """Footnotes of a cell: what is absent and how to fix it, what crashed, what collapsed. `several`: rows of the table have
+    more than one training seed, so one that has not is marked."""
     if not state.planned:
         return (NOT_PLANNED,)
     if len(state.absent) == state.planned:
@@ -58,6 +60,8 @@ def remarks(state: Condition) -> tuple[str, ...]:
     for absent in state.absent:
         left_out.setdefault(_reason(absent), []).append(absent.seed)
     notes = [f"{_seeds(seeds)} left out: {reason}" for reason, seeds in left_out.items()]
+    if several and state.planned - len(state.absent) == 1:
+        notes.append(ONE_SEED)
     if state.crashed:
         notes.append(f"{state.crashed} of {state.episodes} episodes crashed and count as the lowest score")
     notes += [f"seed {one.seed} collapsed: {one.reason}" for one in state.collapsed]
@@ -87,7 +91,7 @@ def protocol(view: ResultsView, columns: Sequence[Column], *, rates: bool = Fals
     if rows and all(len(groups) == 1 for groups, _ in rows):
         sentences.append("One training seed: the intervals cover episodes only, and nothing is said about methods.")
     sentences.append(f"Checkpoint: {_listed(view, 'checkpoint')}. Preset: {_listed(view, 'preset')}.")
-    return " ".join([*sentences, *_unusual(view), *_limits(view, columns)])
+    return " ".join([*sentences, *_unusual(view), *_limits(view, () if rates else columns)])
 
 
 def _listed(view: ResultsView, column: str) -> str:
@@ -130,22 +134,18 @@ def _unusual(view: ResultsView) -> list[str]:
 
 
 def _limits(view: ResultsView, columns: Sequence[Column]) -> list[str]:
-    """On presets that are too small to rank methods: what difference they could show at all."""
+    """Presets that are too small to rank methods say so, and all what difference between two rows they could show."""
     presets = [preset for preset in dict.fromkeys(view.cells.preset) if preset.partition("+")[0] in BUDGET_LIMITED]
-    if not presets:
-        return []
     several = len({column.policy for column in columns}) > 1
-    sizes, apart = [], []
+    sizes = []
     for column in dict.fromkeys(columns):
-        size = quality.resolution(view, column)
-        where = f"in {view.env_title(column.env)}" + f" with {column.policy}" * several
-        if size is not None and size > reach(view, column):
-            apart.append(where)
-        elif size is not None:
-            sizes.append(f"{size:.2f} {where}")
-    limits = f" Minimum detectable difference {', '.join(sizes)} ({100 * POWER:g} % power)." if sizes else ""
-    limits += f" Nothing could be told apart {' and '.join(apart)}." if apart else ""
-    return [f"Budget-limited (preset {', '.join(presets)}): not a ranking of methods.{limits}"]
+        if (size := quality.resolution(view, column)) is not None:
+            shown = "larger than the scale" if size > reach(view, column) else f"{size:.2f}"
+            sizes.append(f"{shown} in {view.env_title(column.env)}" + f" with {column.policy}" * several)
+    return [
+        *[f"Budget-limited (preset {', '.join(presets)}): not a ranking of methods."] * bool(presets),
+        *[f"Minimum detectable difference {', '.join(sizes)} ({100 * POWER:g} % power)."] * bool(sizes),
+    ]
 
 
 def reach(view: ResultsView, column: Column) -> float:

@@ -12,7 +12,7 @@ from benchmark.results import published, statistics
 from benchmark.results.options import Column, RowId
 from benchmark.results.published import PaperColumn
 from benchmark.results.quality import condition
-from benchmark.results.statistics import Interval
+from benchmark.results.statistics import Comparison, Interval
 from benchmark.results.versus_paper import agreement, differences
 from benchmark.results.view import ResultsView
 
@@ -21,12 +21,15 @@ def interval_cell(interval: Interval, *, digits: int = 2, sign: bool = False) ->
     return estimate_cell(interval.estimate, interval.low, interval.high, digits=digits, sign=sign)
 
 
-def score_cell(view: ResultsView, column: Column, row: RowId, *, strong: bool = False) -> TableCell:
-    """The score of a row with its interval and footnotes, or a dash that says why."""
+def score_cell(
+    view: ResultsView, column: Column, row: RowId, *, strong: bool = False, several: bool | None = None
+) -> TableCell:
+    """The score of a row with its interval and footnotes, or a dash that says why. `several`: the table has rows of more than
+    one training seed; by default, whether these results do."""
     interval = view.interval(column, row)
     if interval is None:
         return no_score(view, column, row)
-    notes = captions.remarks(condition(view, column, row))
+    notes = captions.remarks(condition(view, column, row), several=view.several_seeds if several is None else several)
     return estimate_cell(interval.estimate, interval.low, interval.high, notes=notes, strong=strong)
 
 
@@ -34,6 +37,14 @@ def no_score(view: ResultsView, column: Column, row: RowId) -> TableCell:
     """The cell of a row without scores."""
     notes = captions.remarks(condition(view, column, row))
     return TableCell(DASH, notes=notes or (f"{view.options.metric} is not recorded here",))
+
+
+def comparison_cells(gap: Comparison | None, p: float, reference: RowId) -> list[TableCell]:
+    """The difference to another row and its p-value, or why there is none."""
+    if gap is None:
+        return [TableCell(DASH, notes=(f"no episode in common with {reference}",)), TableCell(DASH)]
+    told = TableCell(DASH, notes=(gap.abstains,)) if gap.abstains else TableCell("<0.001" if p < 0.001 else f"{p:.3f}", p)
+    return [interval_cell(gap.difference, sign=True), told]
 
 
 def mean_cell(values: pd.Series, text: Callable[[float], str]) -> TableCell:

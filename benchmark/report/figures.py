@@ -87,7 +87,7 @@ def probe_scatter(view: ResultsView, probe: str = "probe_linear") -> Figure:
 
 
 def task_bars(view: ResultsView) -> Figure:
-    """Success rate of each task, a panel per task and a bar per row, with Wilson intervals."""
+    """Success rate of each task, a panel per task and a bar per row, with intervals."""
     column = view.column
     metrics = view.task_metrics(column.env)
     rows = [row for row in view.rows if view.groups(column, row)]
@@ -95,11 +95,11 @@ def task_bars(view: ResultsView) -> Figure:
         raise BenchmarkError(f"{column.env} has no results with single tasks to draw")
     figure, panels = drawing.panels(1, len(metrics), 1.0 + 1.1 * len(metrics), 0.9 + 0.19 * len(rows), sharey=True)
     for axes, metric in zip(panels, metrics, strict=True):
-        rates = [view.task_rate(column, row, metric) for row in rows]
-        lengths = [rate.estimate for rate in rates]
-        error = [[rate.estimate - rate.low for rate in rates], [rate.high - rate.estimate for rate in rates]]
-        colours = [drawing.colour(view.kind(row), 0) for row in rows]
-        axes.barh(range(len(rows)), lengths, xerr=error, color=colours, error_kw={"elinewidth": 0.8, "capsize": 1.5})
+        rates = [(at, rate) for at, row in enumerate(rows) if (rate := view.task_rate(column, row, metric))]
+        places, lengths = [at for at, _ in rates], [rate.estimate for _, rate in rates]
+        error = [[rate.estimate - rate.low for _, rate in rates], [rate.high - rate.estimate for _, rate in rates]]
+        colours = [drawing.colour(view.kind(rows[at]), 0) for at in places]
+        axes.barh(places, lengths, xerr=error, color=colours, error_kw={"elinewidth": 0.8, "capsize": 1.5})
         axes.set_title(metric.removeprefix("metric/task/").replace("_", " "), fontsize=8)
         axes.set_xlim(0, 1)
         axes.grid(axis="y", visible=False)

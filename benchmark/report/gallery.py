@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from itertools import count
 from pathlib import Path
 
 from matplotlib.figure import Figure
@@ -42,7 +43,8 @@ def gallery(view: ResultsView, images: Sequence[Images | Demo] = ()) -> tuple[li
             drawn.append(make())
         except BenchmarkError as error:
             left_out.append(str(error))
-    return drawn, list(dict.fromkeys(left_out))
+    names = apart([one.name for one in drawn])
+    return [replace(one, name=name) for one, name in zip(drawn, names, strict=True)], list(dict.fromkeys(left_out))
 
 
 def save(drawings: list[Drawing], folder: Path) -> list[Path]:
@@ -60,6 +62,15 @@ def save(drawings: list[Drawing], folder: Path) -> list[Path]:
 def slug(*words: str) -> str:
     """A name for files and anchors."""
     return re.sub(r"[^a-z0-9]+", "-", "-".join(filter(None, words)).lower()).strip("-")
+
+
+def apart(names: Sequence[str]) -> list[str]:
+    """Each name once: `a_b` and `a-b` are one slug, and the second of them gets a number."""
+    taken: dict[str, None] = {}
+    for name in names:
+        others = (f"{name}-{number}" for number in count(2))
+        taken[name if name not in taken else next(other for other in others if other not in taken)] = None
+    return list(taken)
 
 
 def _wanted(view: ResultsView, images: Sequence[Images | Demo]) -> Iterator[Callable[[], Drawing]]:

@@ -19,7 +19,7 @@ from benchmark.core.errors import BenchmarkError
 from benchmark.core.progress import count, duration
 from benchmark.report import captions
 from benchmark.report import page_parts as parts
-from benchmark.report.gallery import Drawing, gallery, slug
+from benchmark.report.gallery import Drawing, apart, gallery, slug
 from benchmark.report.inputs import TableInputs
 from benchmark.report.render import KINDS
 from benchmark.report.reproduce import command
@@ -203,7 +203,7 @@ class _Content:
     def tables(self) -> tuple[list[str], list[str]]:
         """The other tables, and why some are not there."""
         titles = {"tasks": "Single tasks", "compare": f"Compared with {self.view.floor}", "cost": "Cost and features"}
-        folded, absent = [], []
+        made, absent = [], []
         for column in self.view.columns:
             where = f"{self.view.env_title(column.env)}, {column.policy}"
             predicted = {"offline": "Errors on held-out episodes"} if data_sets(self.view, column.env) else {}
@@ -213,5 +213,10 @@ class _Content:
                 except BenchmarkError as error:
                     absent.append(f"{title}, {where}: {error}")
                 else:
-                    folded.append(parts.folded_table(replace(table, name=slug(name, *column)), column, f"{title}: {where}"))
+                    made.append((table, column, f"{title}: {where}"))
+        anchors = apart([slug(table.name, *column) for table, column, _ in made])
+        folded = [
+            parts.folded_table(replace(table, name=anchor), column, title)
+            for (table, column, title), anchor in zip(made, anchors, strict=True)
+        ]
         return folded, absent

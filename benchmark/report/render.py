@@ -101,8 +101,11 @@ def _captured(console: Console, group: Group) -> str:
 
 
 def to_markdown(table: Table) -> str:
-    def escape(text: str) -> str:
+    def prose(text: str) -> str:
         return re.sub(r"([|*\\])", r"\\\1", text.replace("\n", " ")).replace("<", "&lt;")
+
+    def escape(text: str) -> str:
+        return prose(text).replace("`", "\\`")
 
     def cell(c: TableCell) -> str:
         text = f"**{escape(c.text)}**" if c.strong else escape(c.text)
@@ -120,7 +123,7 @@ def to_markdown(table: Table) -> str:
     lines += [line([label(row), *map(cell, row.cells)]) for row in table.rows]
     numbers = (str(i).translate(SUPERSCRIPTS) for i in range(1, len(table.notes) + 1))
     notes = "  \n".join(f"{number} {escape(note)}" for number, note in zip(numbers, table.notes, strict=True))
-    paragraphs = [escape(table.caption), *map(escape, table.remarks), *([notes] if notes else [])]
+    paragraphs = [prose(table.caption), *map(prose, table.remarks), *([notes] if notes else [])]
     return "\n".join(lines) + "\n\n" + "\n\n".join(paragraphs)
 
 
@@ -173,8 +176,8 @@ def latex_escape(text: str) -> str:
         escaped = LATEX.get(character, character)
         return escaped if escaped != character or ord(character) < 0x250 else f"[U+{ord(character):04X}]"
 
-    escaped = "".join(map(one, text.replace("--", "\0")))
-    return escaped.replace("\0", "-{}-")
+    escaped = "".join(map(one, re.sub("-(?=-)", "\0", text)))
+    return escaped.replace("\0", "-{}")
 
 
 def to_latex(table: Table) -> str:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+import re
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
+from itertools import combinations
 from typing import Any
 
 import numpy as np
@@ -18,6 +20,9 @@ from benchmark.storage.artifacts import Store
 from benchmark.storage.columns import CURVES, ENCODER, IDENTITY, SPECTRA
 
 POINTS = 50  # of a learning curve: what a figure can show and a repository can hold
+UNKNOWN_RECIPE = "which recipe it was is not recorded"  # stands for the departures of earlier exports
+OF_ENV = ("metric", "metric_low", "metric_high", "demonstrations", "starts", "goal", "checkpoint", "visual_shift")
+OF_COLUMN = re.compile(r"(env|split|embed|fit|policy|rollout|shift)\.")  # departures that all rows of a column share
 AXES = 512  # of a spectrum, the first: all of a ResNet-18's pooled features, 97 % of the variance of patches of 11 520 numbers
 
 
@@ -52,7 +57,10 @@ class Results:
             if names is not None:
                 kept &= cells[column].isin(_known(column, names, cells[column]))
         if seeds is not None:
+            there = sorted(set(cells.seed[kept]))
             kept &= np.array([seed in seeds for seed in cells.seed], bool)
+            if there and not kept.any():
+                raise BenchmarkError(f"these records hold training seeds {', '.join(map(str, there))}, none of those named")
         chosen = cells[kept]
         named = set(chosen[IDENTITY].itertuples(index=False, name=None))
         behind = [cell for cell in self.provenance["cells"] if tuple(cell[name] for name in IDENTITY) in named]
@@ -72,12 +80,10 @@ def merged(parts: Mapping[str, Results]) -> Results:
 
     Runs with other settings do not belong into one table, and a cell that two of them hold would count twice.
     """
-    requests = {name: part.provenance["request"] for name, part in parts.items()}
-    (first, request), *others = requests.items()
-    for name, other in others:
-        different = dict(_settings_of(request).items() ^ _settings_of(other).items())
-        if different:
-            raise BenchmarkError(f"{first} and {name} were made with other settings of {', '.join(sorted(different))}")
+    for (first, one), (name, other) in combinations(parts.items(), 2):
+        if different := _different(one, other):
+            raise BenchmarkError(f"{first} and {name} were made with other settings of {', '.join(different)}")
+    requests = [part.provenance["request"] for part in parts.values()]
     cells = pd.concat([part.cells.assign(part=name) for name, part in parts.items()], ignore_index=True)
     done = cells[cells.status == "done"]
     for _, twice in done[done.duplicated(IDENTITY, keep=False)].groupby(IDENTITY):
@@ -88,28 +94,63 @@ def merged(parts: Mapping[str, Results]) -> Results:
         )
     cells = pd.concat([done, cells.drop(done.index)]).drop_duplicates(IDENTITY).sort_index()
     seeds = sorted(set(cells.seed))
-    names = {
-        n: list(dict.fromkeys(x for r in requests.values() for x in r.get(n, ()))) for n in ("methods", "envs", "policies")
-    }
+    names = {n: list(dict.fromkeys(x for r in requests for x in r.get(n, ()))) for n in ("methods", "envs", "policies")}
     return Results(
         pd.concat([part.records for part in parts.values()], ignore_index=True),
         cells.drop(columns="part"),
-        _joined([part.curves for part in parts.values()], CURVES),
-        _joined([part.spectra for part in parts.values()], SPECTRA),
+        _once([part.curves for part in parts.values()], CURVES),
+        _once([part.spectra for part in parts.values()], SPECTRA),
         {
             **_joined_provenance([part.provenance for part in parts.values()]),
-            "request": {**request, **names, "seeds": seeds[-1] + 1 - seeds[0], "first_seed": int(seeds[0])},
+            "request": {**requests[0], **names, "seeds": seeds[-1] + 1 - seeds[0], "first_seed": int(seeds[0])},
         },
     )
 
 
 def by_settings(parts: Mapping[str, Results]) -> list[Results]:
     """Results of several runs, those of the same settings as those of one."""
-    groups: dict[frozenset[tuple[str, str]], dict[str, Results]] = {}
+    groups: list[dict[str, Results]] = []
     for name, part in parts.items():
-        settings = frozenset(_settings_of(part.provenance["request"]).items())
-        groups.setdefault(settings, {})[name] = part
-    return [merged(group) for group in groups.values()]
+        alike = (group for group in groups if not any(_different(other, part) for other in group.values()))
+        if (group := next(alike, None)) is None:
+            groups.append(group := {})
+        group[name] = part
+    return [merged(group) for group in groups]
+
+
+def _different(one: Results, other: Results) -> list[str]:
+    """Settings that two runs do not share: those that were asked for, or else those that the cells of both say, as other code
+    has other defaults. What is not recorded differs from nothing."""
+    ours, theirs = (_settings_of(part.provenance["request"]) for part in (one, other))
+    if asked := dict(ours.items() ^ theirs.items()):
+        return sorted(asked)
+    different = []
+    for (env,), *both in _in_both(one.cells, other.cells, ["env"]):
+        different += [f"{name} in {env}" for name in OF_ENV if _contradict(*(_said(cells, name) for cells in both))]
+    for (env, policy), *both in _in_both(one.cells, other.cells, ["env", "policy"]):
+        said = [_said(cells, "departures") - {UNKNOWN_RECIPE} for cells in both]
+        if all(said):
+            names = {setting.partition("=")[0] for setting in _of_column(said[0]) ^ _of_column(said[1])}
+            different += [f"{name} in {env} with {policy}" for name in sorted(names)]
+    return different
+
+
+def _in_both(one: pd.DataFrame, other: pd.DataFrame, by: list[str]) -> Iterator[tuple[Any, pd.DataFrame, pd.DataFrame]]:
+    theirs = dict(iter(other.groupby(by)))
+    return ((place, cells, theirs[place]) for place, cells in one.groupby(by) if place in theirs)
+
+
+def _said(cells: pd.DataFrame, column: str) -> set[Any]:
+    return set(cells[column].dropna()) if column in cells else set()
+
+
+def _contradict(ours: set[Any], theirs: set[Any]) -> bool:
+    return bool(ours and theirs and ours != theirs)
+
+
+def _of_column(departures: Iterable[str]) -> set[str]:
+    """`fit.steps=500`, whatever the paper has."""
+    return {each.partition(" (paper: ")[0] for text in departures for each in text.split("; ") if OF_COLUMN.match(each)}
 
 
 def _settings_of(request: Mapping[str, Any]) -> dict[str, str]:
@@ -188,6 +229,13 @@ def _of(cell: RunCell, columns: dict[str, Any]) -> pd.DataFrame:
 def _joined(frames: Sequence[pd.DataFrame], columns: list[str]) -> pd.DataFrame:
     filled = [frame for frame in frames if not frame.empty]
     return pd.concat(filled, ignore_index=True) if filled else pd.DataFrame(columns=columns)
+
+
+def _once(frames: Sequence[pd.DataFrame], columns: list[str]) -> pd.DataFrame:
+    """Each encoder from the first part that holds it: others may have it under another policy."""
+    joined = _joined([frame.assign(part=number) for number, frame in enumerate(frames)], [*columns, "part"])
+    first = joined.groupby(ENCODER, dropna=False).part.transform("min")
+    return joined[joined.part == first].drop(columns="part").reset_index(drop=True)
 
 
 def _provenance(cells: Sequence[RunCell], store: Store, request: Request) -> dict[str, Any]:

@@ -12,7 +12,7 @@ import pandas as pd
 from benchmark import registry
 from benchmark.core.errors import BenchmarkError
 from benchmark.core.names import component_of
-from benchmark.results.bundle import Results
+from benchmark.results.bundle import UNKNOWN_RECIPE, Results
 from benchmark.results.imported import curves_and_spectra, provenance, records_and_cells
 from benchmark.storage.columns import CELL_COLUMNS, IDENTITY
 from benchmark.storage.files import flush, write_text
@@ -89,7 +89,7 @@ def completed(cells: pd.DataFrame) -> pd.DataFrame:
     if "state_target" not in cells:
         cells = cells.assign(state_target=[_state_target(env) for env in cells.env])
     if "departures" not in cells:
-        cells = cells.assign(departures="which recipe it was is not recorded")
+        cells = cells.assign(departures=UNKNOWN_RECIPE)
     if "finetuned" not in cells:  # it was called `tuned`, and before that not said
         symptom = cells.variant == "tuned"
         if {"gradient_steps", "frames_seen"} <= set(cells):

@@ -81,6 +81,10 @@ def _agree(episodes: TextTable, records: pd.DataFrame, table: TextTable, cells: 
             raise episodes.wrong(row, "method", f"{told}: an episode needs a cell that is done")
         range_ = f"from {low[row]:g} to {high[row]:g}, as the metric is"
         raise episodes.wrong(row, "score", f"{scores[row]:g} is not {range_}")
+    crashed = records.crashed.eq(True).to_numpy() if "crashed" in records else np.zeros(len(records), bool)
+    if (wrong := crashed & (scores > low + margin)).any():
+        row = int(wrong.argmax())
+        raise episodes.wrong(row, "score", f"{scores[row]:g} of an episode that crashed, which has the lowest, {low[row]:g}")
     met = np.isin(np.arange(len(cells)), place)
     if (without := (cells.status.to_numpy(object) == "done") & ~met).any():
         raise table.wrong(int(without.argmax()), "status", f"is done, and {episodes.path.name} has no episode of it")

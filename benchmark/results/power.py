@@ -39,7 +39,7 @@ class Components:
 
 def components(rows: Sequence[Groups]) -> Components:
     """Averaged over rows by one-way analysis of variance. Seeds count nothing where no row has two of them."""
-    within = [float(np.var(group, ddof=1)) for row in rows for group in row if len(group) > 1]
+    within = [np.mean(own) for row in rows if (own := [np.var(group, ddof=1) for group in row if len(group) > 1])]
     between = [
         float(np.var([np.mean(group) for group in row], ddof=1) - np.mean([np.var(g, ddof=1) / len(g) for g in row]))
         for row in rows
@@ -74,9 +74,9 @@ def _spread(freedom: int) -> np.ndarray:
 
 def detectable(of: Components, seeds: int, episodes: int, chance: float = POWER, level: float = LEVEL) -> float:
     """The smallest difference found with that chance; infinite where nothing can be."""
-    unit = float(np.sqrt(of.of_mean(seeds, episodes)))
     if seeds < 2:
         return float("inf")
+    unit = float(np.sqrt(of.of_mean(seeds, episodes)))
     if unit == 0:
         return 0.0
     small, large = 0.0, 1000.0  # in units; scipy.optimize would take longer to import than this does

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import combinations_with_replacement
 
 import numpy as np
 import pandas as pd
@@ -139,23 +140,39 @@ def distinct(values: pd.Series) -> list[str]:
 
 
 def variances(view: ResultsView, column: Column) -> Components | None:
-    """Between seeds and between episodes, averaged over the rows of a column."""
+    """Between seeds and between episodes, averaged over the rows of a column; None without two episodes of a seed."""
     rows = view.all_groups(column)
-    return components(rows) if any(len(group) > 1 for groups in rows for group in groups) else None
+    if not any(len(group) > 1 for groups in rows for group in groups):
+        return None
+    varied = any(np.ptp(np.concatenate(groups)) > 0 for groups in rows)  # or else by rounding alone
+    return components(rows) if varied else Components(0.0, 0.0)
+
+
+def smallest_difference(of_score: Components, seeds: int, episodes: int, level: float) -> float | None:
+    """What is found between two rows in four of five cases; infinite where nothing is, None where no score varies: then nobody
+    can tell."""
+    if of_score == Components(0.0, 0.0):
+        return None
+    return detectable(of_score.of_difference(), seeds, episodes, level=level)
+
+
+def in_common(view: ResultsView, column: Column) -> tuple[int, int]:
+    """The fewest training seeds that two rows share, and the fewest episodes of such a seed."""
+    rows = [row for row in view.rows if view.groups(column, row)]
+    shared = [view.paired(column, a, b)[0] for a, b in combinations_with_replacement(rows, 2)]
+    return min(map(len, shared), default=0), min((len(group) for groups in shared for group in groups), default=0)
 
 
 def resolution(view: ResultsView, column: Column) -> float | None:
-    """The smallest difference between two rows that this many seeds and episodes find in four of five cases.
+    """The smallest difference between any two rows that the seeds and episodes they share find in four of five cases.
 
-    None where no score varies, or a row has one seed: then nobody can tell.
+    None where no score varies, or two rows share fewer than two seeds: then nobody can tell.
     """
     of_score = variances(view, column)
     if of_score is None:
         return None
-    rows = view.all_groups(column)
-    seeds, episodes = min(map(len, rows)), min(len(group) for groups in rows for group in groups)
-    size = detectable(of_score.of_difference(), seeds, episodes, level=view.options.level)
-    return size if 0 < size < float("inf") else None
+    size = smallest_difference(of_score, *in_common(view, column), level=view.options.level)
+    return size if size is not None and np.isfinite(size) else None
 
 
 def agreement(view: ResultsView, column: Column) -> Agreement | None:
@@ -173,16 +190,15 @@ def agreement(view: ResultsView, column: Column) -> Agreement | None:
 
 def best(view: ResultsView, column: Column, rows: Sequence[RowId]) -> set[RowId]:
     """The unprivileged row with the highest score, and those not distinguishable from it in a paired comparison; empty where
-    fewer than two rows have scores, or some have one seed: two trained networks are not two methods."""
+    fewer than two rows have scores, or nothing is known of some: they share one seed with it, and two trained networks are not
+    two methods, or no episode."""
     scored = [row for row in rows if view.kind(row) != "ceiling" and view.groups(column, row)]
     if len(scored) < 2:
         return set()
     statistic = STATISTICS[view.options.statistic]
     top = max(scored, key=lambda row: float(statistic(np.concatenate(view.groups(column, row)))))
     gaps = {row: view.compare(column, top, row) for row in scored if row != top}
-    if any(gap is not None and gap.abstains for gap in gaps.values()):
+    if any(gap is None or gap.abstains for gap in gaps.values()):
         return set()
-    beaten = {
-        row for row, gap in gaps.items() if gap is None or (gap.significant(view.options.level) and gap.difference.low > 0)
-    }
+    beaten = {row for row, gap in gaps.items() if gap and gap.significant(view.options.level) and gap.difference.low > 0}
     return {row for row in scored if row not in beaten}

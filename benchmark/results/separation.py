@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from benchmark.results.options import Column, RowId
-from benchmark.results.quality import Span, resolution
+from benchmark.results.quality import Span, in_common, resolution
 from benchmark.results.statistics import Interval
 from benchmark.results.view import ResultsView
 
@@ -44,6 +44,7 @@ class Separation:
     of_median_row: Spread | None  # of the trained row whose score is in the middle
     episodes: Span | None  # per seed
     seeds: Span | None
+    shared: int  # training seeds that any two rows have in common
     detectable: float | None  # minimum detectable difference
 
     @property
@@ -92,6 +93,7 @@ def separation(view: ResultsView, column: Column) -> Separation:
         of_median_row=_spread_of_median(view, column, trained),
         episodes=Span.of(np.array([len(group) for groups in rows for group in groups])),
         seeds=Span.of(np.array([len(groups) for groups in rows])),
+        shared=in_common(view, column)[0],
         detectable=resolution(view, column),
     )
 

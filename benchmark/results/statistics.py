@@ -202,13 +202,13 @@ def _covers(groups: Groups) -> str:
 def compare(ours: Groups, theirs: Groups, *, bounds: Bounds = UNBOUNDED, level: float = LEVEL) -> Comparison:
     """Paired: `ours[s][e]` and `theirs[s][e]` are the same episode under the same training seed.
 
-    The difference has to hold against two yardsticks: how much it varies between seeds (Student's t over their means), and how
-    much episodes alone would vary it (seeds that agree better than that do so by luck). The p-value is the larger, the interval
-    the wider of the two: it excludes zero exactly where p is below 1 - level.
+    Each seed's mean difference counts once, however many episodes it is of. Their mean has to hold against two yardsticks: how
+    much they vary (Student's t), and how much episodes alone would vary it (seeds that agree better than that do so by luck).
+    The p-value is the larger, the interval the wider of the two: it excludes zero exactly where p is below 1 - level.
     """
     gaps = _gaps(ours, theirs)
     values, reach = _padded(gaps), bounds[1] - bounds[0]
-    estimate = float(mean(values.reshape(-1)))
+    estimate = float(np.mean(mean(values)))
     if np.nanmin(values) == np.nanmax(values):
         half, p = _unvaried_gap(gaps, estimate, reach, level)
     else:
@@ -221,12 +221,14 @@ def compare(ours: Groups, theirs: Groups, *, bounds: Bounds = UNBOUNDED, level: 
 
 
 def _standard_errors(values: np.ndarray) -> list[tuple[int, float]]:
-    """Of the mean: degrees of freedom and size, between seeds and within them, as far as there are any."""
-    seeds, total = len(values), int(np.count_nonzero(~np.isnan(values)))
-    means = np.nanmean(values, axis=1)
+    """Of the mean of the seeds' means: degrees of freedom and size, between seeds and within them, as far as there are any."""
+    seeds, sizes = len(values), np.count_nonzero(~np.isnan(values), axis=1)
+    means, total = np.nanmean(values, axis=1), int(sizes.sum())
     within = float(np.nansum((values - means[:, None]) ** 2))
     between = [(seeds - 1, float(np.sqrt(means.var(ddof=1) / seeds)))] if seeds > 1 else []
-    return between + ([(total - seeds, float(np.sqrt(within / (total - seeds) / total)))] if total > seeds else [])
+    if total == seeds:
+        return between
+    return [*between, (total - seeds, float(np.sqrt(within / (total - seeds) * np.mean(1 / sizes) / seeds)))]
 
 
 def _unvaried_gap(gaps: Groups, gap: float, reach: float, level: float) -> tuple[float, float]:
@@ -272,20 +274,21 @@ def ratio(
 
 
 def ranks(
-    columns: Sequence[Mapping[str, Groups]], rng: np.random.Generator, *, level: float = LEVEL, draws: int = DRAWS
+    rows: Mapping[str, Groups],
+    rng: np.random.Generator,
+    *,
+    bounds: Bounds = UNBOUNDED,
+    level: float = LEVEL,
+    draws: int = DRAWS,
 ) -> dict[str, Interval]:
-    """The rank of each name, 1 for the highest mean, averaged over columns (environments) in which all names appear."""
+    """The rank of each name, 1 for the highest mean."""
     from scipy.stats import rankdata  # not above: a second of imports, and few tables rank rows
 
-    names = list(columns[0])
-    estimates, drawn = [], []
-    for column in columns:
-        rows = [column[name] for name in names]
-        estimates.append(rankdata([-mean(_padded(row).reshape(-1)) for row in rows]))
-        drawn.append(rankdata(-np.stack(joint_replicates(rows, rng, draws=draws)), axis=0))
-    estimate, spread = np.mean(estimates, axis=0), np.mean(drawn, axis=0)
-    covers = _covers(next(iter(columns[0].values())))
-    return {name: _percentiles(float(estimate[i]), spread[i], level, covers) for i, name in enumerate(names)}
+    groups = list(rows.values())
+    estimates = rankdata([-mean(_padded(row).reshape(-1)) for row in groups])
+    drawn = rankdata(-np.stack(joint_replicates(groups, rng, bounds=bounds, draws=draws)), axis=0)
+    ends = zip(rows, estimates, drawn, strict=True)
+    return {name: _percentiles(float(rank), spread, level, _covers(rows[name])) for name, rank, spread in ends}
 
 
 def joint_replicates(

@@ -35,6 +35,7 @@ class ResultsView:
         cells = cells.reindex(columns=[*cells.columns, *(name for name in CELL_COLUMNS if name not in cells)])
         cells[MEASURED] = cells[MEASURED].apply(pd.to_numeric)
         cells[FEATURES] = cells[FEATURES].astype(float).mask(retrained(cells))
+        records = records.assign(crashed=records.crashed.eq(True) if "crashed" in records else False)
         self.results, self.records, self.cells = results, _with_failures(records, cells), cells
         self._statistics: dict[Hashable, object] = {}
         self._episodes = _by_row(self.records, ["seed", "episode"])
@@ -56,9 +57,18 @@ class ResultsView:
                 f"{unknown} crashed episodes have no {options.metric}, and its lowest value is not known. Show instead: "
                 f"--metric score"
             )
+        if absent := _absent(self.records, options.metric):
+            raise BenchmarkError(
+                f"{absent} episodes have no {options.metric}, which others of their row have. Show instead: --metric score"
+            )
         self.options = options
 
     # ------------------------------------------------------------------------------------------------- rows and columns
+
+    @cached_property
+    def several_seeds(self) -> bool:
+        """Does a row have scores of more than one training seed?"""
+        return any(frame.seed.nunique() > 1 for frame in self._episodes.values())
 
     @cached_property
     def envs(self) -> list[str]:
@@ -200,12 +210,13 @@ class ResultsView:
             ),
         )
 
-    def task_rate(self, column: Column, row: RowId, metric: str) -> Interval:
-        """The success rate of one task for a row that has scores."""
+    def task_rate(self, column: Column, row: RowId, metric: str) -> Interval | None:
+        """The success rate of one task, over the episodes that say; None where none does."""
         groups, level = self.groups(column, row, metric), self.options.level
+        said = [kept for group in groups if len(kept := group[~np.isnan(group)])]
         return self._once(
             ("task_rate", column, row, metric, level),
-            lambda: statistics.bounded(groups, level=level),
+            lambda: statistics.bounded(said, level=level) if said else None,
         )
 
     def compare(self, column: Column, a: RowId, b: RowId) -> Comparison | None:
@@ -248,7 +259,7 @@ class ResultsView:
             named = {str(row): row for row in self.rows}
             groups = {name: self.groups(column, row) for name, row in named.items() if self.groups(column, row)}
             rng, options = self._rng("ranks", *column), self.options
-            ranks = statistics.ranks([groups], rng, level=options.level, draws=options.draws)
+            ranks = statistics.ranks(groups, rng, bounds=self.bounds(column.env), level=options.level, draws=options.draws)
             return {named[name]: rank for name, rank in ranks.items()}
 
         return self._once(("ranks", column, self.options.metric, *self._precision), compute)
@@ -285,12 +296,11 @@ def _by_row(frame: pd.DataFrame, order: list[str]) -> dict[tuple[Column, RowId],
 
 def _with_failures(records: pd.DataFrame, cells: pd.DataFrame) -> pd.DataFrame:
     """A crashed episode has failed in every task, and by the metric of its environment as well as in its score."""
-    crashed = _crashed(records)
-    if not crashed.any():
+    if not records.crashed.any():
         return records
     records = records.copy()
     for env, part in records.groupby("env"):
-        failed = part.index[crashed[part.index]]
+        failed = part.index[part.crashed]
         tasks = [name for name in records if str(name).startswith("metric/task/") and part[name].notna().any()]
         records.loc[failed, tasks] = 0.0
         own = cells[cells.env == env].iloc[0]
@@ -303,13 +313,15 @@ def _unknown_after_crash(records: pd.DataFrame, metric: str) -> int:
     if metric not in records:
         return 0
     recorded = records.groupby("env")[metric].transform("count") > 0
-    return int((_crashed(records) & recorded & records[metric].isna()).sum())
+    return int((records.crashed & recorded & records[metric].isna()).sum())
 
 
-def _crashed(records: pd.DataFrame) -> pd.Series:
-    if "crashed" not in records:
-        return pd.Series(False, index=records.index)
-    return records.crashed.eq(True)
+def _absent(records: pd.DataFrame, metric: str) -> int:
+    """Episodes without a metric, of rows that have it."""
+    if metric not in records:
+        return 0
+    recorded = records.groupby(["env", "method", "variant", "policy"])[metric].transform("count") > 0
+    return int((recorded & records[metric].isna()).sum())
 
 
 def _by_seed(frame: pd.DataFrame, metric: str) -> list[np.ndarray]:

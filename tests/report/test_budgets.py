@@ -56,6 +56,21 @@ def test_a_collapsed_row_says_so_after_each_budget():
     assert table.column("score/15000")["byol"].notes == ()
 
 
+def test_an_encoder_that_its_policy_went_on_to_train_has_another_budget():
+    parts = []
+    for frames in (60_000, 15_000):
+        part = after(frames)
+        part.cells.loc[part.cells.variant == "no_forward", ["finetuned", "frames_seen"]] = [True, 500_000]
+        parts.append(part)
+    assert [column.heading for column in budgets(parts).columns][:2] == ["Probe R², 15k", "Probe R², 60k"]
+
+
+def test_a_score_of_one_seed_is_marked_beside_those_of_several():
+    table = budgets([after(60_000), after(15_000, seeds=1)])
+    assert table.column("score/15000")["byol"].notes[0].startswith("one training seed")
+    assert table.column("score/60000")["byol"].notes == ()
+
+
 def test_budgets_that_do_not_differ_and_single_ones_are_refused():
     with pytest.raises(BenchmarkError, match="once for each"):
         budgets([after(60_000)])

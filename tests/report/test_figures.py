@@ -41,6 +41,9 @@ def test_scatter_has_a_point_per_row_and_the_correlation():
     figure = figures.probe_scatter(view_of(records, cells, **FAST))
     assert legend(figure) == ["state", "byol", "dynamo", "dynamo:no_forward", "random"]
     assert "Spearman" in figure.get_suptitle()
+    view = view_of(records, cells, **FAST)
+    ends = [[score.low, score.high] for row in view.rows if (score := view.interval(view.column, row))]
+    np.testing.assert_allclose([bar.get_segments()[0][:, 1] for bar in figure.axes[0].collections], ends)
     assert "4 rows, ceiling left out" in figure.get_suptitle()
     same = figures.probe_scatter(view_of(records, cells.assign(probe_linear=0.5), **FAST))
     assert "Spearman undefined" in same.get_suptitle()
@@ -52,13 +55,16 @@ def test_scatter_has_a_point_per_row_and_the_correlation():
 
 def test_bars_are_the_rates_of_each_task():
     records, cells = make()
-    figure = figures.task_bars(view_of(records, cells, **FAST))
+    view = view_of(records, cells, **FAST)
+    figure = figures.task_bars(view)
     of_state = records[records.method == "state"]
     for axes, task in zip(figure.axes, ("kettle", "slide cabinet"), strict=True):
         (bars,) = [c for c in axes.containers if isinstance(c, BarContainer)]
         assert axes.get_title() == task
         assert len(bars) == 5
         assert bars[0].get_width() == pytest.approx(of_state[f"metric/task/{task}"].mean())
+        rate = view.task_rate(view.column, view.rows[0], f"metric/task/{task}")
+        assert tuple(axes.collections[0].get_segments()[0][:, 0]) == pytest.approx((rate.low, rate.high))
     assert next(text.get_text() for text in figure.axes[0].get_yticklabels()) == "state"
     with pytest.raises(BenchmarkError, match="no results with single tasks"):
         figures.task_bars(view_of(records.iloc[:0], cells, **FAST))
@@ -112,5 +118,8 @@ def test_scores_stand_with_their_intervals():
     assert [text.get_text() for text in drawn.get_yticklabels()] == ["state", "byol", "dynamo", "dynamo:no_forward", "random"]
     assert drawn.lines[0].get_xdata() == pytest.approx([records[records.method == "state"].score.mean()])
     assert drawn.get_xlim() == (0, 4)
+    view = view_of(records, cells, **FAST)
+    ends = [[score.low, score.high] for row in view.rows if (score := view.interval(view.column, row))]
+    np.testing.assert_allclose([bar.get_segments()[0][:, 0] for bar in drawn.collections], ends)
     with pytest.raises(BenchmarkError, match="has a score"):
         figures.scores(view_of(records.iloc[:0], cells, **FAST))

@@ -59,6 +59,11 @@ def test_other_demonstrations_and_another_policy_are_named() -> None:
     assert reason.startswith("budget of quick: 128 scripted demonstrations, not 566 human, mlp instead of vqbet, ")
     untrained = rows(table_of("gaps", records.assign(score=0.0), spent(cells)), "reason")["random"]
     assert untrained.endswith("nothing is pretrained in either, 702k parameters")
+    elsewhere = tuple(frame.assign(method=frame.method.replace("byol", "r3m")) for frame in make(("kitchen",), ("mlp",)))
+    published = elsewhere[1].assign(frames_seen=0, encoder_params=702_000)
+    published = published[published.status == "done"]
+    reason = rows(table_of("gaps", elsewhere[0].assign(score=0.0), published), "reason")["r3m"]
+    assert reason.endswith("weights that others have published, 702k parameters")
     records.loc[records.method == "random", "score"] = 3.32  # the paper's, which is of another policy
     assert "mlp instead of vqbet" in rows(table_of("gaps", records, spent(cells)), "reason")["random"]
 

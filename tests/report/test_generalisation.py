@@ -53,6 +53,14 @@ def test_the_comparison_with_the_floor_is_on_held_out_episodes() -> None:
     assert table.column("p")["random"].text == "—"
 
 
+def test_small_p_values_are_said_as_compare_says_them() -> None:
+    records, cells = marked()
+    records.loc[records.method == "state", "score"] = 0.9 + 0.01 * (records.episode % 4)
+    records.loc[records.method == "random", "score"] = 0.1 + 0.01 * records.seed
+    for name in ("generalisation", "compare"):
+        assert table_of(name, records, cells, **QUICK).column("p")["state"].text == "<0.001"
+
+
 def test_the_gap_s_interval_covers_the_truth() -> None:
     """60 data sets of three seeds x 2 x 30 episodes whose true gap is -0.2."""
     rng, inside = np.random.default_rng(0), 0

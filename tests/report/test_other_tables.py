@@ -65,6 +65,32 @@ def test_compare_pairs_episodes_and_corrects_when_asked():
         table_of("compare", records, cells, reference="dynmo")
 
 
+def test_compare_says_who_is_better_than_whom_and_by_what():
+    records, cells = make(seeds=3, episodes=40)
+    view = view_of(records, cells)
+    means = records[records.variant == ""].groupby("method").score.mean()
+    table = table_of("compare", records, cells, holm=True, **QUICK)
+    for name in ("state", "byol", "dynamo"):
+        better = view.improvement(view.column, RowId(name), RowId("random"))
+        assert table.column("improvement")[name].value == better.estimate
+        assert table.column("difference")[name].value == pytest.approx(means[name] - means["random"])
+    assert table.column("improvement")["state"].value > 0.5
+    rows = [RowId("state"), RowId("byol"), RowId("dynamo"), RowId("dynamo", "no_forward")]
+    p = [view.compare(view.column, row, RowId("random")).p for row in rows]
+    assert [table.column("p")[str(row)].value for row in rows] == pytest.approx(list(statistics.holm(p)))
+
+
+def test_holm_is_over_the_comparisons_that_were_made():
+    """One row has one seed, which says nothing: three others are left."""
+    records, cells = make(seeds=3, episodes=40)
+    records = records[(records.method != "byol") | (records.seed == 0)]
+    table = table_of("compare", records, cells, holm=True, **QUICK)
+    assert "corrected for 3 comparisons" in table.caption
+    plain = table_of("compare", records, cells, **QUICK).column("p")
+    smallest = min(cell.value for cell in plain.values() if cell.value is not None)
+    assert min(cell.value for cell in table.column("p").values() if cell.value is not None) == pytest.approx(3 * smallest)
+
+
 def test_pairs_are_the_same_episode_seed_or_none():
     records, cells = make()
     view = view_of(records, cells)
@@ -113,6 +139,12 @@ def test_power_table_names_the_episodes_for_a_difference():
     assert {cell.text for row in table.rows for cell in row.cells[:4] if cell.notes} <= {"—"}, "no more than the scale"
     with pytest.raises(BenchmarkError, match="at least two episodes"):
         table_of("power", *make(episodes=1))
+    records, cells = make()
+    same = table_of("power", records.assign(score=0.1), cells, difference=0.5)
+    assert {(cell.text, *cell.notes) for row in same.rows for cell in row.cells} == {("—", "no score varies: nobody can tell")}
+    strict, lax = (table_of("power", *make(), level=level, difference=1.0) for level in (0.99, 0.5))
+    assert strict.column("episodes_50")["5"].value > lax.column("episodes_50")["5"].value
+    assert strict.column("episodes_needed")["10"].value > lax.column("episodes_needed")["10"].value
     for wrong in (0.0, -1.0, float("nan")):
         with pytest.raises(BenchmarkError, match="must be above zero"):
             table_of("power", *make(), difference=wrong)

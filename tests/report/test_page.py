@@ -22,6 +22,7 @@ from benchmark.report.videos import Video
 from benchmark.results import statistics
 from benchmark.results.bundle import Results
 from benchmark.results.export import load
+from benchmark.results.options import Column
 from benchmark.results.view import ResultsView
 from tests.fake_results import table_of
 from tests.report.conftest import fake_results
@@ -93,6 +94,34 @@ def test_a_row_tells_where_it_comes_from(results: Results, text: str) -> None:
     key = cell["stages"]["rollout"]
     assert f'href="#stage-{key}"' in row
     assert f'<details id="stage-{key}">' in text
+
+
+def test_the_bar_of_a_score_lies_where_its_interval_does(results: Results, text: str) -> None:
+    view = ResultsView(results)
+    cells = {column: table_of("main", results.records, results.cells, policy=column.policy) for column in view.columns}
+    for row in Parsed(text).results():
+        column, label = Column(row["data-env"], row["data-policy"]), row["data-method"]
+        shown = cells[column].column("/".join(column))[label]
+        start = text.index(f'data-method="{label}" data-env="{column.env}" data-policy="{column.policy}"')
+        bar = re.search(r'class="span" x="([\d.]+)" y="2" width="([\d.]+)".*?class="point" x="([-\d.]+)"', text[start:])
+        if shown.low is None or shown.high is None or shown.value is None:
+            continue
+        low, high = view.bounds(column.env)
+        assert bar
+        expected = (shown.low - low, shown.high - shown.low, shown.value - low)
+        drawn = (float(bar[1]), float(bar[2]), float(bar[3]) + 0.75)
+        assert drawn == pytest.approx([100 * each / (high - low) for each in expected], abs=0.011)
+
+
+def test_places_whose_names_look_alike_have_tables_and_figures_of_their_own(results: Results) -> None:
+    few = results.only(**ONE)
+    twins = [pd.concat([frame, frame.assign(env="kitchen_")]) for frame in (few.records, few.cells, few.curves, few.spectra)]
+    twin = Results(*twins, {**few.provenance, "cells": []})
+    drawn = gallery.gallery(ResultsView(twin))
+    assert len({one.name for one in drawn[0]}) == len(drawn[0]) == 2 * len(gallery.gallery(ResultsView(few))[0])
+    ids = [a["id"] for _, a in Parsed(page(ResultsView(twin), drawn=drawn)).tags if "id" in a]
+    assert len(ids) == len(set(ids))
+    assert gallery.apart(["a", "a-2", "a", "a"]) == ["a", "a-2", "a-3", "a-4"]
 
 
 def test_nothing_is_loaded_and_only_its_own_script_may_run(text: str) -> None:

@@ -70,6 +70,15 @@ def test_a_part_that_some_rows_lack_is_a_dash_there(results: Results) -> None:
     assert [remark.partition(":")[0] for remark in table.remarks] == ["disc"], "four rows say nothing of the block"
 
 
+def test_of_another_policy_nothing_is_shown(results: Results) -> None:
+    """An encoder that its policy trains is another with each."""
+    key, other = "byol--0", {"linear_r2_by_group": {"disc": -9.0, "block": -9.0}}
+    stages = {**results.provenance["stages"], "other": {**results.provenance["stages"][key], "summary": other}}
+    known = [{**cell, "policy": "knn", "stages": {"probe": "other"}} for cell in results.provenance["cells"]]
+    both = {**results.provenance, "stages": stages, "cells": [*results.provenance["cells"], *known]}
+    assert probes(replace(results, provenance=both)) == probes(results)
+
+
 def test_records_that_say_nothing_of_parts_are_an_error(results: Results) -> None:
     for provenance in ({**results.provenance, "cells": []}, {**results.provenance, "stages": {}}):
         with pytest.raises(BenchmarkError, match="no parts of a state were probed for mlp in kitchen"):

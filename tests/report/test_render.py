@@ -103,6 +103,19 @@ def test_golden(style, expected):
     assert render(TABLE, style) == expected
 
 
+def test_markdown_shows_names_and_notes_as_they_are():
+    odd = "a|b`c`*d*<e>\\f"
+    columns = (TableColumn("x", odd),)
+    table = Table(
+        "t", "of `table main`", odd, columns, (TableRow(odd, (TableCell(odd, notes=(odd,)),), notes=("`n`",)),), ("`r`",)
+    )
+    escaped = r"a\|b\`c\`\*d\*&lt;e>\\f"
+    assert render(table, "md") == (
+        f"| {escaped} | {escaped} |\n| :--- | ---: |\n| {escaped}¹ | {escaped}² |\n\n"
+        f"of `table main`\n\n`r`\n\n¹ \\`n\\`  \n² {escaped}"
+    )
+
+
 def test_csv_round_trip():
     rows = list(csv.DictReader(io.StringIO(render(TABLE, "csv"))))
     for row, source in zip(rows, TABLE.rows, strict=True):
@@ -152,7 +165,11 @@ def test_html_nests_escapes_and_links_its_notes():
     assert page.cells[0] == {"class": "right", "data-value": "3.1", "data-low": "2.5", "data-high": "3.75"}
     assert "a|b*<c>" in page.text
     hostile = Table("x", "<script>alert(1)</script>", "&", (TableColumn('"', "<b>"),), (TableRow("<i>", (TableCell("<u>"),)),))
-    assert not {"<script", "<i>", "<u>", "<b>"} & set(render(hostile, "html").replace("<script>", "<script").split())
+    for tag in ("<script", "<i>", "<u>", "<b>"):
+        assert tag not in render(hostile, "html")
+    noted = Table("x", "", "", (), (TableRow("a", (), notes=("<s>",)),), ("<em>",))
+    assert "<s>" not in render(noted, "html")
+    assert "<em>" not in render(noted, "html")
     assert "<script>alert(1)</script>" in Page(render(hostile, "html")).text
 
 
@@ -193,6 +210,8 @@ def test_latex_escapes_every_special_character():
     assert escaped.split()[1:8] == [r"\&", r"\%", r"\$", r"\#", r"\_", r"\{", r"\}"]
     assert r"-{}-" in escaped
     assert "[U+2603]" in escaped
+    assert latex_escape("a — b") == "a --- b"
+    assert latex_escape("--- a---b") == "-{}-{}- a-{}-{}-b", "three hyphens would become a dash"
     assert escaped.isascii() or set(escaped) - set(map(chr, range(128))) == {"é"}
 
 

@@ -15,7 +15,7 @@ from benchmark.core.errors import BenchmarkError, UnknownName
 from benchmark.report import tables
 from benchmark.report.inputs import TableInputs
 from benchmark.report.render import render
-from benchmark.report.tables import names
+from benchmark.report.tables import build, names
 from benchmark.results import quality
 from benchmark.results.options import Column
 from tests.fake_results import MEANS, make, table_of, view_of
@@ -27,6 +27,12 @@ def undo(cells, method, seeds, status, reason):
     chosen = (cells.method == method) & cells.seed.isin(seeds) & (cells.variant == "")
     cells.loc[chosen, ["status", "reason"]] = [status, reason]
     return chosen
+
+
+def undone(cells, method, seeds):
+    changed = cells.copy()
+    undo(changed, method, seeds, "pending", "not run yet")
+    return changed
 
 
 def test_main_shows_means_intervals_and_costs():
@@ -72,7 +78,7 @@ def test_seeds_that_are_left_out_for_one_reason_are_one_note():
         undo(changed, "byol", seeds, "pending", "not run yet")
         left = records[~((records.method == "byol") & records.seed.isin(seeds))]
         notes = table_of("main", left, changed, **QUICK).column("kitchen/mlp")["byol"].notes
-        assert notes == (f"{text} left out: pending: not run yet",)
+        assert notes[0] == f"{text} left out: pending: not run yet"
 
 
 def test_partial_crashed_and_collapsed_rows_say_so():
@@ -137,7 +143,7 @@ def test_a_table_says_in_which_network_its_rows_differ():
     assert not any("network" in note for note in table_of("main", records, cells).remarks), "earlier records do not say"
 
 
-def test_small_presets_say_what_they_could_resolve():
+def test_tables_say_what_they_could_resolve():
     records, cells = make()
     size = quality.resolution(view_of(records, cells), Column("kitchen", "mlp"))
     assert (
@@ -151,8 +157,43 @@ def test_small_presets_say_what_they_could_resolve():
         for policy in ("mlp", "knn")
     ]
     assert ", ".join(sizes) in table_of("policies", *make(policies=("mlp", "knn")), **QUICK).caption
-    assert "Budget-limited" not in table_of("main", *make(preset="standard"), **QUICK).caption
+    assert "Budget-limited (preset quick+mine)" in table_of("main", *make(preset="quick+mine"), **QUICK).caption
     assert "the intervals cover episodes only" in table_of("main", *make(seeds=1), **QUICK).caption
+
+
+def test_larger_presets_say_what_they_could_resolve_and_that_alone():
+    records, cells = make(preset="standard")
+    size = quality.resolution(view_of(records, cells), Column("kitchen", "mlp"))
+    caption = table_of("main", records, cells, **QUICK).caption
+    assert f"Preset: standard. Minimum detectable difference {size:.2f} in Franka Kitchen (80 % power)." in caption
+    assert "Budget-limited" not in caption
+    assert "Minimum detectable" not in table_of("tasks", records, cells).caption, "that is one of scores, not of rates"
+
+
+def test_a_row_of_one_seed_is_marked_where_others_have_several():
+    records, cells = make()
+    few = records[(records.method != "byol") | (records.seed == 0)]
+    note = "one training seed: the interval covers episodes only, and says nothing of other seeds"
+    for name, key in (("main", "kitchen/mlp"), ("compare", "score"), ("gaps", "ours")):
+        column = table_of(name, few, undone(cells, "byol", [1, 2]), **QUICK).column(key)
+        assert note in column["byol"].notes
+        assert note not in column["dynamo"].notes
+    rows = {row.label: row for row in table_of("tasks", few, undone(cells, "byol", [1, 2])).rows}
+    assert note in rows["byol"].notes
+    assert note not in rows["dynamo"].notes
+    alone = table_of("main", *make(seeds=1), **QUICK)
+    assert note not in alone.notes, "the caption says it of all"
+    both = build("gaps", TableInputs(results=[view_of(*make()), view_of(*make(("pusht",), seeds=1))]))
+    assert {row.cells[0].text for row in both.rows if note in row.cells[1].notes} == {"Push-T, mlp"}
+
+
+def test_the_wall_time_of_a_seed_is_that_of_all_columns_and_frames_their_range():
+    records, cells = make(("kitchen", "pusht"))
+    cells.loc[cells.env == "pusht", ["wall_seconds", "frames_seen"]] = [60.0, 80_000]
+    table = table_of("main", records, cells, **QUICK)
+    kitchen = cells[(cells.env == "kitchen") & (cells.method == "byol")].wall_seconds.mean()
+    assert table.column("wall_seconds")["byol"].value == pytest.approx(kitchen + 60)
+    assert table.column("frames_seen")["byol"].text == "40k to 80k"
 
 
 def test_a_number_does_not_depend_on_what_else_is_shown():

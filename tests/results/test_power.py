@@ -74,3 +74,23 @@ def test_what_cannot_be_found():
     assert p.detectable(p.Components(0.0, 0.0), 3, 5) == 0
     assert p.detectable(p.Components(0.01, 0.01), 2, 5, level=0.9999) == np.inf  # with one degree of freedom
     assert p.power(1.0, p.Components(0.0, 1.0), 1, 1) == 0
+
+
+def test_rows_of_many_seeds_do_not_weigh_more():
+    """Neither in the variance within seeds nor in that between them."""
+    rng = np.random.default_rng(3)
+    quiet = [rng.normal(0, 1, 50) for _ in range(8)]
+    loud = [rng.normal(0, 3, 50) for _ in range(2)]
+    found = p.components([quiet, loud])
+    assert found.within == pytest.approx(np.mean([np.mean([np.var(g, ddof=1) for g in row]) for row in (quiet, loud)]))
+
+
+def test_the_level_moves_what_can_be_found():
+    of = p.Components(0.01, 1.0)
+    sizes = [p.detectable(of, 3, 50, level=level) for level in (0.5, 0.95, 0.99)]
+    assert sizes == sorted(set(sizes))
+    assert p.power(sizes[2], of, 3, 50, level=0.99) == pytest.approx(0.8, abs=1e-3)
+    for each in (of, p.Components(0.1, 0.0)):  # where episodes vary, and where seeds do alone
+        powers = [p.power(0.5, each, 3, 50, level=level) for level in (0.99, 0.95, 0.5)]
+        assert powers == sorted(set(powers))
+    assert p.detectable(of, 0, 0) == np.inf

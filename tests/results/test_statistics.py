@@ -210,6 +210,32 @@ def test_a_comparison_is_the_less_sure_of_two_t_tests():
         assert s.compare(gaps, [np.zeros(25)] * 4).p == pytest.approx(max(seeds, episodes))
 
 
+def test_each_seed_counts_once_however_many_episodes_it_is_of():
+    rng = np.random.default_rng(3)
+    for swing in (0.3, 0.01):  # of seeds that differ, and that agree better than their episodes do
+        noise = [rng.normal(0, 1, size) for size in (40, 5, 11)]
+        gaps = [0.5 + swing * seed + each - each.mean() for seed, each in enumerate(noise)]
+        means = [gap.mean() for gap in gaps]
+        found = s.compare(gaps, [np.zeros(len(gap)) for gap in gaps])
+        assert found.difference.estimate == pytest.approx(np.mean(means))
+        within = sum(((gap - gap.mean()) ** 2).sum() for gap in gaps) / (56 - 3)
+        error = np.sqrt(within * sum(1 / len(gap) for gap in gaps)) / 3
+        episodes, seeds = 2 * stats.t.sf(np.mean(means) / error, 53), stats.ttest_1samp(means, 0).pvalue
+        assert found.p == pytest.approx(max(seeds, episodes))
+        assert (seeds > episodes) == (swing == 0.3)
+
+
+def test_seeds_of_unequal_numbers_of_episodes_raise_no_false_positives():
+    """One seed of 100 episodes and four of 10, whose networks differ."""
+    rng = np.random.default_rng(10)
+    gaps = (
+        [rng.normal(swing, 1, size) for swing, size in zip(rng.normal(0, 0.5, 5), (100, *[10] * 4), strict=True)]
+        for _ in range(2000)
+    )
+    told = np.mean([s.compare(gap, [np.zeros(len(group)) for group in gap]).significant() for gap in gaps])
+    assert told <= 0.05 + 3 * np.sqrt(0.05 * 0.95 / 2000)
+
+
 def test_one_seed_is_two_networks_and_not_two_methods():
     found = s.compare([np.ones(50)], [np.zeros(50)], bounds=(0, 1))
     assert np.isnan(found.p)
@@ -268,10 +294,26 @@ def test_ratio_knows_when_the_denominator_may_be_zero():
 def test_ranks_are_sure_of_what_is_clear_only():
     rng = np.random.default_rng(8)
     rows = {name: [group + mean for group in experiment(rng, 5, 30, 0.05)] for name, mean in (("a", 9), ("b", 0), ("c", 0))}
-    found = s.ranks([rows, rows], rng)
+    found = s.ranks(rows, rng)
     assert (found["a"].estimate, found["a"].low, found["a"].high) == (1, 1, 1)
     assert (found["b"].low, found["b"].high) == (found["c"].low, found["c"].high) == (2, 3)
     assert sum(rank.estimate for rank in found.values()) == 6
+
+
+def test_ranks_know_the_ends_of_the_scale():
+    """Six zeros are not sure of the last rank: an episode may still end anywhere within the bounds."""
+    rows = {"a": [np.zeros(3)] * 2, "b": [np.array([0.19, 0.2, 0.21])] * 2}
+    sure, bounded = (s.ranks(rows, np.random.default_rng(0), bounds=bounds, draws=500) for bounds in (s.UNBOUNDED, (0, 1)))
+    assert (sure["a"].low, sure["a"].high) == (2, 2)
+    assert (bounded["a"].low, bounded["a"].high) == (1, 2)
+
+
+def test_scores_beyond_the_ends_have_an_interval():
+    for beyond in (-0.5, 1.5):
+        for groups in ([np.full(4, beyond)], [np.array([beyond, beyond, 0.5])] * 2):
+            found = s.bounded(groups)
+            assert np.isfinite([found.low, found.high]).all()
+            assert found.low <= found.estimate <= found.high
 
 
 def test_rank_correlation_of_few_or_constant_rows_says_nothing():

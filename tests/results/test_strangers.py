@@ -71,6 +71,10 @@ SPOILED: dict[str, tuple[Callable[[Path], None], str]] = {
     "nan as a score": (put("records", 4, "score", "nan"), r"records\.csv, line 4, column score: 'nan' is no finite"),
     "no score": (put("records", 4, "score", ""), r"records\.csv, line 4, column score: is empty"),
     "99 of 4": (put("records", 4, "score", "99"), r"records\.csv, line 4, column score: 99 is not from 0 to 4"),
+    "a crash of the highest score": (
+        lambda folder: (put("records", 4, "score", "4")(folder), put("records", 4, "crashed", "True")(folder))[0],
+        r"records\.csv, line 4, column score: 4 of an episode that crashed, which has the lowest, 0",
+    ),
     "a seed of 1.5": (put("records", 3, "seed", "1.5"), r"records\.csv, line 3, column seed: '1\.5' is no whole number"),
     "a crash that is perhaps": (put("records", 3, "crashed", "perhaps"), r"column crashed: 'perhaps' is neither True nor"),
     "an episode of no cell": (put("records", 3, "method", "other"), r"records\.csv, line 3, column method: other in kitchen"),

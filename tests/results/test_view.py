@@ -6,11 +6,13 @@ from dataclasses import replace
 
 import pandas as pd
 import pytest
+from matplotlib.container import BarContainer
 
-from benchmark.core.errors import UnknownName
-from benchmark.results import statistics
+from benchmark.core.errors import BenchmarkError, UnknownName
+from benchmark.report import figures
+from benchmark.results import quality, statistics
 from benchmark.results.options import Column, Options, RowId
-from tests.fake_results import make, view_of
+from tests.fake_results import make, table_of, view_of
 
 COLUMN, BYOL, DYNAMO = Column("kitchen", "mlp"), RowId("byol"), RowId("dynamo")
 
@@ -100,3 +102,49 @@ def test_rows_are_compared_on_the_episodes_that_both_faced(change):
     ours, theirs = view_of(records, cells).paired(COLUMN, BYOL, DYNAMO)
     for found, column in ((ours, "score_x"), (theirs, "score_y")):
         assert [group.tolist() for group in found] == [part[column].tolist() for _, part in joined.groupby("seed")]
+
+
+def test_an_episode_that_crashed_has_the_lowest_value_of_its_environments_own_metric():
+    records, cells = make()
+    cells = cells.assign(metric="reward", metric_low=-1.0)
+    records["metric/reward"] = records.score
+    lost = records.index[records.method == "byol"][:2]
+    records.loc[lost, "metric/reward"] = float("nan")
+    records.loc[lost, ["score", "crashed"]] = [-1.0, True]
+    assert view_of(records, cells, metric="metric/reward").groups(COLUMN, BYOL)[0][:2].tolist() == [-1.0, -1.0]
+
+
+def test_records_need_not_say_what_crashed():
+    records, cells = make()
+    for without in (
+        records.drop(columns="crashed"),
+        records.assign(crashed=None),
+        records.drop(columns=["crashed", "error", "steps"]),
+    ):
+        view = view_of(without, cells)
+        assert quality.condition(view, COLUMN, BYOL).crashed == 0
+        assert view.interval(COLUMN, BYOL) == view_of(records, cells).interval(COLUMN, BYOL)
+        for name in ("main", "tasks", "compare", "cost", "power", "resolution"):
+            assert table_of(name, without, cells, draws=200) == table_of(name, records, cells, draws=200)
+
+
+def test_a_metric_that_only_some_rows_have_is_a_dash_elsewhere():
+    records, cells = make()
+    records.loc[records.method == "byol", "metric/task/kettle"] = float("nan")
+    table = table_of("tasks", records, cells)
+    assert table.column("metric/task/kettle")["byol"].text == "—" != table.column("metric/task/slide cabinet")["byol"].text
+    assert table.column("metric/task/kettle")["byol"].notes == ("not recorded for this row",)
+    bars = figures.task_bars(view_of(records, cells)).axes[0]
+    assert len(next(one for one in bars.containers if isinstance(one, BarContainer))) == 4
+    assert len(bars.get_yticklabels()) == 5
+
+
+def test_a_metric_that_only_some_episodes_of_a_row_have_is_not_shown_as_the_rows():
+    records, cells = make()
+    partly = (records.method == "byol") & (records.seed == 1)
+    for name in ("metric/raw", "metric/task/kettle"):
+        records.loc[partly, name] = float("nan")
+    with pytest.raises(BenchmarkError, match="10 episodes have no metric/raw, which others of their row have"):
+        view_of(records, cells, metric="metric/raw")
+    said = records[(records.method == "byol") & ~partly]["metric/task/kettle"].mean()
+    assert table_of("tasks", records, cells).column("metric/task/kettle")["byol"].value == pytest.approx(said)

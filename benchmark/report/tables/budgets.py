@@ -14,10 +14,11 @@ def table(inputs: TableInputs) -> Table:
     budgets = by_budget(inputs.views)
     largest = budgets[max(budgets)]
     column = largest.column
+    several = any(view.several_seeds for view in budgets.values())
     rows = []
     for row in rows_of(budgets):
         probes = [mean_cell(view.done(column, row).probe_linear, lambda value: f"{value:.2f}") for view in budgets.values()]
-        scores = [score_cell(view, column, row) for view in budgets.values()]
+        scores = [score_cell(view, column, row, several=several) for view in budgets.values()]
         rows.append(TableRow(str(row), (*probes, *scores), largest.kind(row)))
     columns = [TableColumn(f"probe/{size:.0f}", f"Probe R², {count(size)}") for size in budgets]
     columns += [TableColumn(f"score/{size:.0f}", f"Score, {count(size)}") for size in budgets]

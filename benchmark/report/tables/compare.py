@@ -6,7 +6,7 @@ import numpy as np
 
 from benchmark.core.errors import BenchmarkError, UnknownName
 from benchmark.report import captions
-from benchmark.report.cells import interval_cell, score_cell
+from benchmark.report.cells import comparison_cells, interval_cell, score_cell
 from benchmark.report.inputs import TableInputs
 from benchmark.report.table import DASH, Table, TableCell, TableColumn, TableRow
 from benchmark.results import statistics
@@ -26,9 +26,9 @@ def table(inputs: TableInputs) -> Table:
         cells = [score_cell(view, column, row), *[TableCell(DASH)] * 4]
         if row in ranks:
             cells[4] = interval_cell(ranks[row], digits=0)
+        if row in ranks and row != reference:
+            cells[1:3] = comparison_cells(gaps.get(row), corrected.get(row, np.nan), reference)
         if row in gaps:
-            cells[1] = interval_cell(gaps[row].difference, sign=True)
-            cells[2] = _p_cell(corrected[row], gaps[row].abstains)
             cells[3] = interval_cell(view.improvement(column, row, reference))
         rows.append(TableRow(str(row), tuple(cells), view.kind(row)))
     columns = (
@@ -59,9 +59,3 @@ def _reference(view: ResultsView) -> RowId:
     if reference not in scored:
         raise UnknownName("method with results", str(reference), [str(row) for row in scored])
     return reference
-
-
-def _p_cell(p: float, abstains: str) -> TableCell:
-    if abstains:
-        return TableCell(DASH, notes=(abstains,))
-    return TableCell("<0.001" if p < 0.001 else f"{p:.3f}", p)

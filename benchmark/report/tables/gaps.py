@@ -40,8 +40,10 @@ CAPTION = (
 
 def table(inputs: TableInputs) -> Table:
     """Of any number of results, none of which hold the same environment and policy."""
-    rows = [row for column, view in _shown(settings(inputs.views)).items() for row in _rows(view, column)]
-    samples = [captions.sample(view, column.env) for column, view in _shown(settings(inputs.views)).items()]
+    shown = _shown(settings(inputs.views))
+    several = any(view.several_seeds for view in shown.values())
+    rows = [row for column, view in shown.items() for row in _rows(view, column, several)]
+    samples = [captions.sample(view, column.env) for column, view in shown.items()]
     presets = sorted({preset for view in inputs.views for preset in view.cells.preset})
     return Table("gaps", " ".join([CAPTION, *samples, f"Preset: {', '.join(presets)}."]), "Method", COLUMNS, tuple(rows))
 
@@ -56,14 +58,14 @@ def _shown(measured: dict[Column, ResultsView]) -> dict[Column, ResultsView]:
     return {column: measured[column] for column in of_env.values()}
 
 
-def _rows(view: ResultsView, column: Column) -> Sequence[TableRow]:
+def _rows(view: ResultsView, column: Column, several: bool) -> Sequence[TableRow]:
     scored = [(row, interval) for row in view.rows if (interval := view.interval(column, row)) is not None]
     scored.sort(key=lambda each: -each[1].estimate)
     paper, title = paper_column(TABLES["main"], column), captions.setting(view, column)
     return [
         TableRow(
             str(row),
-            (TableCell(title), score_cell(view, column, row), *_beside(view, paper, row, interval)),
+            (TableCell(title), score_cell(view, column, row, several=several), *_beside(view, paper, row, interval)),
             view.kind(row),
         )
         for row, interval in scored
@@ -90,6 +92,9 @@ def _reason(view: ResultsView, column: Column, row: RowId, why: Differences) -> 
         reasons.append(f"{', '.join(why.demonstrations[0])} demonstrations, not {why.demonstrations[1]}")
     if why.policy:
         reasons.append("{} instead of {}".format(*why.policy))
-    reasons.append(f"{count(frames)} frames of pretraining" if frames else "nothing is pretrained in either")
+    if frames:
+        reasons.append(f"{count(frames)} frames of pretraining")
+    else:
+        reasons.append("nothing is pretrained in either" if row in view.untrained else "weights that others have published")
     reasons.append(f"{count(parameters)} parameters")
     return f"budget of {', '.join(dict.fromkeys(cells.preset))}: {', '.join(reasons)}"

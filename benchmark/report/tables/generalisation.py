@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from benchmark.report import captions
-from benchmark.report.cells import interval_cell, score_cell
+from benchmark.report.cells import comparison_cells, interval_cell, score_cell
 from benchmark.report.inputs import TableInputs
 from benchmark.report.table import DASH, Table, TableCell, TableColumn, TableRow
 from benchmark.results import statistics
@@ -19,9 +21,8 @@ def table(inputs: TableInputs) -> Table:
     rows = []
     for row in view.rows:
         cells = [score_cell(of.seen, column, row), score_cell(of.unseen, column, row), _gap(of, column, row)]
-        if row in gaps:
-            said = TableCell(DASH, notes=(gaps[row].abstains,)) if gaps[row].abstains else TableCell(f"{p[row]:.3f}", p[row])
-            cells += [interval_cell(gaps[row].difference, sign=True), said]
+        if floor and row != floor and of.unseen.groups(column, row):
+            cells += comparison_cells(gaps.get(row), p.get(row, np.nan), floor)
         else:
             cells += [TableCell(DASH)] * 2
         rows.append(TableRow(str(row), tuple(cells), view.kind(row)))

@@ -8,11 +8,12 @@ from benchmark.core.errors import BenchmarkError
 from benchmark.report import captions
 from benchmark.report.inputs import TableInputs
 from benchmark.report.table import DASH, Table, TableCell, TableColumn, TableRow
-from benchmark.results.power import POWER, Components, detectable, episodes_needed
-from benchmark.results.quality import variances
+from benchmark.results.power import POWER, Components, episodes_needed
+from benchmark.results.quality import smallest_difference, variances
 
 SEEDS = (1, 2, 3, 5, 10)
 EPISODES = (20, 50, 100, 200)
+NO_VARIANCE = TableCell(DASH, notes=("no score varies: nobody can tell",))
 ONE_SEED = "needs two seeds: two trained networks are not two methods"
 
 
@@ -27,10 +28,10 @@ def table(inputs: TableInputs) -> Table:
     gap = of_score.of_difference()
     rows = []
     for seeds in SEEDS:
-        sizes = [detectable(gap, seeds, episodes, level=level) for episodes in EPISODES]
+        sizes = [smallest_difference(of_score, seeds, episodes, level) for episodes in EPISODES]
         cells = [_detectable(size, captions.reach(view, column)) for size in sizes]
         if difference is not None:
-            cells.append(_needed(difference, gap, seeds, level))
+            cells.append(NO_VARIANCE if None in sizes else _needed(difference, gap, seeds, level))
         rows.append(TableRow(str(seeds), tuple(cells), notes=(ONE_SEED,) if seeds == 1 else ()))
     columns = [TableColumn(f"episodes_{episodes}", f"{episodes} episodes") for episodes in EPISODES]
     if difference is not None:
@@ -47,8 +48,10 @@ def table(inputs: TableInputs) -> Table:
     return Table("power", caption, "Seeds", tuple(columns), tuple(rows))
 
 
-def _detectable(size: float, reach: float) -> TableCell:
+def _detectable(size: float | None, reach: float) -> TableCell:
     """Of what one seed tells, which is nothing, the row says so itself."""
+    if size is None:
+        return NO_VARIANCE
     if not np.isfinite(size):
         return TableCell("∞", size)
     return TableCell(DASH, notes=(captions.BEYOND,)) if size > reach else TableCell(f"{size:.2f}", size)

@@ -52,7 +52,3 @@ def _checked(trials: pd.DataFrame) -> pd.DataFrame:
             f"{line.method} on {line.task}: {line.successes or 'no'} successes in {line.trials or 'no'} trials cannot be"
         )
     return trials.assign(successes=counts.successes, trials=counts.trials)
-
-
-def _count(value: object) -> object:
-    return "no" if value == "" else value

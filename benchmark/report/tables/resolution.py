@@ -27,14 +27,15 @@ ONE_SEED = "one training seed says nothing of other seeds"
 NO_AGREEMENT = f"fewer than {MIN_ROWS} rows have two seeds in common, or their scores do not differ"
 NOTHING = "nothing has been run"
 A_ROW_OF_ONE = "a row has one training seed"
+NOT_SHARED = "two rows have fewer than two training seeds in common"
 NO_VARIANCE = "the scores of a seed do not vary, or are of one episode"
 CAPTION = (
     "Whether a setting can separate encoders. Its ceiling, a policy that sees the simulator's state, must reach with its mean "
     "the bar that the environment states, its interval must lie above those of all networks that are not trained (floors), and "
     f"the minimum detectable difference between two rows (MDD, {100 * POWER:g} % power) must be smaller than the gap between "
-    "ceiling and highest floor. Demonstrator: mean score of the demonstrations. Seed SD: standard deviation of the mean scores "
-    "of training seeds, for the first floor and for the trained row of median score. Seed ranks: rank correlation of the "
-    "scores of two training seeds."
+    "ceiling and highest floor. This looks upwards only: of rows that fall below a floor it says nothing. Demonstrator: mean "
+    "score of the demonstrations. Seed SD: standard deviation of the mean scores of training seeds, for the first floor and "
+    "for the trained row of median score. Seed ranks: rank correlation of the scores of two training seeds."
 )
 
 
@@ -114,7 +115,9 @@ def _obstacles(of: Separation, beyond: bool) -> Iterator[str]:
 def _undetectable(of: Separation) -> str:
     if of.seeds is None:
         return NOTHING
-    return A_ROW_OF_ONE if of.seeds.low < 2 else NO_VARIANCE
+    if of.seeds.low < 2:
+        return A_ROW_OF_ONE
+    return NOT_SHARED if of.shared < 2 else NO_VARIANCE
 
 
 def _spread(of: Spread | None, without: str) -> TableCell:

@@ -6,8 +6,10 @@ from benchmark.core.errors import BenchmarkError
 from benchmark.report import captions
 from benchmark.report.cells import interval_cell, no_score
 from benchmark.report.inputs import TableInputs
-from benchmark.report.table import Table, TableColumn, TableRow
+from benchmark.report.table import DASH, Table, TableCell, TableColumn, TableRow
 from benchmark.results.quality import condition
+
+NOT_RECORDED = "not recorded for this row"
 
 
 def table(inputs: TableInputs) -> Table:
@@ -19,8 +21,10 @@ def table(inputs: TableInputs) -> Table:
     rows = []
     for row in view.rows:
         if view.groups(column, row):
-            cells = [interval_cell(view.task_rate(column, row, metric)) for metric in metrics]
-            rows.append(TableRow(str(row), tuple(cells), view.kind(row), captions.remarks(condition(view, column, row))))
+            rates = [view.task_rate(column, row, metric) for metric in metrics]
+            cells = [interval_cell(rate) if rate else TableCell(DASH, notes=(NOT_RECORDED,)) for rate in rates]
+            notes = captions.remarks(condition(view, column, row), several=view.several_seeds)
+            rows.append(TableRow(str(row), tuple(cells), view.kind(row), notes))
         else:
             rows.append(TableRow(str(row), (no_score(view, column, row),) * len(metrics), view.kind(row)))
     headings = tuple(TableColumn(metric, metric.removeprefix("metric/task/").replace("_", " ")) for metric in metrics)
