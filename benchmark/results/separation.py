@@ -1,7 +1,8 @@
 """Whether a column has room for encoders to differ in, and whether its seeds and episodes could show that they do.
 
-A policy that sees the state shows what demonstrations and policy allow. Where it misses the bar that its environment states, or
-hardly beats networks that nothing trained, the scores of encoders say little, however many episodes there are.
+A policy that sees the state shows what demonstrations and policy allow. Where it hardly beats networks that nothing trained, the
+scores of encoders say little, however many episodes there are. Where it misses the bar that its environment states, demonstrations
+or policy want mending, whatever they tell apart.
 """
 
 from __future__ import annotations
@@ -75,7 +76,8 @@ class Separation:
 
     @property
     def separates(self) -> bool:
-        return self.reaches is True and not self.not_below and self.resolves
+        """Whether the ceiling reaches its bar is another question: a head that falls short of it can still tell encoders apart."""
+        return not self.not_below and self.resolves
 
 
 def separation(view: ResultsView, column: Column) -> Separation:

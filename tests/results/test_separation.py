@@ -53,13 +53,13 @@ def test_the_median_row_is_a_trained_one():
     assert [floor.row for floor in of(records, cells).floors] == [RowId("random"), RowId("dynamo", "no_forward")]
 
 
-def test_a_ceiling_that_misses_its_bar_does_not_separate_and_one_at_it_does():
+def test_a_ceiling_misses_its_bar_below_it_and_can_separate_all_the_same():
     low = of(*setting(state=0.64, random=0.1))
     assert low.ceiling.interval.high > low.target, "it is the mean that counts"
     assert low.reaches is False
     assert low.not_below == []
     assert low.resolves
-    assert not low.separates
+    assert low.separates
     exact = of(*setting(("kitchen",), state=0.75, random=0.1, noise=0.0), Column("kitchen", "mlp"))
     assert (exact.ceiling.interval.estimate, exact.target, exact.reaches) == (3.0, 3.0, True)
 
@@ -97,12 +97,12 @@ def test_one_seed_says_nothing_of_others():
     assert not found.separates
 
 
-def test_without_ceiling_bar_or_floor_nothing_is_claimed():
+def test_without_ceiling_or_floor_nothing_is_claimed():
     records, cells = setting(state=0.8, random=0.1)
     blind = of(records[records.method != "state"], cells)
     assert (blind.ceiling, blind.reaches, blind.gap, blind.not_below, blind.separates) == (None, None, None, [], False)
     unsaid = of(records, cells.assign(state_target=None))
-    assert (unsaid.target, unsaid.reaches, unsaid.separates) == (None, None, False)
+    assert (unsaid.target, unsaid.reaches, unsaid.separates) == (None, None, True)
     bottomless = of(records, cells.assign(floor=False, untrained=False))
     assert (bottomless.floors, bottomless.of_floor, bottomless.gap, bottomless.separates) == ((), None, None, False)
     nothing = of(records.iloc[:0], cells.assign(status="pending"))

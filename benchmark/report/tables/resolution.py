@@ -30,10 +30,10 @@ A_ROW_OF_ONE = "a row has one training seed"
 NOT_SHARED = "two rows have fewer than two training seeds in common"
 NO_VARIANCE = "the scores of a seed do not vary, or are of one episode"
 CAPTION = (
-    "Whether a setting can separate encoders. Its ceiling, a policy that sees the simulator's state, must reach with its mean "
-    "the bar that the environment states, its interval must lie above those of all networks that are not trained (floors), and "
-    f"the minimum detectable difference between two rows (MDD, {100 * POWER:g} % power) must be smaller than the gap between "
-    "ceiling and highest floor. This looks upwards only: of rows that fall below a floor it says nothing. Demonstrator: mean "
+    "Whether a setting can separate encoders. The interval of its ceiling, a policy that sees the simulator's state, must lie "
+    "above those of all networks that are not trained (floors), and the minimum detectable difference between two rows (MDD, "
+    f"{100 * POWER:g} % power) must be smaller than the gap between ceiling and highest floor. Bar: what the environment wants "
+    "of the ceiling's mean; where it is missed, demonstrations or policy want mending first. This looks upwards only: of rows that fall below a floor it says nothing. Demonstrator: mean "
     "score of the demonstrations. Seed SD: standard deviation of the mean scores of training seeds, for the first floor and "
     "for the trained row of median score. Seed ranks: rank correlation of the scores of two training seeds."
 )
@@ -84,9 +84,15 @@ def _row(view: ResultsView, column: Column, ceilings: Sequence[RowId], floors: S
         _number(agreement.correlation if agreement else None, NO_AGREEMENT),
         TableCell(f"{captions.counts(of.episodes)} x {captions.counts(of.seeds)}" if of.episodes and of.seeds else DASH),
         TableCell(DASH, notes=(captions.BEYOND,)) if beyond else _number(of.detectable, _undetectable(of)),
-        TableCell(CAN if of.separates else f"cannot: {'; '.join(_obstacles(of, beyond))}"),
+        TableCell(_verdict(of, beyond)),
     )
     return TableRow(captions.setting(view, column), cells)
+
+
+def _verdict(of: Separation, beyond: bool) -> str:
+    if of.separates:
+        return f"{CAN}, though {of.ceiling.row} misses its bar" if of.ceiling and of.reaches is False else CAN
+    return f"cannot: {'; '.join(_obstacles(of, beyond))}"
 
 
 def _obstacles(of: Separation, beyond: bool) -> Iterator[str]:
@@ -96,9 +102,7 @@ def _obstacles(of: Separation, beyond: bool) -> Iterator[str]:
         return
     if of.ceiling is None:
         yield NO_CEILING
-    elif of.target is None:
-        yield NO_BAR
-    elif not of.reaches:
+    elif of.reaches is False:
         yield f"{of.ceiling.row} misses its bar"
     if not of.floors:
         yield NO_FLOOR
