@@ -20,6 +20,7 @@ from benchmark.models.encoders import WIDTHS, build_backbone
 from benchmark.models.losses import cosine_distance, covariance, standardise
 from benchmark.models.precision import at_least_float32
 from benchmark.models.transformer import Transformer
+from benchmark.models.units import in_deviations
 
 
 @dataclass
@@ -262,7 +263,7 @@ class DynaMo(Method):
         """Squared error to the action at the start of each transition, in units of its standard deviation over the batch."""
         assert latents is not None
         predicted = self.action_model(latents) if self.action_model is not None else latents
-        wanted = standardise(actions[:, :-1]).repeat_interleave(len(latents) // len(actions), 0)
+        wanted = in_deviations(actions[:, :-1]).repeat_interleave(len(latents) // len(actions), 0)
         return F.mse_loss(at_least_float32(predicted), wanted)
 
     def _covariance(self, embeddings: Tensor) -> Tensor:

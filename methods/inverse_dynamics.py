@@ -15,8 +15,8 @@ from benchmark.contracts.method import BatchSpec, Method, MethodConfig
 from benchmark.contracts.specs import require
 from benchmark.models.collapse import spread
 from benchmark.models.encoders import WIDTHS, build_backbone
-from benchmark.models.losses import standardise
 from benchmark.models.precision import at_least_float32
+from benchmark.models.units import in_deviations
 
 
 @dataclass
@@ -65,7 +65,7 @@ class InverseDynamics(Method):
         """In units of each action's standard deviation over the batch."""
         features = self.encoder(batch.frames.flatten(0, 2))
         predicted = self.head(features.view(len(batch.frames), -1))
-        return F.mse_loss(at_least_float32(predicted), standardise(batch.actions[:, 0])), {"spread": spread(features)}
+        return F.mse_loss(at_least_float32(predicted), in_deviations(batch.actions[:, 0])), {"spread": spread(features)}
 
     def trivial_loss(self) -> float:
         """The mean action for every pair of frames; an action that never varies costs less still."""

@@ -15,9 +15,9 @@ from benchmark.contracts.method import BatchSpec, Method, MethodConfig
 from benchmark.contracts.specs import require
 from benchmark.models.collapse import spread
 from benchmark.models.encoders import WIDTHS, build_backbone
-from benchmark.models.losses import standardise
 from benchmark.models.precision import at_least_float32
 from benchmark.models.sigreg import sigreg
+from benchmark.models.units import in_deviations
 
 
 @dataclass
@@ -117,7 +117,7 @@ class LeWM(Method):
 
     def condition(self, actions: Tensor, views: int) -> Tensor:
         """(B, T, A) -> (B V, history, D): the actions from each frame up to the next, standardised."""
-        blocks = standardise(actions[:, :-1]).unflatten(1, (self.config.history, self.config.frameskip)).flatten(2)
+        blocks = in_deviations(actions[:, :-1]).unflatten(1, (self.config.history, self.config.frameskip)).flatten(2)
         return self.actions(blocks).repeat_interleave(views, 0)
 
     def predict(self, embedded: Tensor, condition: Tensor) -> Tensor:

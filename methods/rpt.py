@@ -28,6 +28,7 @@ from benchmark.models.losses import covariance, standardise
 from benchmark.models.precision import at_least_float32
 from benchmark.models.resnet import ResNet18
 from benchmark.models.transformer import Block
+from benchmark.models.units import in_deviations
 from benchmark.models.weights import content, load, unavailable_reason
 
 
@@ -281,7 +282,7 @@ class RPTSensorimotor(Method):
         config, encoder = self.config, cast(SensorimotorEncoder, self.encoder)
         shape = batch.frames.shape[:3]
         vision = encoder.visual(batch.frames.flatten(0, 2)).view(*shape, -1)
-        tokens = [*vision.unbind(2), *(standardise(x) for x in (batch.proprio, batch.actions) if x.shape[-1])]
+        tokens = [*vision.unbind(2), *(in_deviations(x) for x in (batch.proprio, batch.actions) if x.shape[-1])]
         hidden = draw_masks((shape[0], shape[1], len(tokens)), config.mask_low, config.mask_high, rng)
         return self.heads.error(encoder.sequence(tokens, hidden), tokens, hidden), {}
 

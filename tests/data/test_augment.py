@@ -115,6 +115,34 @@ def test_crops_follow_the_published_distribution():
     assert (top / (size - height).clamp(min=1)).mean() == pytest.approx(0.5, abs=0.03)
 
 
+def test_parameters_come_from_their_published_ranges_each_drawn_by_itself():
+    """One coin for all of the jitter, whose factors are uniform; sigmas of 0.1 to 2 pixels at 224; no draw tells of another."""
+    n, size = 20_000, 96
+    drawn = Recipe(0.08, 0.5, (0.4, 0.3, 0.2, 0.1), 0.8, grayscale=0.2, blur=0.1, solarise=0.3)._draw(n, size, size, rng())
+    jittered = drawn["hue"] != 0
+    for name, chance in {"flip": 0.5, "grayscale": 0.2, "blur": 0.1, "solarise": 0.3}.items():
+        assert drawn[name].float().mean() == pytest.approx(chance, abs=0.015), name
+    assert jittered.float().mean() == pytest.approx(0.8, abs=0.015)
+    ranges = {"brightness": (0.6, 1.4), "contrast": (0.7, 1.3), "saturation": (0.8, 1.2), "hue": (-0.1, 0.1)}
+    for name, (low, high) in ranges.items():
+        assert (drawn[name][~jittered] == (0 if name == "hue" else 1)).all(), name
+        _is_uniform(drawn[name][jittered], low, high)
+    _is_uniform(drawn["sigma"] * 224 / size, 0.1, 2.0)
+    names = ("flip", "grayscale", "blur", "solarise", *ranges, "sigma")
+    parts = [drawn[name][jittered].float() for name in names]
+    parts += [(drawn[at] / (size - drawn[side]).clamp(min=1))[jittered] for at, side in (("top", "height"), ("left", "width"))]
+    related = torch.corrcoef(torch.stack([*parts, (drawn["width"] / drawn["height"])[jittered]]))
+    assert (related - torch.eye(len(related))).abs().max() < 0.05
+
+
+def _is_uniform(values: torch.Tensor, low: float, high: float) -> None:
+    at = (values - low) / (high - low)
+    assert at.min() == pytest.approx(0, abs=0.003)
+    assert at.max() == pytest.approx(1, abs=0.003)
+    assert at.mean() == pytest.approx(0.5, abs=0.01)
+    assert at.std() == pytest.approx(12**-0.5, abs=0.005)
+
+
 def test_impossible_crops_fall_back_to_the_frame():
     never = torch.full((1, 10), 1.0)
     box = crop_boxes(never, torch.full((1, 10), math.log(4 / 3)), torch.rand(1), torch.rand(1), 20, 20)

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import weakref
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -73,6 +74,24 @@ def test_batches_are_a_function_of_seed_and_step(demos: Demos) -> None:
     assert torch.equal(a.batch_at(7).frames, b.batch_at(7).frames)
     other = WindowSampler(demos, np.arange(3), BatchSpec(2), 4, seed=2)
     assert any(not torch.equal(a.batch_at(i).frames, other.batch_at(i).frames) for i in range(3))
+
+
+def test_each_epoch_has_an_order_and_a_remainder_of_its_own(demos: Demos) -> None:
+    """17 frames in batches of 5: two are left out of an epoch, but not always the same two."""
+    sampler = WindowSampler(demos, np.arange(3), BatchSpec(), 5, seed=0)
+    assert sampler.steps_per_epoch == 3
+
+    def seen(step: int) -> list[tuple[int, int]]:
+        batch = sampler.batch_at(step)
+        return list(zip(batch.episode.tolist(), batch.start.tolist(), strict=True))
+
+    epochs = [[frame for step in range(3) for frame in seen(3 * epoch + step)] for epoch in range(40)]
+    assert all(len(set(epoch)) == 15 for epoch in epochs)
+    assert len({tuple(epoch) for epoch in epochs}) == 40
+    counts = Counter(frame for epoch in epochs for frame in epoch)
+    assert len(counts) == 17
+    assert min(counts.values()) >= 26, "35 on average, with a standard deviation of 2"
+    assert any(len({episode for episode, _ in seen(step)}) > 1 for step in range(3)), "of several episodes"
 
 
 def test_too_long_a_window_is_refused(demos: Demos) -> None:

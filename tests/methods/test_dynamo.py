@@ -53,7 +53,7 @@ def by_the_equations(method: DynaMo, batch: Windows, config: Config, target=None
             z = method.inverse_model(sequence)[0] if config.inverse else None
             if config.uses_actions:
                 taken = batch.actions[:, :-1].reshape(-1, 3)
-                scaled = (batch.actions - taken.mean(0)) / (taken.var(0, correction=0) + 1e-5).sqrt()
+                scaled = (batch.actions - taken.mean(0)) / taken.std(0, correction=0)
                 said = method.action_model(z) if config.action_head else z
                 action_error = sum((said[k + 1] - scaled[i, k]).square().mean() for k in range(t - 1)) / (t - 1)
                 loss = loss + action_error / (b * v)

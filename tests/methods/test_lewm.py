@@ -31,7 +31,7 @@ def test_loss_is_the_published_one(method, make_batch):
     batch.actions = batch.actions.double()
     embedded = method.projector(method.encoder(batch.frames.flatten(0, 2))).view(4, 4, 2, -1)
     actions = batch.actions[:, :-1]
-    actions = (actions - actions.mean((0, 1))) / (actions.var((0, 1), correction=0) + 1e-5).sqrt()
+    actions = (actions - actions.mean((0, 1))) / actions.std((0, 1), correction=0)
     sequences = torch.stack([embedded[i, :, view] for i in range(4) for view in range(2)])
     conditions = method.actions(torch.stack([actions[i] for i in range(4) for _ in range(2)]))
     x = sequences[:, :-1] + method.positions

@@ -5,6 +5,7 @@ import torch
 
 from benchmark.core.errors import BenchmarkError
 from benchmark.core.seeds import torch_rng
+from benchmark.data.augment import Recipe
 from benchmark.methods.mae import MAE, encode_visible
 from tests.learning import build, descend, loss_of, unreached
 
@@ -51,6 +52,17 @@ def test_loss_is_the_published_one(norm_pix, data, make_batch):
         is_masked = torch.zeros(count).index_fill(0, masked[i], 1.0)
         total, weight = total + (error * is_masked).sum().item(), weight + is_masked.sum().item()
     assert loss_of(method, batch).item() == pytest.approx(total / weight, rel=1e-6)
+
+
+def test_what_is_rebuilt_is_the_crop_that_the_encoder_saw(data, make_batch):
+    method = build(MAE, data)
+    batch, rng = make_batch(1), torch_rng("test")
+    crops = Recipe(crop=0.2)(batch.frames.flatten(0, 2), rng)
+    assert not torch.allclose(crops, batch.frames.flatten(0, 2) / 255, atol=0.1)
+    images = method.encoder.prepare(crops)
+    visible, masked = method.draw(len(images), rng)
+    predicted = method.decode(encode_visible(method.encoder, images, visible), visible, masked)
+    torch.testing.assert_close(loss_of(method, batch), (predicted - method.target(images, masked)).square().mean())
 
 
 def test_three_quarters_are_masked_and_differ_between_pictures(method):

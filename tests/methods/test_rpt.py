@@ -180,7 +180,8 @@ def test_sensorimotor_loss_is_the_masked_error_of_all_modalities(method, make_ba
     vision = method.encoder.trunk(batch.frames.flatten(0, 2))
     standard = lambda x: (x - x.mean(0)) / (x.var(0, correction=0) + 1e-5).sqrt()  # noqa: E731
     tokens = [*standard(vision).view(4, 4, 2, -1).unbind(2)]
-    tokens += [standard(x.flatten(0, 1)).view(x.shape) for x in (batch.proprio, batch.actions)]
+    numbers = (x.flatten(0, 1) for x in (batch.proprio, batch.actions))
+    tokens += [((x - x.mean(0)) / x.std(0, correction=0)).view(4, 4, -1) for x in numbers]
     hidden = draw_masks((4, 4, 4), config.mask_low, config.mask_high, torch_rng("test"))
     outputs = method.encoder.sequence(tokens, hidden)
     expected = 0.0

@@ -96,3 +96,14 @@ def test_equal_steps_does_not_count_what_a_step_reads():
 
     assert [steps(n) for n in (64, 128)] == [100, 50]
     assert [steps(n, equal_steps=True) for n in (64, 128)] == [100, 100]
+
+
+@pytest.mark.parametrize(
+    ("row", "rate"),
+    [("end_to_end", 1.0), ("end_to_end:imagenet_init", 0.1), ("byol:finetuned", 0.1), ("imagenet:finetuned", 0.1)],
+)
+def test_an_encoder_learns_with_its_policy_as_fast_as_it_does_if_it_starts_from_nothing(row, rate):
+    """And a tenth as fast where it was trained before: Tables 9 and 11 of the DynaMo paper."""
+    plan = make_plan(Request([row], ["pusht"], ["mlp"], 1, "smoke", []))
+    (cell,) = plan.cells
+    assert plan.stages[cell.stages["fit"]].params.joint.rates == (("*", rate),)

@@ -174,3 +174,18 @@ def test_colours_change_only_when_augmenting(data, make_batch):
         method = build(TCNSingleView, data, augment=augment).eval()
         first, second = (method.embed(batch.frames, torch_rng(i)) for i in (1, 2))
         assert torch.equal(first, second) != augment
+
+
+@pytest.mark.parametrize("cls", BOTH)
+def test_every_frame_is_coloured_by_itself(cls, data, make_batch):
+    """As in the reference: within a window the colours would otherwise tell what belongs together."""
+    method, seen = build(cls, data), []
+    batch = make_batch(8)
+    batch.frames[:] = 100
+    method.encoder.forward = lambda images: seen.append(images) or torch.zeros(len(images), method.encoder.dim)
+    loss_of(method, batch)
+    brightness = seen[0].flatten(1).mean(1) / (100 / 255)
+    assert len(brightness) == 4 * 8 * 2
+    assert len(brightness.unique()) > 60
+    assert brightness.min() == pytest.approx(1 - 32 / 255, abs=0.02)
+    assert brightness.max() == pytest.approx(1 + 32 / 255, abs=0.02)

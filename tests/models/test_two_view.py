@@ -12,6 +12,7 @@ from benchmark.contracts.data import DataSpec, Windows
 from benchmark.contracts.presets import component_config
 from benchmark.core.errors import BenchmarkError
 from benchmark.core.seeds import torch_rng
+from benchmark.data.augment import Recipe
 from benchmark.data.windows import WindowSampler
 from benchmark.methods._shared.two_view import Bootstrap, MomentumConfig, TwoViewConfig, TwoViewMethod
 
@@ -54,6 +55,18 @@ def test_augmentation_differs_between_views_and_between_pictures():
     assert not torch.equal(first[0], first[2])  # the same camera of two windows that show the same
     again, _ = method.views(batch, torch_rng("v"))
     assert torch.equal(first, again)
+    batch.frames[:] = batch.frames[:, :, :1]
+    cameras, _ = method.views(batch, torch_rng("v"))
+    assert not torch.equal(cameras[0], cameras[1])  # two cameras of one window, that show the same
+
+
+def test_two_views_by_one_recipe_are_drawn_one_after_the_other():
+    method = TwoViewMethod(TwoViewConfig(**SMALL), DATA)
+    method.recipes = lambda: (Recipe(crop=0.2), Recipe(crop=0.2))
+    batch = _labelled(frames=1)
+    batch.frames[:] = torch.randint(0, 256, batch.frames.shape, dtype=torch.uint8, generator=torch_rng("f"))
+    first, second = method.views(batch, torch_rng("v"))
+    assert all(not torch.equal(a, b) for a, b in zip(first, second, strict=True))
 
 
 def test_the_target_moves_towards_the_online_network():
@@ -95,6 +108,33 @@ def test_residual_gains_start_at_zero_where_the_official_code_has_that(name):
     encoder = cls.build_encoder(cls.Config(width=8), DATA)
     expected = name.split("_")[0] in ("moco", "simsiam", "vicreg")
     assert bool(encoder.trunk.layer3[1].bn2.weight.any()) != expected
+
+
+# Crops, jitter, chance of it, of grey, blur and solarisation, of the earlier and the later view; of the papers' tables and code
+COLOURS = (0.4, 0.4, 0.2, 0.1)
+PUBLISHED = {
+    "byol": ((0.08, COLOURS, 0.8, 0.2, 1.0, 0.0), (0.08, COLOURS, 0.8, 0.2, 0.1, 0.2)),
+    "byol_t": ((0.08, COLOURS, 0.8, 0.2, 1.0, 0.0), (0.08, COLOURS, 0.8, 0.2, 0.1, 0.2)),
+    "dino": ((0.14, COLOURS, 0.8, 0.2, 1.0, 0.0), (0.14, COLOURS, 0.8, 0.2, 0.1, 0.2)),
+    "lejepa": 2 * ((0.08, (0.8, 0.8, 0.8, 0.2), 0.8, 0.2, 0.5, 0.2),),
+    "lejepa_t": 2 * ((0.08, (0.8, 0.8, 0.8, 0.2), 0.8, 0.2, 0.5, 0.2),),
+    "moco_v3": ((0.2, COLOURS, 0.8, 0.2, 1.0, 0.0), (0.2, COLOURS, 0.8, 0.2, 0.1, 0.2)),
+    "simsiam": 2 * ((0.2, (0.4, 0.4, 0.4, 0.1), 0.8, 0.2, 0.5, 0.0),),
+    "simsiam_t": 2 * ((0.2, (0.4, 0.4, 0.4, 0.1), 0.8, 0.2, 0.5, 0.0),),
+    "vicreg": ((0.08, COLOURS, 0.8, 0.2, 1.0, 0.0), (0.08, COLOURS, 0.8, 0.2, 0.1, 0.2)),
+    "vicreg_t": ((0.08, COLOURS, 0.8, 0.2, 1.0, 0.0), (0.08, COLOURS, 0.8, 0.2, 0.1, 0.2)),
+}
+
+
+@pytest.mark.parametrize("preset", ["quick", "paper"])
+@pytest.mark.parametrize("name", ROWS)
+def test_every_row_has_its_published_augmentations(name, preset):
+    cls = registry.methods().get(name)
+    method = cls.__new__(cls)
+    torch.nn.Module.__init__(method)
+    method.config = component_config(cls, preset, "pusht")
+    recipes = method.recipes()
+    assert tuple((r.crop, r.jitter, r.jitter_p, r.grayscale, r.blur, r.solarise) for r in recipes) == PUBLISHED[name]
 
 
 @pytest.mark.parametrize("preset", ["quick", "standard"])

@@ -4,7 +4,9 @@ import re
 
 import numpy as np
 import pytest
+import torch
 
+from benchmark.models.collapse import spread
 from benchmark.stages import probe as stage
 from benchmark.stages.probe import health, linear_r2, nearest_error, singular_values, standardised
 
@@ -32,6 +34,13 @@ def test_noise_in_a_dimension_that_does_not_vary_is_not_blown_up() -> None:
     assert error == pytest.approx(clean, rel=1e-3)
 
 
+def test_features_are_scaled_by_training_rows_alone() -> None:
+    scaled, scaled_test = standardised(TRAIN, 3 * TEST + 5)
+    assert scaled.mean(0) == pytest.approx(0, abs=1e-12)
+    assert scaled.std(0) == pytest.approx(1, abs=1e-12)
+    assert scaled_test == pytest.approx((3 * TEST + 5 - TRAIN.mean(0)) / TRAIN.std(0))
+
+
 def test_features_that_know_nothing_score_like_chance() -> None:
     noise = RNG.normal(size=(600, 5))
     r2, error = probe(noise[:500], noise[500:])
@@ -51,6 +60,25 @@ def test_the_effective_rank_counts_equal_directions() -> None:
     result = health(x, singular_values(x))
     assert result["effective_rank"] == pytest.approx(4, rel=0.02)
     assert not result["collapsed"]
+
+
+def test_the_effective_rank_is_of_singular_values() -> None:
+    """Roy and Vetterli: the exponential of the entropy of their shares, here 4 : 2 : 1 : 1. Of variances it is less."""
+    x = np.random.default_rng(1).normal(size=(300, 4))
+    x -= x.mean(0)
+    left = np.linalg.svd(x, full_matrices=False)[0]
+    share = np.array([4, 2, 1, 1]) / 8
+    found = health(left * share + 5, singular_values(left * share + 5))
+    assert found["effective_rank"] == pytest.approx(np.prod(share**-share), rel=1e-6)
+
+
+def test_signs_of_collapse_are_those_that_training_logs() -> None:
+    """Directions' deviation times the root of the dimension, as `spread`; and the deviation of all beside the mean norm."""
+    x = np.random.default_rng(1).normal(size=(400, 6)) * [1, 2, 3, 1, 1, 1] + 3
+    found = health(x, singular_values(x))
+    assert found["feature_std"] == pytest.approx(float(spread(torch.from_numpy(x))), rel=0.01)
+    expected = np.sqrt(x.var(0, ddof=1).sum()) / np.linalg.norm(x, axis=1).mean()
+    assert found["relative_spread"] == pytest.approx(expected, rel=1e-6)
 
 
 @pytest.mark.parametrize(
