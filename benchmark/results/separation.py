@@ -1,8 +1,8 @@
 """Whether a column has room for encoders to differ in, and whether its seeds and episodes could show that they do.
 
-A policy that sees the state shows what demonstrations and policy allow. Where it hardly beats networks that nothing trained, the
-scores of encoders say little, however many episodes there are. Where it misses the bar that its environment states, demonstrations
-or policy want mending, whatever they tell apart.
+A policy that sees the state shows what demonstrations and policy allow. Where it hardly beats networks that nothing trained,
+the scores of encoders say little, however many episodes there are. Where it misses the bar that its environment states,
+demonstrations or policy want mending, whatever they tell apart.
 """
 
 from __future__ import annotations
@@ -76,7 +76,7 @@ class Separation:
 
     @property
     def separates(self) -> bool:
-        """Whether the ceiling reaches its bar is another question: a head that falls short of it can still tell encoders apart."""
+        """Whether the ceiling reaches its bar is another question: a head that misses it can still tell encoders apart."""
         return not self.not_below and self.resolves
 
 

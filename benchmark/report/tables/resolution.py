@@ -33,9 +33,10 @@ CAPTION = (
     "Whether a setting can separate encoders. The interval of its ceiling, a policy that sees the simulator's state, must lie "
     "above those of all networks that are not trained (floors), and the minimum detectable difference between two rows (MDD, "
     f"{100 * POWER:g} % power) must be smaller than the gap between ceiling and highest floor. Bar: what the environment wants "
-    "of the ceiling's mean; where it is missed, demonstrations or policy want mending first. This looks upwards only: of rows that fall below a floor it says nothing. Demonstrator: mean "
-    "score of the demonstrations. Seed SD: standard deviation of the mean scores of training seeds, for the first floor and "
-    "for the trained row of median score. Seed ranks: rank correlation of the scores of two training seeds."
+    "of the ceiling's mean; where it is missed, demonstrations or policy want mending first. This looks upwards only: of rows "
+    "that fall below a floor it says nothing. Demonstrator: mean score of the demonstrations. Seed SD: standard deviation of "
+    "the mean scores of training seeds, for the first floor and for the trained row of median score. Seed ranks: rank "
+    "correlation of the scores of two training seeds."
 )
 
 
