@@ -26,6 +26,7 @@ from benchmark.policies._shared.parts import (
     k_means,
     masked_mean,
     nearest,
+    repeated,
     rows_uniform,
     token_dim,
 )
@@ -109,10 +110,11 @@ class BeT(Policy):
         self.tokenizer = Bins(config, spec.action_dim)
 
     def loss(self, batch: Chunks, rng: torch.Generator) -> tuple[Tensor, dict[str, Tensor]]:
-        target = nearest(batch.actions.flatten(1), self.tokenizer.centres)
+        actions = repeated(batch)
+        target = nearest(actions.flatten(1), self.tokenizer.centres)
         logits, offsets = self._heads(batch.features, batch.goal)
         focal = focal_loss(logits, target, GAMMA)
-        offset = masked_mean((self._compose(target, offsets) - batch.actions) ** 2, batch.valid)
+        offset = masked_mean((self._compose(target, offsets) - actions) ** 2, batch.valid)
         return focal + self.config.offset_weight * offset, {"bin_loss": focal.detach(), "offset_loss": offset.detach()}
 
     def act(self, features: Tensor, goal: Tensor | None, rngs: Sequence[torch.Generator]) -> Tensor:

@@ -44,6 +44,7 @@ from benchmark.policies._shared.parts import (
     focal_loss,
     masked_mean,
     mlp,
+    repeated,
     rows_uniform,
     token_dim,
 )
@@ -121,13 +122,14 @@ class VQBeT(Policy):
         self.tokenizer = ResidualVQ(config, spec.action_dim).requires_grad_(False)
 
     def loss(self, batch: Chunks, rng: torch.Generator) -> tuple[Tensor, dict[str, Tensor]]:
-        target = self.tokenizer.encode(batch.actions.flatten(1))
+        actions = repeated(batch)
+        target = self.tokenizer.encode(actions.flatten(1))
         logits, hidden = self._heads(batch.features, batch.goal)
         codes = categorical(logits, torch.rand(target.shape, generator=rng, device=target.device))
         if not self.config.as_released:
             codes[:, 0] = target[:, 0]
         predicted = self._compose(codes, hidden, block_outputs_alone if codes.device.type == "cpu" else block_outputs)
-        offset = masked_mean((predicted - batch.actions).abs(), batch.valid)
+        offset = masked_mean((predicted - actions).abs(), batch.valid)
         weights = CODE_WEIGHTS[: self.config.groups]
         code = torch.stack([w * focal_loss(logits[:, g], target[:, g], GAMMA) for g, w in enumerate(weights)]).sum()
         accuracy = (logits[:, 0].argmax(-1) == target[:, 0]).float().mean()
