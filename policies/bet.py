@@ -13,7 +13,15 @@ import torch
 from torch import Tensor, nn
 
 from benchmark.contracts.data import Chunks
-from benchmark.contracts.policy import ActionTokenizer, Policy, PolicyConfig, TokenizerConfig, acting
+from benchmark.contracts.policy import (
+    ActionTokenizer,
+    Policy,
+    PolicyConfig,
+    TokenizerConfig,
+    acting,
+    require_dropout,
+    require_sizes,
+)
 from benchmark.contracts.specs import PolicySpec, require
 from benchmark.models.transformer import Transformer
 from benchmark.policies._shared.parts import (
@@ -49,6 +57,11 @@ class Bins(ActionTokenizer):
         super().__init__(config, action_dim)
         self.register_buffer("centres", torch.zeros(config.bins, config.chunk * action_dim))
 
+    @classmethod
+    def held(cls, config: BinsConfig) -> int:
+        """Distances to all centres, and who belongs to which, several times: 13 numbers of a bin were measured."""
+        return 13 * config.bins
+
     def prepare(self, actions: Tensor, rng: torch.Generator) -> None:
         self.centres.copy_(k_means(actions.flatten(1), self.config.bins, rng))
 
@@ -64,6 +77,8 @@ class BeTConfig(PolicyConfig, BinsConfig):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        require_sizes(self, "layers", "heads", "width")
+        require_dropout(self)
         require(self.width % self.heads == 0, f"width={self.width} is not a multiple of heads={self.heads}")
         require(self.bins >= 2, f"bins must be at least 2, not {self.bins}")
         require(self.temperature > 0, f"temperature must be positive, not {self.temperature}")

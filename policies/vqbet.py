@@ -30,7 +30,7 @@ import torch
 from torch import Tensor, nn
 
 from benchmark.contracts.data import Chunks
-from benchmark.contracts.policy import Policy, PolicyConfig, acting
+from benchmark.contracts.policy import Policy, PolicyConfig, acting, require_sizes
 from benchmark.contracts.specs import PolicySpec, require
 from benchmark.models.transformer import Transformer
 from benchmark.policies._shared.parts import (
@@ -67,6 +67,9 @@ class VQBeTConfig(PolicyConfig, ResidualVQConfig):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        require_sizes(
+            self, "layers", "heads", "width", "hidden", "latent", "tokenizer_hidden", "tokenizer_epochs", "tokenizer_batch"
+        )
         require(self.width % self.heads == 0, f"width={self.width} is not a multiple of heads={self.heads}")
         require(1 <= self.groups <= len(CODE_WEIGHTS), f"groups must be 1 to {len(CODE_WEIGHTS)}, not {self.groups}")
         require(self.codes >= 2, f"codes must be at least 2, not {self.codes}")

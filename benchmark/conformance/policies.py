@@ -199,7 +199,9 @@ def policy_ignores_padding(cls: type[Policy], config: Any = None) -> None:
         for name, size in (("other actions", 1.0), ("huge numbers", HUGE)):
             other, its_gradient = learnt(size * noise)
             same = torch.allclose(one, other, rtol=PADDING)
-            faults.ensure(same, f"with {name} in padded steps the loss is {other:.4g}, not {one:.4g}: leave out what is not valid")
+            faults.ensure(
+                same, f"with {name} in padded steps the loss is {other:.4g}, not {one:.4g}: leave out what is not valid"
+            )
             near = bool((gradient - its_gradient).norm() <= PADDING * gradient.norm())
             faults.ensure(near, f"with {name} in padded steps the gradient is another: leave out what is not valid")
 

@@ -65,7 +65,7 @@ def test_a_policy_that_learns_from_padding_is_told() -> None:
         def loss(self, batch: Any, rng: Any) -> Any:
             return super().loss(replace(batch, valid=torch.ones_like(batch.valid)), rng)
 
-    with pytest.raises(AssertionError, match="with other actions in padded steps the loss is .* leave out what is not valid"):
+    with pytest.raises(AssertionError, match=r"with other actions in padded steps the loss is .* leave out what is not valid"):
         policy_ignores_padding(Padded)
 
 
