@@ -26,6 +26,7 @@ from benchmark.core.progress import Reporter
 from benchmark.launch.base import execution_of
 from benchmark.launch.choose import make_launcher
 from benchmark.launch.execute import Executor
+from benchmark.planning.config.files import preset_named
 from benchmark.planning.estimates import estimate
 from benchmark.planning.history import last, remember
 from benchmark.planning.recipes import make_plan
@@ -210,7 +211,9 @@ def register_env(cls: type[Environment], home: str | Path | None = None) -> type
 def _register(known: registry.Registry[T], cls: Any, home: str | Path | None) -> type[T]:
     if cls.__module__ == "__main__" and notebook.without_file():
         cls = notebook.save(cls, _store(home).root / "notebook")
-    if cls.name in known.names() and known.where(cls.name).startswith(notebook.PREFIX):  # an earlier text of the same cell
+    if getattr(cls, "name", "") in known.names() and known.where(cls.name).startswith(
+        notebook.PREFIX
+    ):  # an earlier text of the same cell
         known.remove(cls.name)
     return known.add(cls)
 
@@ -221,6 +224,9 @@ def _request(base: Request, methods: Names | None, envs: Names | None, policies:
     given = {field: value for field, value in zip(fields_, (*names, *others), strict=True) if value is not None and value != ()}
     if "seeds" in given:
         given.setdefault("first_seed", 0)
+    if preset := given.get("preset"):
+        given["preset"], own = preset_named(str(preset))
+        given["overrides"] = [*own, *given.get("overrides", base.overrides)]
     return replace(base, **given)
 
 

@@ -118,9 +118,25 @@ class Registry(Generic[T]):
     def _unknown(self, name: str) -> UnknownName:
         """It may be the name in a file that cannot be read."""
         error = UnknownName(self.kind, name, self._listed())
+        if nameless := self.nameless(name):
+            error.args = (f"{error}. {nameless}",)
         unread = [stem for stem, origins in self._listed().items() if any(":" not in origin.where for origin in origins)]
         error.args = (". ".join([str(error), *filter(None, map(self.problem, unread))]),)
         return error
+
+    def nameless(self, name: str) -> str | None:
+        """What is missing where a file is called so and registers nothing."""
+        for info in pkgutil.iter_modules(importlib.import_module(self.package).__path__):
+            if info.name == plain(name) and not any(f"{self.package}.{info.name}:" in where for where in self._places()):
+                base = self._base.partition(":")[2]
+                return (
+                    f"{self._folder}/{info.name} is there and names no {self.kind}: a class that derives from {base} and has "
+                    f'`name = "{info.name}"` in its body is one'
+                )
+        return None
+
+    def _places(self) -> list[str]:
+        return [f"{origin.where}:" for origins in self._listed().values() for origin in origins]
 
     def _clash(self, name: str, origins: list[Origin]) -> BenchmarkError:
         kinds = "policies" if self.kind == "policy" else f"{self.kind}s"
@@ -133,6 +149,10 @@ class Registry(Generic[T]):
             raise BenchmarkError(f"{where} is registered as a {self.kind} but is not a subclass of {base.__name__}")
         if inspect.isabstract(cls):
             raise BenchmarkError(f"{where} does not implement {', '.join(sorted(cls.__abstractmethods__))}")
+        if not own:
+            raise BenchmarkError(
+                f'{where} has no name: write `name = "my_{self.kind}"` into its body, which is what it is called by'
+            )
         if not own.isidentifier():
             raise BenchmarkError(f"{where}: the name '{own}' must be made of letters, digits and underscores")
         if own != name:

@@ -20,7 +20,7 @@ from torch import nn
 import benchmark as bm
 from benchmark.cli.main import main
 from benchmark.contracts.environment import Expert
-from benchmark.contracts.method import Method
+from benchmark.contracts.method import BatchSpec, Method
 from benchmark.envs._shared.gymnasium_env import GymnasiumEnv
 from benchmark.models.encoders import build_backbone
 
@@ -42,7 +42,7 @@ def save_checkpoint():
 
 
 # %% [markdown]
-# A method (13 lines): the encoder learns to tell the action from the frame.
+# A method (16 lines): the encoder learns to tell the action from the frame.
 
 
 # %%
@@ -58,6 +58,10 @@ class Guess(Method):
     @classmethod
     def build_encoder(cls, config, data):
         return build_backbone(config.backbone, config.width, data.resolution)
+
+    @classmethod
+    def batch_spec(cls, config):
+        return BatchSpec(actions=True)
 
     def loss(self, batch, rng):
         error = nn.functional.mse_loss(self.head(self.encoder(batch.frames[:, 0, 0])), batch.actions[:, 0])

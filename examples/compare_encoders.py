@@ -9,7 +9,7 @@ import matplotlib.pyplot as plt
 from torch import nn
 
 import benchmark as bm
-from benchmark.contracts.method import Method, MethodConfig
+from benchmark.contracts.method import BatchSpec, Method, MethodConfig
 from benchmark.models.encoders import build_backbone
 
 # %% [markdown]
@@ -37,6 +37,10 @@ class Guess(Method):
     @classmethod
     def build_encoder(cls, config, data):
         return build_backbone(config.backbone, config.width, data.resolution)
+
+    @classmethod
+    def batch_spec(cls, config):
+        return BatchSpec(actions=True)
 
     def loss(self, batch, rng):
         guess = self.head(self.encoder(batch.frames[:, 0, 0]))

@@ -13,7 +13,15 @@ import torch
 from torch import Tensor, nn
 
 from benchmark.contracts.data import Chunks
-from benchmark.contracts.policy import ActionTokenizer, Policy, PolicyConfig, TokenizerConfig, acting
+from benchmark.contracts.policy import (
+    ActionTokenizer,
+    Policy,
+    PolicyConfig,
+    TokenizerConfig,
+    acting,
+    require_dropout,
+    require_sizes,
+)
 from benchmark.contracts.specs import PolicySpec, require
 from benchmark.models.transformer import Transformer
 from benchmark.policies._shared.parts import (
@@ -26,6 +34,7 @@ from benchmark.policies._shared.parts import (
     k_means,
     masked_mean,
     nearest,
+    repeated,
     rows_uniform,
     token_dim,
 )
@@ -48,6 +57,11 @@ class Bins(ActionTokenizer):
         super().__init__(config, action_dim)
         self.register_buffer("centres", torch.zeros(config.bins, config.chunk * action_dim))
 
+    @classmethod
+    def held(cls, config: BinsConfig) -> int:
+        """Distances to all centres, and who belongs to which, several times: 13 numbers of a bin were measured."""
+        return 13 * config.bins
+
     def prepare(self, actions: Tensor, rng: torch.Generator) -> None:
         self.centres.copy_(k_means(actions.flatten(1), self.config.bins, rng))
 
@@ -63,6 +77,8 @@ class BeTConfig(PolicyConfig, BinsConfig):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        require_sizes(self, "layers", "heads", "width")
+        require_dropout(self)
         require(self.width % self.heads == 0, f"width={self.width} is not a multiple of heads={self.heads}")
         require(self.bins >= 2, f"bins must be at least 2, not {self.bins}")
         require(self.temperature > 0, f"temperature must be positive, not {self.temperature}")
@@ -109,10 +125,11 @@ class BeT(Policy):
         self.tokenizer = Bins(config, spec.action_dim)
 
     def loss(self, batch: Chunks, rng: torch.Generator) -> tuple[Tensor, dict[str, Tensor]]:
-        target = nearest(batch.actions.flatten(1), self.tokenizer.centres)
+        actions = repeated(batch)
+        target = nearest(actions.flatten(1), self.tokenizer.centres)
         logits, offsets = self._heads(batch.features, batch.goal)
         focal = focal_loss(logits, target, GAMMA)
-        offset = masked_mean((self._compose(target, offsets) - batch.actions) ** 2, batch.valid)
+        offset = masked_mean((self._compose(target, offsets) - actions) ** 2, batch.valid)
         return focal + self.config.offset_weight * offset, {"bin_loss": focal.detach(), "offset_loss": offset.detach()}
 
     def act(self, features: Tensor, goal: Tensor | None, rngs: Sequence[torch.Generator]) -> Tensor:

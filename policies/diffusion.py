@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from benchmark.contracts.data import Chunks
-from benchmark.contracts.policy import Policy, PolicyConfig, acting
+from benchmark.contracts.policy import Policy, PolicyConfig, acting, require_dropout, require_sizes
 from benchmark.contracts.specs import PolicySpec, require
 from benchmark.models.ema import EMA
 from benchmark.policies._shared.parts import (
@@ -40,6 +40,9 @@ class DiffusionConfig(PolicyConfig):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        require_sizes(self, "layers", "heads", "width", "noise_steps")
+        require_dropout(self)
+        require(self.width >= 4, f"width={self.width} has no room for sines and cosines of two frequencies")
         require(self.width % (2 * self.heads) == 0, f"width={self.width} is not an even multiple of heads={self.heads}")
         require(
             self.sample_steps is None or 1 <= self.sample_steps <= self.noise_steps,

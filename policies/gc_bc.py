@@ -25,8 +25,8 @@ import torch
 from torch import Tensor, nn
 
 from benchmark.contracts.data import Chunks
-from benchmark.contracts.policy import Policy, PolicyConfig
-from benchmark.contracts.specs import PolicySpec, require
+from benchmark.contracts.policy import Policy, PolicyConfig, require_dropout, require_sizes
+from benchmark.contracts.specs import PolicySpec
 from benchmark.policies._shared.parts import HORIZONS, QUICK_HORIZON, SMOKE_HORIZON, condition, masked_mean
 
 
@@ -38,7 +38,8 @@ class GCBCConfig(PolicyConfig):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        require(min(self.hidden, self.depth) >= 1, "hidden and depth must be at least 1")
+        require_sizes(self, "hidden", "depth")
+        require_dropout(self)
 
 
 QUICK = QUICK_HORIZON | {"lr": 1e-3, "schedule": "cosine"}

@@ -30,7 +30,7 @@ import torch
 from torch import Tensor, nn
 
 from benchmark.contracts.data import Chunks
-from benchmark.contracts.policy import Policy, PolicyConfig, acting
+from benchmark.contracts.policy import Policy, PolicyConfig, acting, require_sizes
 from benchmark.contracts.specs import PolicySpec, require
 from benchmark.models.transformer import Transformer
 from benchmark.policies._shared.parts import (
@@ -44,6 +44,7 @@ from benchmark.policies._shared.parts import (
     focal_loss,
     masked_mean,
     mlp,
+    repeated,
     rows_uniform,
     token_dim,
 )
@@ -66,6 +67,9 @@ class VQBeTConfig(PolicyConfig, ResidualVQConfig):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        require_sizes(
+            self, "layers", "heads", "width", "hidden", "latent", "tokenizer_hidden", "tokenizer_epochs", "tokenizer_batch"
+        )
         require(self.width % self.heads == 0, f"width={self.width} is not a multiple of heads={self.heads}")
         require(1 <= self.groups <= len(CODE_WEIGHTS), f"groups must be 1 to {len(CODE_WEIGHTS)}, not {self.groups}")
         require(self.codes >= 2, f"codes must be at least 2, not {self.codes}")
@@ -121,13 +125,14 @@ class VQBeT(Policy):
         self.tokenizer = ResidualVQ(config, spec.action_dim).requires_grad_(False)
 
     def loss(self, batch: Chunks, rng: torch.Generator) -> tuple[Tensor, dict[str, Tensor]]:
-        target = self.tokenizer.encode(batch.actions.flatten(1))
+        actions = repeated(batch)
+        target = self.tokenizer.encode(actions.flatten(1))
         logits, hidden = self._heads(batch.features, batch.goal)
         codes = categorical(logits, torch.rand(target.shape, generator=rng, device=target.device))
         if not self.config.as_released:
             codes[:, 0] = target[:, 0]
         predicted = self._compose(codes, hidden, block_outputs_alone if codes.device.type == "cpu" else block_outputs)
-        offset = masked_mean((predicted - batch.actions).abs(), batch.valid)
+        offset = masked_mean((predicted - actions).abs(), batch.valid)
         weights = CODE_WEIGHTS[: self.config.groups]
         code = torch.stack([w * focal_loss(logits[:, g], target[:, g], GAMMA) for g, w in enumerate(weights)]).sum()
         accuracy = (logits[:, 0].argmax(-1) == target[:, 0]).float().mean()

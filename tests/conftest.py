@@ -34,7 +34,7 @@ SLOW = (
     *("bench/test_measurements.py", "bench/test_speed.py", "results/test_strangers.py", "cli/test_damage.py"),
     *("datasets/test_budget.py", "datasets/test_reader.py", "datasets/test_fuzz.py", "storage/test_crash_points.py"),
     "storage/test_vanished.py",
-    *("test_bring_your_own.py", "test_site.py"),
+    *("test_bring_your_own.py", "test_examples.py", "test_site.py"),
 )
 
 

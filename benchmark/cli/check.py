@@ -9,7 +9,7 @@ import argparse
 from typing import Any
 
 from benchmark.cli import flags
-from benchmark.core.errors import UnknownName
+from benchmark.core.errors import BenchmarkError, UnknownName
 from benchmark.core.names import plain
 
 
@@ -32,7 +32,8 @@ def run(options: argparse.Namespace) -> int:
     name = plain(options.name)
     components = [(kind, names.get(name)) for kind, names in kinds.items() if name in names.names()]
     if not components:
-        raise UnknownName("component", options.name, [name for names in kinds.values() for name in names.names()])
+        error = UnknownName("component", options.name, [name for names in kinds.values() for name in names.names()])
+        raise BenchmarkError(". ".join([str(error), *filter(None, (names.nameless(name) for names in kinds.values()))]))
     passed = True
     for kind, cls in components:
         if kind == "environment":  # of no others: Triton, which training may import, crashes where Mesa has been first

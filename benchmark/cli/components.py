@@ -6,9 +6,10 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from benchmark import registry
-from benchmark.contracts.presets import PRESETS
+from benchmark.contracts.presets import PRESETS, component_config
 from benchmark.planning.config.compose import BUDGETS, compose_config
 from benchmark.planning.recipes import defaults
+from benchmark.planning.request import Request
 from benchmark.planning.variants import variants_of
 from benchmark.registry import Registry
 
@@ -21,7 +22,8 @@ def methods() -> Rows:
         eats = [f"{spec.window} frames" if spec.window > 1 else "frames"] if cls.learns else []
         eats += [f"{spec.min_views} views"] * (spec.min_views > 1) + ["actions"] * spec.actions + ["proprio"] * spec.proprio
         inputs = "state (privileged)" if cls.privileged else ", ".join(eats) or "nothing"
-        return inputs, cls.source, cls.unavailable_reason(cls.Config())
+        # of an addressed one nothing can be missing before an address is given
+        return inputs, cls.source, None if cls.addressed else cls.unavailable_reason(cls.Config())
 
     return _rows(registry.methods(), ("eats", "source"), values)
 
@@ -55,13 +57,19 @@ def ablations() -> Rows:
         if import_problem(registry.methods(), name):
             continue  # which variants it has is unknown; `list methods` says why
         cls = registry.methods().get(name)
-        for variant, values in variants_of(cls, cls.Config()).items():
-            sets = ", ".join(f"{k}={v:g}" if k == "lr" else f"{k}={v}" for k, v in values.items())
-            rows.append({"name": f"{name}:{'ADDRESS@' * cls.addressed}{variant}", "sets": sets})
+        config = component_config(cls, Request.preset, "")
+        for variant, values in variants_of(cls, config).items():
+            changed = {k: (v, getattr(config, k)) for k, v in values.items() if getattr(config, k) != v}
+            sets = ", ".join(f"{k}={_short(new)} instead of {_short(old)}" for k, (new, old) in changed.items())
+            rows.append({"name": f"{name}:{'ADDRESS@' * cls.addressed}{variant}", f"in {Request.preset} it sets": sets})
     return rows
 
 
 LISTS = {"methods": methods, "policies": policies, "envs": envs, "presets": presets, "ablations": ablations}
+
+
+def _short(value: Any) -> str:
+    return f"{value:g}" if isinstance(value, float) else str(value)
 
 
 def import_problem(kind: Registry[Any], name: str) -> str | None:

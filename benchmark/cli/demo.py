@@ -12,7 +12,9 @@ from benchmark.cli import flags
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--data-set", metavar="NAME", help="a part of the mixture (default: the first)")
-    parser.add_argument("--episode", type=int, default=0, metavar="N", help="which of its held-out episodes (default: 0)")
+    parser.add_argument(
+        "--episode", type=flags.count, default=0, metavar="N", help="which of its held-out episodes (default: 0)"
+    )
     parser.add_argument("--output", type=flags.output_file, default="demo.png", metavar="FILE", help="png, svg or pdf")
     flags.add_matrix(parser, default_from_last=True)
 

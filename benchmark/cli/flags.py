@@ -80,5 +80,12 @@ def output_folder(text: str) -> Path:
     return path
 
 
+def count(text: str) -> int:
+    """How many, which may be none."""
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"{text} is not a number of things: write 0 or more")
+    return int(text)
+
+
 def names(text: str) -> list[str]:
     return [part for part in text.split(",") if part]

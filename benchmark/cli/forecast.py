@@ -6,6 +6,7 @@ import shutil
 from collections.abc import Collection
 from dataclasses import dataclass, replace
 
+from benchmark.cli.printing import counted
 from benchmark.core.errors import BenchmarkError
 from benchmark.core.progress import Reporter, duration, size
 from benchmark.launch.availability import unavailable_cells, unavailable_stages
@@ -60,13 +61,22 @@ def without(plan: Plan, missing: Collection[CellId]) -> Plan:
 def total(plan: Plan, estimates: dict[str, Estimate]) -> Estimate:
     """Seconds and disk add up; stages that run one after another need the memory of the largest."""
     costs = [estimate for key, estimate in estimates.items() if key in plan.stages]
-    return Estimate(sum(e.seconds for e in costs), sum(e.bytes for e in costs), max((e.memory for e in costs), default=0.0))
+    guessed = tuple(sorted({kind for estimate in costs for kind in estimate.guessed}))
+    memory = max((estimate.memory for estimate in costs), default=0.0)
+    return Estimate(sum(e.seconds for e in costs), sum(e.bytes for e in costs), memory, guessed)
 
 
 def summary(plan: Plan, estimates: dict[str, Estimate]) -> str:
     costs, todo = total(plan, estimates), len(plan.stages.keys() & estimates.keys())
     needs = f"about {duration(costs.seconds)}, {size(costs.bytes)} of disk, {size(costs.memory)} of memory"
-    return f"{len(plan.cells)} cells, {todo} of {len(plan.stages)} stages to do: {needs}"
+    return f"{counted(len(plan.cells), 'cell')}, {todo} of {counted(len(plan.stages), 'stage')} to do: {needs}"
+
+
+def guesses(plan: Plan, estimates: dict[str, Estimate]) -> str | None:
+    """Which of the times are no measurements, if any are."""
+    if not (kinds := total(plan, estimates).guessed):
+        return None
+    return f"guessed, whatever the size of networks: no stage of {', '.join(kinds)} has been run in this store"
 
 
 @dataclass(frozen=True)

@@ -61,6 +61,7 @@ class Parser(argparse.ArgumentParser):
         if match := re.search(r"invalid choice: '([^']*)' \(choose from (.*)\)", message):
             names = re.findall(r"[\w-]+", match.group(2))
             message = f"unknown '{match.group(1)}'{suggest(match.group(1), names)} Known: {', '.join(names)}"
+        message = message.replace(", KEY=VALUE", "")  # of which there may be none
         self.exit(2, f"error: {message}\n(see {self.prog} --help)\n")
 
 

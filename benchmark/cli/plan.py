@@ -24,7 +24,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     from benchmark.cli import forecast
-    from benchmark.cli.printing import fitting
+    from benchmark.cli.printing import counted, fitting
     from benchmark.cli.selection import request
     from benchmark.core.progress import duration
     from benchmark.planning.estimates import estimate
@@ -50,7 +50,7 @@ def run(options: argparse.Namespace) -> int:
         for stage in of_kind:
             users = feeds[stage.key]
             cost = "cached" if stage.key in cached else _cost(estimates[stage.key])
-            print(fitting(f"  {stage.key[:10]}  ", stage.label, f" {cost}, feeds {users} cell{'s' * (users != 1)}"))
+            print(fitting(f"  {stage.key[:10]}  ", stage.label, f" {cost}, feeds {counted(users, 'cell')}"))
     for note in plan.notes:
         print(note)
     for row, reason in forecast.by_row(missing).items():
@@ -59,6 +59,8 @@ def run(options: argparse.Namespace) -> int:
     hours = forecast.hours(here, estimates)
     gpus = f", {hours.gpus:.2g} GPU-hours" * bool(hours.gpus)
     print(f"{hours.cores:.2g} core-hours{gpus}; side by side on this machine at best {duration(3600 * hours.at_best)}")
+    if guess := forecast.guesses(here, estimates):
+        print(guess)
     return 0
 
 

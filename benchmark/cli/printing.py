@@ -15,6 +15,10 @@ NARROWEST = 6  # of a column that has to make room on a terminal
 GAP = "  "
 
 
+def counted(number: int, name: str) -> str:
+    return f"{number} {name}{'s' * (number != 1)}"
+
+
 def print_rows(rows: Sequence[Mapping[str, Any]], style: str) -> None:
     """As JSON, or in aligned columns without those that are empty everywhere.
 

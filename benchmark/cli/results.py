@@ -28,7 +28,7 @@ def run(options: argparse.Namespace) -> int:
 
 def ls(options: argparse.Namespace) -> int:
     """List the artifacts in the store, with their sizes, and of rollouts the mean score."""
-    from benchmark.cli.printing import fitting
+    from benchmark.cli.printing import counted, fitting
     from benchmark.core.progress import size
 
     store = Store(options.home)
@@ -57,12 +57,12 @@ def ls(options: argparse.Namespace) -> int:
                 continue
             score = "" if row["score"] is None else f"{row['score']:.2f}"
             print(fitting(name, row["label"], f" {score:>6} {size(row['bytes']):>9}  {row['finished']}"))
-        print(f"{len(rows)} artifacts, {size(sum(r['bytes'] for r in rows))} in {store.root}")
+        print(f"{counted(len(rows), 'artifact')}, {size(sum(r['bytes'] for r in rows))} in {store.root}")
     return 0
 
 
 def show(options: argparse.Namespace) -> int:
-    """Print the manifest of one artifact: its recipe, inputs, summary, files and provenance."""
+    """Print the manifest of one artifact, as JSON: its recipe, inputs, summary, files and provenance."""
     store = Store(options.home)
     manifest = store.manifest(*store.find(options.key))
     print(json.dumps(manifest.to_json(), indent=1))
@@ -194,7 +194,7 @@ def _ls(parser: argparse.ArgumentParser) -> None:
 
 def _show(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("key", help="a key or the beginning of one")
-    _store(parser)
+    flags.add_home(parser)
 
 
 def _verify(parser: argparse.ArgumentParser) -> None:

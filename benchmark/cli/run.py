@@ -26,7 +26,9 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--fail-fast", action="store_true", help="stop at the first stage that fails, leave the rest undone")
     parser.add_argument("--watch", action="store_true", help="follow what slurm has in its queue; otherwise return at once")
     parser.add_argument("--dry-run", action="store_true", help="print what would be submitted, with resources or scripts")
-    parser.add_argument("--videos", type=int, default=0, metavar="N", help="make videos of the first N episodes of each cell")
+    parser.add_argument(
+        "--videos", type=flags.count, default=0, metavar="N", help="make videos of the first N episodes of each cell"
+    )
 
 
 def run(options: argparse.Namespace) -> int:

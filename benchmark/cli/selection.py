@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import argparse
+import shlex
 import sys
 from dataclasses import replace
-from pathlib import Path
 
 from benchmark.core.errors import BenchmarkError
-from benchmark.planning.config.files import read_preset, read_request
+from benchmark.planning.config.files import preset_named, read_request
 from benchmark.planning.graph import Plan
 from benchmark.planning.history import last
 from benchmark.planning.recipes import make_plan
-from benchmark.planning.request import Request
+from benchmark.planning.request import Request, base_preset
 from benchmark.results.bundle import Results, by_settings, gather, merged
 from benchmark.results.export import load
 from benchmark.results.gather import collect
@@ -27,11 +27,9 @@ def request(options: argparse.Namespace, before: Request | None = None) -> Reque
     if "seeds" in given:
         given.setdefault("first_seed", 0)  # `--seeds 3` is the same three seeds, whichever were chosen before
     overrides = [*base.overrides, *options.overrides] if options.config else options.overrides or base.overrides
-    if (preset := given.get("preset", "")).endswith((".yaml", ".yml")):
-        given["preset"], own = read_preset(Path(preset))
+    if "preset" in given:
+        given["preset"], own = preset_named(given["preset"])
         overrides = [*own, *overrides]
-    elif "+" in preset:
-        raise BenchmarkError(f"--preset {preset} names a preset of your own; give its file, {preset.partition('+')[2]}.yaml")
     return replace(base, **given, overrides=overrides)
 
 
@@ -44,7 +42,8 @@ def scores(options: argparse.Namespace) -> Results:
     if options.records:
         return _exported(options)
     store = Store(options.home)
-    return Results(*collect(plan_of_last(options, store), store))
+    wanted = request(options, last(store))
+    return Results(*collect(_begun(wanted, store), store))
 
 
 def results(options: argparse.Namespace) -> Results:
@@ -53,7 +52,32 @@ def results(options: argparse.Namespace) -> Results:
         return _exported(options)
     store = Store(options.home)
     wanted = request(options, last(store))
-    return gather(make_plan(wanted), store, wanted)
+    return gather(_begun(wanted, store), store, wanted)
+
+
+def _begun(wanted: Request, store: Store) -> Plan:
+    """The plan of a request of which something has been run."""
+    plan = make_plan(wanted)
+    if plan.stages and not any(store.has(stage.kind, key) or store.failure(key) for key, stage in plan.stages.items()):
+        raise BenchmarkError(
+            f"nothing of this plan has been run in {store.root.absolute()}. Name another store with --home or "
+            f"BENCHMARK_HOME, or run it: {command(wanted)}"
+        )
+    return plan
+
+
+def command(wanted: Request) -> str:
+    """What to type for a request."""
+    plain, words = Request(), ["python", "-m", "benchmark", "run"]
+    for name in ("methods", "envs", "policies"):
+        if list(getattr(wanted, name)) != list(getattr(plain, name)):
+            words += [f"--{name}", ",".join(getattr(wanted, name))]
+    for name in ("seeds", "first_seed"):
+        if getattr(wanted, name) != getattr(plain, name):
+            words += [f"--{name.replace('_', '-')}", str(getattr(wanted, name))]
+    if (preset := base_preset(wanted.preset)) != plain.preset:
+        words += ["--preset", preset]
+    return shlex.join([*words, *wanted.overrides])
 
 
 def each_run(options: argparse.Namespace) -> list[Results]:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from benchmark.cli import flags
-from benchmark.core.errors import BenchmarkError
+from benchmark.core.errors import BenchmarkError, suggest
 
 TABLES = Path(__file__).parent.parent / "report" / "tables"
 
@@ -22,8 +22,17 @@ if TYPE_CHECKING:
 
     from benchmark.planning.graph import Plan
     from benchmark.report.inputs import TableInputs
+    from benchmark.results.view import ResultsView
 
 NEED_NO_RESULTS = ("real", "experts")
+OF_A_METHOD = ("ablations", "actions", "finetune")
+CHOICES = {  # that a table may have no use for, and what to say instead
+    "env": "; --envs says of which cells it is",
+    "policy": "; --policies says of which cells it is",
+    "method": "; --methods says of which cells it is",
+    "reference": "",
+    "holm": "",
+}
 OF_SETTINGS = ("resolution", "gaps")
 
 
@@ -43,10 +52,15 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
+    from benchmark.cli.choices import noted
     from benchmark.report.render import render
     from benchmark.report.tables import build
 
-    table = build(options.name, _inputs(options))
+    if options.trials and options.name != "real":
+        raise BenchmarkError(f"the table {options.name} is not made of --trials; `table real` is")
+    inputs = _inputs(options)
+    table = build(options.name, inputs)
+    _refuse_unread(options, noted(inputs.options))
     print(render(table, options.format, terminal=sys.stdout.isatty()))
     return 0
 
@@ -54,12 +68,13 @@ def run(options: argparse.Namespace) -> int:
 def _inputs(options: argparse.Namespace) -> TableInputs:
     """What the named table is made of."""
     from benchmark.cli import selection
+    from benchmark.cli.choices import NotedOptions
     from benchmark.report.inputs import TableInputs
-    from benchmark.results.options import Options
+    from benchmark.results.published import main_method
     from benchmark.results.view import ResultsView
     from benchmark.storage.artifacts import Store
 
-    choices = Options(**_choices(options))
+    choices = NotedOptions(**_choices(options))
     if options.name in NEED_NO_RESULTS or choices.source == "published":
         return TableInputs(choices, trials=_trials(options.trials) if options.trials else None)
     if options.name == "hyperparameters":
@@ -71,7 +86,25 @@ def _inputs(options: argparse.Namespace) -> TableInputs:
         parts = selection.each_setting(options)
     else:
         parts = [selection.results(options) if options.name == "probes" else selection.scores(options)]
-    return TableInputs(choices, [ResultsView(part) for part in parts])
+    views = [ResultsView(part) for part in parts]
+    if options.name in OF_A_METHOD:
+        _require_method(views[0], options.method or main_method())
+    return TableInputs(choices, views)
+
+
+def _refuse_unread(options: argparse.Namespace, read: set[str]) -> None:
+    """A choice that the table did not look at was a mistake."""
+    for name, advice in CHOICES.items():
+        if getattr(options, name) and name not in read:
+            raise BenchmarkError(f"the table {options.name} does not look at --{name}{advice}")
+
+
+def _require_method(view: ResultsView, method: str) -> None:
+    if method not in (present := {row.method for row in view.rows}):
+        raise BenchmarkError(
+            f"this table is of one method, {method}, and no cell is of it{suggest(method, present)} Choose another with "
+            f"--method: {', '.join(sorted(present))}"
+        )
 
 
 def _trials(path: Path) -> pd.DataFrame:

@@ -62,7 +62,7 @@ def _with_demos(check: Callable[[type[Method], Any, Demos], None]) -> Callable[.
         with tempfile.TemporaryDirectory() as folder:
             check(cls, config, fake_demos(Path(folder)))
 
-    run.__doc__ = check.__doc__
+    run.__doc__, run.__name__ = check.__doc__, check.__name__
     return run
 
 
@@ -266,6 +266,22 @@ def method_trains(cls: type[Method], config: Any, demos: Demos) -> None:
         faults.ensure(not forgotten, f"trainable but in no group of groups(): {', '.join(forgotten[:5])}")
 
 
+@_with_demos
+def method_declares_what_it_reads(cls: type[Method], config: Any, demos: Demos) -> None:
+    """Actions and proprioception that `batch_spec` does not declare do not reach the loss."""
+    if not cls.learns:
+        return
+    method, spec = _built(cls, config, demos.spec).train(), cls.batch_spec(config)
+    batch = _sampler(method, demos).batch_at(0)
+    with Faults() as faults:
+        for name in ("actions", "proprio"):
+            if not getattr(spec, name):
+                nothing = torch.full_like(getattr(batch, name), torch.nan)
+                loss, _ = method.loss(replace(batch, **{name: nothing}), torch_rng("conformance"))
+                told = f"loss(batch, rng) reads batch.{name}, which batch_spec does not declare: return BatchSpec({name}=True)"
+                faults.ensure(bool(loss.isfinite()), told)
+
+
 class _StopHere(Exception):
     pass
 
@@ -321,5 +337,6 @@ PROMISES = (
     encoder_round_trip,
     encoder_takes_goals,
     encoder_learns_jointly,
+    method_declares_what_it_reads,
     method_trains,
 )

@@ -27,6 +27,8 @@ from benchmark.training.tokenizer import fit_tokenizer
 
 FEATURES, ACTIONS = 6, 3
 LOSS_IN_BF16, GRADIENT_IN_BF16 = 0.01, 0.99  # the heads of `benchmark`: at most 0.002, at least 0.999
+PADDING = 1e-5  # by how much of itself a loss or a gradient may change with it
+HUGE = 1e15  # and its square a number of float32
 SEPARATE = {"proprio": 4, "language": 5}  # sizes of what a policy may take besides features
 
 
@@ -173,6 +175,37 @@ def policy_learns(cls: type[Policy], config: Any = None) -> None:
     ensure(bool(np.isfinite(losses).all()) and losses[-1] < losses[0], f"loss went from {losses[0]:.4g} to {losses[-1]:.4g}")
 
 
+def policy_ignores_padding(cls: type[Policy], config: Any = None) -> None:
+    """Steps of a chunk that a demonstration no longer has leave the loss and its gradient alone, whatever stands there."""
+    policy = _policy(cls, config).train()
+    batch, chunk = _chunks(policy), policy.config.chunk
+    if not cls.learns or chunk == 1:  # the first step always exists
+        return
+    valid = torch.arange(chunk) <= torch.arange(len(batch.actions))[:, None] % chunk
+    last = torch.minimum(torch.arange(chunk), valid.sum(1, keepdim=True) - 1)
+    repeated = batch.actions.gather(1, last[..., None].expand_as(batch.actions))  # as a sampler pads
+    noise = torch.randn(batch.actions.shape, generator=torch_rng("conformance", "padding"))
+
+    def learnt(padding: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        policy.zero_grad()
+        torch.manual_seed(seed("conformance"))  # dropout
+        padded = replace(batch, actions=torch.where(valid[..., None], batch.actions, padding), valid=valid)
+        loss, _ = policy.loss(padded, torch_rng("conformance", "loss"))
+        loss.backward()
+        return loss.detach(), torch.cat([p.grad.flatten() for g in policy.groups() for p in g.params if p.grad is not None])
+
+    one, gradient = learnt(repeated)
+    with Faults() as faults:
+        for name, size in (("other actions", 1.0), ("huge numbers", HUGE)):
+            other, its_gradient = learnt(size * noise)
+            same = torch.allclose(one, other, rtol=PADDING)
+            faults.ensure(
+                same, f"with {name} in padded steps the loss is {other:.4g}, not {one:.4g}: leave out what is not valid"
+            )
+            near = bool((gradient - its_gradient).norm() <= PADDING * gradient.norm())
+            faults.ensure(near, f"with {name} in padded steps the gradient is another: leave out what is not valid")
+
+
 def policy_reduced_precision(cls: type[Policy], config: Any = None) -> None:
     """In bf16 (fit.precision) losses are numbers of float32 and near those computed in it; so is the gradient."""
     if not cls.learns:
@@ -258,6 +291,7 @@ PROMISES = (
     policy_round_trip,
     policy_tokenizer,
     policy_learns,
+    policy_ignores_padding,
     policy_reduced_precision,
     policy_acting_settings,
 )

@@ -100,7 +100,7 @@ class Chunks:
     """A training batch for a policy: B samples of normalised features and actions."""
 
     features: Tensor  # (B, history, D) float32, oldest first; left-padded with the episode's first observation
-    actions: Tensor  # (B, chunk, A) float32; actions[:, 0] belongs to the newest observation; right-padded
+    actions: Tensor  # (B, chunk, A) float32; actions[:, 0] belongs to the newest observation; right-padded with the last
     valid: Tensor  # (B, chunk) bool, False where padded
     goal: Tensor | None = None  # (B, G)
     rows: Tensor | None = None  # (B, history) int64, the time steps of the demonstrations that `features` describe

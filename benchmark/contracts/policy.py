@@ -27,6 +27,16 @@ def acting(default: T) -> T:
     return field(default=default, metadata={ACTING: True})
 
 
+def require_sizes(config: Any, *names: str) -> None:
+    """Settings that count what cannot be missing, such as layers."""
+    for name in names:
+        require(getattr(config, name) >= 1, f"{name} must be at least 1, not {getattr(config, name)}")
+
+
+def require_dropout(config: Any) -> None:
+    require(0 <= config.dropout < 1, f"dropout is a probability below 1, not {config.dropout}")
+
+
 @dataclass
 class PolicyConfig(TrainingConfig):
     """Fields every policy has. Features and actions reach a policy normalised; it answers in normalised actions."""
@@ -41,9 +51,9 @@ class PolicyConfig(TrainingConfig):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        require(
-            min(self.history, self.stride, self.chunk, self.execute) >= 1, "history, stride, chunk, execute must be at least 1"
-        )
+        require_sizes(self, "history", "stride", "chunk", "execute")
+        require(self.weight_decay >= 0, f"weight_decay must not be negative, but is {self.weight_decay}")
+        require(all(0 <= beta < 1 for beta in self.betas), f"betas are fractions below 1, not {tuple(self.betas)}")
         require(self.execute <= self.chunk, f"execute={self.execute} actions cannot come from a chunk of {self.chunk}")
         require(not self.ensemble or self.execute == 1, "ensemble plans at every step: it needs execute=1")
 
@@ -89,6 +99,11 @@ class ActionTokenizer(nn.Module):
 
     def prepare(self, actions: Tensor, rng: torch.Generator) -> None:
         """Sees all that it is fitted to once."""
+
+    @classmethod
+    def held(cls, config: Any) -> int:
+        """How many numbers `prepare` holds of each sample at once: `plan` asks for their memory."""
+        return 0
 
     def learning(self) -> TrainingConfig | None:
         """How it is trained after that; None: not at all."""

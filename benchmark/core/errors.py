@@ -50,5 +50,12 @@ def lack_of_memory(error: BaseException) -> Memory | None:
 
 def suggest(name: str, known: Iterable[str]) -> str:
     """How to end a sentence about an unknown name: `; did you mean dynamo?`, or a full stop."""
-    close = difflib.get_close_matches(name, list(known), n=3, cutoff=0.5)
+    letters = {known_name: _letters(known_name) for known_name in known}
+    near = difflib.get_close_matches(_letters(name), list(letters.values()), n=3, cutoff=0.5)
+    close = [known_name for one in dict.fromkeys(near) for known_name, same in letters.items() if same == one]
     return f"; did you mean {' or '.join(close)}?" if close else "."
+
+
+def _letters(name: str) -> str:
+    """However it is written: VQ-BeT is vqbet."""
+    return "".join(filter(str.isalnum, name)).lower() or name

@@ -61,6 +61,7 @@ class Estimate:
     seconds: float
     bytes: float  # of disk
     memory: float = 0.0  # bytes at the peak
+    guessed: tuple[str, ...] = ()  # the kinds of work whose time is a guess: nothing of the kind was ever measured here
 
 
 @dataclass(frozen=True)
@@ -84,9 +85,9 @@ def estimate(stages: Mapping[str, Stage], store: Store) -> dict[str, Estimate]:
         size = sizes[key] if key in sizes else sizes[stage.inputs["demos"].key]
         name = SEED.sub("", stage.label), size
         if name not in alike:
-            seconds = work(stage.params, size) * rates.of(stage.params)
+            units, (rate, guessed) = work(stage.params, size), rates.of(stage.params)
             memory = peak(stage, stages, size.frames, size.max_steps)
-            alike[name] = Estimate(seconds, _disk(stage, stages, size), memory)
+            alike[name] = Estimate(units * rate, _disk(stage, stages, size), memory, guessed if units else ())
         estimates[key] = alike[name]
     return estimates
 
@@ -110,7 +111,7 @@ def work(params: Any, size: Size) -> float:
         case fit.Params():
             policy = registry.policies().get(params.policy)
             settings: Any = from_json(policy.Config, params.config)
-            if not policy.learns:
+            if params.budget is None or not policy.learns:
                 return 0.0
             if params.budget.steps:
                 return params.budget.steps * (params.joint.batch if params.joint else settings.batch_size)
@@ -144,9 +145,11 @@ class _Rates:
         self._median = {name: median(values) for name, values in rates.items()}
         self._here = _machine(provenance())
 
-    def of(self, params: Any) -> float:
-        measured = (rate for name in _names(params, self._here) if (rate := self._median.get(name)))
-        return next(measured, DEFAULT_RATES[_rate_name(params)])
+    def of(self, params: Any) -> tuple[float, tuple[str, ...]]:
+        """And what had to be guessed."""
+        kind, measured = _rate_name(params), (self._median.get(name) for name in _names(params, self._here))
+        rate = next(filter(None, measured), None)
+        return (DEFAULT_RATES[kind], (kind,)) if rate is None else (rate, ())
 
 
 def _names(params: Any, machine: str) -> list[tuple[str, ...]]:

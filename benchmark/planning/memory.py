@@ -64,7 +64,10 @@ def peak(stage: Stage, stages: Mapping[str, Stage], frames: float, max_steps: in
         case probe.Params():  # features in float64: as they are, standardised, centred; and their products
             return PROCESS + frames * dim * (2 + 5 * 8) + 3 * dim**2 * 8
         case tokenize.Params():
-            return PROCESS + GRADIENTS + 3 * frames * params.config.get("chunk", 1) * spec.action_dim * FLOAT
+            tokenizer: Any = registry.policies().get(params.policy).Tokenizer
+            made_of: Any = from_json(tokenizer.Config, params.config)
+            numbers = 3 * made_of.chunk * spec.action_dim + tokenizer.held(made_of)  # of a sample
+            return PROCESS + GRADIENTS + frames * numbers * FLOAT
         case fit.Params():
             settings: Any = from_json(registry.policies().get(params.policy).Config, params.config)
             held = frames * (dim + spec.action_dim) * (2 + 2 * FLOAT + FLOAT)  # stored, read, normalised

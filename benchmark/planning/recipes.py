@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import gc
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields
 from functools import cache, partial
 from importlib.resources import files
 from pathlib import Path
@@ -23,6 +23,7 @@ from benchmark import registry
 from benchmark.contracts.environment import Environment
 from benchmark.contracts.method import Method
 from benchmark.contracts.policy import Policy
+from benchmark.contracts.training import TrainingConfig
 from benchmark.core.names import row_label
 from benchmark.core.typed import to_json
 from benchmark.models.hub import digest
@@ -40,6 +41,7 @@ from benchmark.planning.variants import expand_methods, is_finetuned, is_pretrai
 from benchmark.stages.params import collect, embed, fit, pretrain, probe, rollout, tokenize, video, visualize
 from benchmark.storage.manifests import Ref
 
+OF_TRAINING = {field.name for field in fields(TrainingConfig)}  # settings that a policy without training has no use for
 # What stages call the artifacts of a cell -> the kind of stage that makes them
 INPUTS = {"demos": "demos", "features": "embed", "encoder": "pretrain", "policy": "fit", "rollout": "rollout"}
 
@@ -99,7 +101,7 @@ def visualize_stages(plan: Plan) -> dict[CellId, Stage]:
 
 def _visualize(plan: Plan, cell: RunCell) -> Stage:
     inputs, config = _inputs(plan, cell, "demos", "features", "encoder", "policy"), plan.configs[cell.id.env]
-    params = visualize.Params(config.split.held_out, config.embed.features, plan.acting(cell))
+    params = visualize.Params(config.split.held_out, config.embed.features, plan.acting(cell), config.rollout.checkpoint)
     return make_stage("visualize", f"visualize · {cell.id.row} · {cell.id.env}", params, inputs)
 
 
@@ -154,6 +156,7 @@ class Recipe:
         self._tokenized: dict[tuple[str, int, str], Stage] = {}
         self.env: type[Environment] = registry.envs().get(env)
         self.demos = demos_stage(env, config)
+        self._budget = fit.Budget(config.fit.steps, config.fit.epochs, config.fit.checkpoint_every)
         self._refused = cache(Refusals(self.env, config.env[env], config, elsewhere).why)
 
     def stages(self, cell: CellId) -> tuple[list[Stage], str | None]:
@@ -178,6 +181,8 @@ class Recipe:
     def _read_settings(self, policy: str) -> _Settings:
         config, tokenizer = self.config.policy[policy], registry.policies().get(policy).Tokenizer
         training, acting = config.split()
+        if not registry.policies().get(policy).learns:
+            training = {name: value for name, value in training.items() if name not in OF_TRAINING}
         return _Settings(training, acting, tokenizer and to_json(tokenizer.settings(config)))
 
     def _rounds(self, fitting: _Fitting, encoded: Encoded) -> tuple[list[Stage], Stage, Stage]:
@@ -252,11 +257,11 @@ class Recipe:
     def _fitted(self, fitting: _Fitting, shown: Stage, embedded: Stage, steps: int | None = None) -> list[Stage]:
         """A fit to the demonstrations `shown`, after its tokenizer if it has one; `steps`: another budget than `fit` says."""
         config, cell = self.config, fitting.cell
-        budget = fit.Budget(config.fit.steps, config.fit.epochs, config.fit.checkpoint_every)
+        budget = fit.Budget(steps, None, config.fit.checkpoint_every) if steps else self._budget
         params = fit.Params(
             policy=cell.policy,
             config=self._settings(cell.policy).training,
-            budget=replace(budget, steps=steps, epochs=None) if steps else budget,
+            budget=budget if fitting.policy.learns else None,
             goal=config.fit.goal,
             held_out=config.split.from_policies,
             unseen=config.split.from_all,
@@ -290,6 +295,7 @@ class Recipe:
             features=self.config.embed.features,
             device=self.config.machine.device,
             precision=self.config.embed.precision,
+            checkpoint=self.config.rollout.checkpoint,
         )
         inputs = {"demos": shown.ref, "encoder": fitting.pretrained.ref, "policy": fitted.ref}
         label = f"collect {cell.policy} · {cell.row} · {cell.env} · seed {cell.seed} · round {number}"

@@ -84,6 +84,10 @@ class Refusals:
             return f"fit.dagger needs an expert that can label any state, which {self.env.name} does not have"
         if self.config.fit.goal != "none":
             return f"fit.dagger knows no goals: fit.goal={self.config.fit.goal}"
+        if "language" in policy.inputs:
+            return f"{policy.name} is told in words what to do, and nobody says that of the episodes that fit.dagger collects"
+        if self.config.rollout.starts == "demonstrations":
+            return "rollout.starts=demonstrations takes those of the first fit: fit.dagger.rounds shows the last one others"
         if self.config.policy[policy.name].chunk != 1:
             name = f"policy.{policy.name}"
             return f"fit.dagger labels one action at a time. Fix it with: {name}.chunk=1 {name}.execute=1"

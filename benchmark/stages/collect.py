@@ -23,7 +23,6 @@ from benchmark.stages.base import Context
 from benchmark.stages.load.agent import load_acting
 from benchmark.stages.load.demos import environment_of, load_demos
 from benchmark.stages.params.collect import Params, Summary
-from benchmark.stages.params.fit import LAST
 
 
 def run(context: Context[Params]) -> Summary:
@@ -55,7 +54,7 @@ def _play(context: Context[Params], before: Demos) -> tuple[list[Episode], list[
     cls, config = environment_of(context.inputs["demos"])
     assert issubclass(cls, Simulator)
     device, policy = context.device(params.device), context.inputs["policy"]
-    encoder, agent = load_acting(policy, params.acting, context.inputs["encoder"], before.spec, LAST, device)
+    encoder, agent = load_acting(policy, params.acting, context.inputs["encoder"], before.spec, params.checkpoint, device)
     precision = context.precision(params.precision, device)
     controller = AgentController(encoder, agent, params.slots, params.features, precision)
     collector = Collector(controller, cls.spec(config))

@@ -34,7 +34,7 @@ def run(context: Context[Params]) -> Summary:
         for at, rows in blocks(look, total, size, ahead=device == "cuda"):
             block = encode(encoder, rows, kind, precision).float().cpu().numpy().astype(dtype)
             if not np.isfinite(block).all():
-                raise Diverged("the encoder produced NaN or infinite features")
+                raise Diverged("the encoder produced NaN or infinite features, or some beyond 65504, where 16 bits end")
             if not width:
                 width = block.shape[1]
                 header = {"descr": np.lib.format.dtype_to_descr(np.dtype(dtype)), "fortran_order": False}

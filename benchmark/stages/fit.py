@@ -26,6 +26,7 @@ from benchmark.data.augment import JOINT, NOTHING
 from benchmark.data.chunks import ChunkSampler
 from benchmark.data.episodes import Demos
 from benchmark.models.agent import Agent
+from benchmark.models.ema import EMA
 from benchmark.stages.base import Context
 from benchmark.stages.goals import training_goals, training_language
 from benchmark.stages.load.agent import build_agent, file_of
@@ -80,7 +81,7 @@ def run(context: Context[Params]) -> Summary:
         shown = shown if sizes.goal_dim else replace(shown, goal=None)  # which the encoder may take
         agent.policy.prepare(shown, torch_rng("prepare", params.seed, device=device))
     summary = Summary(
-        policy_params=sum(p.numel() for p in agent.policy.parameters()),
+        policy_params=size_of(agent.policy),
         feature_dim=sizes.feature_dim,
         goal_dim=sizes.goal_dim,
         proprio_dim=sizes.proprio_dim,
@@ -92,6 +93,12 @@ def run(context: Context[Params]) -> Summary:
         summary = _learn(context, agent, demos, training, validation, summary)
     save_file(on_cpu(agent.state_dict()), context.out / file_of(LAST))
     return summary
+
+
+def size_of(policy: Policy) -> int:
+    """Its numbers, those that an average is kept of once."""
+    copies = {id(p) for module in policy.modules() if isinstance(module, EMA) for p in module.parameters()}
+    return sum(p.numel() for p in policy.parameters() if id(p) not in copies)
 
 
 def _told(
@@ -118,6 +125,7 @@ def _learn(
 ) -> Summary:
     params, joint, device = context.params, context.params.joint, context.facts["device"]
     budget = params.budget
+    assert budget is not None
     steps = budget.steps or max(1, round((budget.epochs or agent.policy.config.epochs) * training.steps_per_epoch))
     seen = steps * training.batch_size * agent.policy.config.history
     context.facts["policy_precision"] = policy_precision = resolve_policy_precision(params.precision, device)

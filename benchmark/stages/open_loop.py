@@ -65,13 +65,18 @@ def predict(
     device, precision = context.facts["device"], context.facts["precision"]
     rows = slice(demos.starts[episode], demos.ends[episode])
     parts = [slice(at, min(at + BATCH, rows.stop)) for at in range(rows.start, rows.stop, BATCH)]
-    blocks = [demos.observations(part, encoder.reads, device) for part in parts]
-    goal = _goal(context, demos, episode)
+    goal, told = _goal(context, demos, episode), None
     if encoder.takes_goal and goal is not None:
         told = encode_goal(encoder, _observed(demos, goal, episode).to(device), precision)
-        blocks = [replace(b, told=told.expand(p.stop - p.start, *told.shape[1:])) for b, p in zip(blocks, parts, strict=True)]
         goal = None
-    features = torch.cat([encode(encoder, block, context.params.features, precision) for block in blocks])
+
+    def look(part: slice) -> Tensor:
+        seen = demos.observations(part, encoder.reads, device)
+        if told is not None:
+            seen = replace(seen, told=told.expand(part.stop - part.start, *told.shape[1:]))
+        return encode(encoder, seen, context.params.features, precision)
+
+    features = torch.cat([look(part) for part in parts])  # frames of one part at a time
     actions = agent.actions(torch.from_numpy(demos.actions[rows]).to(device))
     proprio = torch.from_numpy(demos.proprio[rows]).to(device)
     table = agent.observe(features, proprio), actions, np.array([0]), np.array([len(actions)]), np.array([0])

@@ -22,7 +22,6 @@ from benchmark.stages.base import Context
 from benchmark.stages.load.agent import load_acting
 from benchmark.stages.load.demos import load_demos, load_features
 from benchmark.stages.open_loop import predict
-from benchmark.stages.params.fit import LAST
 from benchmark.stages.params.fit import Params as FitParams
 from benchmark.stages.params.visualize import Params, Summary
 from benchmark.stages.probe import REFERENCES, standardised
@@ -51,9 +50,10 @@ class Visualization:
 def run(context: Context[Params]) -> Summary:
     demos, policy = load_demos(context), context.inputs["policy"]
     context.precision("fp32", context.device("cpu"))
-    encoder, agent = load_acting(policy, context.params.acting, context.inputs["encoder"], demos.spec, LAST, "cpu")
+    params, pretrained = context.params, context.inputs["encoder"]
+    encoder, agent = load_acting(policy, params.acting, pretrained, demos.spec, params.checkpoint, "cpu")
     features = None if agent.encoder is not None else load_features(context)  # those are of an encoder that has not learnt yet
-    result = visualize(demos, features, encoder.requires_grad_(False), context.params.held_out)
+    result = visualize(demos, features, encoder.requires_grad_(False), params.held_out)
     if policy.manifest.input("demos").key == context.inputs["demos"].manifest.key:  # and not more, which later rounds collected
         episode = int(demos.split(policy.params(FitParams).unseen)[1][0])
         result = replace(result, **_along(context, demos, episode, encoder, agent))

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from benchmark.contracts.training import ParameterGroup
 from benchmark.core.collective import average_, piece
+from benchmark.core.errors import BenchmarkError
 from benchmark.models.precision import autocast, products
 from benchmark.training.sharding import Shards
 
@@ -85,7 +86,7 @@ class EagerStep:
             if index > 0:
                 self.rng.manual_seed(self._seed)  # every piece draws for the whole batch
             with piece(index, self.pieces), autocast(self.device, self.precision):
-                loss, logs = (self._compiled if self.compiled else self.trainable.loss)(part, self.rng)
+                loss, logs = _pair((self._compiled if self.compiled else self.trainable.loss)(part, self.rng), self.trainable)
             (loss / self.pieces).backward()
             values.append({"loss": loss.detach(), **logs})
         return values
@@ -99,6 +100,23 @@ class EagerStep:
         if self.clip is not None:
             nn.utils.clip_grads_with_norm_(params, self.clip, norm)
         return norm
+
+
+def _pair(answer: Any, trainable: Trainable) -> tuple[Tensor, dict[str, Tensor]]:
+    """What a loss answered, if it is what the contract says."""
+    match answer:
+        case (Tensor(ndim=0), dict()):
+            return answer
+    raise BenchmarkError(
+        f"{type(trainable).__name__}.loss gave {_described(answer)}, promised is (loss, terms): a scalar tensor and a dict of "
+        "detached ones to log, which may be empty, as in `return loss, {}`"
+    )
+
+
+def _described(answer: Any) -> str:
+    if isinstance(answer, Tensor):
+        return f"a tensor of shape {tuple(answer.shape)}"
+    return f"({', '.join(map(_described, answer))})" if isinstance(answer, tuple) else f"a {type(answer).__name__}"
 
 
 def mean_of(values: list[dict[str, Tensor]]) -> dict[str, Tensor]:

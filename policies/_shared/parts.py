@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from benchmark.contracts.data import Chunks
 from benchmark.contracts.specs import PolicySpec
 from benchmark.models.ema import EMA
 from benchmark.models.precision import at_least_float32
@@ -63,6 +64,13 @@ def condition(features: Tensor, goal: Tensor | None) -> Tensor:
 def masked_mean(values: Tensor, valid: Tensor) -> Tensor:
     """Mean of (B, chunk, A) over the steps that exist, (B, chunk)."""
     return (values * valid[..., None]).sum() / (valid.sum() * values.shape[-1])
+
+
+def repeated(batch: Chunks) -> Tensor:
+    """The actions (B, chunk, A), the last that exists in place of those that do not, as samplers pad: for what looks at chunks
+    as a whole."""
+    last = torch.minimum(torch.arange(batch.valid.shape[1], device=batch.valid.device), batch.valid.sum(1, keepdim=True) - 1)
+    return batch.actions.gather(1, last[..., None].expand_as(batch.actions))
 
 
 def mlp(inputs: int, hidden: Sequence[int], outputs: int) -> nn.Sequential:

@@ -87,6 +87,11 @@ class ResidualVQ(ActionTokenizer):
             epochs=self.config.tokenizer_epochs,
         )
 
+    @classmethod
+    def held(cls, config: Any) -> int:
+        """What is encoded, what is left of it, and k-means' work on that: 3.5 to 4.3 times the latent were measured."""
+        return 4 * config.latent
+
     @torch.no_grad()
     def prepare(self, actions: Tensor, rng: torch.Generator) -> None:
         """Codes are k-means of the encoded chunks, then of what remains."""

@@ -86,4 +86,18 @@ FAULTS = (
         "view.compare(",
         f"{TABLE}::test_the_comparison_with_the_floor_is_on_held_out_episodes",
     ),
+    Fault(
+        "dagger: who is told in words collects without any",
+        "benchmark/planning/refusals.py",
+        'if "language" in policy.inputs:',
+        "if False:",
+        "stages/test_told.py::test_words_are_not_said_of_what_is_collected",
+    ),
+    Fault(
+        "dagger: starts are those of demonstrations that were kept from the last fit",
+        "benchmark/planning/refusals.py",
+        'if self.config.rollout.starts == "demonstrations":',
+        "if False:",
+        "stages/test_collect.py::test_a_rollout_starts_where_no_round_changes_who_was_shown",
+    ),
 )

@@ -184,4 +184,25 @@ FAULTS = (
         "if True:",
         f"{KEYS}::test_code_of_acting_changes_no_fit",
     ),
+    Fault(
+        "keys: a head that does not learn is known by how others do",
+        "benchmark/planning/recipes.py",
+        "if name not in OF_TRAINING}",
+        "}",
+        "planning/test_acting.py::test_settings_of_training_are_on_the_keys_of_what_is_trained[policy.knn.lr=0.5]",
+    ),
+    Fault(
+        "keys: a head that does not learn has a budget",
+        "benchmark/planning/recipes.py",
+        "budget=budget if fitting.policy.learns else None",
+        "budget=budget",
+        "planning/test_acting.py::test_settings_of_training_are_on_the_keys_of_what_is_trained[fit.steps=7]",
+    ),
+    Fault(
+        "keys: what a head without training reads is left out",
+        "benchmark/planning/recipes.py",
+        "for name, value in training.items() if name not in OF_TRAINING",
+        "for name, value in training.items() if name == 'chunk'",
+        "planning/test_acting.py::test_what_a_policy_without_training_reads_is_on_its_key[policy.knn.history=3]",
+    ),
 )

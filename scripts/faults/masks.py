@@ -7,6 +7,7 @@ WINDOWS = "data/test_windows.py"
 HEADS = "policies/test_heads.py"
 PARTS = "policies/test_policy_parts.py"
 MASKS = "policies/test_masks.py"
+PROMISES = "conformance/test_conformance.py"
 
 FAULTS = (
     Fault(
@@ -35,15 +36,39 @@ FAULTS = (
             ("flow", "(actions - noise)) ** 2, batch.valid)", f"{HEADS}::test_padded_actions_do_not_count[flow]"),
             (
                 "bet",
-                "- batch.actions) ** 2, batch.valid)",
+                "- actions) ** 2, batch.valid)",
                 f"{MASKS}::test_offsets_learn_from_actions_that_exist_and_from_no_others[1-bet]",
             ),
             (
                 "vqbet",
-                "- batch.actions).abs(), batch.valid)",
+                "- actions).abs(), batch.valid)",
                 f"{MASKS}::test_offsets_learn_from_actions_that_exist_and_from_no_others[1-vqbet]",
             ),
         )
+    ),
+    *(
+        Fault(
+            f"masks: the class of a chunk is told by its padding in {name}",
+            f"policies/{name}.py",
+            "actions = repeated(batch)",
+            "actions = batch.actions",
+            f"{PROMISES}::test_promise[{name}-policy_ignores_padding]",
+        )
+        for name in ("bet", "vqbet")
+    ),
+    Fault(
+        "masks: an action that exists is taken for padding",
+        "policies/_shared/parts.py",
+        "batch.valid.sum(1, keepdim=True) - 1)",
+        "batch.valid.sum(1, keepdim=True) - 2)",
+        f"{MASKS}::test_what_looks_at_whole_chunks_sees_the_last_action_repeated",
+    ),
+    Fault(
+        "masks: the promise of padding is always kept",
+        "benchmark/conformance/policies.py",
+        "same = torch.allclose(one, other, rtol=PADDING)",
+        "same = True",
+        f"{PROMISES}::test_a_policy_that_learns_from_padding_is_told",
     ),
     Fault(
         "masks: the style of act attends to padding",

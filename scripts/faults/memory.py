@@ -5,6 +5,28 @@ from faults.fault import Fault
 MEMORY = "planning/test_memory.py"
 
 FAULTS = (
+    *(
+        Fault(
+            f"memory: preparing the tokenizer of {policy} costs nothing",
+            file,
+            before,
+            "return 0",
+            f"{MEMORY}::test_what_a_tokenizer_holds_while_it_is_prepared[{policy}-settings{number}]",
+        )
+        for number, (policy, file, before) in enumerate(
+            (
+                ("vqbet", "policies/_shared/residual_vq.py", "return 4 * config.latent"),
+                ("bet", "policies/bet.py", "return 13 * config.bins"),
+            )
+        )
+    ),
+    Fault(
+        "memory: what a tokenizer holds is not asked for",
+        "benchmark/planning/memory.py",
+        " + tokenizer.held(made_of)",
+        "",
+        f"{MEMORY}::test_what_grows_with_what",
+    ),
     Fault(
         "memory: frames that an encoder looked at are forgotten",
         "benchmark/planning/memory.py",

@@ -7,6 +7,7 @@ WORDS = f"{TOLD}::test_a_rollout_is_told_the_words_of_held_out_demonstrations_of
 RECORDING = f"{TOLD}::test_a_recording_is_scored_with_its_own_words_and_new_noise_at_every_step"
 IMAGES = f"{TOLD}::test_images_are_of_a_held_out_demonstration_with_the_settings_of_the_recipe"
 ORDERS = f"{VQBET}::test_each_epoch_of_a_tokenizer_has_an_order_of_its_own"
+CHECKPOINT = f"{TOLD}::test_what_collects_and_what_is_shown_act_with_the_checkpoint_of_the_recipe"
 GOALS, OPEN_LOOP, VISUALIZE = (f"benchmark/stages/{name}.py" for name in ("goals", "open_loop", "visualize"))
 
 FAULTS = (
@@ -118,7 +119,7 @@ FAULTS = (
     Fault(
         "policies: images are of default settings",
         VISUALIZE,
-        "context.params.acting",
+        "params.acting",
         "{}",
         IMAGES,
     ),
@@ -177,5 +178,34 @@ FAULTS = (
         "for kept in (0, 3):",
         "for kept in (0,):",
         "conformance/test_conformance.py::test_a_policy_whose_rows_know_of_each_other_is_told",
+    ),
+    Fault(
+        "policies: images are of the last checkpoint, whatever is asked for",
+        VISUALIZE,
+        "demos.spec, params.checkpoint,",
+        'demos.spec, "last",',
+        CHECKPOINT,
+    ),
+    Fault(
+        "policies: rounds are played by the last checkpoint, whatever is asked for",
+        "benchmark/stages/collect.py",
+        "before.spec, params.checkpoint,",
+        'before.spec, "last",',
+        CHECKPOINT,
+    ),
+    Fault(
+        "policies: an average counts as a second network",
+        "benchmark/stages/fit.py",
+        "if id(p) not in copies",
+        "if True",
+        "policies/test_heads.py::test_a_network_and_its_average_count_once[flow]",
+    ),
+    Fault(
+        "policies: all frames of a demonstration are read at once",
+        OPEN_LOOP,
+        "torch.cat([look(part) for part in parts])",
+        "torch.cat([encode(encoder, seen, context.params.features, precision) for seen in [demos.observations(part, "
+        "encoder.reads, device) for part in parts]])",
+        "stages/test_open_loop.py::test_frames_are_read_in_pieces",
     ),
 )

@@ -15,8 +15,10 @@ import torch
 from benchmark import registry
 from benchmark.conformance import check, promises_of
 from benchmark.conformance.environments import env_presets
-from benchmark.conformance.policies import policy_rows_are_independent
+from benchmark.conformance.methods import method_declares_what_it_reads
+from benchmark.conformance.policies import policy_ignores_padding, policy_rows_are_independent
 from benchmark.contracts.environment import Dataset, Simulator
+from benchmark.contracts.method import BatchSpec
 from benchmark.contracts.policy import Policy
 from benchmark.contracts.presets import component_config
 from benchmark.contracts.specs import EnvSpec
@@ -56,6 +58,27 @@ def test_a_policy_whose_rows_know_of_each_other_is_told() -> None:
     policy_rows_are_independent(mlp)
     with pytest.raises(AssertionError, match="not close"):
         policy_rows_are_independent(Shared)
+
+
+def test_a_policy_that_learns_from_padding_is_told() -> None:
+    class Padded(registry.policies().get("mlp")):  # type: ignore[misc]
+        def loss(self, batch: Any, rng: Any) -> Any:
+            return super().loss(replace(batch, valid=torch.ones_like(batch.valid)), rng)
+
+    with pytest.raises(AssertionError, match=r"with other actions in padded steps the loss is .* leave out what is not valid"):
+        policy_ignores_padding(Padded)
+
+
+def test_a_method_that_reads_what_it_does_not_declare_is_told() -> None:
+    class Peeps(registry.methods().get("inverse_dynamics")):  # type: ignore[misc]
+        name = "peeps"
+
+        @classmethod
+        def batch_spec(cls, config: Any) -> BatchSpec:
+            return replace(super().batch_spec(config), actions=False)
+
+    with pytest.raises(AssertionError, match=r"loss\(batch, rng\) reads batch.actions.*BatchSpec\(actions=True\)"):
+        method_declares_what_it_reads(Peeps)
 
 
 @pytest.mark.parametrize("target", [0.0, 1.5])

@@ -95,3 +95,33 @@ def test_what_does_not_fit_together_is_refused_before_any_work() -> None:
     config = component_config(registry.policies().get("diffusion"), "paper", "pusht")
     with pytest.raises(BenchmarkError, match="sample_steps=100"):
         replace(config, noise_steps=50, sample_steps=100)
+
+
+@pytest.mark.parametrize("setting", ["fit.steps=7", "fit.checkpoint_every=7", "policy.knn.batch_size=7", "policy.knn.lr=0.5"])
+def test_settings_of_training_are_on_the_keys_of_what_is_trained(setting: str) -> None:
+    one, two = plan_of("knn"), plan_of("knn", setting)
+    assert one.cells[0].stages == two.cells[0].stages
+    (before,), (after,) = plan_of("mlp").cells, plan_of("mlp", setting.replace("knn", "mlp")).cells
+    assert before.stages["fit"] != after.stages["fit"]
+
+
+@pytest.mark.parametrize("setting", ["policy.knn.history=3", "policy.knn.chunk=3", "fit.standardise=false", "fit.proprio=true"])
+def test_what_a_policy_without_training_reads_is_on_its_key(setting: str) -> None:
+    one, two = (make_plan(Request(["random"], ["pusht"], ["knn"], preset="smoke", overrides=more)) for more in ([], [setting]))
+    assert one.cells[0].stages["fit"] != two.cells[0].stages["fit"]
+
+
+def test_what_acts_before_a_rollout_has_its_checkpoint() -> None:
+    """Rounds of DAgger and images."""
+    rounds = ["policy.mlp.chunk=1", "policy.mlp.execute=1", "fit.dagger.rounds=1", "fit.goal=none"]
+    registry.envs().add(Guided)
+    try:
+        plan = plan_of("mlp", *rounds, "rollout.checkpoint=validation", env="guided")
+    finally:
+        registry.envs().remove(Guided.name)
+    stages = [*plan.stages.values(), *visualize_stages(plan).values()]
+    assert {s.kind: s.params.checkpoint for s in stages if s.kind in ("collect", "visualize", "rollout")} == {
+        "collect": "validation",
+        "visualize": "validation",
+        "rollout": "validation",
+    }

@@ -83,7 +83,7 @@ def test_what_grows_with_what() -> None:
     small, large = (peaks(plan, frames, "random") for frames in (10_000, 20_000))
     image = 96 * 96 * 3
     assert large["embed"] - small["embed"] == pytest.approx(10_000 * (image + 2 * 128) / MIB)
-    assert large["tokenize"] - small["tokenize"] == pytest.approx(10_000 * 3 * 8 * 9 * 4 / MIB)
+    assert large["tokenize"] - small["tokenize"] == pytest.approx(10_000 * (3 * 8 * 9 + 4 * 64) * 4 / MIB)
     assert large["rollout"] == small["rollout"]
     more = peaks(planned("rollout.slots=10"), 20_000, "random")["rollout"] - large["rollout"]
     assert more == pytest.approx(2 * (100e6 + image * 5) / MIB), "two simulators beside eight, and their frames"
@@ -117,6 +117,20 @@ def test_features_are_as_wide_as_those_of_the_network(row: str) -> None:
             encoder = cls.build_encoder(config, DataSpec("any", ("top",), 96, 2, 2, 2, 10.0))
             found = getattr(encoder, features)(torch.zeros(1, 3, 96, 96, dtype=torch.uint8))
         assert (many - few) / 1000 == pytest.approx(image + 2 * found.numel())
+
+
+@pytest.mark.parametrize(("policy", "settings"), [("vqbet", {"latent": 128}), ("bet", {"bins": 64})])
+def test_what_a_tokenizer_holds_while_it_is_prepared(policy: str, settings: dict[str, int]) -> None:
+    cls = registry.policies().get(policy).Tokenizer
+    assert cls is not None
+    config, samples = cls.Config(chunk=8, **settings), 40_000
+    tokenizer, actions = cls(config, 9), torch.randn(samples, 8, 9)
+    tokenizer.prepare(actions[:100], torch.Generator())  # libraries that it loads stay
+    with MemoryWatch(interval=0.005) as watch:
+        tokenizer.prepare(actions, torch.Generator())
+    took, asked = watch.peak - watch.before, cls.held(config) * 4 * samples
+    assert took < 1.35 * asked, "more in a process of its own than in one whose memory was used before"
+    assert asked < 4 * took
 
 
 @pytest.mark.slow

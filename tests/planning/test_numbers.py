@@ -42,6 +42,30 @@ def test_numbers_that_cannot_be_are_refused(override: str, message: str, toy: ty
         compose_config("toy", overrides=[override])
 
 
+@pytest.mark.parametrize(
+    ("policy", "setting", "message"),
+    [
+        ("act", "dropout=1.5", r"dropout is a probability below 1, not 1.5"),
+        ("act", "heads=3", r"width=16 is not a multiple of heads=3"),
+        ("act", "style=0", r"style must be at least 1, not 0"),
+        ("bet", "dropout=1", r"dropout is a probability below 1, not 1"),
+        ("diffusion", "noise_steps=0", r"noise_steps must be at least 1, not 0"),
+        ("diffusion", "width=2 policy.diffusion.heads=1", r"width=2 has no room"),
+        ("flow", "layers=0", r"layers must be at least 1, not 0"),
+        ("gc_bc", "dropout=-0.1", r"dropout is a probability below 1, not -0.1"),
+        ("knn", "history=0", r"history must be at least 1, not 0"),
+        ("mlp", "depth=0", r"depth must be at least 1, not 0"),
+        ("mlp", "weight_decay=-1", r"weight_decay must not be negative"),
+        ("mlp", "betas=[0.9,1]", r"betas are fractions below 1"),
+        ("rt1", "tokens=0", r"tokens must be at least 1, not 0"),
+        ("vqbet", "latent=0", r"latent must be at least 1, not 0"),
+    ],
+)
+def test_settings_that_would_fail_in_a_fit_are_refused_before(policy: str, setting: str, message: str, toy: type) -> None:
+    with pytest.raises(BenchmarkError, match=message):
+        compose_config("toy", preset="smoke", policies=[policy], overrides=f"policy.{policy}.{setting}".split())
+
+
 def test_a_small_plan_is_not_said_to_need_what_a_large_network_does(toy: type, store: Store) -> None:
     plan = make_plan(Request(methods=["state", "random"], envs=["toy"], policies=["knn"], preset="smoke"))
     needed = {key: cost.bytes for key, cost in estimate(plan.stages, store).items() if plan.stages[key].kind == "pretrain"}

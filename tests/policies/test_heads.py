@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 import torch
@@ -11,6 +12,7 @@ from benchmark import registry
 from benchmark.contracts.data import Chunks
 from benchmark.contracts.presets import PRESETS, component_config
 from benchmark.contracts.specs import PolicySpec
+from benchmark.stages.fit import size_of
 from tests.policies.prepared import prepare
 
 SPEC = PolicySpec(feature_dim=6, action_dim=2)
@@ -213,3 +215,17 @@ def test_averaged_weights_act_and_are_validated_and_the_others_are_trained(name)
 
     assert change(policy.net) == [True, True, False]
     assert change(policy.average) == [False, False, True]
+
+
+@pytest.mark.parametrize("name", ["diffusion", "flow"])
+def test_a_network_and_its_average_count_once(name: str) -> None:
+    cls = registry.policies().get(name)
+    policy: Any = cls(component_config(cls, "smoke", "fake"), PolicySpec(6, 3))
+    assert size_of(policy) == sum(p.numel() for p in policy.average.target.parameters())
+    assert size_of(policy) == sum(p.numel() for p in policy.net.parameters()) > 0
+
+
+def test_what_does_not_learn_with_a_head_counts_all_the_same() -> None:
+    cls = registry.policies().get("vqbet")
+    policy = cls(component_config(cls, "smoke", "fake"), PolicySpec(6, 3))
+    assert size_of(policy) == sum(p.numel() for p in policy.parameters()), "codes are decoded by a network that is done"

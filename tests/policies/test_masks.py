@@ -1,4 +1,5 @@
-"""Padded actions in the heads that classify whole chunks: the padding is part of the class, but no offset learns from it."""
+"""Padded actions in the heads that classify whole chunks: the last action, repeated, is part of the class, but no offset learns
+from it."""
 
 from __future__ import annotations
 
@@ -8,6 +9,7 @@ from torch import Tensor
 
 from benchmark.contracts.data import Chunks
 from benchmark.contracts.specs import PolicySpec
+from benchmark.policies._shared.parts import repeated
 from benchmark.policies.bet import BeT, BeTConfig
 from benchmark.policies.vqbet import VQBeT, VQBeTConfig
 from tests.policies.prepared import prepare
@@ -44,3 +46,10 @@ def offset_gradients(name: str, samples: Chunks) -> Tensor:
 def test_offsets_learn_from_actions_that_exist_and_from_no_others(name: str, length: int) -> None:
     reached = offset_gradients(name, batch(length)).abs().sum(-1).flatten(0, -2).sum(0) > 0
     assert reached.tolist() == [step < length for step in range(CHUNK)]
+
+
+def test_what_looks_at_whole_chunks_sees_the_last_action_repeated() -> None:
+    actions = torch.arange(4.0)[None, :, None].expand(2, 4, 2)
+    valid = torch.tensor([[True, True, False, False], [True, True, True, True]])
+    seen = repeated(Chunks(torch.zeros(2, 1, 1), actions, valid))
+    assert seen[..., 0].tolist() == seen[..., 1].tolist() == [[0, 1, 1, 1], [0, 1, 2, 3]]

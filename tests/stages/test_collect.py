@@ -113,6 +113,12 @@ def test_an_expert_with_a_memory_cannot_label() -> None:
     assert "fit.goal=last" in str(make_plan(request("fit.goal=last")).cells[0].refused)
 
 
+def test_a_rollout_starts_where_no_round_changes_who_was_shown() -> None:
+    starts = "rollout.starts=demonstrations"
+    assert "rollout.starts=demonstrations takes those of the first fit" in str(make_plan(request(starts)).cells[0].refused)
+    assert make_plan(request(starts, "fit.dagger.rounds=0")).cells[0].refused is None
+
+
 def test_labels_are_no_chunks() -> None:
     """The labels of the next states are what the expert would have done where the policy went, not its plan."""
     [cell] = make_plan(request("policy.mlp.chunk=4", "policy.mlp.execute=1")).cells

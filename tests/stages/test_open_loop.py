@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import weakref
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -15,6 +16,7 @@ from benchmark import registry
 from benchmark.cli.main import main
 from benchmark.contracts.data import Episode
 from benchmark.contracts.environment import Dataset
+from benchmark.data.episodes import Demos
 from benchmark.stages import open_loop
 from benchmark.stages.open_loop import agreement
 from tests.toy import Toy, ToyConfig
@@ -78,6 +80,25 @@ def test_a_recording_is_scored_without_a_simulator(env: str, tmp_path: Path, cap
     assert scores["knn", "state"] > 0.7
     assert scores["knn", "random"] < 0.2, "frames that say nothing predict nothing"
     assert "state" in capsys.readouterr().out
+
+
+def test_frames_are_read_in_pieces(env: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """Those of one are gone before the next is read."""
+    kept: list[weakref.ref[Any]] = []
+    observations = Demos.observations
+
+    def looked(self: Demos, rows: Any, *rest: Any, **named: Any) -> Any:
+        seen = observations(self, rows, *rest, **named)
+        if seen.frames is not None and isinstance(rows, slice) and rows.stop - rows.start <= 4:
+            assert [ref for ref in kept if ref() is not None] == []
+            kept.append(weakref.ref(seen.frames))
+        return seen
+
+    monkeypatch.setattr(Demos, "observations", looked)
+    monkeypatch.setattr(open_loop, "BATCH", 4)
+    arguments = ["--envs", env, "--preset", "smoke", "--quiet", "machine.threads=1", "--methods", "random", "--policies", "knn"]
+    assert main(["run", "--home", str(tmp_path), *arguments]) == 0
+    assert len(kept) > 3
 
 
 def test_only_held_out_demonstrations_are_scored(env: str, tmp_path: Path):

@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from benchmark import registry
@@ -25,6 +26,7 @@ from benchmark.planning.recipes import make_plan
 from benchmark.planning.request import Request
 from benchmark.stages import open_loop
 from benchmark.stages.base import Execution
+from benchmark.stages.load import agent as loading
 from benchmark.stages.load.agent import load_acting
 from benchmark.storage.artifacts import Store
 from tests.stages.spies import Flat
@@ -220,6 +222,28 @@ def test_a_recording_is_scored_with_its_own_words_and_new_noise_at_every_step(
 def test_the_policy_collects_with_the_settings_of_the_recipe(tmp_path: Path) -> None:
     run(tmp_path, "talking", "wordless", "policy.wordless.tone=3", "fit.dagger.rounds=1", *ONE)
     assert Noted.tones == {3.0}
+
+
+def test_words_are_not_said_of_what_is_collected() -> None:
+    settings = ["fit.dagger.rounds=1", "policy.noted.chunk=1", "policy.noted.execute=1"]
+    [cell] = make_plan(Request(["state"], ["talking"], ["noted"], preset="smoke", overrides=settings)).cells
+    assert "noted is told in words what to do" in str(cell.refused)
+
+
+def test_what_collects_and_what_is_shown_act_with_the_checkpoint_of_the_recipe(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+
+    def noted(path: Path) -> dict[str, Tensor]:
+        asked.append(path.stem)
+        return load_file(path)
+
+    monkeypatch.setattr(loading, "load_file", noted)
+    settings = ["rollout.checkpoint=validation", "fit.dagger.rounds=1", *ONE]
+    run(tmp_path, "talking", "wordless", *settings)
+    assert main(["report", "--home", str(tmp_path), "--output", str(tmp_path / "report.html"), "--quiet"]) == 0
+    assert asked == ["validation"] * 3, "a round, a rollout, images"
 
 
 def test_images_are_of_a_held_out_demonstration_with_the_settings_of_the_recipe(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ it, its protocol, overrides from the user.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from copy import copy
 from dataclasses import field, fields, is_dataclass, make_dataclass
 from functools import partial
@@ -27,11 +27,17 @@ from omegaconf.errors import OmegaConfBaseException
 from benchmark import registry
 from benchmark.contracts.presets import PRESETS, component_config
 from benchmark.core.errors import BenchmarkError, UnknownName, suggest
-from benchmark.core.names import component_of
+from benchmark.core.names import component_of, plain
 from benchmark.planning.config.deepspeed import with_deepspeed
 from benchmark.planning.config.schema import Config, Schema
 from benchmark.planning.request import base_preset
 
+COMPONENTS: dict[str, Callable[[], registry.Registry[Any]]] = {
+    "method": registry.methods,
+    "policy": registry.policies,
+    "env": registry.envs,
+}
+FLAGS = {"method": "methods", "policy": "policies", "env": "envs"}
 BUDGETS = {"pretrain": ("frames", "steps", "epochs"), "fit": ("steps", "epochs")}
 
 
@@ -96,7 +102,9 @@ def _dataclass(name: str, values: dict[str, Any], base: type = object) -> Any:
 def _check_key(text: str, root: Any, path: str = "the configuration") -> None:
     """An override must read key=value and name something that exists."""
     if not re.fullmatch(r"[A-Za-z_][\w.\-]*=.*", text, re.S):
-        raise BenchmarkError(f"'{text}' is not an override; write key=value, e.g. pretrain.epochs=4")
+        kinds = [group for group, names in COMPONENTS.items() if plain(text.partition(":")[0]) in names().names()]
+        advice = f"; several names have commas between them: --{FLAGS[kinds[0]]} NAME,{text}" if kinds else ""
+        raise BenchmarkError(f"'{text}' is not an override; write key=value, e.g. pretrain.epochs=4{advice}")
     key = text.split("=", 1)[0]
     if key == "preset":
         raise BenchmarkError("choose the preset with --preset, not with an override")
@@ -104,6 +112,8 @@ def _check_key(text: str, root: Any, path: str = "the configuration") -> None:
     for part in key.split("."):
         known = [f.name for f in fields(node)] if is_dataclass(node) else []
         if part not in known:
+            if path in COMPONENTS and plain(part) in COMPONENTS[path]().names():
+                raise BenchmarkError(f"{key} sets something of {part}, of which nothing is planned: add it to --{FLAGS[path]}")
             message = f"unknown key '{key}': {path} has no '{part}'{suggest(part, known)}"
             raise BenchmarkError(f"{message} Known: {', '.join(known)}" if known else message)
         node, path = getattr(node, part), part

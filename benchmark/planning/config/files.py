@@ -25,6 +25,7 @@ from benchmark.core.typed import from_json, to_json
 from benchmark.planning.request import Request, own_preset
 
 SETTINGS = "settings"
+SUFFIXES = (".yaml", ".yml")
 NAMES = ("methods", "envs", "policies")
 
 
@@ -48,9 +49,8 @@ def read_request(path: Path) -> Request:
     for name in ("seeds", "first_seed"):
         if not isinstance(content.get(name, 1), int):
             raise BenchmarkError(f"{path}: {name} is a whole number, not {content[name]!r}")
-    preset = str(content.get("preset", "quick"))
-    if preset.endswith((".yaml", ".yml")):
-        content["preset"], own = read_preset(path.parent / preset)
+    if str(content.get("preset", "")).endswith(SUFFIXES):
+        content["preset"], own = read_preset(path.parent / content["preset"])
         settings = [*own, *settings]
     try:
         return from_json(Request, {**content, "overrides": settings})
@@ -63,6 +63,15 @@ def write_request(path: Path, request: Request) -> None:
     text = yaml.safe_dump({**content, SETTINGS: list(request.overrides)}, sort_keys=False, allow_unicode=True)
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(f"# python -m benchmark run --config {path.name}\n{text}")
+
+
+def preset_named(name: str) -> tuple[str, list[str]]:
+    """What a person calls a preset, one of ours or a file -> its name and its settings as overrides."""
+    if name.endswith(SUFFIXES):
+        return read_preset(Path(name))
+    if "+" in name:
+        raise BenchmarkError(f"preset {name} is one of your own; give its file, {name.partition('+')[2]}.yaml")
+    return name, []
 
 
 def read_preset(path: Path) -> tuple[str, list[str]]:

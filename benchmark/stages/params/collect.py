@@ -21,6 +21,7 @@ class Params(demos.Params):
     device: str = "auto"
     precision: str = "auto"  # of the encoder, as in rollouts
     acting: dict[str, Any] = field(default_factory=dict)  # as in rollouts
+    checkpoint: str = "last"  # as in rollouts
 
 
 @dataclass(frozen=True)

@@ -32,7 +32,7 @@ class Joint:
 class Params:
     policy: str
     config: dict[str, Any]  # without what acting alone reads
-    budget: Budget
+    budget: Budget | None  # None: nothing is trained
     goal: str
     held_out: float
     unseen: float  # kept from encoders, too: their ends are goals of rollouts, recordings are scored on them

@@ -11,6 +11,7 @@ class Params:
     held_out: float
     features: str
     acting: dict[str, Any]  # as in rollouts
+    checkpoint: str = "last"  # as in rollouts
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,50 @@
+"""Faults of what a person is told who asks for something that is not there."""
+
+from faults.fault import Fault
+
+TOLD = "cli/test_told_why.py"
+
+FAULTS = (
+    Fault(
+        "told: a store that holds nothing of a plan is a table of dashes",
+        "benchmark/cli/selection.py",
+        "if plan.stages and not any(",
+        "if False and not any(",
+        f"{TOLD}::test_a_store_that_holds_nothing_of_a_plan_is_named[verb0]",
+    ),
+    Fault(
+        "told: what failed was never run",
+        "benchmark/cli/selection.py",
+        "store.has(stage.kind, key) or store.failure(key)",
+        "False",
+        f"{TOLD}::test_a_plan_that_is_partly_run_is_shown_and_its_times_are_measured",
+    ),
+    Fault(
+        "told: a guess passes for a measurement",
+        "benchmark/planning/estimates.py",
+        "(DEFAULT_RATES[kind], (kind,))",
+        "(DEFAULT_RATES[kind], ())",
+        f"{TOLD}::test_a_plan_that_is_partly_run_is_shown_and_its_times_are_measured",
+    ),
+    Fault(
+        "told: a table ignores what it was told to show",
+        "benchmark/cli/table.py",
+        "and name not in read:",
+        "and name == read:",
+        f"{TOLD}::test_a_table_refuses_what_it_would_ignore",
+    ),
+    Fault(
+        "told: a table of a method that is not there is empty",
+        "benchmark/cli/table.py",
+        "if method not in (present :=",
+        "if not (present :=",
+        f"{TOLD}::test_a_table_refuses_what_it_would_ignore",
+    ),
+    Fault(
+        "told: settings of a preset in a file are lost from Python",
+        "benchmark/api.py",
+        "[*own, *given.get(",
+        "[*given.get(",
+        f"{TOLD}::test_python_takes_a_preset_from_a_file_as_the_command_line_does",
+    ),
+)
