@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from benchmark.cli import flags
 from benchmark.cli.parser import Action, add_actions
-from benchmark.core.errors import BenchmarkError, Corrupt
+from benchmark.core.errors import BenchmarkError, Corrupt, Forbidden
 from benchmark.storage.artifacts import KINDS, Store
 
 if TYPE_CHECKING:
@@ -73,6 +73,7 @@ def verify(options: argparse.Namespace) -> int:
     """Check every file in the store against its checksum. What is damaged can be set aside; the next run makes it again."""
     store = Store(options.home)
     rows: list[dict[str, Any]] = []
+    damaged: list[tuple[str, str]] = []
     for kind in KINDS:
         for key in store.places(kind):
             error = None
@@ -81,11 +82,12 @@ def verify(options: argparse.Namespace) -> int:
                 store.verify(kind, key)
             except Corrupt as reason:
                 error = str(reason)
+                damaged += [] if isinstance(reason, Forbidden) else [(kind, key)]
             rows.append({"kind": kind, "key": key, "error": error})
     corrupt, notes = [row for row in rows if row["error"]], store.damaged_notes()
     moved = []
     if options.repair:
-        moved = [str(store.prepare().quarantine(row["kind"], row["key"])) for row in corrupt]
+        moved = [str(store.prepare().quarantine(*place)) for place in damaged]
         moved += [str(store.set_aside(path)) for path in notes]
     if options.format == "json":
         print(json.dumps(rows, indent=1))
@@ -157,7 +159,7 @@ def _plan(options: argparse.Namespace) -> tuple[Plan, Store]:
 
 
 def gc(options: argparse.Namespace) -> int:
-    """Remove what the last run of each matrix no longer needs: superseded artifacts, quarantine, unfinished work."""
+    """Remove what the last run of each matrix no longer needs: superseded artifacts, work on them, quarantine."""
     from benchmark.core.progress import size
     from benchmark.planning.history import plans
     from benchmark.planning.recipes import visualize_stages

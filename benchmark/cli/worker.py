@@ -10,6 +10,7 @@ import argparse
 from typing import TYPE_CHECKING
 
 from benchmark.cli import flags
+from benchmark.core.errors import BenchmarkError
 
 if TYPE_CHECKING:
     from benchmark.storage.artifacts import Store
@@ -33,6 +34,8 @@ def run(options: argparse.Namespace) -> int:
             print(Executor(store, reporter, execution).execute(stage))
         except StageFailed:
             return 1  # said, with the reason
+        except SystemExit as error:
+            raise BenchmarkError(f"{stage.label} called sys.exit({error})") from error
     return 0
 
 

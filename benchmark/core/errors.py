@@ -28,6 +28,10 @@ class Corrupt(BenchmarkError):
     """A stored file whose content is not what its manifest says."""
 
 
+class Forbidden(Corrupt):
+    """One that this user may not read. It counts as absent, too, but nobody says that anything is wrong with it."""
+
+
 class Diverged(BenchmarkError):
     """A loss or a feature is NaN or infinite; the cell stops, the sweep goes on."""
 

@@ -9,7 +9,7 @@ the store (`publish`) and its key (`python -m benchmark worker KEY`). Results go
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum, auto
 from typing import Any, ClassVar, Protocol
@@ -23,7 +23,7 @@ from benchmark.planning.keys import code_behind, stage_key
 from benchmark.planning.resources import Needs
 from benchmark.stages.base import Execution
 from benchmark.storage.artifacts import Store
-from benchmark.storage.files import write_text
+from benchmark.storage.files import read_bytes, write_text
 from benchmark.storage.manifests import Ref
 
 FINAL = ("probe", "rollout")  # the stages whose results a table shows
@@ -99,6 +99,20 @@ def execution_of(config: Config, needs: Needs | None = None, pieces: int | None 
     )
 
 
+@dataclass(frozen=True)
+class Described:
+    """A stage as it lies in the store."""
+
+    kind: str
+    key: str
+    label: str
+    params: Mapping[str, Any]
+    inputs: Mapping[str, str]
+    components: tuple[str, ...]
+    resources: Mapping[str, Any]
+    execution: Execution
+
+
 def publish(store: Store, stage: Stage, execution: Execution) -> None:
     """Describe a stage in the store, so that any process that sees the store can execute it by its key."""
     text = json.dumps({**stage.to_json(), "execution": to_json(execution)}, indent=1)
@@ -111,12 +125,11 @@ def published(store: Store, key: str) -> tuple[Stage, Execution]:
     if not path.is_file():
         raise BenchmarkError(f"no stage {key} was planned in {store.root}: `python -m benchmark run ...` plans it")
     try:
-        text: dict[str, Any] = json.loads(path.read_bytes())
-    except (OSError, ValueError, RecursionError) as error:
+        stage = from_json(Described, json.loads(read_bytes(path)))
+    except (OSError, ValueError, RecursionError, BenchmarkError) as error:
         raise BenchmarkError(f"{path} cannot be read ({error}): `python -m benchmark run ...` plans it again") from error
-    kind, inputs = text["kind"], {name: Ref.parse(ref) for name, ref in text["inputs"].items()}
-    code = code_behind(f"benchmark.stages.{kind}", *text["components"])
-    if stage_key(kind, text["params"], text["inputs"], code) != key:
+    kind, inputs = stage.kind, {name: Ref.parse(ref) for name, ref in stage.inputs.items()}
+    code = code_behind(f"benchmark.stages.{kind}", *stage.components)
+    if stage_key(kind, stage.params, stage.inputs, code) != key:
         raise BenchmarkError(f"{kind} {key} was planned with other code or other versions of its libraries: plan it again here")
-    stage = Stage(kind, key, text["label"], from_json(PARAMS[kind], text["params"]), inputs, code, tuple(text["components"]))
-    return stage, from_json(Execution, text["execution"])
+    return Stage(kind, key, stage.label, from_json(PARAMS[kind], stage.params), inputs, code, stage.components), stage.execution

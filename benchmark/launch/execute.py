@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
-from benchmark.core.errors import BenchmarkError, Corrupt, Memory, Unavailable, lack_of_memory
+from benchmark.core.errors import BenchmarkError, Corrupt, Forbidden, Memory, Unavailable, lack_of_memory
 from benchmark.core.machine import set_threads
 from benchmark.core.memory import MemoryWatch
 from benchmark.core.progress import Reporter
@@ -20,12 +20,12 @@ from benchmark.core.signals import pending
 from benchmark.core.typed import to_json
 from benchmark.launch.availability import unavailable_reason
 from benchmark.launch.events import Observer, ReporterObserver, StageTask
-from benchmark.launch.failures import forget_log, write_log
+from benchmark.launch.failures import forget_log, worker_command, write_log
 from benchmark.launch.trackers import tracked
 from benchmark.planning.graph import Stage
 from benchmark.stages import module_of
 from benchmark.stages.base import Artifact, Context, Execution
-from benchmark.storage.artifacts import StageFailure, Store
+from benchmark.storage.artifacts import StageFailure, Store, TakenOver
 from benchmark.storage.manifests import Manifest, Ref
 
 
@@ -60,11 +60,14 @@ class Executor:
         self.events: Observer = self.observer or ReporterObserver(self.reporter)
 
     def stored(self, ref: Ref) -> Path | None:
-        """The verified folder of an artifact, or None; a corrupt one is moved out of the way."""
+        """The verified folder of an artifact, or None; a corrupt one is moved out of the way, one that is only not to be read
+        is an error."""
         if not os.path.lexists(self.store.folder(ref.kind, ref.key)):
             return None
         try:
             return self.store.open(ref.kind, ref.key)
+        except Forbidden:
+            raise
         except Corrupt as error:
             moved = self.store.quarantine(ref.kind, ref.key)
             self.reporter.warn(f"corrupt artifact: {error}. Moved to {moved}; building it again")
@@ -79,28 +82,38 @@ class Executor:
                 raise Busy(stage)
             self.reporter.say(f"{stage.label}: {self.store.claims.holder(stage.kind, stage.key)}; waiting")
 
-        with self.store.claims.hold(stage.kind, stage.key, taken):
-            if (folder := self.stored(stage.ref)) is not None:
-                return folder
+        for last in (False, True):
             try:
-                self._build(stage)
-            except BaseException as error:
-                self.store.require()
-                if memory := lack_of_memory(error):
-                    raise self._too_large(stage, error, memory) from error
-                if pending() or not isinstance(error, Exception):
-                    self.events.stage_interrupted(stage)
-                    raise
-                raise StageFailed(self._report(stage, error)) from error
+                with self.store.claims.hold(stage.kind, stage.key, taken):
+                    if (folder := self.stored(stage.ref)) is not None:
+                        return folder
+                    self._try(stage)
+                    break
+            except TakenOver as error:
+                if last:  # once may happen; a folder that goes away every time was taken by nobody
+                    raise StageFailed(self._report(stage, error)) from error
+                self.reporter.warn(f"{stage.label}: {error}")
         return self.store.open(stage.kind, stage.key)
 
     def artifacts(self, inputs: Mapping[str, Ref]) -> dict[str, Artifact]:
         """Verified; one that is corrupt or absent is named, with the command that makes it."""
         for ref in inputs.values():
             if self.stored(ref) is None:
-                worker = f"python -m benchmark worker {ref.key} --home {self.store.root}"
-                raise BenchmarkError(f"{ref} is not in {self.store.root}: `{worker}` makes it")
+                raise BenchmarkError(f"{ref} is not in {self.store.root}: `{worker_command(self.store, ref.key)}` makes it")
         return {name: Artifact.open(self.store, ref) for name, ref in inputs.items()}
+
+    def _try(self, stage: Stage) -> None:
+        """Build it, or raise what a launcher can tell apart: what the stage raised is reported here."""
+        try:
+            self._build(stage)
+        except BaseException as error:
+            self.store.require()
+            if memory := lack_of_memory(error):
+                raise self._too_large(stage, error, memory) from error
+            if pending() or isinstance(error, TakenOver) or not isinstance(error, Exception):
+                self.events.stage_interrupted(stage)
+                raise
+            raise StageFailed(self._report(stage, error)) from error
 
     def _build(self, stage: Stage) -> None:
         if reason := unavailable_reason(stage):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -34,6 +35,11 @@ def forget_log(store: Store, key: str) -> None:
     log_path(store, key).unlink(missing_ok=True)
 
 
+def worker_command(store: Store, key: str) -> str:
+    """What executes a stage alone, as a shell reads it."""
+    return f"python -m benchmark worker {key} --home {shlex.quote(str(store.root))}"
+
+
 def description(failures: Sequence[Failure], store: Store) -> str:
     """All of them, in the order in which they happened, each with the end of its log."""
     parts = [f"{len(failures)} stage{'s' * (len(failures) != 1)} failed; the same command tries again, and for one alone:"]
@@ -42,5 +48,5 @@ def description(failures: Sequence[Failure], store: Store) -> str:
         lines = path.read_text(errors="replace").splitlines()[-SHOWN:] if path.is_file() else []
         parts.append(f"{failure.stage.label}: {failure.reason}")
         parts += [f"    | {line}" for line in lines]
-        parts.append(f"    python -m benchmark worker {failure.stage.key} --home {store.root}")
+        parts.append(f"    {worker_command(store, failure.stage.key)}")
     return "\n".join(parts)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import ClassVar
 
-from benchmark.launch.base import Ending, Job, published
+from benchmark.launch.base import End, Ending, Job, published
 from benchmark.launch.execute import Executor
 from benchmark.launch.task import ending_of
 from benchmark.planning.resources import Needs
@@ -31,7 +31,10 @@ class InlineEngine:
         endings = []
         for job in jobs:
             _, execution = published(self._executor.store, job.key)
-            endings.append(ending_of(replace(self._executor, execution=execution), job.stage))
+            try:
+                endings.append(ending_of(replace(self._executor, execution=execution), job.stage))
+            except SystemExit as error:  # in the code of a method; elsewhere it ends the worker, here it would end the run
+                endings.append(Ending(job.key, End.FAILED, f"it called sys.exit({error})"))
         return endings
 
     def cancel(self) -> None:

@@ -108,8 +108,8 @@ class Listener:
                 self._observer.stage_started(stage)
             try:
                 done, total, note = json.loads(path.read_text())
-            except (OSError, ValueError):
-                continue  # it has ended just now
+            except (OSError, ValueError, TypeError):
+                continue  # it has ended just now, or the note is damaged
             if total:
                 self._observer.stage_progress(stage, done, total, note)
 

@@ -35,7 +35,7 @@ from benchmark.launch.remote import Listener, RemoteTask
 from benchmark.planning.config.schema import SlurmConfig
 from benchmark.planning.resources import Needs
 from benchmark.storage.artifacts import Store
-from benchmark.storage.files import write_text
+from benchmark.storage.files import read_bytes, write_text
 
 NAME = "benchmark"
 FILES = ("submitted.pkl", "0_result.pkl", "0_log.out", "0_log.err")  # that submitit leaves of a job, after its number
@@ -71,8 +71,21 @@ class SlurmEngine:
     def __post_init__(self) -> None:
         self.folder = self.store.root / "slurm"
         self._ledger = self.folder / "jobs.json"  # key -> the latest job of a stage: 101, or 101_7 in an array
-        self._ids: dict[str, str] = json.loads(self._ledger.read_text()) if self._ledger.is_file() else {}
+        self._ids = self._noted()
         self._listener = Listener(self.store, self.observer)
+
+    def _noted(self) -> dict[str, str]:
+        """What this and other commands have submitted."""
+        try:
+            return {str(key): str(job) for key, job in json.loads(read_bytes(self._ledger)).items()}
+        except FileNotFoundError:
+            return {}
+        except (OSError, ValueError, RecursionError, AttributeError) as error:
+            self.reporter.warn(
+                f"{self._ledger} cannot be read ({error}): what is in the queue is submitted again, and shares the work; "
+                f"`scancel --name {NAME}` ends what is there"
+            )
+            return {}
 
     def fits(self, needs: Needs) -> bool:
         return True
@@ -177,7 +190,7 @@ class SlurmEngine:
             raise BenchmarkError(
                 f"sbatch refused: {text}. What was submitted before goes on; the same command adds the rest"
             ) from error
-        self._ids |= {job.key: one.job_id for job, one in zip(array, submitted, strict=True)}
+        self._ids |= self._noted() | {job.key: one.job_id for job, one in zip(array, submitted, strict=True)}
         write_text(self._ledger, json.dumps(self._ids))
 
     def _parameters(self, array: Sequence[Job], before: Sequence[str]) -> dict[str, Any]:

@@ -22,7 +22,10 @@ def execute_key(store: Store, key: str, observer: Observer, *, patient: bool = F
         stage, execution = published(store, key)
     except BenchmarkError as error:
         return Ending(key, End.FAILED, str(error))
-    return ending_of(Executor(store, Reporter(), execution, observer), stage, patient=patient)
+    try:
+        return ending_of(Executor(store, Reporter(), execution, observer), stage, patient=patient)
+    except OSError as error:  # of the store itself, where the stage has not begun: a disk without room for a claim
+        return Ending(key, End.FAILED, f"{error.strerror}: {error.filename}")
 
 
 def ending_of(executor: Executor, stage: Stage, *, patient: bool = False) -> Ending:

@@ -23,7 +23,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from benchmark.core.errors import BenchmarkError, Corrupt
+from benchmark.core.errors import BenchmarkError, Corrupt, Forbidden
 from benchmark.core.typed import from_json, to_json
 from benchmark.storage import litter
 from benchmark.storage.claims import Claims
@@ -34,8 +34,17 @@ from benchmark.storage.processes import token
 KINDS = ("demos", "collect", "pretrain", "embed", "probe", "tokenize", "fit", "rollout", "visualize", "video")
 FOLDERS = ("building", "quarantine", "claims", "plans", "stages", "failures")
 MANIFEST = "manifest.json"
+OUT, WORK = "out", "work"  # of an attempt
 VERSION = 2
 VERSION_FILE = "store.json"
+FORBIDDEN = "may not be read by this user: whoever wrote it has to allow that, `chmod -R a+rX` on the folder that it lies in"
+
+
+class TakenOver(BenchmarkError):
+    """This process was silent for so long that another one builds the artifact now, from where it was."""
+
+    def __init__(self, kind: str, key: str):
+        super().__init__(f"another process took {kind} {key} over, because this one gave no sign of life for a minute")
 
 
 @dataclass
@@ -161,6 +170,8 @@ class Store:
             stamp = status.st_mtime_ns, status.st_size, status.st_ino
             if path not in self._manifests or self._manifests[path][0] != stamp:
                 self._manifests[path] = stamp, parse_raw(read_bytes(Path(path)), kind, key, kind in KINDS)
+        except PermissionError as error:
+            raise Forbidden(f"{path} {FORBIDDEN}") from error
         except (OSError, ValueError, RecursionError) as error:
             raise Corrupt(f"{path} cannot be read: {error}") from error
         except BenchmarkError as error:
@@ -186,6 +197,8 @@ class Store:
                     raise Corrupt(f"{path} has {path.stat().st_size} bytes, its manifest says {entry['bytes']}")
                 if checksum(path) != entry["sha256"]:
                     raise Corrupt(f"{path} does not match the checksum in its manifest")
+            except PermissionError as error:
+                raise Forbidden(f"{path} {FORBIDDEN}") from error
             except OSError as error:
                 raise Corrupt(f"{path} cannot be read: {error.strerror}") from error
 
@@ -211,7 +224,7 @@ class Store:
     def building(self, kind: str, key: str) -> Iterator[Building]:
         """The folders of a new attempt, with what the one before left in `work`. The caller holds the claim."""
         attempt = self.building_folder(kind, key) / token()
-        out, work = attempt / "out", attempt / "work"
+        out, work = attempt / OUT, attempt / WORK
         try:
             out.mkdir(parents=True)
             self._take_up(attempt)
@@ -223,25 +236,25 @@ class Store:
                 self._leave(attempt)
             if not isinstance(error, Exception):
                 raise
+            if taken_over:
+                raise TakenOver(kind, key) from error
             if is_full(error):
                 raise BenchmarkError(
                     f"the disk is full: {kind} {key} was not stored in {self.root}. Free some space "
                     f"(`python -m benchmark results gc` lists what can go) and run the same command again: it goes on from here"
                 ) from error
-            if taken_over and isinstance(error, OSError):
-                raise BenchmarkError(
-                    f"another process took {kind} {key} over, because this one gave no sign of life for a minute"
-                ) from error
             raise
 
     def _take_up(self, attempt: Path) -> None:
         """Move the work of earlier attempts into this one. Whoever made them is gone: this process holds the claim."""
-        work = attempt / "work"
+        work = attempt / WORK
         for other in entries(attempt.parent):
             if other != attempt:
-                if not work.exists() and entries(other / "work"):
-                    (other / "work").rename(work)
+                if not work.exists() and entries(other / WORK):
+                    (other / WORK).rename(work)
                 discard(other)
+        for path in litter.temporary([work]):  # of a checkpoint that was being written when its process was killed
+            discard(path)
         work.mkdir(exist_ok=True)
 
     def _leave(self, attempt: Path) -> None:
@@ -251,6 +264,8 @@ class Store:
 
     def commit(self, kind: str, key: str, building: Building, manifest: Mapping[str, Any]) -> None:
         """Checksum, write the manifest, flush, and rename into place."""
+        if not building.work.is_dir():  # `out` may be there: what was written since, without what went before
+            raise TakenOver(kind, key)
         files = {}
         paths = sorted(building.out.rglob("*"))
         for path in paths:

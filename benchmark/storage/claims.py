@@ -4,10 +4,10 @@ A claim is a folder that a process makes elsewhere and renames into place, which
 replaces a folder that is not empty. It says which process made it and holds a counter that this process raises every few
 seconds. Locks of the operating system are not used: some network file systems grant them to everybody.
 
-A claim of a process that is gone can be taken over: at once where process numbers tell (this machine), elsewhere when whoever
-waits has seen the counter unchanged for `EXPIRES` of its own seconds, so that clocks need not agree. A process that was merely
-silent for so long loses its claim, and what that costs is work done twice: an attempt builds in a folder of its own and the
-store publishes the first that is whole.
+A claim of a process that is gone can be taken over: at once where process numbers tell (this machine), otherwise when whoever
+waits has seen the counter unchanged for `EXPIRES` of its own seconds, so that clocks need not agree. So is that of a process
+that is there and silent: it may be suspended, or this store a copy of the one it works in. What that costs is work done twice:
+an attempt builds in a folder of its own and the store publishes the first that is whole.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from benchmark.storage.files import discard, entries, read_bytes, temporary_name
 from benchmark.storage.processes import Process
 
 BEAT = 5.0  # seconds between two signs of life
-EXPIRES = 60.0  # seconds without one after which a process of another machine counts as gone: twelve that were missed
+EXPIRES = 60.0  # seconds without one after which a process counts as gone: twelve that were missed
 GLANCES = (0.05, 1.0)  # seconds between two looks at a claim of somebody else: at first, at last
 OWNER, COUNTER = "owner.json", "counter-"  # the counter's name is its owner's, so that nobody raises another's
 
@@ -34,7 +34,7 @@ OWNER, COUNTER = "owner.json", "counter-"  # the counter's name is its owner's, 
 class Claims:
     def __init__(self, folder: Path):
         self.folder = folder
-        self._seen: dict[str, tuple[str, float]] = {}  # claims of other machines: what they were like, and since when
+        self._seen: dict[str, tuple[str, float, float]] = {}  # what a claim was like, for how long so far, at the last look
 
     @contextmanager
     def hold(self, kind: str, key: str, waiting: Callable[[], None]) -> Iterator[None]:
@@ -111,14 +111,13 @@ class Claims:
 
     def _is_abandoned(self, claim: Path) -> bool:
         owner, _ = _owner(claim)
-        if owner and owner.is_here():
-            return not owner.runs()
+        if owner and owner.is_here() and not owner.runs():
+            return True
         now, look = time.monotonic(), _look(claim)
-        before, since = self._seen.get(claim.name, ("", now))
-        if look != before:
-            self._seen[claim.name] = look, now
-            return False
-        return now - since >= EXPIRES
+        before, silence, last = self._seen.get(claim.name, ("", 0.0, now))
+        silence = silence + min(now - last, BEAT) if look == before else 0.0  # both may have been suspended between two looks
+        self._seen[claim.name] = look, silence, now
+        return silence >= EXPIRES
 
 
 def _owner(claim: Path) -> tuple[Process | None, str]:

@@ -7,11 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmark.storage import litter
-from benchmark.storage.artifacts import KINDS, Store
+from benchmark.storage.artifacts import KINDS, OUT, Store
 from benchmark.storage.files import discard, entries
 from benchmark.storage.manifests import Ref
-
-LOCKS = "locks"  # what an earlier edition had instead of claims
 
 
 @dataclass(frozen=True)
@@ -29,13 +27,15 @@ class Removable:
 
 
 def removable(store: Store, wanted: Collection[str]) -> list[Removable]:
-    """Artifacts that are not wanted, unfinished work, quarantine and litter, but nothing that is being built at this moment."""
+    """Artifacts and work that are not wanted, quarantine and litter, but nothing that is being built at this moment. Of what is
+    wanted and unfinished the checkpoints stay: the next run goes on from them."""
     items = [Removable(store.folder(kind, key), kind, key) for kind in KINDS for key in store.places(kind) if key not in wanted]
     for path in entries(store.root / "building"):
         kind, _, key = path.name.partition("-")
-        items.append(Removable(path, kind, key))
+        parts = [path] if key not in wanted else [attempt / OUT for attempt in entries(path) if (attempt / OUT).exists()]
+        items += [Removable(part, kind, key) for part in parts]
     free = [item for item in items if not store.claims.is_held(item.kind, item.key)]
-    others = [*entries(store.root / "quarantine"), *entries(store.root / LOCKS), *litter.of_anybody(store.folders())]
+    others = [*entries(store.root / "quarantine"), *litter.of_anybody(store.folders())]
     return [*free, *map(Removable, others)]
 
 

@@ -14,22 +14,27 @@ DAY = 86400.0  # seconds after which a temporary file of another machine is nobo
 
 def of_dead_processes(folders: Iterable[Path]) -> Iterator[Path]:
     """Those of this machine."""
-    for path, owner in _temporary(folders):
-        if owner and owner.is_here() and not owner.runs():
+    for path in temporary(folders):
+        if (owner := _owner(path)) and owner.is_here() and not owner.runs():
             yield path
 
 
 def of_anybody(folders: Iterable[Path]) -> Iterator[Path]:
     """The same, and what is a day old by the clock of the file system, whoever wrote it."""
-    for path, owner in _temporary(folders):
+    for path in temporary(folders):
+        owner = _owner(path)
         if (not owner.runs()) if owner and owner.is_here() else _age(path) > DAY:
             yield path
 
 
-def _temporary(folders: Iterable[Path]) -> Iterator[tuple[Path, Process | None]]:
+def temporary(folders: Iterable[Path]) -> Iterator[Path]:
     for path in (path for folder in folders for path in entries(folder)):
         if path.name.startswith(".") and path.name.endswith(TEMPORARY):
-            yield path, Process.of_token(path.name.removesuffix(TEMPORARY).rpartition(".")[2])
+            yield path
+
+
+def _owner(path: Path) -> Process | None:
+    return Process.of_token(path.name.removesuffix(TEMPORARY).rpartition(".")[2])
 
 
 def _age(path: Path) -> float:

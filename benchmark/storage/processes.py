@@ -6,9 +6,12 @@ import hashlib
 import itertools
 import os
 import socket
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+
+import psutil
 
 PROC = Path("/proc")
 STARTED = (
@@ -68,12 +71,21 @@ def _current(pid: int) -> Process:
 
 @cache
 def _place() -> str:
-    boot = (PROC / "sys/kernel/random/boot_id").read_text().strip()
-    return hashlib.sha256(f"{boot} {os.readlink(PROC / 'self/ns/pid')}".encode()).hexdigest()[:12]
+    try:
+        boot, space = (PROC / "sys/kernel/random/boot_id").read_text().strip(), os.readlink(PROC / "self/ns/pid")
+    except OSError:  # macOS, some sandboxes: after a boot a number is told by when its process started
+        boot, space = "", socket.gethostname()
+    return hashlib.sha256(f"{boot} {space}".encode()).hexdigest()[:12]
 
 
 def _started(pid: int) -> int | None:
-    """When a process started; None if there is none of that number, or only what its parent has not asked after yet."""
+    """When a process started; None if there is none of that number, or only what its parent has not asked after yet. On Linux
+    in ticks, because seconds there follow a clock that may be set."""
+    if not PROC.exists():
+        with suppress(psutil.Error):
+            process = psutil.Process(pid)
+            return None if process.status() == psutil.STATUS_ZOMBIE else int(process.create_time())
+        return None
     try:
         fields = (PROC / str(pid) / "stat").read_text(errors="replace").rpartition(")")[2].split()  # its name may be cut
     except OSError:

@@ -10,7 +10,7 @@ FAULTS = (
     Fault(
         "live: an interrupted stage is not told",
         "benchmark/launch/execute.py",
-        "                    self.events.stage_interrupted(stage)\n",
+        "                self.events.stage_interrupted(stage)\n",
         "",
         f"{EVENTS}::test_an_interruption_is_told_and_goes_on_upwards",
     ),

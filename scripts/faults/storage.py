@@ -30,8 +30,8 @@ FAULTS = (
     Fault(
         "storage: artifacts are built where they are read",
         "benchmark/storage/artifacts.py",
-        'out, work = attempt / "out", attempt / "work"',
-        'out, work = self.folder(kind, key), attempt / "work"',
+        "out, work = attempt / OUT, attempt / WORK",
+        "out, work = self.folder(kind, key), attempt / WORK",
         f"{ACCOUNTS}::test_nothing_is_published_before_it_is_whole",
     ),
     Fault(

@@ -103,9 +103,10 @@ def test_a_cell_can_be_done_again(done: Path, home: Path, capsys: pytest.Capture
     assert records(home) == before
 
 
-def test_a_damaged_description_of_a_stage_is_said(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize("text", ["{", "{}", "[]", '{"kind": "fit", "components": 5}'])
+def test_a_damaged_description_of_a_stage_is_said(home: Path, text: str, capsys: pytest.CaptureFixture[str]) -> None:
     path = next(home.glob("stages/*.json"))
-    path.write_text("{")
+    path.write_text(text)
     assert main(["worker", path.stem, "--home", str(home)]) == 2
     assert f"{path} cannot be read" in capsys.readouterr().err
 

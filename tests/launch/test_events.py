@@ -25,6 +25,7 @@ from benchmark.results.gather import collect
 from benchmark.results.partial import PartialScores, Place
 from benchmark.results.view import ResultsView
 from benchmark.storage.artifacts import Store
+from benchmark.storage.files import discard
 
 
 class Explosive(Method):
@@ -102,6 +103,27 @@ def test_every_stage_and_cell_is_told_once_in_order(plan: Plan, store: Store, mo
     score, place = PartialScores(plan, store).add(finished), Place.of(finished.id)
     whole = ResultsView(Results(*collect(plan, store)))
     assert score.interval == whole.interval(place.column, place.row), "the number is that of the table"
+
+
+def test_a_stage_that_leaves_the_interpreter_has_failed(plan: Plan, store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`sys.exit(0)` in the code of a method ended the whole run, with the exit code of success."""
+    monkeypatch.setattr(Explosive, "raises", SystemExit(0))
+    assert ("stage_failed", "pretrain", "it called sys.exit(0)") in launch(plan, store).heard
+
+
+def test_a_stage_that_was_taken_over_is_no_failure(plan: Plan, store: Store) -> None:
+    """This process was suspended for longer than its claim lives; when it goes on, another one has built the artifact."""
+    demos, listener = next(stage for stage in plan.stages.values() if stage.kind == "demos"), Listener()
+
+    class Suspended(Listener):
+        def stage_progress(self, stage: Stage, done: float, total: float, note: str) -> None:
+            discard(store.root / "claims")
+            Executor(Store(store.root), Reporter(quiet=True), observer=listener).execute(stage)
+
+    folder = Executor(store, Reporter(quiet=True), observer=Suspended()).execute(demos)
+    assert folder == store.folder("demos", demos.key)
+    assert listener.heard == [("stage_started", "demos"), ("stage_finished", "demos")]
+    assert not list((store.root / "failures").iterdir())
 
 
 def test_an_interruption_is_told_and_goes_on_upwards(plan: Plan, store: Store, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -132,6 +132,37 @@ def test_a_second_command_takes_over_what_is_in_the_queue(plan: Plan, store: Sto
     assert cluster.queue().keys() == before.keys()
 
 
+@pytest.mark.parametrize("text", ['{"a', "[1]"])
+def test_a_damaged_list_of_jobs_is_said_and_written_again(
+    plan: Plan, store: Store, cluster: FakeSlurm, text: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    engine_of(store).submit(jobs_of(plan, store))
+    path = store.root / "slurm" / "jobs.json"
+    path.write_text(text)
+    observer: Any = Told()
+    engine = SlurmEngine(SlurmConfig(), store, observer, Reporter())
+    said = " ".join(capsys.readouterr().err.split())
+    assert f"{path} cannot be read" in said
+    assert "`scancel --name benchmark` ends what is there" in said
+    engine.submit(jobs_of(plan, store))
+    assert engine_of(store)._ids == engine._ids
+
+
+def test_two_commands_note_the_jobs_of_both(plan: Plan, store: Store, cluster: FakeSlurm) -> None:
+    first, second = engine_of(store), engine_of(store)
+    jobs = [replace(job, after=()) for job in jobs_of(plan, store)]
+    first.submit(jobs[:1])
+    second.submit(jobs[1:])
+    assert engine_of(store)._ids.keys() == {job.key for job in jobs}
+
+
+def test_a_damaged_note_of_a_running_stage_is_passed_over(plan: Plan, store: Store, cluster: FakeSlurm) -> None:
+    engine, stage, _ = one(plan, store)
+    (store.root / "running").mkdir()
+    (store.root / "running" / f"{stage.key}.json").write_text("5")
+    assert engine.wait(0) == []
+
+
 def test_what_was_submitted_before_a_refusal_is_not_submitted_again(plan: Plan, store: Store, cluster: FakeSlurm) -> None:
     """A limit of the cluster is met halfway."""
     (cluster.folder / "limit").write_text("103")

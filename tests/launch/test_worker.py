@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
+import shlex
 from pathlib import Path
 
 import pytest
 
 from benchmark.cli.main import main
-from benchmark.launch.base import publish, published
+from benchmark.core.progress import Reporter
+from benchmark.launch.base import End, Ending, publish, published
+from benchmark.launch.events import ReporterObserver
+from benchmark.launch.failures import worker_command
+from benchmark.launch.task import execute_key
 from benchmark.planning.recipes import make_plan
 from benchmark.planning.request import Request
 from benchmark.stages.base import Execution
 from benchmark.storage.artifacts import Store
+from benchmark.storage.claims import Claims
 
 REQUEST = Request(["random"], ["toy"], ["mlp"], 1, "smoke")
 
@@ -41,6 +49,22 @@ def test_stages_in_order_make_the_records_of_a_run(home: Path, tmp_path: Path, c
 def test_what_a_stage_builds_on_has_to_be_there(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["worker", keys()["embed"], "--home", str(home)]) == 1
     assert f"`python -m benchmark worker {keys()['demos']} --home {home}` makes it" in " ".join(capsys.readouterr().err.split())
+
+
+def test_the_command_that_makes_it_is_one_for_a_shell(tmp_path: Path) -> None:
+    command = worker_command(Store(tmp_path / "my runs"), "abc")
+    assert shlex.split(command)[3:] == ["worker", "abc", "--home", str(tmp_path / "my runs")]
+
+
+def test_a_disk_without_room_for_a_claim_is_named(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The disk filled up after the run had begun: a worker ended without a word, three times."""
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "claims/demos")
+
+    monkeypatch.setattr(Claims, "_take", full)
+    ending = execute_key(Store(home), keys()["demos"], ReporterObserver(Reporter(quiet=True)))
+    assert ending == Ending(keys()["demos"], End.FAILED, "No space left on device: claims/demos")
 
 
 def test_a_stage_that_nobody_planned_is_an_error(home: Path, capsys: pytest.CaptureFixture[str]) -> None:

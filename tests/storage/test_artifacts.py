@@ -14,10 +14,14 @@ from typing import Any
 import pytest
 from safetensors import SafetensorError
 
-from benchmark.core.errors import BenchmarkError, Corrupt
-from benchmark.storage.artifacts import MANIFEST, StageFailure, Store
+from benchmark.core.errors import BenchmarkError, Corrupt, Forbidden
+from benchmark.core.progress import Reporter
+from benchmark.launch.execute import Executor
+from benchmark.storage import artifacts
+from benchmark.storage.artifacts import MANIFEST, StageFailure, Store, TakenOver
 from benchmark.storage.cleanup import removable, remove, with_dependents
 from benchmark.storage.files import discard, key_of, seal, temporary_name, unseal, write_text
+from benchmark.storage.manifests import Ref
 from benchmark.storage.processes import Process
 
 
@@ -166,6 +170,27 @@ def test_who_was_taken_over_is_told_so(store: Store) -> None:
             (silent.work / "checkpoint").write_text("step 8")
 
 
+def test_who_was_taken_over_publishes_no_part_of_an_artifact(store: Store) -> None:
+    """What it wrote before is gone with its folder; what it writes since may lie in a new one of the same name."""
+    with pytest.raises(TakenOver), store.building("fit", "a") as silent:
+        (silent.out / "first.mp4").write_text("hello")
+        with contextlib.suppress(KeyboardInterrupt), store.building("fit", "a"):
+            raise KeyboardInterrupt  # the other is not ready yet
+        silent.out.mkdir(parents=True)
+        (silent.out / "second.mp4").write_text("hello")
+        store.commit("fit", "a", silent, {"label": "test", "summary": {}})
+    assert not store.has("fit", "a")
+
+
+def test_a_checkpoint_that_a_killed_process_was_writing_does_not_stay(store: Store) -> None:
+    with contextlib.suppress(KeyboardInterrupt), store.building("fit", "a") as building:
+        (building.work / "step2.json").write_text("{}")
+        temporary_name(building.work / "step4.safetensors").write_text("half")
+        raise KeyboardInterrupt
+    with store.building("fit", "a") as building:
+        assert [path.name for path in building.work.iterdir()] == ["step2.json"]
+
+
 @pytest.mark.parametrize("damage", ["flip", "truncate", "remove", "manifest"])
 def test_a_damaged_artifact_is_named(store: Store, damage: str) -> None:
     put(store, "a")
@@ -182,6 +207,21 @@ def test_a_damaged_artifact_is_named(store: Store, damage: str) -> None:
             path.write_text(path.read_text()[:-20])
     with pytest.raises(Corrupt, match=str(path)):
         Store(store.root).open("fit", "a")
+
+
+def test_what_may_not_be_read_is_not_said_to_be_damaged(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Somebody else's, in a store that several write: it may be whole, so it stays where it is."""
+    put(store, "a")
+
+    def forbidden(path: Path) -> bytes:
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
+
+    for name in ("checksum", "read_bytes"):
+        with monkeypatch.context() as patch:
+            patch.setattr(artifacts, name, forbidden)
+            with pytest.raises(Forbidden, match=r"may not be read by this user.*chmod"):
+                Executor(Store(store.root), Reporter(quiet=True)).stored(Ref("fit", "a"))
+    assert store.has("fit", "a")
 
 
 def test_quarantine_keeps_the_evidence(store: Store) -> None:
@@ -269,19 +309,31 @@ def test_cleaning_up_knows_litter_from_what_is_wanted(store: Store) -> None:
     put(store, "wanted")
     put(store, "stale")
     (store.root / "building" / ".probe-17").write_text("")
-    (store.root / "locks").mkdir()
-    (store.root / "locks" / "fit-a.lock").write_text("")
     store.folder("fit", "damaged").mkdir()
     other = store.root / ".last.json.0123456789ab-1-1-1.tmp"
     other.write_text("")
     items = removable(store, {"wanted"})
-    assert {item.path.name for item in items} == {"stale", "damaged", ".probe-17", "fit-a.lock"}
+    assert {item.path.name for item in items} == {"stale", "damaged", ".probe-17"}
     os.utime(other, (0, 0))
     assert other in {item.path for item in removable(store, {"wanted"})}
     for item in items:
         assert remove(store, item)
     assert store.places("fit") == ["wanted"]
     assert not [item for item in removable(store, {"wanted"}) if item.path != other]
+
+
+def test_cleaning_up_keeps_the_checkpoints_of_what_is_wanted(store: Store) -> None:
+    """A full disk is said with the advice to clean up and to go on from there."""
+    for key in ("wanted", "stale"):
+        attempt = store.building_folder("fit", key) / "old"
+        for name in ("out", "work"):
+            (attempt / name).mkdir(parents=True)
+            (attempt / name / "step2.json").write_text("{}")
+    for item in removable(store, {"wanted"}):
+        assert remove(store, item)
+    left = [path.relative_to(store.root / "building") for path in (store.root / "building").rglob("*.json")]
+    assert left == [Path("fit-wanted/old/work/step2.json")]
+    assert not list((store.root / "quarantine").iterdir())
 
 
 def test_what_was_made_from_an_artifact_goes_with_it(store: Store) -> None:
