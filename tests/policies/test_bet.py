@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 
 from benchmark.contracts.data import Chunks
 from benchmark.contracts.specs import PolicySpec
+from benchmark.policies._shared.parts import repeated
 from benchmark.policies.bet import BeT, BeTConfig
 from tests.policies.prepared import prepare
 
@@ -26,6 +29,7 @@ def prepared(**changes) -> tuple[BeT, Chunks]:
     torch.nn.init.normal_(policy.head.weight, std=0.5)
     valid = torch.arange(3)[None] < torch.randint(1, 4, (ROWS, 1), generator=rng(2))
     batch = Chunks(torch.randn(ROWS, 1, 6, generator=rng()), torch.randn(ROWS, 3, 2, generator=rng(1)), valid)
+    batch = replace(batch, actions=repeated(batch))  # as samplers pad
     prepare(policy, batch, rng())
     return policy, batch
 

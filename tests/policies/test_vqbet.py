@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from benchmark.contracts.presets import component_config
 from benchmark.contracts.specs import PolicySpec
 from benchmark.core.progress import Task
 from benchmark.models.precision import autocast
-from benchmark.policies._shared.parts import block_outputs, block_outputs_alone
+from benchmark.policies._shared.parts import block_outputs, block_outputs_alone, repeated
 from benchmark.policies._shared.residual_vq import ResidualVQ, ResidualVQConfig
 from benchmark.policies.vqbet import VQBeT, VQBeTConfig
 from benchmark.training.tokenizer import ActionSampler, fit_tokenizer
@@ -281,6 +282,7 @@ def sharp(**changes) -> tuple[VQBeT, Chunks, np.ndarray]:
     torch.nn.init.normal_(policy.code_head[-1].weight, std=2.0)
     valid = torch.arange(4)[None] < torch.randint(1, 5, (64, 1), generator=rng(3))
     batch = Chunks(batch.features[:64], batch.actions[:64], valid)
+    batch = replace(batch, actions=repeated(batch))  # as samplers pad
     with torch.no_grad():
         return policy, batch, policy._heads(batch.features, None)[0].double().numpy()
 
