@@ -36,6 +36,10 @@ class Diverged(BenchmarkError):
     """A loss or a feature is NaN or infinite; the cell stops, the sweep goes on."""
 
 
+class Lost(BenchmarkError):
+    """A process that a stage needs was killed, which is none of the stage's doing: it may be tried again."""
+
+
 class Memory(StrEnum):
     """Which memory was too small."""
 

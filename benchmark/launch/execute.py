@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
-from benchmark.core.errors import BenchmarkError, Corrupt, Forbidden, Memory, Unavailable, lack_of_memory
+from benchmark.core.errors import BenchmarkError, Corrupt, Forbidden, Lost, Memory, Unavailable, lack_of_memory
 from benchmark.core.machine import set_threads
 from benchmark.core.memory import MemoryWatch
 from benchmark.core.progress import Reporter
@@ -110,7 +110,7 @@ class Executor:
             self.store.require()
             if memory := lack_of_memory(error):
                 raise self._too_large(stage, error, memory) from error
-            if pending() or isinstance(error, TakenOver) or not isinstance(error, Exception):
+            if pending() or isinstance(error, Lost | TakenOver) or not isinstance(error, Exception):
                 self.events.stage_interrupted(stage)
                 raise
             raise StageFailed(self._report(stage, error)) from error

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from benchmark import registry
-from benchmark.core.errors import BenchmarkError, Memory
+from benchmark.core.errors import BenchmarkError, Lost, Memory
 from benchmark.core.progress import Reporter
 from benchmark.launch.base import End, Ending, published
 from benchmark.launch.events import Observer
@@ -36,6 +36,8 @@ def ending_of(executor: Executor, stage: Stage, *, patient: bool = False) -> End
         return Ending(stage.key, End.TAKEN)
     except OutOfMemory as error:
         return Ending(stage.key, END_OF[error.memory], str(error))
+    except Lost as error:
+        return Ending(stage.key, End.LOST, str(error))
     except StageFailed as error:
         return Ending(stage.key, End.FAILED, str(error))
     return Ending(stage.key, End.DONE)

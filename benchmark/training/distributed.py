@@ -11,6 +11,7 @@ between the GPUs of one machine the 45 MB of a ResNet-18 are a millisecond or so
 from __future__ import annotations
 
 import multiprocessing
+import signal
 import sys
 import tempfile
 import threading
@@ -24,14 +25,14 @@ from pathlib import Path
 import torch
 from torch import distributed
 
-from benchmark.core.errors import BenchmarkError, lack_of_memory
+from benchmark.core.errors import BenchmarkError, Lost, lack_of_memory
 from benchmark.core.signals import deaf_children, follow_parent
 
 CONTEXT = multiprocessing.get_context("spawn")  # not fork: torch has threads, and CUDA does not survive one
 PATIENCE = timedelta(minutes=10)  # until a silent process is given up: the first writes checkpoints meanwhile
 GRACE = 10.0  # seconds in which the others end
 NO_MEMORY = 75  # how a process ends whose memory was too small; any number that Python does not use
-LAST_WORDS = 5.0  # seconds in which one that has failed ends: its connections close before it does
+LAST_WORDS = 15.0  # seconds in which one that has failed ends, on busy cores: its connections close before it does
 
 
 @contextmanager
@@ -65,6 +66,8 @@ def together(count: int, device: str, help_out: Callable[[], None]) -> Iterator[
             if NO_MEMORY in failed:
                 cls = torch.OutOfMemoryError if device == "cuda" else MemoryError
                 raise cls("in another process of this training; its log is above") from error
+            if failed and failed[0] < 0:
+                raise Lost(f"another process of this training was killed by {signal.Signals(-failed[0]).name}") from error
             if failed:
                 raise RuntimeError(f"another process of this training ended with code {failed[0]}; its log is above") from error
             raise

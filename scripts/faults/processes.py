@@ -189,4 +189,18 @@ FAULTS = (
         "        sys.exit(1)",
         f"{DISTRIBUTED}::test_memory_that_was_too_small_in_any_process_is_told_as_that",
     ),
+    Fault(
+        "processes: one that is killed is a fault of the training",
+        "benchmark/training/distributed.py",
+        "if failed and failed[0] < 0:",
+        "if False:",
+        f"{DISTRIBUTED}::test_a_process_that_is_killed_is_no_fault_of_the_training",
+    ),
+    Fault(
+        "processes: a stage that lost one is not tried again",
+        "benchmark/launch/task.py",
+        "        return Ending(stage.key, End.LOST, str(error))\n",
+        "        return Ending(stage.key, End.FAILED, str(error))\n",
+        "launch/test_events.py::test_a_stage_whose_process_was_killed_is_tried_again",
+    ),
 )

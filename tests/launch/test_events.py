@@ -12,6 +12,7 @@ import torch
 from benchmark import registry
 from benchmark.contracts.data import Windows
 from benchmark.contracts.method import Method
+from benchmark.core.errors import Lost
 from benchmark.core.progress import Reporter
 from benchmark.launch.choose import make_launcher
 from benchmark.launch.execute import Executor
@@ -109,6 +110,13 @@ def test_a_stage_that_leaves_the_interpreter_has_failed(plan: Plan, store: Store
     """`sys.exit(0)` in the code of a method ended the whole run, with the exit code of success."""
     monkeypatch.setattr(Explosive, "raises", SystemExit(0))
     assert ("stage_failed", "pretrain", "it called sys.exit(0)") in launch(plan, store).heard
+
+
+def test_a_stage_whose_process_was_killed_is_tried_again(plan: Plan, store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Explosive, "raises", Lost("another process of this training was killed by SIGKILL"))
+    told = launch(plan, store).heard
+    assert told.count(("stage_interrupted", "pretrain")) == 3
+    assert told[-2][:2] == ("stage_failed", "pretrain")
 
 
 def test_a_stage_that_was_taken_over_is_no_failure(plan: Plan, store: Store) -> None:

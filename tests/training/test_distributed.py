@@ -5,7 +5,9 @@ The other process is started once and goes through all cases with this one.
 
 from __future__ import annotations
 
+import os
 import shutil
+import signal
 import time
 from collections.abc import Callable
 from functools import partial
@@ -24,7 +26,7 @@ from benchmark.contracts.data import DataSpec, Windows
 from benchmark.contracts.method import MethodConfig
 from benchmark.contracts.training import ParameterGroup
 from benchmark.core.collective import average_, mine, processes, rank
-from benchmark.core.errors import BenchmarkError
+from benchmark.core.errors import BenchmarkError, Lost
 from benchmark.core.progress import Task
 from benchmark.training.checkpoints import Trained
 from benchmark.training.distributed import together
@@ -314,6 +316,16 @@ def test_a_process_that_fails_ends_the_training(how: Callable[[], None], capfd: 
         average_([torch.ones(3)])
     assert processes() == 1
     assert "out of luck" in capfd.readouterr().err
+
+
+def be_killed() -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def test_a_process_that_is_killed_is_no_fault_of_the_training() -> None:
+    """So that the launcher tries again, as it does where the first process is killed."""
+    with pytest.raises(Lost, match="killed by SIGKILL"), together(2, "cpu", be_killed):
+        average_([torch.ones(3)])
 
 
 def run_out() -> None:
