@@ -70,11 +70,13 @@ def _inputs(options: argparse.Namespace) -> TableInputs:
     from benchmark.cli import selection
     from benchmark.cli.choices import NotedOptions
     from benchmark.report.inputs import TableInputs
+    from benchmark.report.tables import require_printed
     from benchmark.results.published import main_method
     from benchmark.results.view import ResultsView
     from benchmark.storage.artifacts import Store
 
     choices = NotedOptions(**_choices(options))
+    require_printed(options.name, choices.source)
     if options.name in NEED_NO_RESULTS or choices.source == "published":
         return TableInputs(choices, trials=_trials(options.trials) if options.trials else None)
     if options.name == "hyperparameters":

@@ -25,13 +25,19 @@ def names() -> list[str]:
 def build(name: str, inputs: TableInputs) -> Table:
     """A table by name; with `source=published` as the paper printed it."""
     from benchmark.report.published import published_table
-    from benchmark.results import published
 
     if name not in names():
         raise UnknownName("table", name, names())
-    if inputs.options.source != "ours" and name not in published.TABLES:
-        raise BenchmarkError(f"the paper prints no table '{name}' (but {', '.join(published.TABLES)}): leave --source out")
+    require_printed(name, inputs.options.source)
     if inputs.options.source == "published":
         return published_table(name)
     table: Table = import_module(f"{__name__}.{name}").table(inputs)
     return table
+
+
+def require_printed(name: str, source: str) -> None:
+    """Published numbers can be shown of what the paper prints."""
+    from benchmark.results import published
+
+    if source != "ours" and name not in published.TABLES:
+        raise BenchmarkError(f"the paper prints no table '{name}' (but {', '.join(published.TABLES)}): leave --source out")
