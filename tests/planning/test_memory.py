@@ -129,8 +129,7 @@ def test_what_a_tokenizer_holds_while_it_is_prepared(policy: str, settings: dict
     with MemoryWatch(interval=0.005) as watch:
         tokenizer.prepare(actions, torch.Generator())
     took, asked = watch.peak - watch.before, cls.held(config) * 4 * samples
-    assert took < 1.35 * asked, "more in a process of its own than in one whose memory was used before"
-    assert asked < 4 * took
+    assert took < 1.35 * asked, "in a process whose memory was used before it takes less, or nothing"
 
 
 @pytest.mark.slow
