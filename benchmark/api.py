@@ -211,10 +211,9 @@ def register_env(cls: type[Environment], home: str | Path | None = None) -> type
 def _register(known: registry.Registry[T], cls: Any, home: str | Path | None) -> type[T]:
     if cls.__module__ == "__main__" and notebook.without_file():
         cls = notebook.save(cls, _store(home).root / "notebook")
-    if getattr(cls, "name", "") in known.names() and known.where(cls.name).startswith(
-        notebook.PREFIX
-    ):  # an earlier text of the same cell
-        known.remove(cls.name)
+    name = getattr(cls, "name", "")
+    if name in known.names() and known.where(name).startswith(notebook.PREFIX):  # an earlier text of the same cell
+        known.remove(name)
     return known.add(cls)
 
 
