@@ -92,11 +92,10 @@ class LeWM(Method):
 
     @classmethod
     def batch_spec(cls, config: Any) -> BatchSpec:
-        """Every time step, for the sake of the actions: a wider stride would leave out those in between."""
-        return BatchSpec(window=config.history * config.frameskip + 1, actions=True)
+        return BatchSpec(window=config.history + 1, stride=config.frameskip, actions=True, between=True)
 
     def loss(self, batch: Windows, rng: torch.Generator) -> tuple[Tensor, dict[str, Tensor]]:
-        embedded = self.embed(batch.frames[:, :: self.config.frameskip])
+        embedded = self.embed(batch.frames)
         predicted = self.predict(embedded[:, :-1], self.condition(batch.actions, batch.frames.shape[2]))
         target = embedded[:, 1:].detach() if self.config.stop_gradient else embedded[:, 1:]
         error = F.mse_loss(predicted, target)
@@ -116,7 +115,7 @@ class LeWM(Method):
         return embedded.view(b, t, v, -1).transpose(1, 2).flatten(0, 1)
 
     def condition(self, actions: Tensor, views: int) -> Tensor:
-        """(B, T, A) -> (B V, history, D): the actions from each frame up to the next, standardised."""
+        """(B, history x frameskip + 1, A) -> (B V, history, D): the actions from each frame up to the next, standardised."""
         blocks = in_deviations(actions[:, :-1]).unflatten(1, (self.config.history, self.config.frameskip)).flatten(2)
         return self.actions(blocks).repeat_interleave(views, 0)
 

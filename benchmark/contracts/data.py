@@ -78,7 +78,7 @@ class Windows:
     """A batch of windows cut from demonstrations, on the training device. B windows, T frames, V views."""
 
     frames: Tensor  # (B, T, V, 3, H, W) uint8
-    actions: Tensor  # (B, T, A) float32; actions[:, t] is the one taken at frames[:, t]
+    actions: Tensor  # (B, T, A) float32; actions[:, t] is the one taken at frames[:, t]; see `BatchSpec.between`
     proprio: Tensor  # (B, T, P) float32
     episode: Tensor  # (B,) int64, which demonstration
     start: Tensor  # (B,) int64, the time step of the window's first frame

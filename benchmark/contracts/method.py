@@ -32,6 +32,7 @@ class BatchSpec:
     images: int = 1  # that a step makes of each frame, e.g. two crops; `plan` asks for their memory
     min_views: int = 1  # an environment with fewer views is refused before any work starts
     actions: bool = False
+    between: bool = False  # the actions are those of all time steps up to the last frame, not only of the frames'
     proprio: bool = False
 
 

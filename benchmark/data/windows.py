@@ -52,6 +52,7 @@ class WindowSampler:
         self._starts, self._episode = self._table(first), self._table(numbers)
         self._actions, self._proprio, self._begins = map(self._table, (demos.actions, demos.proprio, demos.starts))
         self._offsets = self._table(np.arange(spec.window) * spec.stride)
+        self._acted = self._table(np.arange(span)) if spec.between else self._offsets
         draws, home = demos.shares.draws(numbers, "windows", seed) if demos.shares else None, self._home
         used = self.steps_per_epoch * self.batch_size
 
@@ -73,11 +74,11 @@ class WindowSampler:
         """The batch of a step; of one that several processes share, this one's part. Each epoch drops the remainder that does
         not fill a batch: another one each time."""
         chosen = mine(self._shuffle.at(step))
-        rows = self._starts[chosen, None] + self._offsets
-        episode = self._episode[chosen]
+        first, episode = self._starts[chosen, None], self._episode[chosen]
+        rows = first + self._offsets
         return Windows(
             frames=self._look(rows).permute(0, 1, 2, 5, 3, 4),
-            actions=self._send(self._actions[rows]),
+            actions=self._send(self._actions[first + self._acted]),
             proprio=self._send(self._proprio[rows]),
             episode=self._send(episode),
             start=self._send(self._starts[chosen] - self._begins[episode]),

@@ -67,6 +67,15 @@ def test_every_window_comes_once_an_epoch_and_none_crosses_an_episode(demos: Dem
     assert sorted(seen) == expected, "the last frame of an episode must be reached"
 
 
+def test_actions_between_the_frames_come_along_where_a_method_wants_them(demos: Demos) -> None:
+    sampler = WindowSampler(demos, np.arange(3), BatchSpec(3, 2, between=True), batch_size=1, seed=0)
+    for step in range(sampler.steps_per_epoch):
+        batch = sampler.batch_at(step)
+        first = int(batch.start[0])
+        assert batch.frames[0, :, 0, 1, 0, 0].tolist() == [first, first + 2, first + 4]
+        assert batch.actions[0, :, 0].tolist() == list(range(first, first + 5))
+
+
 def test_batches_are_a_function_of_seed_and_step(demos: Demos) -> None:
     a, b = (WindowSampler(demos, np.arange(3), BatchSpec(2), 4, seed=1) for _ in range(2))
     for _ in range(9):
