@@ -92,6 +92,8 @@ def train(
             task.log(trained.curves[-1])
             task.update(step + 1, steps, f"loss {trained.curves[-1]['loss']:.4g}")
         step += 1
+        if step == steps:
+            require_finite(module, steps)
         if step % checkpoint_every == 0 or step == steps:
             if validate is not None:
                 module.eval()
@@ -146,6 +148,13 @@ def is_lowest(loss: float, curves: list[dict[str, float]]) -> bool:
     """Whether no checkpoint so far has had a lower one; the first always counts, whatever it is."""
     before = [row["validation_loss"] for row in curves if "validation_loss" in row]
     return not before or loss < min(filter(math.isfinite, before), default=math.inf)
+
+
+def require_finite(module: nn.Module, steps: int) -> None:
+    """A loss says nothing of the step that is taken after it; no loss follows the last one."""
+    lost = [name for name, parameter in module.named_parameters() if not parameter.isfinite().all()]
+    if lost:
+        raise Diverged(f"{lost[0]} is NaN or infinite after the last of {steps} steps; lower lr or set clip and run again")
 
 
 def curve_point(step: int, steps: int, values: dict[str, Tensor], rate: float) -> dict[str, float]:

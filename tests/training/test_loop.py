@@ -114,6 +114,19 @@ def test_a_nan_stops_with_the_step_and_advice(tmp_path: Path) -> None:
         run(tmp_path, MethodConfig(), model=Model(explode_at=5))
 
 
+def test_a_last_step_that_loses_the_weights_is_not_kept(tmp_path: Path) -> None:
+    """Its own loss was finite, and there is none after it."""
+
+    class Lost(Model):
+        def after_step(self, step: int, steps: int) -> None:
+            if step == steps - 1:
+                self.net[3].bias.data.fill_(math.inf)
+
+    with pytest.raises(Diverged, match=r"net.3.bias is NaN or infinite after the last of 20 steps; lower lr"):
+        run(tmp_path, MethodConfig(), model=Lost())
+    assert not list(tmp_path.glob("step20.*"))
+
+
 def test_groups_keep_their_own_rate_and_schedule() -> None:
     model, config = Model(), MethodConfig(lr=1.0, warmup=0.5, weight_decay=0.1)
     groups = model.groups()
