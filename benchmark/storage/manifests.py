@@ -85,13 +85,12 @@ def signed(manifest: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def parse_raw(data: bytes, kind: str, key: str, of_stage: bool) -> dict[str, Any]:
-    """The manifest of an artifact as JSON, its checksum and its list of files found right. Those of earlier editions have no
-    checksum; of a stage's, the other fields are looked at instead. Recordings may be moved and renamed."""
+    """The manifest of an artifact as JSON, its checksum and its list of files found right. Recordings may be moved and
+    renamed."""
     manifest = json.loads(data)
     if not isinstance(manifest, dict):
         raise BenchmarkError(f"a manifest is an object, not {str(manifest)[:40]!r}")
-    written = manifest.pop(CHECKSUM, None)
-    if written is not None and written != _checksum(manifest):
+    if manifest.pop(CHECKSUM, None) != _checksum(manifest):
         raise BenchmarkError("the manifest does not match its own checksum")
     if of_stage and (manifest.get("kind"), manifest.get("key")) != (kind, key):
         raise BenchmarkError(f"the manifest is of {manifest.get('kind')}/{manifest.get('key')}, not of {kind}/{key}")
@@ -101,8 +100,6 @@ def parse_raw(data: bytes, kind: str, key: str, of_stage: bool) -> dict[str, Any
     for name, entry in files.items():
         if not (isinstance(entry, dict) and isinstance(entry.get("sha256"), str) and type(entry.get("bytes")) is int):
             raise BenchmarkError(f"the manifest says nothing of the size and checksum of {name}")
-    if of_stage and written is None:
-        Manifest.parse(manifest)
     return manifest
 
 

@@ -4,6 +4,7 @@ from faults.fault import Fault
 
 CLAIMS = "storage/test_claims.py"
 STORE = "storage/test_artifacts.py"
+DAMAGE = "storage/test_damage.py"
 CHECKPOINTS = "training/test_checkpoints.py"
 SIGNALS = "core/test_signals.py"
 ROLLOUT = "simulation/test_rollout.py"
@@ -61,9 +62,9 @@ FAULTS = (
     Fault(
         "reliability: the values of a manifest have no checksum",
         "benchmark/storage/manifests.py",
-        "if written is not None and written != _checksum(manifest):",
-        "if False:",
-        f"{STORE}::test_a_damaged_manifest_makes_an_artifact_absent_until_it_is_built_again[a changed value]",
+        "if manifest.pop(CHECKSUM, None) != _checksum(manifest):",
+        "if manifest.pop(CHECKSUM, None) is False:",
+        f"{DAMAGE}::test_a_damaged_manifest_makes_an_artifact_absent_until_it_is_built_again[a changed value]",
     ),
     Fault(
         "reliability: what is in the way of an artifact stays there",
@@ -231,7 +232,7 @@ FAULTS = (
         "benchmark/launch/execute.py",
         "        except Forbidden:\n            raise\n",
         "",
-        f"{STORE}::test_what_may_not_be_read_is_not_said_to_be_damaged",
+        f"{DAMAGE}::test_what_may_not_be_read_is_not_said_to_be_damaged",
     ),
     Fault(
         "reliability: sys.exit in a method ends the run",

@@ -4,6 +4,7 @@ from faults.fault import Fault
 
 ACCOUNTS = "stages/test_accounts.py"
 STORE = "storage/test_artifacts.py"
+DAMAGE = "storage/test_damage.py"
 
 FAULTS = (
     Fault(
@@ -25,7 +26,7 @@ FAULTS = (
         "benchmark/storage/artifacts.py",
         'if checksum(path) != entry["sha256"]:',
         "if False:",
-        f"{STORE}::test_a_damaged_artifact_is_named[flip]",
+        f"{DAMAGE}::test_a_damaged_artifact_is_named[flip]",
     ),
     Fault(
         "storage: artifacts are built where they are read",
