@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from benchmark.contracts.data import DataSpec, Windows
-from benchmark.contracts.specs import require
+from benchmark.contracts.specs import require, require_sizes
 from benchmark.core.collective import average
 from benchmark.methods._shared.two_view import QUICK, SMOKE, STANDARD, MomentumConfig, MomentumMethod, paper
 from benchmark.models.collapse import spread
@@ -30,6 +30,7 @@ class DINOConfig(MomentumConfig):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        require_sizes(self, "bottleneck")
         require(min(self.student_temperature, self.teacher_temperature) > 0, "temperatures must be positive")
         require(0 <= self.center <= 1, f"center is a momentum between 0 and 1, not {self.center}")
 

@@ -12,7 +12,7 @@ from torch.nn import functional as F
 from benchmark.contracts.data import DataSpec, Windows
 from benchmark.contracts.encoder import Encoder
 from benchmark.contracts.method import BatchSpec, Method, MethodConfig
-from benchmark.contracts.specs import require
+from benchmark.contracts.specs import require, require_probabilities, require_sizes
 from benchmark.contracts.training import ParameterGroup
 from benchmark.models.collapse import spread
 from benchmark.models.ema import EMA, cosine_momentum
@@ -60,7 +60,8 @@ class Config(MethodConfig):
             value = getattr(self, field)
             require(value in choices, f"dynamo.{field} '{value}' is none of {', '.join(choices)}")
         require(self.context >= 2, f"dynamo needs a context of at least 2 frames to have a transition, not {self.context}")
-        require(self.stride >= 1 and self.latent_dim >= 1, "dynamo.stride and dynamo.latent_dim must be at least 1")
+        require_sizes(self, "stride", "latent_dim", "layers", "heads", "transformer_width")
+        require_probabilities(self, "forward_dropout")
         require(self.transformer_width % self.heads == 0, "dynamo.transformer_width must be divisible by dynamo.heads")
         require(0 <= self.ema_beta < 1, f"dynamo.ema_beta must lie in [0, 1), not {self.ema_beta}")
         require(self.forward or self.inverse, "dynamo without forward and without inverse has nothing to predict from")

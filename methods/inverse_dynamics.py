@@ -12,7 +12,7 @@ from torch.nn import functional as F
 from benchmark.contracts.data import DataSpec, Windows
 from benchmark.contracts.encoder import Encoder
 from benchmark.contracts.method import BatchSpec, Method, MethodConfig
-from benchmark.contracts.specs import require
+from benchmark.contracts.specs import require_sizes
 from benchmark.models.collapse import spread
 from benchmark.models.encoders import WIDTHS, build_backbone
 from benchmark.models.precision import at_least_float32
@@ -25,7 +25,7 @@ class InverseDynamicsConfig(MethodConfig):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        require(self.hidden >= 1, f"hidden must be at least 1, not {self.hidden}")
+        require_sizes(self, "hidden")
 
 
 class InverseDynamics(Method):

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from benchmark.contracts.data import DataSpec, Windows
-from benchmark.contracts.specs import require
+from benchmark.contracts.specs import require, require_sizes
 from benchmark.data.augment import Recipe
 from benchmark.methods._shared.two_view import QUICK, SMOKE, STANDARD, TwoViewConfig, TwoViewMethod, paper
 from benchmark.models.collapse import spread
@@ -26,7 +26,7 @@ class LeJEPAConfig(TwoViewConfig):
     def __post_init__(self) -> None:
         super().__post_init__()
         require(0 <= self.weight <= 1, f"weight lies between 0 and 1, not {self.weight}")
-        require(self.slices >= 1, f"slices must be at least 1, not {self.slices}")
+        require_sizes(self, "slices")
 
 
 @dataclass

@@ -12,7 +12,7 @@ from torch.nn import functional as F
 from benchmark.contracts.data import DataSpec, Windows
 from benchmark.contracts.encoder import Encoder
 from benchmark.contracts.method import BatchSpec, Method, MethodConfig
-from benchmark.contracts.specs import require
+from benchmark.contracts.specs import require, require_probabilities, require_sizes
 from benchmark.models.collapse import spread
 from benchmark.models.encoders import WIDTHS, build_backbone
 from benchmark.models.precision import at_least_float32
@@ -38,7 +38,8 @@ class LeWMConfig(MethodConfig):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        require(min(self.history, self.frameskip, self.slices) >= 1, "history, frameskip and slices must be at least 1")
+        require_sizes(self, "history", "frameskip", "embedding", "hidden", "heads", "head_width", "slices")
+        require_probabilities(self, "dropout")
         require(self.sigreg_weight >= 0, f"sigreg_weight must not be negative, not {self.sigreg_weight}")
 
 

@@ -12,7 +12,7 @@ from torch.nn import functional as F
 from benchmark.contracts.data import DataSpec, Windows
 from benchmark.contracts.encoder import Encoder
 from benchmark.contracts.method import Method, MethodConfig
-from benchmark.contracts.specs import require
+from benchmark.contracts.specs import require, require_sizes
 from benchmark.core.collective import rand
 from benchmark.data.augment import NOTHING, Recipe
 from benchmark.models.encoders import VIT_SHAPES, WIDTHS, ViTEncoder, build_backbone, xavier
@@ -34,10 +34,13 @@ class MAEConfig(MethodConfig):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        require_sizes(self, "decoder_heads", "decoder_width")
         require(0 < self.mask_ratio < 1, f"mask_ratio lies between 0 and 1, not {self.mask_ratio}")
         require(0 < self.crop <= 1, f"crop is an area between 0 and 1, not {self.crop}")
         require(self.decoder_width % self.decoder_heads == 0, "decoder_heads must divide decoder_width")
-        require(self.decoder_width % 4 == 0, "decoder_width must be a multiple of 4: sines and cosines of two axes")
+        token = VIT_SHAPES[self.backbone][1] * self.width
+        for name, size in (("decoder_width", self.decoder_width), (f"width={self.width} of {self.backbone}'s heads", token)):
+            require(size % 4 == 0, f"{name} makes tokens of {size}, not a multiple of 4: sines and cosines of two axes")
 
 
 # our choice, for minutes on a processor

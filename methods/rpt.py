@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from benchmark.contracts.data import DataSpec, Windows
 from benchmark.contracts.encoder import Encoder
 from benchmark.contracts.method import BatchSpec, Method, MethodConfig
-from benchmark.contracts.specs import require
+from benchmark.contracts.specs import require, require_sizes
 from benchmark.core.collective import average, processes, rand
 from benchmark.models.collapse import spread
 from benchmark.models.ema import EMA, cosine_momentum
@@ -46,7 +46,8 @@ class SequenceConfig(MethodConfig):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        require(self.window >= 2 and self.stride >= 1, "rpt needs a window of at least 2 frames and a stride of at least 1")
+        require_sizes(self, "stride", "model_width", "heads")
+        require(self.window >= 2, f"rpt needs a window of at least 2 frames, not {self.window}")
         require(0 < self.mask_low <= self.mask_high < 1, "mask_low and mask_high must be fractions, the low one first")
         require(self.model_width % self.heads == 0, "heads must divide model_width")
 

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from benchmark.contracts.data import DataSpec, Windows
+from benchmark.contracts.specs import require_sizes
 from benchmark.contracts.training import ParameterGroup
 from benchmark.data.augment import Recipe, simsiam
 from benchmark.methods._shared.two_view import QUICK, SMOKE, STANDARD, TwoViewConfig, TwoViewMethod, paper
@@ -22,6 +23,10 @@ class SimSiamConfig(TwoViewConfig):
     out: int = 2048
     bottleneck: int = 512  # hidden layer of the predictor
     stop_gradient: bool = True
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        require_sizes(self, "bottleneck")
 
 
 @dataclass

@@ -16,7 +16,7 @@ from torch.nn import functional as F
 from benchmark.contracts.data import DataSpec, Windows
 from benchmark.contracts.encoder import Encoder
 from benchmark.contracts.method import BatchSpec, Method, MethodConfig
-from benchmark.contracts.specs import require
+from benchmark.contracts.specs import require, require_sizes
 from benchmark.core.collective import rand
 from benchmark.data.augment import NOTHING, Recipe
 from benchmark.models.collapse import spread
@@ -42,7 +42,7 @@ class TCNConfig(MethodConfig):
         super().__post_init__()
         require(self.loss in LOSSES, f"loss '{self.loss}' is none of {', '.join(LOSSES)}")
         require(self.window >= 3, f"a window needs an anchor, a positive and a negative, not {self.window} frames")
-        require(self.stride >= 1 and self.embedding >= 1, "stride and embedding must be at least 1")
+        require_sizes(self, "stride", "embedding")
 
 
 @dataclass

@@ -18,8 +18,8 @@ import torch
 from torch import Tensor, nn
 
 from benchmark.contracts.data import Chunks
-from benchmark.contracts.policy import Policy, PolicyConfig, require_dropout, require_sizes
-from benchmark.contracts.specs import PolicySpec, require
+from benchmark.contracts.policy import Policy, PolicyConfig
+from benchmark.contracts.specs import PolicySpec, require, require_probabilities, require_sizes
 from benchmark.models.precision import at_least_float32
 from benchmark.policies._shared.parts import HORIZONS, QUICK_HORIZON, SMOKE_HORIZON, condition, token_dim
 
@@ -38,7 +38,7 @@ class ACTConfig(PolicyConfig):
     def __post_init__(self) -> None:
         super().__post_init__()
         require_sizes(self, "width", "heads", "feedforward", "encoder_layers", "decoder_layers", "style")
-        require_dropout(self)
+        require_probabilities(self, "dropout")
         require(self.width % 2 == 0, f"width={self.width} is odd, and positions are as many sines as cosines")
         require(self.width % self.heads == 0, f"width={self.width} is not a multiple of heads={self.heads}")
 

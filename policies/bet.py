@@ -19,10 +19,8 @@ from benchmark.contracts.policy import (
     PolicyConfig,
     TokenizerConfig,
     acting,
-    require_dropout,
-    require_sizes,
 )
-from benchmark.contracts.specs import PolicySpec, require
+from benchmark.contracts.specs import PolicySpec, require, require_probabilities, require_sizes
 from benchmark.models.transformer import Transformer
 from benchmark.policies._shared.parts import (
     HORIZONS,
@@ -78,7 +76,7 @@ class BeTConfig(PolicyConfig, BinsConfig):
     def __post_init__(self) -> None:
         super().__post_init__()
         require_sizes(self, "layers", "heads", "width")
-        require_dropout(self)
+        require_probabilities(self, "dropout")
         require(self.width % self.heads == 0, f"width={self.width} is not a multiple of heads={self.heads}")
         require(self.bins >= 2, f"bins must be at least 2, not {self.bins}")
         require(self.temperature > 0, f"temperature must be positive, not {self.temperature}")

@@ -13,8 +13,8 @@ import torch
 from torch import Tensor, nn
 
 from benchmark.contracts.data import Chunks
-from benchmark.contracts.policy import Policy, PolicyConfig, acting, require_dropout, require_sizes
-from benchmark.contracts.specs import PolicySpec, require
+from benchmark.contracts.policy import Policy, PolicyConfig, acting
+from benchmark.contracts.specs import PolicySpec, require, require_probabilities, require_sizes
 from benchmark.models.ema import EMA
 from benchmark.policies._shared.parts import (
     HORIZONS,
@@ -41,7 +41,7 @@ class DiffusionConfig(PolicyConfig):
     def __post_init__(self) -> None:
         super().__post_init__()
         require_sizes(self, "layers", "heads", "width", "noise_steps")
-        require_dropout(self)
+        require_probabilities(self, "dropout")
         require(self.width >= 4, f"width={self.width} has no room for sines and cosines of two frequencies")
         require(self.width % (2 * self.heads) == 0, f"width={self.width} is not an even multiple of heads={self.heads}")
         require(

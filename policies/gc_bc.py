@@ -25,8 +25,8 @@ import torch
 from torch import Tensor, nn
 
 from benchmark.contracts.data import Chunks
-from benchmark.contracts.policy import Policy, PolicyConfig, require_dropout, require_sizes
-from benchmark.contracts.specs import PolicySpec
+from benchmark.contracts.policy import Policy, PolicyConfig
+from benchmark.contracts.specs import PolicySpec, require_probabilities, require_sizes
 from benchmark.policies._shared.parts import HORIZONS, QUICK_HORIZON, SMOKE_HORIZON, condition, masked_mean
 
 
@@ -39,7 +39,7 @@ class GCBCConfig(PolicyConfig):
     def __post_init__(self) -> None:
         super().__post_init__()
         require_sizes(self, "hidden", "depth")
-        require_dropout(self)
+        require_probabilities(self, "dropout")
 
 
 QUICK = QUICK_HORIZON | {"lr": 1e-3, "schedule": "cosine"}

@@ -13,8 +13,8 @@ import torch
 from torch import Tensor
 
 from benchmark.contracts.data import Chunks
-from benchmark.contracts.policy import Policy, PolicyConfig, require_sizes
-from benchmark.contracts.specs import PolicySpec
+from benchmark.contracts.policy import Policy, PolicyConfig
+from benchmark.contracts.specs import PolicySpec, require_sizes
 from benchmark.policies._shared.parts import HORIZONS, QUICK_HORIZON, SMOKE_HORIZON, condition, masked_mean, mlp
 
 

@@ -35,8 +35,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from benchmark.contracts.data import Chunks
-from benchmark.contracts.policy import Policy, PolicyConfig, require_dropout, require_sizes
-from benchmark.contracts.specs import PolicySpec, require
+from benchmark.contracts.policy import Policy, PolicyConfig
+from benchmark.contracts.specs import PolicySpec, require, require_probabilities, require_sizes
 from benchmark.models.film import FiLM, TokenLearner
 from benchmark.models.rt1 import RT1Transformer
 
@@ -56,7 +56,7 @@ class RT1Config(PolicyConfig):
     def __post_init__(self) -> None:
         super().__post_init__()
         require_sizes(self, "tokens", "layers", "heads", "head_dim", "width")
-        require_dropout(self)
+        require_probabilities(self, "dropout")
         require(self.chunk == 1, f"rt1 predicts single actions, not chunks of {self.chunk}")
         require(self.bins >= 2, f"bins must be at least 2, not {self.bins}")
 

@@ -30,8 +30,8 @@ import torch
 from torch import Tensor, nn
 
 from benchmark.contracts.data import Chunks
-from benchmark.contracts.policy import Policy, PolicyConfig, acting, require_sizes
-from benchmark.contracts.specs import PolicySpec, require
+from benchmark.contracts.policy import Policy, PolicyConfig, acting
+from benchmark.contracts.specs import PolicySpec, require, require_sizes
 from benchmark.models.transformer import Transformer
 from benchmark.policies._shared.parts import (
     HORIZONS,

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from benchmark.contracts.data import DataSpec, Windows
 from benchmark.contracts.encoder import Encoder
-from benchmark.contracts.specs import Presets, require
+from benchmark.contracts.specs import Presets, require, require_sizes
 from benchmark.contracts.training import ParameterGroup, TrainingConfig
 from benchmark.core.errors import UnknownName
 
@@ -57,6 +57,7 @@ class MethodConfig(TrainingConfig):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        require_sizes(self, "width")
         if self.backbone not in self.backbones:
             self._check_backbone()
         require(self.init in ("scratch", "imagenet"), f"init '{self.init}' is none of scratch, imagenet")

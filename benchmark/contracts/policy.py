@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from benchmark.contracts.data import ActionBatch, Chunks
-from benchmark.contracts.specs import PolicySpec, Presets, require
+from benchmark.contracts.specs import PolicySpec, Presets, require, require_sizes
 from benchmark.contracts.training import ParameterGroup, TrainingConfig
 from benchmark.core.typed import to_json
 
@@ -25,16 +25,6 @@ def acting(default: T) -> T:
     A fit is built with this default, whatever its other settings are: it has to be allowed with all of them.
     """
     return field(default=default, metadata={ACTING: True})
-
-
-def require_sizes(config: Any, *names: str) -> None:
-    """Settings that count what cannot be missing, such as layers."""
-    for name in names:
-        require(getattr(config, name) >= 1, f"{name} must be at least 1, not {getattr(config, name)}")
-
-
-def require_dropout(config: Any) -> None:
-    require(0 <= config.dropout < 1, f"dropout is a probability below 1, not {config.dropout}")
 
 
 @dataclass
@@ -52,8 +42,6 @@ class PolicyConfig(TrainingConfig):
     def __post_init__(self) -> None:
         super().__post_init__()
         require_sizes(self, "history", "stride", "chunk", "execute")
-        require(self.weight_decay >= 0, f"weight_decay must not be negative, but is {self.weight_decay}")
-        require(all(0 <= beta < 1 for beta in self.betas), f"betas are fractions below 1, not {tuple(self.betas)}")
         require(self.execute <= self.chunk, f"execute={self.execute} actions cannot come from a chunk of {self.chunk}")
         require(not self.ensemble or self.execute == 1, "ensemble plans at every step: it needs execute=1")
 

@@ -19,6 +19,17 @@ def require(condition: bool, message: str) -> None:
         raise BenchmarkError(message)
 
 
+def require_sizes(config: Any, *names: str) -> None:
+    """Settings that count what cannot be missing, such as layers."""
+    for name in names:
+        require(getattr(config, name) >= 1, f"{name} must be at least 1, not {getattr(config, name)}")
+
+
+def require_probabilities(config: Any, *names: str) -> None:
+    for name in names:
+        require(0 <= getattr(config, name) < 1, f"{name} is a probability below 1, not {getattr(config, name)}")
+
+
 DEPTH = " depth"  # what the view `NAME depth` adds to the view `NAME` before it: the same picture in depth
 # In all three channels of such a view 255 stands for so many m along the camera's axis; SpawnNet's release clips there.
 FARTHEST = 2.0

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from benchmark.contracts.specs import require
+from benchmark.contracts.specs import require, require_sizes
 
 if TYPE_CHECKING:
     from torch import nn
@@ -33,7 +33,10 @@ class TrainingConfig:
         require(self.optimizer in OPTIMIZERS, f"optimizer '{self.optimizer}' is none of {', '.join(OPTIMIZERS)}")
         require(self.schedule in SCHEDULES, f"schedule '{self.schedule}' is none of {', '.join(SCHEDULES)}")
         require(self.lr > 0, f"lr must be positive, not {self.lr}")
-        require(self.batch_size >= 1, f"batch_size must be at least 1, not {self.batch_size}")
+        require_sizes(self, "batch_size")
+        require(self.weight_decay >= 0, f"weight_decay must not be negative, but is {self.weight_decay}")
+        require(all(0 <= beta < 1 for beta in self.betas), f"betas are fractions below 1, not {tuple(self.betas)}")
+        require(0 <= self.momentum < 1, f"momentum is a fraction below 1, not {self.momentum}")
         require(self.epochs > 0, f"epochs must be positive, not {self.epochs}")
         require(0 <= self.warmup < 1, f"warmup is a fraction of the run below 1, not {self.warmup}")
         require(self.clip is None or self.clip > 0, f"clip must be positive or null, not {self.clip}")

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from benchmark.contracts.data import DataSpec, Windows
 from benchmark.contracts.encoder import Encoder
 from benchmark.contracts.method import BatchSpec, Method, MethodConfig
-from benchmark.contracts.specs import require
+from benchmark.contracts.specs import require, require_sizes
 from benchmark.data.augment import NOTHING, Recipe, byol
 from benchmark.models.collapse import spread
 from benchmark.models.ema import EMA, cosine_momentum
@@ -50,6 +50,7 @@ class TwoViewConfig(MethodConfig):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        require_sizes(self, "hidden", "out")
         require(self.offset >= 0, f"offset must not be negative, not {self.offset}")
         require(0 < self.crop <= 1, f"crop is an area between 0 and 1, not {self.crop}")
 

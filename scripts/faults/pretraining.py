@@ -109,6 +109,29 @@ FAULTS = (
         "self.target(encoder.prepare(batch.frames.flatten(0, 2)), masked)), {}",
         "methods/test_mae.py::test_what_is_rebuilt_is_the_crop_that_the_encoder_saw",
     ),
+    *(
+        Fault(f"pretraining: {what} passes a plan", file, line, "", f"methods/test_sizes.py::{test}")
+        for what, file, line, test in (
+            (
+                "a transformer without heads",
+                "benchmark/methods/dynamo.py",
+                '        require_sizes(self, "stride", "latent_dim", "layers", "heads", "transformer_width")\n',
+                "test_every_number_is_refused_or_works[dynamo]",
+            ),
+            (
+                "a head without layers' width",
+                "benchmark/methods/_shared/two_view.py",
+                '        require_sizes(self, "hidden", "out")\n',
+                "test_every_number_is_refused_or_works[vicreg]",
+            ),
+            (
+                "a momentum of one",
+                "benchmark/contracts/training.py",
+                '        require(0 <= self.momentum < 1, f"momentum is a fraction below 1, not {self.momentum}")\n',
+                "test_a_refusal_says_which_number[simsiam-changes6-momentum is a fraction below 1, not 1]",
+            ),
+        )
+    ),
     Fault(
         "pretraining: actions between the frames are left out",
         "benchmark/data/windows.py",
