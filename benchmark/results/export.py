@@ -90,12 +90,11 @@ def completed(cells: pd.DataFrame) -> pd.DataFrame:
         cells = cells.assign(state_target=[_state_target(env) for env in cells.env])
     if "departures" not in cells:
         cells = cells.assign(departures=UNKNOWN_RECIPE)
-    if "finetuned" not in cells:  # it was called `tuned`, and before that not said
+    if "finetuned" not in cells:
         symptom = cells.variant == "tuned"
         if {"gradient_steps", "frames_seen"} <= set(cells):
             symptom |= (cells.gradient_steps == 0) & (cells.frames_seen > 0)
-        tuned = cells.tuned if "tuned" in cells else symptom
-        cells = cells.assign(finetuned=tuned.where(tuned.notna(), symptom).astype(bool)).drop(columns="tuned", errors="ignore")
+        cells = cells.assign(finetuned=symptom)
     if "collapse_reason" not in cells:
         cells = cells.assign(collapse_reason=[_old_reason(rank) for rank in cells.get("effective_rank", [None] * len(cells))])
     cells = cells if "not_learned" in cells else cells.assign(not_learned=None)

@@ -25,13 +25,12 @@ ROUNDING = 1e-6  # of the range of a metric: numbers are written with six digits
 COMMIT = re.compile(r"[0-9a-f]{7,64}")
 EPISODES = [*IDENTITY, "episode", "episode_seed", "score"]
 CELLS = [*IDENTITY, "status", "preset", "privileged", "metric", "metric_low", "metric_high"]
-OLD_CELL_FIELDS = (Field("tuned", "flag"),)  # what `finetuned` was called
 
 
 def records_and_cells(folder: Path) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Episodes, each once and of a cell that is done, with scores that its metric can have; and cells, each once."""
     table = read_texts(folder / "cells.csv")
-    cells = typed(table, (*CELL_FIELDS, *OLD_CELL_FIELDS), CELLS)
+    cells = typed(table, CELL_FIELDS, CELLS)
     for row, (status, low, high) in enumerate(zip(cells.status, cells.metric_low, cells.metric_high, strict=True)):
         if status not in STATUSES:
             raise table.wrong(row, "status", f"'{status}' is none of {', '.join(STATUSES)}")
