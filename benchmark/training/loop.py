@@ -82,9 +82,8 @@ def train(
     start = time.monotonic() - trained.seconds
     while step < steps:
         rate = set_learning_rates(optimizer, groups, config, step, steps)
-        step_seed = seed_of("step", seed, step)
-        torch.manual_seed(seed_of("step", seed, step, rank()) if rank() else step_seed)  # dropout, of each process's own part
-        values = take_step(batch_at(step), step_seed)
+        torch.manual_seed(seed_of("dropout", seed, step, rank()))  # of each process's own part
+        values = take_step(batch_at(step), seed_of("step", seed, step))
         trainable.after_step(step, steps)
         if step % every == 0 or step == steps - 1:
             values = of_all_processes(values)

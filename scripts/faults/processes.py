@@ -80,8 +80,8 @@ FAULTS = (
     Fault(
         "processes: dropout is the same in all",
         "benchmark/training/loop.py",
-        'seed_of("step", seed, step, rank()) if rank() else step_seed',
-        "step_seed",
+        'seed_of("dropout", seed, step, rank())',
+        'seed_of("dropout", seed, step)',
         f"{DISTRIBUTED}::test_dropout_of_each_process_is_its_own",
     ),
     Fault(

@@ -105,6 +105,13 @@ FAULTS = (
         f"{LOOP}::test_each_step_is_taken_once_with_its_number_and_its_own_noise",
     ),
     Fault(
+        "seeds: dropout and a loss draw the same numbers",
+        "benchmark/training/loop.py",
+        'seed_of("dropout", seed, step, rank())',
+        'seed_of("step", seed, step)',
+        f"{LOOP}::test_each_step_is_taken_once_with_its_number_and_its_own_noise",
+    ),
+    Fault(
         "seeds: a row's untrained control is trained",
         "benchmark/planning/recipes.py",
         "        if is_pretrained(method, cell.variant):\n",

@@ -96,7 +96,7 @@ def written_out(module: nn.Module, batch_at: Any, config: Any, steps: int, seed:
             group = next(g for g in groups if g.name == part["group"])
             factor = schedule(config.schedule, config.warmup, step, steps) if group.scheduled else 1.0
             part["lr"] = config.lr * group.lr_scale * factor
-        torch.manual_seed(seed_of("step", seed, step))
+        torch.manual_seed(seed_of("dropout", seed, step, 0))
         loss, _ = module.loss(batch_at(step), torch.Generator().manual_seed(seed_of("step", seed, step)))
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
