@@ -119,7 +119,7 @@ FAULTS = (
                 "test_every_number_is_refused_or_works[dynamo]",
             ),
             (
-                "a head without layers' width",
+                "a head of no width",
                 "benchmark/methods/_shared/two_view.py",
                 '        require_sizes(self, "hidden", "out")\n',
                 "test_every_number_is_refused_or_works[vicreg]",
