@@ -13,13 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from benchmark.contracts.data import Chunks
-from benchmark.contracts.policy import (
-    ActionTokenizer,
-    Policy,
-    PolicyConfig,
-    TokenizerConfig,
-    acting,
-)
+from benchmark.contracts.policy import ActionTokenizer, Policy, PolicyConfig, TokenizerConfig, acting
 from benchmark.contracts.specs import PolicySpec, require, require_probabilities, require_sizes
 from benchmark.models.transformer import Transformer
 from benchmark.policies._shared.parts import (

@@ -41,11 +41,10 @@ class FlowConfig(PolicyConfig):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        require_sizes(self, "layers", "heads", "width")
+        require_sizes(self, "layers", "heads", "width", "sample_steps")
         require_probabilities(self, "dropout")
         require(self.width >= 4, f"width={self.width} has no room for sines and cosines of two frequencies")
         require(self.width % (2 * self.heads) == 0, f"width={self.width} is not an even multiple of heads={self.heads}")
-        require(self.sample_steps >= 1, f"sample_steps must be at least 1, not {self.sample_steps}")
 
 
 SMALL = {"layers": 2, "width": 64, "dropout": 0.0, "lr": 1e-3, "schedule": "cosine", "warmup": 0.05}

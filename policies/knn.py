@@ -17,7 +17,7 @@ from torch import Tensor
 
 from benchmark.contracts.data import Chunks
 from benchmark.contracts.policy import Policy, PolicyConfig, acting
-from benchmark.contracts.specs import PolicySpec, require
+from benchmark.contracts.specs import PolicySpec, require_sizes
 from benchmark.policies._shared.parts import HORIZONS, QUICK_HORIZON, SMOKE_HORIZON, condition
 
 QUERIES = 64  # compared with the whole bank at once: 64 x 128,000 distances are 33 MB
@@ -29,7 +29,7 @@ class KNNConfig(PolicyConfig):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        require(self.k >= 1, f"k must be at least 1, not {self.k}")
+        require_sizes(self, "k")
 
 
 class KNN(Policy):
