@@ -89,7 +89,7 @@ class ResidualVQ(ActionTokenizer):
 
     @classmethod
     def held(cls, config: Any) -> int:
-        """What is encoded, what is left of it, and k-means' work on that: 3.5 to 4.3 times the latent were measured."""
+        """What is encoded, what is left of it, and k-means' work on that: 3.2 times the latent, 4.2 seen as a rule."""
         return 4 * config.latent
 
     @torch.no_grad()

@@ -11,7 +11,7 @@ FAULTS = (
             file,
             before,
             "return 0",
-            f"{MEMORY}::test_what_a_tokenizer_holds_while_it_is_prepared[{policy}-settings{number}]",
+            f"{MEMORY}::test_a_tokenizer_holds_what_its_tensors_take_and_more[{policy}-settings{number}]",
         )
         for number, (policy, file, before) in enumerate(
             (

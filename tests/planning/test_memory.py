@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -119,17 +121,29 @@ def test_features_are_as_wide_as_those_of_the_network(row: str) -> None:
         assert (many - few) / 1000 == pytest.approx(image + 2 * found.numel())
 
 
-@pytest.mark.parametrize(("policy", "settings"), [("vqbet", {"latent": 128}), ("bet", {"bins": 64})])
-def test_what_a_tokenizer_holds_while_it_is_prepared(policy: str, settings: dict[str, int]) -> None:
-    cls = registry.policies().get(policy).Tokenizer
-    assert cls is not None
-    config, samples = cls.Config(chunk=8, **settings), 40_000
+def preparation(policy: str, settings: dict[str, int], samples: int) -> tuple[int, int]:
+    """Bytes that a tokenizer took while it was prepared, and that it says it holds."""
+    torch.set_num_threads(1)
+    cls: Any = registry.policies().get(policy).Tokenizer
+    config = cls.Config(chunk=8, **settings)
     tokenizer, actions = cls(config, 9), torch.randn(samples, 8, 9)
     tokenizer.prepare(actions[:100], torch.Generator())  # libraries that it loads stay
     with MemoryWatch(interval=0.005) as watch:
         tokenizer.prepare(actions, torch.Generator())
-    took, asked = watch.peak - watch.before, cls.held(config) * 4 * samples
-    assert took < 1.35 * asked, "in a process whose memory was used before it takes less, or nothing"
+    return watch.peak - watch.before, cls.held(config) * 4 * samples
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("policy", "settings"), [("vqbet", {"latent": 128}), ("bet", {"bins": 64})])
+def test_a_tokenizer_holds_what_its_tensors_take_and_more(
+    policy: str, settings: dict[str, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In a process of its own that gives each tensor back at once. Otherwise freed pieces lie between used ones by chance: the
+    same preparation took 1.3 to 2.7 times this, which is what the estimate leaves room for."""
+    monkeypatch.setenv("MALLOC_MMAP_THRESHOLD_", "65536")
+    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as fresh:
+        took, held = fresh.submit(preparation, policy, settings, 40_000).result()
+    assert 0.28 * held < took < held
 
 
 @pytest.mark.slow
