@@ -16,7 +16,20 @@ SUBJECTS = {
     *("articulated", "bench", "block_push", "budgets", "dagger", "demonstrators", "encoders", "features", "foreign"),
     *("gc_bc", "goals", "habits", "heads", "keys", "launch", "layers", "libero", "live", "masks", "memory", "mixture"),
     *("normalisation", "order", "paper", "plan", "policies", "pretraining", "processes", "recipe", "reference", "reliability"),
-    *("results", "rt1", "seeds", "selection", "spawnnet", "splits", "statistics", "storage", "told", "training", "weights"),
+    *(
+        "results",
+        "rt1",
+        "seeds",
+        "selection",
+        "spawnnet",
+        "splits",
+        "statistics",
+        "storage",
+        "tasks",
+        "told",
+        "training",
+        "weights",
+    ),
 }
 
 

@@ -86,8 +86,7 @@ class Toy(Simulator):
         return np.concatenate([self.dot, self.cross]).astype(np.float32)
 
     def score(self) -> dict[str, float]:
-        done = {f"task/{name}": float(self._reached and name == self._task) for name in ("left", "right")}
-        return {"reached": float(self._reached), **done}
+        return {"reached": float(self._reached), f"task/{self._task}": float(self._reached)}
 
     def expert(self, seed: int) -> Expert:
         return _Walk(self, numpy_rng("toy expert", seed))

@@ -56,15 +56,23 @@ def env_observations(cls: type[Simulator], config: Any = None) -> None:
     try:
         spec = cls.spec(env.config)
         with Faults() as faults:
-            env.reset(evaluation_seed("conformance"))
-            _observe(faults, env, spec, "at step 0, after reset(seed)")
+            number = evaluation_seed("conformance")
+            env.reset(number)
+            tasks = _counted(env, spec, number)
+            _observe(faults, env, spec, tasks, "at step 0, after reset(seed)")
             env.step(np.mean([spec.action_low, spec.action_high], axis=0).astype(np.float32))
-            _observe(faults, env, spec, "at step 1")
+            _observe(faults, env, spec, tasks, "at step 1")
     finally:
         env.close()
 
 
-def _observe(faults: Faults, env: Simulator, spec: EnvSpec, when: str) -> None:
+def _counted(env: Simulator, spec: EnvSpec, number: int) -> tuple[str, ...]:
+    """The tasks that the score of an episode tells of."""
+    asked = env.task(env.config, number)
+    return spec.tasks if asked is None else (asked,)
+
+
+def _observe(faults: Faults, env: Simulator, spec: EnvSpec, tasks: tuple[str, ...], when: str) -> None:
     side = env.config.resolution
     frames = env.render()
     wanted = (len(spec.views), side, side, 3)
@@ -92,8 +100,12 @@ def _observe(faults: Faults, env: Simulator, spec: EnvSpec, when: str) -> None:
     if has:
         value = score[spec.metric]
         faults.ensure(low <= value <= high, f"score {when}: {spec.metric} is {value:g}, metric_range is {low:g} to {high:g}")
-    absent = [task for task in spec.tasks if f"task/{task}" not in score]
-    faults.ensure(not absent, f"score {when}: score() lacks {', '.join(f'task/{task}' for task in absent)}")
+    wanted_tasks, given = {f"task/{task}" for task in tasks}, {name for name in score if name.startswith("task/")}
+    faults.ensure(given >= wanted_tasks, f"score {when}: score() lacks {', '.join(sorted(wanted_tasks - given))}")
+    faults.ensure(
+        given <= wanted_tasks,
+        f"score {when}: score() has {', '.join(sorted(given - wanted_tasks))}, which the episode does not ask for",
+    )
 
 
 def env_is_deterministic(cls: type[Simulator], config: Any = None) -> None:
@@ -172,12 +184,13 @@ def env_tasks(cls: type[Simulator], config: Any = None) -> None:
         spec, asked = cls.spec(env.config), [cls.task(env.config, number) for number in range(20)]
         ensure(asked == [cls.task(env.config, number) for number in range(20)], "the same seed asks for another task")
         ensure(all(task is None or task in spec.tasks for task in asked), "a task that the spec does not name")
-        env.reset(seed("conformance", 3))
-        done = dict.fromkeys(spec.tasks, 0.0)
+        number = seed("conformance", 3)
+        env.reset(number)
+        done = dict.fromkeys(_counted(env, spec, number), 0.0)
         for _ in _perform(env):
             score = env.score()
-            ensure(all(score[f"task/{task}"] >= done[task] for task in spec.tasks), "a task was undone")
-            done = {task: score[f"task/{task}"] for task in spec.tasks}
+            ensure(all(score[f"task/{task}"] >= before for task, before in done.items()), "a task was undone")
+            done = {task: score[f"task/{task}"] for task in done}
     finally:
         env.close()
 

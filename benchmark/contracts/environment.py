@@ -152,8 +152,8 @@ class Simulator(Environment):
 
     @abstractmethod
     def score(self) -> dict[str, float]:
-        """Named scores of the episode so far: `spec.metric`, a 0/1 entry `task/<name>` for each task, and `HELD_OUT` where
-        evaluation has episodes with things that no demonstration shows."""
+        """Named scores of the episode so far: `spec.metric`, a 0/1 entry `task/<name>` for the task that it asks for or, where
+        any may be done, for each, and `HELD_OUT` where evaluation has episodes with things that no demonstration shows."""
 
     def expert(self, seed: int) -> Expert:
         """A demonstrator for the episode just reset; `seed` decides its choices and noise. A simulator without one names its

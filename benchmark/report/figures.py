@@ -17,7 +17,7 @@ from benchmark.report.images import Images
 from benchmark.results import statistics
 from benchmark.results.budgets import by_budget, rows_of
 from benchmark.results.options import RowId
-from benchmark.results.view import ResultsView
+from benchmark.results.view import TASK, ResultsView
 
 PROBES = {
     "probe_linear": "held-out linear probe R²",
@@ -100,7 +100,7 @@ def task_bars(view: ResultsView) -> Figure:
         error = [[rate.estimate - rate.low for _, rate in rates], [rate.high - rate.estimate for _, rate in rates]]
         colours = [drawing.colour(view.kind(rows[at]), 0) for at in places]
         axes.barh(places, lengths, xerr=error, color=colours, error_kw={"elinewidth": 0.8, "capsize": 1.5})
-        axes.set_title(metric.removeprefix("metric/task/").replace("_", " "), fontsize=8)
+        axes.set_title(metric.removeprefix(TASK).replace("_", " "), fontsize=8)
         axes.set_xlim(0, 1)
         axes.grid(axis="y", visible=False)
     panels[0].set_yticks(range(len(rows)), [str(row) for row in rows])

@@ -23,6 +23,7 @@ from benchmark.storage.columns import CELL_COLUMNS, FEATURES, MEASURED
 
 RowKind = Literal["ceiling", "row", "floor"]
 T = TypeVar("T")
+TASK = "metric/task/"  # columns that hold single tasks begin so
 
 
 class ResultsView:
@@ -136,7 +137,7 @@ class ResultsView:
 
     def bounds(self, env: str) -> Bounds:
         """What the metric can be: known for the score and for single tasks."""
-        if self.options.metric.startswith("metric/task/"):
+        if self.options.metric.startswith(TASK):
             return (0.0, 1.0)
         if self.options.metric != "score":
             return statistics.UNBOUNDED
@@ -162,7 +163,7 @@ class ResultsView:
     def task_metrics(self, env: str) -> list[str]:
         """The metric columns that hold single tasks of an environment."""
         of_env = self.records[self.records.env == env]
-        return [str(c) for c in self.records if str(c).startswith("metric/task/") and of_env[c].notna().any()]
+        return [str(c) for c in self.records if str(c).startswith(TASK) and of_env[c].notna().any()]
 
     # ----------------------------------------------------------------------------------------------------------- scores
 
@@ -183,10 +184,10 @@ class ResultsView:
         on, metric = ["seed", "episode", "episode_seed"], self.options.metric
 
         def compute() -> tuple[list[np.ndarray], list[np.ndarray]]:
-            ours, theirs = self.episodes(column, a), self.episodes(column, b)
+            ours, theirs = (self.episodes(column, row)[[*on, metric]].dropna() for row in (a, b))
             if len(ours) == len(theirs) and all(np.array_equal(ours[name], theirs[name]) for name in on):
                 return _by_seed(ours, metric), _by_seed(theirs, metric)  # the usual case, which needs no join
-            both = ours[[*on, metric]].merge(theirs[[*on, metric]], on=on)
+            both = ours.merge(theirs, on=on)
             return _by_seed(both, f"{metric}_x"), _by_seed(both, f"{metric}_y")
 
         return self._once(("paired", column, a, b, metric), compute)
@@ -213,10 +214,9 @@ class ResultsView:
     def task_rate(self, column: Column, row: RowId, metric: str) -> Interval | None:
         """The success rate of one task, over the episodes that say; None where none does."""
         groups, level = self.groups(column, row, metric), self.options.level
-        said = [kept for group in groups if len(kept := group[~np.isnan(group)])]
         return self._once(
             ("task_rate", column, row, metric, level),
-            lambda: statistics.bounded(said, level=level) if said else None,
+            lambda: statistics.bounded(groups, level=level) if groups else None,
         )
 
     def compare(self, column: Column, a: RowId, b: RowId) -> Comparison | None:
@@ -295,14 +295,15 @@ def _by_row(frame: pd.DataFrame, order: list[str]) -> dict[tuple[Column, RowId],
 
 
 def _with_failures(records: pd.DataFrame, cells: pd.DataFrame) -> pd.DataFrame:
-    """A crashed episode has failed in every task, and by the metric of its environment as well as in its score."""
+    """A crashed episode has failed in the task that it names, or in every one; by the metric of its environment as well as in
+    its score."""
     if not records.crashed.any():
         return records
     records = records.copy()
     for env, part in records.groupby("env"):
         failed = part.index[part.crashed]
-        tasks = [name for name in records if str(name).startswith("metric/task/") and part[name].notna().any()]
-        records.loc[failed, tasks] = 0.0
+        tasks = [name for name in records if str(name).startswith(TASK) and part[name].notna().any()]
+        records.loc[failed[part.loc[failed, tasks].isna().all(axis=1)], tasks] = 0.0
         own = cells[cells.env == env].iloc[0]
         if (name := f"metric/{own.metric}") in records:
             records.loc[failed, name] = own.metric_low
@@ -317,16 +318,17 @@ def _unknown_after_crash(records: pd.DataFrame, metric: str) -> int:
 
 
 def _absent(records: pd.DataFrame, metric: str) -> int:
-    """Episodes without a metric, of rows that have it."""
-    if metric not in records:
+    """Episodes without a metric, of rows that have it. An episode may ask for one task of several."""
+    if metric not in records or metric.startswith(TASK):
         return 0
     recorded = records.groupby(["env", "method", "variant", "policy"])[metric].transform("count") > 0
     return int((recorded & records[metric].isna()).sum())
 
 
 def _by_seed(frame: pd.DataFrame, metric: str) -> list[np.ndarray]:
+    frame = frame.dropna(subset=metric)
     seeds, scores = frame.seed.to_numpy(), frame[metric].to_numpy(float)
-    return [] if np.isnan(scores).all() else [scores[seeds == seed] for seed in np.unique(seeds)]
+    return [scores[seeds == seed] for seed in np.unique(seeds)]
 
 
 def _chosen(kind: str, name: str | None, known: Sequence[str]) -> str:

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
 from benchmark.contracts.encoder import Encoder
-from benchmark.contracts.environment import Simulator
+from benchmark.contracts.environment import Environment, Simulator
 from benchmark.core.errors import BenchmarkError
 from benchmark.core.seeds import evaluation_seed
 from benchmark.models.agent import Agent
@@ -123,7 +124,8 @@ def episode_seeds(context: Context[Params]) -> list[int]:
 
 
 def records(context: Context[Params], outcomes: list[Outcome]) -> list[EpisodeRecord]:
-    """One per episode. A crashed episode is a failed one: it scores the lowest value there is, and says so."""
+    """One per episode. A crashed episode is a failed one: it scores the lowest value there is, in the task that it asks for,
+    too, and says so."""
     cls, config = environment_of(context.inputs["demos"])
     spec = cls.spec(config)
     return [
@@ -134,7 +136,12 @@ def records(context: Context[Params], outcomes: list[Outcome]) -> list[EpisodeRe
             score=(outcome.score or {}).get(spec.metric, spec.metric_range[0]),
             crashed=outcome.score is None,
             error=outcome.error,
-            metrics=outcome.score or {},
+            metrics=_failed(cls, config, outcome.seed) if outcome.score is None else outcome.score,
         )
         for outcome in outcomes
     ]
+
+
+def _failed(cls: type[Environment], config: Any, number: int) -> dict[str, float]:
+    asked = cls.task(config, number)
+    return {} if asked is None else {f"task/{asked}": 0.0}

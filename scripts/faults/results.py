@@ -177,8 +177,8 @@ FAULTS = (
     Fault(
         "results: a task that a row lacks is a mistake",
         "benchmark/results/view.py",
-        "statistics.bounded(said, level=level) if said else None",
-        "statistics.bounded(said, level=level)",
+        "statistics.bounded(groups, level=level) if groups else None",
+        "statistics.bounded(groups, level=level)",
         f"{VIEW}::test_a_metric_that_only_some_rows_have_is_a_dash_elsewhere",
     ),
     Fault(

@@ -23,6 +23,7 @@ from benchmark.planning.recipes import make_plan
 from benchmark.planning.request import Request
 from benchmark.storage.artifacts import Store
 from tests.cli.running import ROOT, kill_when_there_is, records, run, start
+from tests.toy import Toy
 
 
 def test_from_nothing_to_a_table_and_again(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -148,6 +149,9 @@ def test_a_simulator_that_dies_costs_one_episode_and_is_counted(home: Path, caps
     assert [row["episode"] for row in rows if row["crashed"]] == [2, 3]
     assert all("the toy broke" in row["error"] and row["score"] == 0 for row in rows if row["crashed"])
     assert [row["episode"] for row in rows] == list(range(6))
+    for row in rows:  # of the task that it asks for, whether it came to an end or not
+        assert {name for name in row if "task/" in name} == {f"metric/task/{Toy.task(None, row['episode_seed'])}"}
+        assert row["score"] == row[f"metric/task/{Toy.task(None, row['episode_seed'])}"]
     assert "crashed" in capsys.readouterr().out
 
 

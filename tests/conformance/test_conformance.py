@@ -146,6 +146,22 @@ def test_a_misspelt_preset_is_not_ignored(key: str, module: str, message: str | 
                 presets(mine)
 
 
+@pytest.mark.parametrize(
+    ("score", "message"),
+    [
+        ({"task/left": 0.0, "task/right": 0.0}, "has task/.*, which the episode does not ask for"),
+        ({}, "lacks task/"),
+    ],
+    ids=["others", "none"],
+)
+def test_an_episode_that_asks_for_one_task_says_nothing_of_others(score: dict[str, float], message: str) -> None:
+    mine = type("Mine", (Toy,), {"name": "mine", "score": lambda self: {"reached": float(self._reached), **score}})
+    (observations,) = (promise for promise in promises_of(mine) if promise.__name__ == "env_observations")
+    with pytest.raises(AssertionError, match=message):
+        observations(mine)
+    observations(Toy)
+
+
 def test_a_misspelt_preset_of_stages_is_not_ignored() -> None:
     mine = type("Mine", (Toy,), {"name": "mine", "stage_presets": {"quik": {"fit.steps": "9"}}})
     (presets,) = (promise for promise in promises_of(mine) if promise.__name__.endswith("presets"))

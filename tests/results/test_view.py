@@ -139,6 +139,40 @@ def test_a_metric_that_only_some_rows_have_is_a_dash_elsewhere():
     assert len(bars.get_yticklabels()) == 5
 
 
+def of_one_task() -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Results of episodes that ask for one task each."""
+    records, cells = make(episodes=12)
+    kettle = records.episode % 3 == 0
+    records["metric/task/kettle"] = records["metric/task/kettle"].where(kettle)
+    records["metric/task/slide cabinet"] = records["metric/task/slide cabinet"].mask(kettle)
+    return records, cells
+
+
+def test_a_task_is_judged_in_the_episodes_that_ask_for_it():
+    records, cells = of_one_task()
+    asked = records[records["metric/task/kettle"].notna()].rename(columns={"metric/task/kettle": "kettle"})
+    ours, theirs = (asked[asked.method == name].kettle for name in ("byol", "state"))
+    assert table_of("tasks", records, cells).column("metric/task/kettle")["byol"].value == pytest.approx(ours.mean())
+    view = view_of(records, cells, metric="metric/task/kettle")
+    assert [len(group) for group in view.groups(COLUMN, BYOL)] == [4, 4, 4]
+    compared = view.compare(COLUMN, BYOL, RowId("state"))
+    assert compared is not None
+    assert compared.difference.estimate == pytest.approx(ours.mean() - theirs.mean())
+
+
+def test_a_crashed_episode_has_failed_in_the_task_that_it_names():
+    records, cells = of_one_task()
+    fell = (records.method == "byol") & (records.episode == 3)
+    records.loc[fell, ["crashed", "metric/task/kettle"]] = True, 0.0
+    rates = table_of("tasks", records, cells)
+    for task in ("kettle", "slide cabinet"):
+        said = records[records.method == "byol"][f"metric/task/{task}"].dropna()
+        assert rates.column(f"metric/task/{task}")["byol"].value == pytest.approx(said.mean())
+    records.loc[fell, "metric/task/kettle"] = float("nan")  # as older records have it
+    older = table_of("tasks", records, cells).column("metric/task/slide cabinet")["byol"].value
+    assert older == pytest.approx(records[records.method == "byol"]["metric/task/slide cabinet"].sum() / 27)
+
+
 def test_a_metric_that_only_some_episodes_of_a_row_have_is_not_shown_as_the_rows():
     records, cells = make()
     partly = (records.method == "byol") & (records.seed == 1)

@@ -8,6 +8,7 @@ from benchmark.report.cells import interval_cell, no_score
 from benchmark.report.inputs import TableInputs
 from benchmark.report.table import DASH, Table, TableCell, TableColumn, TableRow
 from benchmark.results.quality import condition
+from benchmark.results.view import TASK
 
 NOT_RECORDED = "not recorded for this row"
 
@@ -27,7 +28,7 @@ def table(inputs: TableInputs) -> Table:
             rows.append(TableRow(str(row), tuple(cells), view.kind(row), notes))
         else:
             rows.append(TableRow(str(row), (no_score(view, column, row),) * len(metrics), view.kind(row)))
-    headings = tuple(TableColumn(metric, metric.removeprefix("metric/task/").replace("_", " ")) for metric in metrics)
+    headings = tuple(TableColumn(metric, metric.removeprefix(TASK).replace("_", " ")) for metric in metrics)
     where = f"{captions.heading(view, column.env)}, policy {column.policy}"
     caption = f"Success rate of each task in {where}. {captions.protocol(view, [column], rates=True)}"
     return Table("tasks", caption, "Method", headings, tuple(rows))
