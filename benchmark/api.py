@@ -7,7 +7,6 @@ bm.load_encoder("random")
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -20,15 +19,15 @@ import pandas as pd
 from benchmark import notebook, registry
 from benchmark.contracts.method import Method
 from benchmark.core.errors import BenchmarkError
-from benchmark.core.home import at_home
+from benchmark.core.home import at_home, home_of
 from benchmark.core.machine import set_threads
 from benchmark.core.progress import Reporter
 from benchmark.launch.base import execution_of
 from benchmark.launch.choose import make_launcher
 from benchmark.launch.execute import Executor
-from benchmark.planning.config.files import preset_named
+from benchmark.planning.config.files import preset_named, preset_shown
 from benchmark.planning.estimates import estimate
-from benchmark.planning.history import last, remember
+from benchmark.planning.history import last, plan_begun, remember
 from benchmark.planning.recipes import make_plan
 from benchmark.planning.request import Request
 from benchmark.results import encoders
@@ -89,7 +88,7 @@ def run(
     """Run every cell of the matrix, as `python -m benchmark run` does; what exists is not computed again. Cells that failed or
     cannot run here say so in `cells.status` and `cells.reason`."""
     request = _request(Request(), methods, envs, policies, seeds, first_seed, preset, overrides)
-    made, store, reporter = make_plan(request), _store(home), Reporter(quiet)
+    made, store, reporter = make_plan(request), Store(home_of(home)).prepare(), Reporter(quiet)
     remember(store, request)
     config = next(iter(made.configs.values()))
     set_threads(config.machine.threads)
@@ -112,7 +111,7 @@ def plan(
 ) -> pd.DataFrame:
     """What `run` would do: a line per stage, with whether it is stored and about how many seconds it takes. Runs nothing."""
     request = _request(Request(), methods, envs, policies, seeds, first_seed, preset, overrides)
-    made, store = make_plan(request), Store(_home(home))
+    made, store = make_plan(request), Store(home_of(home))
     costs = estimate(made.stages, store)
     lines = [
         {
@@ -149,10 +148,10 @@ def results(
         named = seeds is not None or first_seed is not None
         wanted = range(first, sys.maxsize if seeds is None else first + seeds) if named else None
         rows, places, heads = (None if names is None else _names(names) for names in (methods, envs, policies))
-        return _tables(load(Path(records)).only(rows, places, heads, wanted, preset))
-    store = _store(home)
+        return _tables(load(Path(records)).only(rows, places, heads, wanted, preset and preset_shown(preset)))
+    store = Store(home_of(home))
     request = _request(last(store) or Request(), methods, envs, policies, seeds, first_seed, preset, overrides)
-    return _tables(Results(*collect(make_plan(request), store)))
+    return _tables(Results(*collect(plan_begun(request, store), store)))
 
 
 @_at_its_home
@@ -165,7 +164,7 @@ def load_encoder(
     home: str | Path | None = None,
 ) -> Encoder:
     """The trained encoder of a row of the last run, frozen: frames (N, 3, H, W), uint8, in, features out."""
-    store = _store(home)
+    store = Store(home_of(home))
     made = make_plan(last(store) or Request())
     return encoders.encoder_of(made, store, encoders.choose(made, store, row, env, policy, seed))
 
@@ -182,7 +181,7 @@ def export_encoder(
 ) -> list[str]:
     """Write the trained encoder of a row of the last run for others, as `results export-encoder` does; returns the lines that
     load it without this package."""
-    store = _store(home)
+    store = Store(home_of(home))
     made = make_plan(last(store) or Request())
     return list(encoders.export_encoder(made, store, encoders.choose(made, store, row, env, policy, seed), Path(folder)))
 
@@ -210,7 +209,7 @@ def register_env(cls: type[Environment], home: str | Path | None = None) -> type
 
 def _register(known: registry.Registry[T], cls: Any, home: str | Path | None) -> type[T]:
     if cls.__module__ == "__main__" and notebook.without_file():
-        cls = notebook.save(cls, _store(home).root / "notebook")
+        cls = notebook.save(cls, Store(home_of(home)).prepare().root / "notebook")
     name = getattr(cls, "name", "")
     if name in known.names() and known.where(name).startswith(notebook.PREFIX):  # an earlier text of the same cell
         known.remove(name)
@@ -224,21 +223,12 @@ def _request(base: Request, methods: Names | None, envs: Names | None, policies:
     if "seeds" in given:
         given.setdefault("first_seed", 0)
     if preset := given.get("preset"):
-        given["preset"], own = preset_named(str(preset))
-        given["overrides"] = [*own, *given.get("overrides", base.overrides)]
+        given["preset"], given["preset_settings"] = preset_named(str(preset))
     return replace(base, **given)
 
 
 def _names(names: Names) -> list[str]:
     return names.split(",") if isinstance(names, str) else list(names)
-
-
-def _home(home: str | Path | None) -> Path:
-    return Path(home or os.environ.get("BENCHMARK_HOME", "runs"))
-
-
-def _store(home: str | Path | None) -> Store:
-    return Store(_home(home)).prepare()
 
 
 def _tables(held: Results) -> Tables:

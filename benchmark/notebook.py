@@ -11,6 +11,7 @@ import hashlib
 import importlib.util
 import linecache
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -49,34 +50,53 @@ def save(cls: type[Any], folder: Path) -> type[Any]:
 def source_of(name: str, cells: list[str]) -> str:
     """A file with the definition of a name, what that needs of the cells, and all imports."""
     imports: dict[str, None] = {}
-    definitions: dict[str, ast.stmt] = {}  # the last of each name, where the first one stood
+    definitions: dict[str, list[ast.stmt]] = {}  # the last of each name and what changed it then, where the first one stood
     for cell in cells:
         for statement in ast.parse(cell).body:
             if isinstance(statement, ast.Import | ast.ImportFrom):
                 future = isinstance(statement, ast.ImportFrom) and statement.module == "__future__"
                 imports = {**({ast.unparse(statement): None} if future else {}), **imports, ast.unparse(statement): None}
-            for defined in _defined(statement):
-                definitions[defined] = statement
+            for defined, anew in _defined(statement):
+                definitions[defined] = [*([] if anew else definitions.get(defined, [])), statement]
     if name not in definitions:
         raise BenchmarkError(f"the text of the class {name} is not known to Python: put it into a file, e.g. methods/mine.py")
     needed: set[int] = set()
     todo = [name]
     while todo:
-        statement = definitions[todo.pop()]
-        if id(statement) not in needed:
-            needed.add(id(statement))
-            used = {node.id for node in ast.walk(statement) if isinstance(node, ast.Name)}
-            todo += sorted(used & definitions.keys())
-    body = [ast.unparse(statement) for statement in dict.fromkeys(definitions.values()) if id(statement) in needed]
+        for statement in definitions[todo.pop()]:
+            if id(statement) not in needed:
+                needed.add(id(statement))
+                used = {node.id for node in ast.walk(statement) if isinstance(node, ast.Name)}
+                todo += sorted(used & definitions.keys())
+    statements = dict.fromkeys(statement for each in definitions.values() for statement in each)
+    body = [ast.unparse(statement) for statement in statements if id(statement) in needed]
     return "\n".join(imports) + "\n\n\n" + "\n\n\n".join(body) + "\n"
 
 
-def _defined(statement: ast.stmt) -> list[str]:
+def _defined(statement: ast.stmt) -> list[tuple[str, bool]]:
+    """The names that a statement gives a meaning to, and whether it is a new one. What loops and blocks do is not copied: a run
+    may be among it."""
     if isinstance(statement, ast.ClassDef | ast.FunctionDef):
         statement.decorator_list = [d for d in statement.decorator_list if "register_" not in ast.unparse(d)]
-        return [statement.name]
-    targets = statement.targets if isinstance(statement, ast.Assign) else [getattr(statement, "target", None)]
-    return [target.id for target in targets if isinstance(target, ast.Name)]
+        return [(statement.name, True)]
+    if not isinstance(statement, ast.Assign | ast.AnnAssign | ast.AugAssign):
+        return []
+    targets = statement.targets if isinstance(statement, ast.Assign) else [statement.target]
+    names = [found for target in targets for found in _named(target)]
+    return [(name, anew and not isinstance(statement, ast.AugAssign)) for name, anew in names]
+
+
+def _named(target: ast.expr) -> Iterator[tuple[str, bool]]:
+    """`a, b` are two new names; `a.b` and `a[0]` change one."""
+    if isinstance(target, ast.Tuple | ast.List):
+        for each in target.elts:
+            yield from _named(each)
+        return
+    anew = isinstance(target, ast.Name | ast.Starred)
+    while isinstance(target, ast.Attribute | ast.Subscript | ast.Starred):
+        target = target.value
+    if isinstance(target, ast.Name):
+        yield target.id, anew
 
 
 def _cells() -> list[str]:

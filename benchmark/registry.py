@@ -80,7 +80,7 @@ class Registry(Generic[T]):
         except UnknownName:
             raise
         except BenchmarkError as error:
-            return str(error)
+            return " ".join(str(error).split())
         return None
 
     def where(self, name: str) -> str:

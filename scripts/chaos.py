@@ -2,7 +2,7 @@
 """Several runners on one store under random `kill -9` of workers and of whole runners, restarted until the plan is done.
 
     .venv/bin/python scripts/chaos.py                       24 cells, three runners, at least 100 kills: some minutes
-    .venv/bin/python scripts/chaos.py --cells 4 --kills 5   as in the test suite
+    .venv/bin/python scripts/chaos.py --cells 4 --kills 3   as in the test suite
     .venv/bin/python scripts/chaos.py --spawn               workers import everything anew, as they do in a run
 
 Then the records are those of an undisturbed run, no artifact was ever there in part or made twice, and no process and no

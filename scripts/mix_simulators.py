@@ -11,12 +11,11 @@ the settings that the mixture is asked for with. Its demonstrations are made onc
 from __future__ import annotations
 
 import argparse
-import os
 from dataclasses import asdict, replace
-from pathlib import Path
 
 from benchmark import registry
 from benchmark.core.errors import BenchmarkError
+from benchmark.core.home import home_of
 from benchmark.core.progress import Reporter
 from benchmark.datasets.action_space import action_map
 from benchmark.datasets.recordings import import_recording
@@ -33,7 +32,7 @@ def main() -> None:
     parser.add_argument("--episodes", type=int, required=True, help="of each")
     parser.add_argument("--resolution", type=int, required=True)
     options = parser.parse_args()
-    store, reporter, mixed = Store(Path(os.environ.get("BENCHMARK_HOME", "runs"))).prepare(), Reporter(), []
+    store, reporter, mixed = Store(home_of()).prepare(), Reporter(), []
     for name in options.simulators:
         config = compose_config(name, preset="quick", overrides=["machine.threads=1", "machine.cores=1"])
         config.env[name] = replace(config.env[name], episodes=options.episodes, resolution=options.resolution)

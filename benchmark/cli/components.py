@@ -54,7 +54,7 @@ def presets() -> Rows:
 def ablations() -> Rows:
     rows: Rows = []
     for name in registry.methods().names():
-        if import_problem(registry.methods(), name):
+        if registry.methods().problem(name):
             continue  # which variants it has is unknown; `list methods` says why
         cls = registry.methods().get(name)
         config = component_config(cls, Request.preset, "")
@@ -72,17 +72,11 @@ def _short(value: Any) -> str:
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 
-def import_problem(kind: Registry[Any], name: str) -> str | None:
-    """Why the file of a component cannot be imported, in one line; None if it can."""
-    problem = kind.problem(name)
-    return " ".join(problem.split()) if problem else None
-
-
 def _rows(kind: Registry[Any], columns: Sequence[str], values: Callable[[Any], Sequence[Any]]) -> Rows:
     """A row per name; `values` gives the columns and what is missing. Of a broken component there is only the last."""
     rows = []
     for name in kind.names():
-        row, problem = None, import_problem(kind, name)
+        row, problem = None, kind.problem(name)
         if not problem:
             try:
                 row = values(kind.get(name))

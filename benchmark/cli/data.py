@@ -34,10 +34,12 @@ def make(options: argparse.Namespace) -> int:
     from benchmark.planning.config.compose import compose_config
     from benchmark.planning.recipes import demos_stage
 
+    cls = registry.envs().get(options.env)
+    options.env = cls.name
     config = compose_config(options.env, preset=options.preset, overrides=options.overrides)
     if options.episodes is not None:
         config.env[options.env] = replace(config.env[options.env], episodes=options.episodes)
-    if reason := registry.envs().get(options.env).unavailable_reason(config.env[options.env]):
+    if reason := cls.unavailable_reason(config.env[options.env]):
         raise BenchmarkError(f"{options.env} cannot run here: {reason}")
     store, reporter = Store(options.home).prepare(), Reporter(options.quiet)
     stage = demos_stage(options.env, config)

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import argparse
-import os
 from pathlib import Path
+
+from benchmark.core.home import home_of
 
 TABLE_FORMATS = ("text", "md", "csv", "latex", "html", "json")  # report.render.STYLES, without importing it
 
 
 def add_home(parser: argparse.ArgumentParser) -> None:
-    default = Path(os.environ.get("BENCHMARK_HOME", "runs"))
     text = "the store (default: BENCHMARK_HOME or runs/)"
-    parser.add_argument("--home", type=Path, default=default, metavar="DIR", help=text)
+    parser.add_argument("--home", type=Path, default=home_of(), metavar="DIR", help=text)
     parser.add_argument("--quiet", action="store_true", help="no progress, only results")
 
 

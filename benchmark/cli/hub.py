@@ -47,7 +47,7 @@ def push(options: argparse.Namespace) -> int:
 
 
 def pull(options: argparse.Namespace) -> int:
-    """Download a pushed encoder, policy or folder of results, and compare every file with its checksum."""
+    """Download a pushed encoder, policy or folder of results, and compare encoders and policies with their checksums."""
     from huggingface_hub import snapshot_download
 
     from benchmark.report.cards import kind_of

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import argparse
-import shlex
 import sys
 from dataclasses import replace
 
 from benchmark.core.errors import BenchmarkError
-from benchmark.planning.config.files import preset_named, read_request
+from benchmark.planning.config.files import preset_named, preset_shown, read_request
 from benchmark.planning.graph import Plan
-from benchmark.planning.history import last
+from benchmark.planning.history import last, plan_begun
 from benchmark.planning.recipes import make_plan
-from benchmark.planning.request import Request, base_preset
+from benchmark.planning.request import Request
 from benchmark.results.bundle import Results, by_settings, gather, merged
 from benchmark.results.export import load
 from benchmark.results.gather import collect
@@ -28,8 +27,7 @@ def request(options: argparse.Namespace, before: Request | None = None) -> Reque
         given.setdefault("first_seed", 0)  # `--seeds 3` is the same three seeds, whichever were chosen before
     overrides = [*base.overrides, *options.overrides] if options.config else options.overrides or base.overrides
     if "preset" in given:
-        given["preset"], own = preset_named(given["preset"])
-        overrides = [*own, *overrides]
+        given["preset"], given["preset_settings"] = preset_named(given["preset"])
     return replace(base, **given, overrides=overrides)
 
 
@@ -43,7 +41,7 @@ def scores(options: argparse.Namespace) -> Results:
         return _exported(options)
     store = Store(options.home)
     wanted = request(options, last(store))
-    return Results(*collect(_begun(wanted, store), store))
+    return Results(*collect(plan_begun(wanted, store), store))
 
 
 def results(options: argparse.Namespace) -> Results:
@@ -52,32 +50,7 @@ def results(options: argparse.Namespace) -> Results:
         return _exported(options)
     store = Store(options.home)
     wanted = request(options, last(store))
-    return gather(_begun(wanted, store), store, wanted)
-
-
-def _begun(wanted: Request, store: Store) -> Plan:
-    """The plan of a request of which something has been run."""
-    plan = make_plan(wanted)
-    if plan.stages and not any(store.has(stage.kind, key) or store.failure(key) for key, stage in plan.stages.items()):
-        raise BenchmarkError(
-            f"nothing of this plan has been run in {store.root.absolute()}. Name another store with --home or "
-            f"BENCHMARK_HOME, or run it: {command(wanted)}"
-        )
-    return plan
-
-
-def command(wanted: Request) -> str:
-    """What to type for a request."""
-    plain, words = Request(), ["python", "-m", "benchmark", "run"]
-    for name in ("methods", "envs", "policies"):
-        if list(getattr(wanted, name)) != list(getattr(plain, name)):
-            words += [f"--{name}", ",".join(getattr(wanted, name))]
-    for name in ("seeds", "first_seed"):
-        if getattr(wanted, name) != getattr(plain, name):
-            words += [f"--{name.replace('_', '-')}", str(getattr(wanted, name))]
-    if (preset := base_preset(wanted.preset)) != plain.preset:
-        words += ["--preset", preset]
-    return shlex.join([*words, *wanted.overrides])
+    return gather(plan_begun(wanted, store), store, wanted)
 
 
 def each_run(options: argparse.Namespace) -> list[Results]:
@@ -100,7 +73,8 @@ def _narrow(results: Results, options: argparse.Namespace) -> Results:
         raise BenchmarkError("--config names a matrix to compute; --records holds one that was: leave one of them out")
     if options.overrides:
         raise BenchmarkError(f"{options.overrides[0]}: records were made with their own settings; --records takes none")
-    return results.only(options.methods, options.envs, options.policies, _seeds(options), options.preset)
+    preset = options.preset and preset_shown(options.preset)
+    return results.only(options.methods, options.envs, options.policies, _seeds(options), preset)
 
 
 def _seeds(options: argparse.Namespace) -> range | None:

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 from benchmark.cli import flags
 from benchmark.core.errors import BenchmarkError, suggest
-
-TABLES = Path(__file__).parent.parent / "report" / "tables"
+from benchmark.core.names import plain_name
+from benchmark.report.tables import names
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -37,8 +37,7 @@ OF_SETTINGS = ("resolution", "gaps")
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
-    names = sorted(path.stem for path in TABLES.glob("[a-z]*.py"))  # one file each; importing none of them
-    parser.add_argument("name", choices=names, help="which table")
+    parser.add_argument("name", choices=names(), help="which table")
     parser.add_argument("--source", choices=("ours", "published", "both"), default="ours", help="whose numbers (default: ours)")
     flags.add_column(parser)
     parser.add_argument("--method", help="whose ablations, fine-tuning or true-action variants (default: the paper's)")
@@ -90,7 +89,7 @@ def _inputs(options: argparse.Namespace) -> TableInputs:
         parts = [selection.results(options) if options.name == "probes" else selection.scores(options)]
     views = [ResultsView(part) for part in parts]
     if options.name in OF_A_METHOD:
-        _require_method(views[0], options.method or main_method())
+        _require_method(views[0], plain_name(options.method or main_method()))
     return TableInputs(choices, views)
 
 

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import signal
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from benchmark.cli import flags
@@ -56,7 +53,7 @@ def fetch(options: argparse.Namespace) -> int:
         print(fetch_repository(repository))
         return 0
     weights = _weights(options.name)
-    with _clean_exit(), Reporter(options.quiet).task(f"fetch {weights.name}") as task:
+    with Reporter(options.quiet).task(f"fetch {weights.name}") as task:
         path = fetch(weights, task.update)
     print(path)
     return 0
@@ -82,28 +79,13 @@ def verify(options: argparse.Namespace) -> int:
     return 0
 
 
-@contextmanager
-def _clean_exit() -> Iterator[None]:
-    """A `kill` leaves no half of a file behind, as Ctrl-C does not."""
-
-    def leave(number: int, _: Any) -> None:
-        raise SystemExit(128 + number)
-
-    before = signal.signal(signal.SIGTERM, leave)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
-
-
 def by_name() -> dict[str, Weights]:
     """The weights that registered methods name as their class attribute `weights`."""
     from benchmark import registry
-    from benchmark.cli.components import import_problem
     from benchmark.models.weights import Weights
 
     methods = registry.methods()
-    classes = [methods.get(name) for name in methods.names() if not import_problem(methods, name)]
+    classes = [methods.get(name) for name in methods.names() if not methods.problem(name)]
     declared = [getattr(cls, "weights", None) for cls in classes]
     return {weights.name: weights for weights in declared if isinstance(weights, Weights)}
 

@@ -10,6 +10,11 @@ from pathlib import Path
 VARIABLE = "BENCHMARK_HOME"
 
 
+def home_of(path: str | Path | None = None) -> Path:
+    """The store that is named, or the one that the environment names, or runs/."""
+    return Path(path or os.environ.get(VARIABLE, "runs"))
+
+
 @contextmanager
 def at_home(path: str | Path | None) -> Iterator[None]:
     """Within, this store is the home of all that is done: recordings are looked up there, too. None: as it was."""

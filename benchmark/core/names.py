@@ -20,6 +20,12 @@ def component_of(env: str) -> str:
     return plain(env.partition(":")[0])
 
 
+def plain_name(name: str) -> str:
+    """A component's name as we write it; what stands after a colon stays as it is."""
+    component, colon, instance = name.partition(":")
+    return plain(component) + colon + instance
+
+
 def row_label(method: str, variant: str) -> str:
     return f"{method}:{variant}" if variant else method
 

@@ -74,6 +74,9 @@ class Demos:
         """Episode numbers for training and held out: by whole trajectory, the same for every stage and method. Of several data
         sets each is split by itself, so that none is without held-out episodes."""
         counts = [part.episodes for part in self.parts] or [len(self)]
+        for count in counts:
+            if not 0 < held_out_of(count, held_out) < count:
+                raise BenchmarkError(f"split.held_out={held_out:g} of {count} demonstrations {NOTHING_LEFT}")
         first = np.cumsum([0, *counts[:-1]])
         splits = [split(count, held_out) for count in counts]
         training, rest = ([side[n] + start for side, start in zip(splits, first, strict=True)] for n in (0, 1))
@@ -91,10 +94,17 @@ class Demos:
         return Shares(self.part_of, tuple(part.name for part in self.parts), tuple(shares)) if shares else None
 
 
+NOTHING_LEFT = "leaves none to train on or to hold out"
+
+
+def held_out_of(episodes: int, share: float) -> int:
+    """How many of so many."""
+    return max(1, round(share * episodes)) if episodes > 1 else 0
+
+
 def split(episodes: int, held_out: float) -> tuple[np.ndarray, np.ndarray]:
     """Which of so many episodes are trained on and which are held out, known before any exists."""
-    order = numpy_rng("split", episodes).permutation(episodes)
-    n = max(1, round(held_out * episodes)) if episodes > 1 else 0
+    order, n = numpy_rng("split", episodes).permutation(episodes), held_out_of(episodes, held_out)
     return np.sort(order[n:]), np.sort(order[:n])
 
 

@@ -55,7 +55,7 @@ def inspect(store: Store, what: str, format_name: str = "auto", limits: Limits |
 
 def _facts(demos: Demos, said: dict[str, Any]) -> dict[str, Any]:
     lengths, spec = demos.lengths, demos.spec
-    first = demos.infos[0].get("recorded_size", {})
+    recorded = demos.infos[0]["recorded_size"]
     return {
         "episodes": said["episodes"],
         "looked_at": len(demos),
@@ -63,8 +63,7 @@ def _facts(demos: Demos, said: dict[str, Any]) -> dict[str, Any]:
         "steps": {"shortest": int(lengths.min()), "mean": float(lengths.mean()), "longest": int(lengths.max())},
         "hz": said["hz"],
         "views": {
-            view: {"recorded": size, "here": [spec.resolution] * 2}
-            for view, size in zip(spec.views, first.values(), strict=True)
+            view: {"recorded": size, "here": [spec.resolution] * 2} for view, size in zip(spec.views, recorded, strict=True)
         },
         "dimensions": {"actions": spec.action_dim, "proprio": spec.proprio_dim, "states": spec.state_dim},
         "actions": said["actions"],

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
@@ -13,6 +12,7 @@ import numpy as np
 
 from benchmark.contracts.data import Episode
 from benchmark.core.errors import BenchmarkError, Unavailable
+from benchmark.core.home import home_of
 from benchmark.datasets.recordings import KIND, check_name, digest, open_folder
 from benchmark.datasets.source import stretch
 
@@ -21,7 +21,7 @@ IMPORT = "python -m benchmark data import SOURCE --name NAME"
 
 def folder_of(name: str) -> Path:
     """Where a recording lies, or would, in the store that BENCHMARK_HOME names, or in runs/."""
-    return Path(os.environ.get("BENCHMARK_HOME", "runs")) / KIND / check_name(name)
+    return home_of() / KIND / check_name(name)
 
 
 def manifest_in(folder: Path) -> dict[str, Any] | None:

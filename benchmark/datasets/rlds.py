@@ -23,7 +23,7 @@ import numpy as np
 from benchmark.contracts.data import Episode
 from benchmark.core.errors import BenchmarkError
 from benchmark.datasets.budget import allow
-from benchmark.datasets.files import decode_picture, read_json, reading
+from benchmark.datasets.files import decode_picture, natural, read_json, reading
 from benchmark.datasets.source import FACTS, NUMBERS, Description, Source, make_episode, stated
 from benchmark.datasets.tfrecord import Values, parse, records
 
@@ -231,6 +231,6 @@ def _shards(folder: Path) -> list[Path]:
 def _folder(path: Path) -> Path:
     """The folder of the newest version, where versions lie below."""
     if path.is_dir() and not _shards(path):
-        versions = sorted(p for p in path.iterdir() if VERSION.fullmatch(p.name) and _shards(p))
+        versions = sorted((p for p in path.iterdir() if VERSION.fullmatch(p.name) and _shards(p)), key=natural)
         return versions[-1] if versions else path
     return path.parent if path.is_file() and ".tfrecord" in path.name else path

@@ -137,7 +137,7 @@ def make_episode(
     if any(count != length for count in counts) and length:
         told = ", ".join(f"{n} of {size} pixels in {called[view]}" for n, view in zip(counts, views, strict=True))
         raise BenchmarkError(f"{where}: {length} actions, but frames: {told}")
-    recorded = {view: frames_of.recorded for view, frames_of in zip(views, taken, strict=True)}
+    recorded = [frames_of.recorded for frames_of in taken]
     episode = Episode(frames, **columns, info={**(info or {}), "recorded_size": recorded})
     check_episode(episode, (length, *frames.shape[1:]), {name: array.shape[1] for name, array in columns.items()}, str(where))
     if not columns["actions"].shape[1]:

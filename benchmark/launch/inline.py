@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import ClassVar
 
-from benchmark.launch.base import End, Ending, Job, published
+from benchmark.launch.base import End, Ending, Job
 from benchmark.launch.execute import Executor
-from benchmark.launch.task import ending_of
+from benchmark.launch.task import execute_key
 from benchmark.planning.resources import Needs
 
 
@@ -30,9 +29,8 @@ class InlineEngine:
         jobs, self._jobs = self._jobs, []
         endings = []
         for job in jobs:
-            _, execution = published(self._executor.store, job.key)
             try:
-                endings.append(ending_of(replace(self._executor, execution=execution), job.stage))
+                endings.append(execute_key(self._executor, job.key))
             except SystemExit as error:  # in the code of a method; elsewhere it ends the worker, here it would end the run
                 endings.append(Ending(job.key, End.FAILED, f"it called sys.exit({error})"))
         return endings

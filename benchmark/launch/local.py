@@ -33,6 +33,7 @@ from benchmark.core.progress import Reporter
 from benchmark.core.signals import deaf_children, follow_parent
 from benchmark.launch.base import End, Ending, Job
 from benchmark.launch.events import Observer
+from benchmark.launch.execute import Executor
 from benchmark.launch.failures import write_log
 from benchmark.launch.task import add_components, added_components, execute_key
 from benchmark.planning.graph import RunCell, Stage
@@ -283,9 +284,9 @@ def _serve(
     try:
         signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGTERM])  # of the engine, which alone hears the others
         add_components(components)
-        store, forward = Store(home), _Forward(connection)
+        executor = Executor(Store(home), Reporter(), observer=_Forward(connection))
         while True:
-            connection.send(execute_key(store, connection.recv(), forward))
+            connection.send(execute_key(executor, connection.recv()))
     except (EOFError, OSError, KeyboardInterrupt):
         code = 0
     except BaseException:

@@ -13,8 +13,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from benchmark.core.errors import BenchmarkError
+from benchmark.core.progress import Reporter
 from benchmark.launch.base import End, Ending, published
 from benchmark.launch.events import Observer
+from benchmark.launch.execute import Executor
 from benchmark.launch.task import add_components, added_components, execute_key
 from benchmark.planning.graph import RunCell, Stage
 from benchmark.storage.artifacts import StageFailure, Store
@@ -51,8 +53,9 @@ class RemoteTask:
         if absent:
             return Ending(self.key, End.TAKEN, f"{absent[0]} is not there: the job that makes it was lost")
         news = News(store)
+        executor = Executor(store, Reporter(), observer=news)
         try:
-            return execute_key(store, self.key, news, patient=True)  # of a lost attempt a claim may be left for a while
+            return execute_key(executor, self.key, patient=True)  # of a lost attempt a claim may be left for a while
         finally:
             news.forget(self.key)
 

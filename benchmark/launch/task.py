@@ -3,27 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 
 from benchmark import registry
 from benchmark.core.errors import BenchmarkError, Lost, Memory
-from benchmark.core.progress import Reporter
 from benchmark.launch.base import End, Ending, published
-from benchmark.launch.events import Observer
 from benchmark.launch.execute import Busy, Executor, OutOfMemory, StageFailed
 from benchmark.planning.graph import Stage
-from benchmark.storage.artifacts import Store
 
 END_OF = {Memory.MACHINE: End.MEMORY, Memory.GPU: End.GPU_MEMORY}
 
 
-def execute_key(store: Store, key: str, observer: Observer, *, patient: bool = False) -> Ending:
+def execute_key(executor: Executor, key: str, *, patient: bool = False) -> Ending:
     """Execute a stage by its key, as it was described. Refused where the code of this process would compute another one."""
     try:
-        stage, execution = published(store, key)
+        stage, execution = published(executor.store, key)
     except BenchmarkError as error:
         return Ending(key, End.FAILED, str(error))
     try:
-        return ending_of(Executor(store, Reporter(), execution, observer), stage, patient=patient)
+        return ending_of(replace(executor, execution=execution), stage, patient=patient)
     except OSError as error:  # of the store itself, where the stage has not begun: a disk without room for a claim
         return Ending(key, End.FAILED, f"{error.strerror}: {error.filename}")
 

@@ -10,6 +10,7 @@ from benchmark.contracts.data import DataSpec
 from benchmark.contracts.encoder import Encoder, as_float
 from benchmark.contracts.specs import FARTHEST, all_with_depth
 from benchmark.core.errors import BenchmarkError
+from benchmark.core.names import component_of
 
 RGB = 3
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
@@ -65,9 +66,8 @@ class ImageEncoder(Encoder):
 def require_depth(wanted: bool, data: DataSpec) -> None:
     """For encoders that take depth where they are asked to."""
     if wanted and not all_with_depth(data.views):
-        raise BenchmarkError(
-            f"depth=true: the views of {data.env} have no depth. Fix it with: env.{data.env}.depth=true, if it has that"
-        )
+        fix = f"env.{component_of(data.env)}.depth=true, if it has that"
+        raise BenchmarkError(f"depth=true: the views of {data.env} have no depth. Fix it with: {fix}")
 
 
 def _short(values: tuple[float, ...]) -> str:

@@ -41,6 +41,6 @@ class Elsewhere:
         if self.views < needed:
             return f"needs {needed} views, on={name} has {self.views}"
         if self.resolution != side:
-            fix = f"Fix it with: env.{component_of(name)}.resolution={side} or env.{env}.resolution={self.resolution}"
-            return f"on={name}: its frames have {self.resolution} pixels, and {side} are needed. {fix}"
+            fix = f"env.{component_of(name)}.resolution={side} or env.{component_of(env)}.resolution={self.resolution}"
+            return f"on={name}: its frames have {self.resolution} pixels, and {side} are needed. Fix it with: {fix}"
         return None

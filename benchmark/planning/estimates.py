@@ -70,6 +70,7 @@ class Size:
 
     frames: float
     max_steps: int
+    views: int
 
 
 def estimate(stages: Mapping[str, Stage], store: Store) -> dict[str, Estimate]:
@@ -102,10 +103,10 @@ def work(params: Any, size: Size) -> float:
         case pretrain.Params(learning=pretrain.Learning(budget=budget)):
             cls = registry.methods().get(params.method)
             config: Any = from_json(cls.Config, params.config)
-            window = cls.batch_spec(config).window
+            images = cls.batch_spec(config).window * size.views
             if budget.steps is not None:
-                return budget.steps * config.batch_size * window
-            return budget.frames or (budget.epochs or config.epochs) * size.frames * window
+                return budget.steps * config.batch_size * images
+            return budget.frames or (budget.epochs or config.epochs) * size.frames * images
         case pretrain.Params():
             return 0.0
         case fit.Params():
@@ -179,16 +180,17 @@ def _size(params: demos.Params, ref: Ref, store: Store) -> Size:
     if store.has(ref.kind, ref.key):
         return _measured(params, store.manifest(ref.kind, ref.key))
     cls, config = _environment(params)
-    steps, episodes = cls.spec(config).max_steps, config.episodes
+    spec, episodes = cls.spec(config), config.episodes
     if isinstance(params, collect.Params):
         episodes = min(params.most, episodes + params.round * params.episodes)
-    return Size(episodes * steps, steps)
+    return Size(episodes * spec.max_steps, spec.max_steps, len(spec.views))
 
 
 def _measured(params: demos.Params, manifest: Manifest) -> Size:
     cls, config = _environment(params)
     summary: demos.Summary = manifest.summary_as(collect.Summary if manifest.kind == "collect" else demos.Summary)
-    return Size(summary.frames, cls.spec(config).max_steps)
+    spec = cls.spec(config)
+    return Size(summary.frames, spec.max_steps, len(spec.views))
 
 
 def _environment(params: demos.Params) -> tuple[type[Environment], EnvConfig]:
@@ -198,9 +200,9 @@ def _environment(params: demos.Params) -> tuple[type[Environment], EnvConfig]:
 
 def _disk(stage: Stage, stages: Mapping[str, Stage], size: Size) -> float:
     if isinstance(stage.params, demos.Params):
-        cls, config = _environment(stage.params)
+        _, config = _environment(stage.params)
         # twice: finished episodes are kept until the artifact is whole
-        return 2 * size.frames * len(cls.spec(config).views) * config.resolution**2 * 3
+        return 2 * size.frames * size.views * config.resolution**2 * 3
     trained = stages[stage.inputs["encoder"].key] if "encoder" in stage.inputs else stage
     width = trained.params.config["width"] if isinstance(trained.params, pretrain.Params) else 64
     if isinstance(stage.params, pretrain.Params) and not registry.methods().get(stage.params.method).privileged:

@@ -37,6 +37,17 @@ def last(store: Store) -> Request | None:
         return _read(others[-1])
 
 
+def plan_begun(wanted: Request, store: Store) -> Plan:
+    """The plan of a request of which something has been run."""
+    plan = make_plan(wanted)
+    if plan.stages and not any(store.has(stage.kind, key) or store.failure(key) for key, stage in plan.stages.items()):
+        raise BenchmarkError(
+            f"nothing of this plan has been run in {store.root.absolute()}. Name another store with --home or "
+            f"BENCHMARK_HOME, or run it: {wanted.command()}"
+        )
+    return plan
+
+
 def plans(store: Store) -> Iterator[Plan]:
     """What each of them needs today. One that cannot be planned any more is an error: nobody knows what it needs."""
     for path in sorted((store.root / "plans").glob("*.json")):

@@ -54,7 +54,7 @@ def peak(stage: Stage, stages: Mapping[str, Stage], frames: float, max_steps: in
         case pretrain.Params(learning=None):
             return base + _weights(params)
         case pretrain.Params(learning=pretrain.Learning(budget=budget)):
-            drawn = budget.frames or (budget.steps or math.inf) * _frames_per_step(params)
+            drawn = budget.frames or (budget.steps or math.inf) * _frames_per_step(params) * len(spec.views)
             held = min(seen, drawn * image / len(spec.views))
             held += 5 * _weights(params)  # with gradients, two moments and a moving average
             return PROCESS + NETWORKS + GRADIENTS + held + _activations(params, config.resolution, spec.views)

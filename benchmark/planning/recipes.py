@@ -24,6 +24,7 @@ from benchmark.contracts.environment import Environment
 from benchmark.contracts.method import Method
 from benchmark.contracts.policy import Policy
 from benchmark.contracts.training import TrainingConfig
+from benchmark.core.errors import BenchmarkError
 from benchmark.core.names import row_label
 from benchmark.core.typed import to_json
 from benchmark.models.hub import digest
@@ -58,7 +59,7 @@ def make_plan(request: Request) -> Plan:
 
 
 def _planned(request: Request) -> Plan:
-    overrides, sweeps = split_sweeps(request.overrides)
+    overrides, sweeps = split_sweeps(request.settings)
     methods = with_sweeps(expand_methods(request.methods), sweeps)
     plan = Plan(request.preset, [], {}, {})
     envs = _whole(_expand("envs", request.envs, registry.envs()), registry.envs(), plan)
@@ -77,6 +78,9 @@ def _planned(request: Request) -> Plan:
         for env in dict.fromkeys([*envs, *others])
     }
     plan.configs = {env: configs[env] for env in envs}
+    for what, names in (("methods", methods), ("environments", envs), ("policies", policies)):
+        if not names:
+            raise BenchmarkError(f"no {what}: nothing to run")
     elsewhere = {env: Elsewhere.of(env, configs[env]) for env in others}
     for env, config in plan.configs.items():
         recipe = Recipe(env, config, elsewhere)

@@ -11,8 +11,9 @@ from benchmark.contracts.environment import Environment, Simulator, data_spec
 from benchmark.contracts.method import Method
 from benchmark.contracts.policy import Policy
 from benchmark.contracts.specs import EnvSpec, all_with_depth
+from benchmark.core.names import component_of
 from benchmark.core.seeds import seed
-from benchmark.data.episodes import split
+from benchmark.data.episodes import NOTHING_LEFT, held_out_of, split
 from benchmark.models.features import why_no_features
 from benchmark.planning.config.schema import Config, ShiftConfig
 from benchmark.planning.demonstrations import Elsewhere
@@ -96,17 +97,19 @@ class Refusals:
     def _no_environment(self, spec: EnvSpec) -> str | None:
         """Settings that ask for something this environment or its demonstrations do not have."""
         demonstrations, goal = self.env_config.demonstrations, self.config.fit.goal
+        component = component_of(self.env.name)
+        count, share = self.env_config.episodes, self.config.split.from_all
+        if not 0 < held_out_of(count, share) < count:
+            return f"split.held_out={share:g} of {count} demonstrations {NOTHING_LEFT}"
         if demonstrations not in self.env.sources:
-            return f"env.{self.env.name}.demonstrations={demonstrations}: there are {', '.join(self.env.sources)}"
+            return f"env.{component}.demonstrations={demonstrations}: there are {', '.join(self.env.sources)}"
         if demonstrations == "scripted" and issubclass(self.env, Simulator) and not self.env.has_expert():
-            others = " or ".join(
-                f"env.{self.env.name}.demonstrations={name}" for name in self.env.sources if name != "scripted"
-            )
+            others = " or ".join(f"env.{component}.demonstrations={name}" for name in self.env.sources if name != "scripted")
             return f"{self.env.name} has no scripted expert: {others or 'write one, or name recordings in its sources'}"
         if goal == "task" and not spec.tasks:
             return f"fit.goal=task: {self.env.name} has no tasks"
         if goal not in ("none", "task") and (unseen := self._tasks_not_held_out(spec)):
-            more = f"raise env.{self.env.name}.episodes={self.env_config.episodes} or split.held_out"
+            more = f"raise env.{component}.episodes={self.env_config.episodes} or split.held_out"
             return f"fit.goal={goal}: no held-out demonstration shows the goal of {', '.join(unseen)}; {more}"
         return None
 

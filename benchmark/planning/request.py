@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -29,6 +30,7 @@ class Request:
     preset: str = "quick"
     overrides: Sequence[str] = ()
     first_seed: int = 0
+    preset_settings: Sequence[str] = ()  # those of a preset of one's own: they come and go with it, and before the overrides
 
     def __post_init__(self) -> None:
         if self.seeds < 1:
@@ -37,5 +39,22 @@ class Request:
             raise BenchmarkError(f"--first-seed must not be negative, not {self.first_seed}")
 
     @property
+    def settings(self) -> list[str]:
+        return [*self.preset_settings, *self.overrides]
+
+    @property
     def training_seeds(self) -> range:
         return range(self.first_seed, self.first_seed + self.seeds)
+
+    def command(self) -> str:
+        """What to type for it."""
+        plain, words = Request(), ["python", "-m", "benchmark", "run"]
+        for name in ("methods", "envs", "policies"):
+            if list(getattr(self, name)) != list(getattr(plain, name)):
+                words += [f"--{name}", ",".join(getattr(self, name))]
+        for name in ("seeds", "first_seed"):
+            if getattr(self, name) != getattr(plain, name):
+                words += [f"--{name.replace('_', '-')}", str(getattr(self, name))]
+        if (preset := base_preset(self.preset)) != plain.preset:
+            words += ["--preset", preset]
+        return shlex.join([*words, *self.settings])

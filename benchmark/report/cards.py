@@ -31,7 +31,7 @@ def kind_of(folder: Path) -> str:
 
 
 def readme(folder: Path, repository: str) -> str:
-    """Every file is compared with its checksum on the way."""
+    """Of an encoder or a policy every file is compared with its checksum on the way."""
     return _of_model(read_card(folder), repository) if kind_of(folder) == "model" else _of_results(folder, repository)
 
 

@@ -2,29 +2,35 @@
 
 from __future__ import annotations
 
-import shlex
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
+from benchmark.core.names import component_of
+from benchmark.core.typed import from_json
+from benchmark.planning.request import Request
+from benchmark.planning.sweeps import split_sweeps
 from benchmark.results.options import Column, RowId
 
 
 def command(request: Mapping[str, Any], column: Column, row: RowId) -> str:
-    """What to type for one row in one column: the request, without settings of components that are not part of it."""
-    named = {"method": row.method, "policy": column.policy, "env": column.env}
-    overrides = [text for text in request["overrides"] if _concerns(text, named)]
-    return shlex.join(
-        [
-            *("python", "-m", "benchmark", "run"),
-            *("--methods", str(row), "--envs", column.env, "--policies", column.policy),
-            *("--seeds", str(request["seeds"]), *_first(request.get("first_seed", 0)), "--preset", request["preset"]),
-            *overrides,
-        ]
-    )
+    """What to type for one row in one column: the request, without settings of components that are not part of it, and without
+    lists of values, of which the row's own stands in its name."""
+    wanted = from_json(Request, dict(request))
+    named = {"method": row.method, "policy": column.policy, "env": component_of(column.env)}
+    return replace(
+        wanted,
+        methods=[str(row)],
+        envs=[column.env],
+        policies=[column.policy],
+        preset_settings=_concerning(wanted.preset_settings, named),
+        overrides=_concerning(wanted.overrides, named),
+    ).command()
 
 
-def _first(seed: int) -> list[str]:
-    return ["--first-seed", str(seed)] if seed else []
+def _concerning(settings: Sequence[str], named: Mapping[str, str]) -> list[str]:
+    single, _ = split_sweeps(settings)
+    return [text for text in single if _concerns(text, named)]
 
 
 def _concerns(override: str, named: Mapping[str, str]) -> bool:

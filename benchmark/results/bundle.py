@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from benchmark.core.errors import BenchmarkError, UnknownName
-from benchmark.core.names import parse_row, plain, row_label
+from benchmark.core.names import parse_row, plain_name, row_label
 from benchmark.planning.graph import Plan, RunCell
 from benchmark.planning.request import Request
 from benchmark.results.gather import collect
@@ -22,6 +22,10 @@ from benchmark.storage.columns import CURVES, ENCODER, IDENTITY, SPECTRA
 POINTS = 50  # of a learning curve: what a figure can show and a repository can hold
 UNKNOWN_RECIPE = "which recipe it was is not recorded"  # stands for the departures of earlier exports
 OF_ENV = ("metric", "metric_low", "metric_high", "demonstrations", "starts", "goal", "checkpoint", "visual_shift")
+ON_NO_KEY = (
+    *("machine.", "resources.", "launch.", "slurm.", "ray.", "tracker="),
+    *("rollout.timeout=", "pretrain.checkpoint_every="),
+)
 OF_COLUMN = re.compile(r"(env|split|embed|fit|policy|rollout|shift)\.")  # departures that all rows of a column share
 AXES = 512  # of a spectrum, the first: all of a ResNet-18's pooled features, 97 % of the variance of patches of 11 520 numbers
 
@@ -154,9 +158,10 @@ def _of_column(departures: Iterable[str]) -> set[str]:
 
 
 def _settings_of(request: Mapping[str, Any]) -> dict[str, str]:
-    """What changes numbers: not which cells were asked for, nor where they ran."""
-    overrides = [text for text in request.get("overrides", ()) if not text.startswith("machine.")]
-    return {"preset": request.get("preset", ""), **dict(text.split("=", 1) for text in overrides)}
+    """What changes numbers: not which cells were asked for, nor where and how they ran."""
+    settings = (*request.get("preset_settings", ()), *request.get("overrides", ()))
+    told = dict(text.split("=", 1) for text in settings if not text.startswith(ON_NO_KEY))
+    return {"preset": request.get("preset", ""), **told}
 
 
 def _joined_provenance(parts: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
@@ -182,7 +187,8 @@ def _named(methods: Sequence[str], rows: Sequence[tuple[str, str]]) -> np.ndarra
 
 
 def _known(column: str, names: Sequence[str], present: Iterable[str]) -> Collection[str]:
-    known, names = set(present), [plain(name) for name in names]
+    known = set(present)
+    names = [name if name in known else plain_name(name) for name in names]
     for name in names:
         if name not in known | {"all"}:
             raise UnknownName(f"{column} in these records", name, known)

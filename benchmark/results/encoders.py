@@ -16,7 +16,7 @@ from typing import Any
 from benchmark import registry
 from benchmark.contracts.data import DataSpec
 from benchmark.core.errors import BenchmarkError, Corrupt, UnknownName
-from benchmark.core.names import parse_row, row_label
+from benchmark.core.names import parse_row, plain_name, row_label
 from benchmark.core.typed import from_json
 from benchmark.data.episodes import open_demos
 from benchmark.models import portable
@@ -43,6 +43,7 @@ def choose(
 ) -> RunCell:
     """The cell of a row whose encoder is wanted: the first of its seeds; of several environments one has to be named."""
     label = row_label(*parse_row(row))
+    env, policy = (name and plain_name(name) for name in (env, policy))
     cells = [cell for cell in plan.cells if cell.id.row == label and not cell.refused]
     if not cells:
         raise UnknownName("row", row, {cell.id.row for cell in plan.cells if not cell.refused})
@@ -99,9 +100,11 @@ def export_policy(plan: Plan, store: Store, cell: RunCell, folder: Path) -> Path
     """The policy of a cell with its encoder, as their artifacts: `load_policy` reads them."""
     _refuse_other(folder)
     for kind in ("pretrain", "fit"):
-        shutil.copytree(_artifact(plan, store, cell, kind).folder, folder / kind, dirs_exist_ok=True)
+        shutil.rmtree(folder / kind, ignore_errors=True)  # of an earlier export
+        shutil.copytree(_artifact(plan, store, cell, kind).folder, folder / kind)
     spec = open_demos(_artifact(plan, store, cell, "demos").folder).spec
-    files = sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file() and path.name != CARD)
+    parts = (path for kind in ("pretrain", "fit") for path in (folder / kind).rglob("*"))
+    files = sorted(path.relative_to(folder).as_posix() for path in parts if path.is_file())
     about = {"spec": asdict(spec), "checkpoint": plan.configs[cell.id.env].rollout.checkpoint}
     about["features"] = plan.configs[cell.id.env].embed.features
     _write_card(plan, store, cell, folder, "policy", files, about)

@@ -142,10 +142,13 @@ class _Check:
         self.that(isinstance(value, int) and not isinstance(value, bool) and value >= 0, place, value, "a number from 0 on")
 
     def request(self, request: dict[str, Any]) -> None:
-        for name in ("methods", "envs", "policies", "overrides"):
+        request.setdefault("preset_settings", [])
+        settings = ("preset_settings", "overrides")
+        for name in ("methods", "envs", "policies", *settings):
             self.texts(request.get(name), f"request/{name}")
-        for text in request["overrides"]:
-            self.that("=" in text, "request/overrides", text, "KEY=VALUE")
+        for name in settings:
+            for text in request[name]:
+                self.that("=" in text, f"request/{name}", text, "KEY=VALUE")
         self.that(isinstance(request.get("preset"), str), "request/preset", request.get("preset"), "a text")
         request.setdefault("first_seed", 0)
         for name in ("seeds", "first_seed"):

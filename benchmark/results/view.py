@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 
 from benchmark.core.errors import BenchmarkError, UnknownName
+from benchmark.core.names import plain_name
 from benchmark.core.seeds import numpy_rng
 from benchmark.results import statistics
 from benchmark.results.bundle import Results
@@ -332,6 +333,7 @@ def _by_seed(frame: pd.DataFrame, metric: str) -> list[np.ndarray]:
 
 
 def _chosen(kind: str, name: str | None, known: Sequence[str]) -> str:
+    name = name and plain_name(name)
     if name is not None and name not in known:
         raise UnknownName(f"{kind} in these results", name, known)
     return name or known[0]

@@ -68,7 +68,7 @@ class AgentController:
         self._rngs = [torch.Generator() for _ in range(slots)]
         self._unused = torch.Generator()
         self._rows = np.arange(slots)
-        self._encoder_watch, self._policy_watch = _Watch(self.device), _Watch(self.device)
+        self._watch = _Watch(self.device)
 
     def needs_frame(self, time: int) -> bool:
         return self.encoder.reads == "frames" and bool(self._looked_at[time % self.config.execute])
@@ -87,9 +87,9 @@ class AgentController:
         self._plan(slots, slots.active & (slots.time % self.config.execute == 0))
         return np.where(slots.active[:, None], self._actions(slots.time), np.float32(0))
 
-    def latency(self) -> dict[str, float]:
-        """Mean milliseconds of a call on all slots."""
-        return {"encoder_call_ms": self._encoder_watch.mean_ms(), "policy_call_ms": self._policy_watch.mean_ms()}
+    def latency(self) -> float:
+        """Mean milliseconds of a call of the policy on all slots."""
+        return self._watch.mean_ms()
 
     def _observe(self, slots: Slots, rows: np.ndarray) -> None:
         """Put the features of this moment, and the proprioception, into the history of the given rows."""
@@ -98,14 +98,13 @@ class AgentController:
         reads_state = self.encoder.reads == "state"
         if not reads_state and not slots.rendered[rows].all():
             raise RuntimeError("a frame that the controller asked for was not rendered")
-        with self._encoder_watch.measure():
-            observations = Observations(
-                state=self._on_device(slots.state) if reads_state else None,
-                frames=None if reads_state or slots.frames is None else self._on_device(slots.frames),
-                told=self._told.values,
-                valid=self._on_device(rows),
-            )
-            features = encode(self.encoder, observations, self.kind, self.precision)
+        observations = Observations(
+            state=self._on_device(slots.state) if reads_state else None,
+            frames=None if reads_state or slots.frames is None else self._on_device(slots.frames),
+            told=self._told.values,
+            valid=self._on_device(rows),
+        )
+        features = encode(self.encoder, observations, self.kind, self.precision)
         at = torch.from_numpy(slots.time % self._history.shape[1])[rows]
         self._history[self._rows[rows], at] = features[rows]
         if self._proprio is not None:
@@ -123,7 +122,7 @@ class AgentController:
         given = Observations(proprio=proprio, goal=self._goals.values, language=self._language.values)
         seen = self._history[past]
         rngs = [rng if row else self._unused for rng, row in zip(self._rngs, rows, strict=True)]
-        with self._policy_watch.measure():
+        with self._watch.measure():
             planned = self.agent.act(seen, given, rngs).float()
             lost = ~seen.isfinite().flatten(1).all(1)  # a head that answers with its likeliest class would hide it
             chunks = planned.masked_fill(lost[:, None, None], torch.nan).cpu().numpy()

@@ -122,6 +122,7 @@ def _learn(context: Context[Params], learning: Learning, method: Method, demos: 
     with together(execution.processes, device, training.help_out):
         trained = training.run(method, sampler, steps, context.task)
     trained.save(context.out / "curves.csv")
+    method.config = replace(method.config, batch_size=sampler.batch_size)  # of few demonstrations less: trivial losses count it
     frames = steps * sampler.frames_per_step
     return replace(
         untrained,

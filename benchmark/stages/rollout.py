@@ -38,7 +38,7 @@ def run(context: Context[Params]) -> Summary:
     return replace(
         write(context, outcomes),
         simulator=next((o.simulator for o in outcomes if o.simulator), None),
-        policy_ms=controller.latency()["policy_call_ms"] / context.params.slots,
+        policy_ms=controller.latency() / context.params.slots,
     )
 
 

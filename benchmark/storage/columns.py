@@ -86,4 +86,3 @@ CURVES = names(CURVE_FIELDS)
 SPECTRA = names(SPECTRUM_FIELDS)
 FEATURES = names(_FEATURES)
 MEASURED = [*(field.name for field in _COST if field.type == "number"), "feature_dim", *FEATURES]
-TEXT = {field.name: field.empty for field in (*RECORD_FIELDS, *CELL_FIELDS) if field.type == "text"}

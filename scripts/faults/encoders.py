@@ -107,8 +107,8 @@ FAULTS = (
     Fault(
         "encoders: an earlier cell wins",
         "benchmark/notebook.py",
-        "                definitions[defined] = statement\n",
-        "                definitions.setdefault(defined, statement)\n",
+        "definitions[defined] = [*([] if anew else definitions.get(defined, [])), statement]",
+        "definitions.setdefault(defined, [statement])",
         f"{API}::test_a_class_of_a_notebook_is_a_row_whose_text_is_on_the_key",
     ),
     Fault(

@@ -77,9 +77,9 @@ FAULTS = (
     ),
     Fault(
         "habits: a preset of one's own goes before the command",
-        "benchmark/cli/selection.py",
-        "overrides = [*own, *overrides]",
-        "overrides = [*overrides, *own]",
+        "benchmark/planning/request.py",
+        "[*self.preset_settings, *self.overrides]",
+        "[*self.overrides, *self.preset_settings]",
         f"{CONFIG}::test_a_preset_of_ones_own_is_one_of_ours_with_settings",
     ),
     Fault(

@@ -125,7 +125,7 @@ FAULTS = (
         "plan: all of a label cost what its first stage does, whatever is stored",
         "benchmark/planning/estimates.py",
         'name = SEED.sub("", stage.label), size',
-        'name = SEED.sub("", stage.label), Size(0, 0)',
+        'name = SEED.sub("", stage.label), Size(0, 0, 1)',
         "planning/test_numbers.py::test_a_stage_costs_what_it_would_without_the_others_of_its_plan",
     ),
     Fault(

@@ -44,8 +44,8 @@ FAULTS = (
     Fault(
         "results: the machine is a setting",
         "benchmark/results/bundle.py",
-        'if not text.startswith("machine.")',
-        "if text",
+        'ON_NO_KEY = (\n    *("machine.", ',
+        "ON_NO_KEY = (\n    *(",
         f"{BUNDLE}::test_of_columns_that_only_one_has_nothing_is_compared",
     ),
     Fault(
@@ -351,9 +351,9 @@ FAULTS = (
     ),
     Fault(
         "results: the command of a row begins at seed 0",
-        "benchmark/report/reproduce.py",
-        'return ["--first-seed", str(seed)] if seed else []',
-        "return []",
+        "benchmark/planning/request.py",
+        'for name in ("seeds", "first_seed"):\n            if getattr',
+        'for name in ("seeds",):\n            if getattr',
         "report/test_reproduce.py::test_seeds_begin_where_they_began",
     ),
     Fault(

@@ -7,14 +7,14 @@ TOLD = "cli/test_told_why.py"
 FAULTS = (
     Fault(
         "told: a store that holds nothing of a plan is a table of dashes",
-        "benchmark/cli/selection.py",
+        "benchmark/planning/history.py",
         "if plan.stages and not any(",
         "if False and not any(",
         f"{TOLD}::test_a_store_that_holds_nothing_of_a_plan_is_named[verb0]",
     ),
     Fault(
         "told: what failed was never run",
-        "benchmark/cli/selection.py",
+        "benchmark/planning/history.py",
         "store.has(stage.kind, key) or store.failure(key)",
         "False",
         f"{TOLD}::test_a_plan_that_is_partly_run_is_shown_and_its_times_are_measured",
@@ -43,8 +43,8 @@ FAULTS = (
     Fault(
         "told: settings of a preset in a file are lost from Python",
         "benchmark/api.py",
-        "[*own, *given.get(",
-        "[*given.get(",
+        'given["preset"], given["preset_settings"] = ',
+        'given["preset"], _ = ',
         f"{TOLD}::test_python_takes_a_preset_from_a_file_as_the_command_line_does",
     ),
 )

@@ -8,12 +8,10 @@ from typing import Any
 import pytest
 
 from benchmark import registry
-from benchmark.cli import components
 from benchmark.cli.main import main
 from benchmark.core.errors import BenchmarkError
 from tests.toy import Toy
 
-REASON = "methods/mine.py cannot be imported:\n  ModuleNotFoundError: No module named 'nowhere'"
 LINE = "methods/mine.py cannot be imported: ModuleNotFoundError: No module named 'nowhere'"
 
 
@@ -27,7 +25,7 @@ class Names:
         return sorted(self._names)
 
     def problem(self, name: str) -> str | None:
-        return REASON if name == "mine" else None
+        return LINE if name == "mine" else None
 
     def get(self, name: str) -> Any:
         if name == "mine":
@@ -89,7 +87,7 @@ def test_check_of_it_says_the_reason(capsys: pytest.CaptureFixture[str]) -> None
 
 def test_nothing_that_is_in_the_repository_is_broken() -> None:
     for kind in (registry.methods(), registry.policies(), registry.envs()):
-        assert not [name for name in kind.names() if components.import_problem(kind, name)]
+        assert not [name for name in kind.names() if kind.problem(name)]
 
 
 def test_an_environment_that_cannot_say_what_it_is_hurts_its_own_line(capsys: pytest.CaptureFixture[str]) -> None:

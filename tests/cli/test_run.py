@@ -63,15 +63,27 @@ def test_the_encoder_is_the_same_before_and_after_the_policy(home: Path) -> None
     assert main(["results", "verify", "--home", str(home)]) == 0
 
 
+KILLED = (
+    *("--methods", "byol", "--policies", "vqbet", "machine.threads=1"),
+    *("pretrain.steps=60", "fit.steps=200", "policy.vqbet.tokenizer_epochs=200"),
+)
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
+    home = tmp_path_factory.mktemp("undisturbed")
+    registry.envs().add(Toy)
+    assert run(home, *KILLED) == 0
+    registry.envs().remove("toy")
+    return records(home)
+
+
 @pytest.mark.parametrize("stage", ["demos", "pretrain", "tokenize", "fit", "rollout"])
-def test_kill_9_and_the_same_command_end_with_identical_records(home: Path, tmp_path: Path, stage: str) -> None:
-    long = ("pretrain.steps=60", "fit.steps=200", "policy.vqbet.tokenizer_epochs=200")
-    arguments = ("--methods", "byol", "--policies", "vqbet", "machine.threads=1", *long)
-    kill_when_there_is(f"building/{stage}-*/*/out", home, *arguments)
+def test_kill_9_and_the_same_command_end_with_identical_records(home: Path, undisturbed: dict[str, bytes], stage: str) -> None:
+    kill_when_there_is(f"building/{stage}-*/*/out", home, *KILLED)
     assert not list(home.glob("rollout/*/manifest.json")), "it was killed too late to mean anything"
-    assert run(home, *arguments) == 0
-    assert run(tmp_path / "whole", *arguments) == 0
-    assert records(home) == records(tmp_path / "whole")
+    assert run(home, *KILLED) == 0
+    assert records(home) == undisturbed
     assert not list((home / "building").iterdir())
 
 

@@ -297,7 +297,7 @@ def test_a_signal_puts_a_stage_back_into_the_queue_and_it_goes_on_from_its_check
 ) -> None:
     """submitit's own executor for one machine: processes, its handler of SIGUSR2, its requeueing."""
     monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[2]))
-    plan = make_plan(Request(["byol"], ["toy"], ["knn"], 1, "smoke", ["pretrain.steps=200"]))
+    plan = make_plan(Request(["byol"], ["toy"], ["knn"], 1, "smoke", ["pretrain.steps=100"]))
     demos, pretrain = of_kind(plan, "demos"), of_kind(plan, "pretrain")
     Executor(store, Reporter(quiet=True), Execution(workers=1)).execute(demos)
     publish(store, pretrain, Execution(threads=1, checkpoint_every=5))

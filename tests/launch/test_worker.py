@@ -13,7 +13,7 @@ import pytest
 from benchmark.cli.main import main
 from benchmark.core.progress import Reporter
 from benchmark.launch.base import End, Ending, publish, published
-from benchmark.launch.events import ReporterObserver
+from benchmark.launch.execute import Executor
 from benchmark.launch.failures import worker_command
 from benchmark.launch.task import execute_key
 from benchmark.planning.recipes import make_plan
@@ -63,7 +63,7 @@ def test_a_disk_without_room_for_a_claim_is_named(home: Path, monkeypatch: pytes
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "claims/demos")
 
     monkeypatch.setattr(Claims, "_take", full)
-    ending = execute_key(Store(home), keys()["demos"], ReporterObserver(Reporter(quiet=True)))
+    ending = execute_key(Executor(Store(home), Reporter(quiet=True)), keys()["demos"])
     assert ending == Ending(keys()["demos"], End.FAILED, "No space left on device: claims/demos")
 
 

@@ -10,7 +10,16 @@ import pytest
 from benchmark.results.bundle import Results
 from benchmark.results.export import export, load
 from benchmark.results.view import ResultsView
-from benchmark.storage.columns import CELL_COLUMNS, ENCODER, FEATURES, IDENTITY, MEASURED, RECORD_COLUMNS, TEXT
+from benchmark.storage.columns import (
+    CELL_COLUMNS,
+    CELL_FIELDS,
+    ENCODER,
+    FEATURES,
+    IDENTITY,
+    MEASURED,
+    RECORD_COLUMNS,
+    RECORD_FIELDS,
+)
 from tests.fake_results import make
 
 NEW = ["floor", "untrained", "env_title", "policy_title", "state_target"]
@@ -64,7 +73,7 @@ def test_exports_of_earlier_versions_take_the_demonstrators_score_from_its_manif
 
 def test_an_empty_field_of_text_means_what_its_column_says(tmp_path):
     texts = {"variant", "visual_shift", "departures", "computed_with", "encoder"}
-    assert {name for name, empty in TEXT.items() if empty == ""} == texts
+    assert {field.name for field in (*RECORD_FIELDS, *CELL_FIELDS) if field.type == "text" and field.empty == ""} == texts
     records, cells = make()
     export(Results(records, cells), tmp_path)
     found = load(tmp_path)

@@ -320,6 +320,6 @@ def test_the_state_dict_restores_the_agent():
 
 def test_latency_is_measured_per_call():
     controller = AgentController(Eyes(), make_agent(PolicyConfig()), slots=2)
-    assert controller.latency() == {"encoder_call_ms": 0.0, "policy_call_ms": 0.0}
+    assert controller.latency() == 0
     drive(controller, [[Recorded.make(0, 3)], [Recorded.make(1, 5)]])
-    assert all(value > 0 for value in controller.latency().values())
+    assert controller.latency() > 0

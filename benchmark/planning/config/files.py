@@ -12,7 +12,7 @@ Settings are overrides written as a tree, or as a list of KEY=VALUE. A list of v
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -50,8 +50,7 @@ def read_request(path: Path) -> Request:
         if not isinstance(content.get(name, 1), int):
             raise BenchmarkError(f"{path}: {name} is a whole number, not {content[name]!r}")
     if str(content.get("preset", "")).endswith(SUFFIXES):
-        content["preset"], own = read_preset(path.parent / content["preset"])
-        settings = [*own, *settings]
+        content["preset"], content["preset_settings"] = read_preset(path.parent / content["preset"])
     try:
         return from_json(Request, {**content, "overrides": settings})
     except BenchmarkError as error:
@@ -59,19 +58,26 @@ def read_request(path: Path) -> Request:
 
 
 def write_request(path: Path, request: Request) -> None:
-    content = {name: value for name, value in to_json(request).items() if name != "overrides"}
+    content = to_json(request)
+    for name in ("overrides", *(() if request.preset_settings else ("preset_settings",))):
+        del content[name]
     text = yaml.safe_dump({**content, SETTINGS: list(request.overrides)}, sort_keys=False, allow_unicode=True)
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(f"# python -m benchmark run --config {path.name}\n{text}")
 
 
-def preset_named(name: str) -> tuple[str, list[str]]:
+def preset_named(name: str) -> tuple[str, Sequence[str]]:
     """What a person calls a preset, one of ours or a file -> its name and its settings as overrides."""
     if name.endswith(SUFFIXES):
         return read_preset(Path(name))
     if "+" in name:
         raise BenchmarkError(f"preset {name} is one of your own; give its file, {name.partition('+')[2]}.yaml")
-    return name, []
+    return name, ()
+
+
+def preset_shown(name: str) -> str:
+    """What tables call what a person calls a preset: one of ours, a file, or what a table says."""
+    return read_preset(Path(name))[0] if name.endswith(SUFFIXES) else name
 
 
 def read_preset(path: Path) -> tuple[str, list[str]]:

@@ -100,7 +100,7 @@ class DaggerConfig:
         require(self.rounds >= 0, f"fit.dagger.rounds must not be negative, it is {self.rounds}")
         require(self.episodes >= 1, f"fit.dagger.episodes must be at least 1, not {self.episodes}")
         require(self.most >= 2, f"fit.dagger.most must be at least 2, not {self.most}: one to train on and one to hold out")
-        require((self.steps or 1) >= 1, f"fit.dagger.steps must be at least 1, not {self.steps}")
+        require(self.steps is None or self.steps >= 1, f"fit.dagger.steps must be at least 1, not {self.steps}")
 
 
 @dataclass
@@ -220,7 +220,8 @@ class StageResources:
     minutes: float | None = None  # that a scheduler is asked for
 
     def __post_init__(self) -> None:
-        require((self.cores or 1) > 0 and (self.minutes or 1) > 0, "resources: cores and minutes must be positive")
+        positive = (value is None or value > 0 for value in (self.cores, self.minutes))
+        require(all(positive), "resources: cores and minutes must be positive")
         require((self.memory or 0) >= 0 and (self.gpu or 0) >= 0, "resources: memory and gpu must not be negative")
 
 
@@ -265,6 +266,7 @@ class SlurmConfig:
 
     def __post_init__(self) -> None:
         require(self.signal > 0 and self.side_by_side > 0 and self.array > 0, "slurm: signal, side_by_side, array are positive")
+        require(self.timeouts >= 0, f"slurm.timeouts must not be negative, but is {self.timeouts}")
 
 
 @dataclass
