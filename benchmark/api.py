@@ -224,7 +224,8 @@ def _request(base: Request, methods: Names | None, envs: Names | None, policies:
         given.setdefault("first_seed", 0)
     if preset := given.get("preset"):
         given["preset"], given["preset_settings"] = preset_named(str(preset))
-    return replace(base, **given)
+    wanted = replace(base, **given)
+    return wanted if "overrides" in given else replace(wanted, overrides=wanted.concerned(base.overrides))
 
 
 def _names(names: Names) -> list[str]:

@@ -163,6 +163,11 @@ def test_an_exported_policy_acts_as_it_did(home: Path, tmp_path: Path, capsys) -
     folder = tmp_path / "policy"
     arguments = ["results", "export-policy", "random:finetuned", "--output", str(folder), "--home", str(home), "--quiet"]
     assert main(arguments) == 0
+    (folder / "README.md").write_text("as a push writes it")
+    (folder / "fit" / "old").write_text("of an earlier export")
+    assert main(arguments) == 0
+    (folder / "README.md").write_text("as the next push writes it")
+    assert not (folder / "fit" / "old").exists()
     encoder, agent = bm.load_policy(folder)
     frames = torch.randint(0, 256, (2, 3, 32, 32), dtype=torch.uint8)
     assert torch.equal(encoder(frames), bm.load_encoder("random:finetuned", home=home)(frames))
@@ -171,6 +176,17 @@ def test_an_exported_policy_acts_as_it_did(home: Path, tmp_path: Path, capsys) -
     (folder / "fit" / "last.safetensors").write_bytes(b"other")
     with pytest.raises(Corrupt, match="is not the file that"):
         bm.load_policy(folder)
+
+
+def test_a_row_of_an_earlier_run_is_exported_by_its_name(tmp_path: Path, toy: type, capsys) -> None:
+    flags = ["--envs", "toy", "--policies", "knn", "--preset", "smoke", "--quiet", "--home", str(tmp_path / "runs")]
+    settings = ["rollout.episodes=1", "method.byol.width=8", "pretrain.steps=1"]
+    assert main(["run", "--methods", "random", *flags, settings[0]]) == 0
+    assert main(["run", "--methods", "byol", *flags, *settings]) == 0
+    export = ["results", "export-encoder", "random", "--output", str(tmp_path / "out"), "--home", str(tmp_path / "runs")]
+    assert main([*export, "--quiet"]) == 0
+    assert (tmp_path / "out" / "card.json").is_file()
+    assert set(bm.results("random", home=tmp_path / "runs").cells.status) == {"done"}
 
 
 def test_a_folder_with_something_else_is_left_alone(home: Path, tmp_path: Path, capsys) -> None:
@@ -243,6 +259,28 @@ def test_cells_that_do_not_stand_alone_say_so(cells, tmp_path: Path) -> None:
         bm.register_method(cells(broken).Mine, home=tmp_path)
     with pytest.raises(BenchmarkError, match="the text of the class Other is not known"):
         notebook.source_of("Other", CELLS)
+
+
+def test_a_file_of_cells_holds_what_they_define_and_runs_none_of_them() -> None:
+    cells = [
+        "width, depth = 8, 2\nlr = 1\nlr += 1\nsettings = {}\nsettings['a'] = lr\nunused = width\n",
+        "for i in range(3):\n    launch_rockets(i)\n",
+        "class Mine:\n    def f(self):\n        return [settings for i in range(depth)]\n",
+    ]
+    text = notebook.source_of("Mine", cells)
+    assert "launch_rockets" not in text
+    assert "unused" not in text
+    made: dict[str, type] = {}
+    exec(text, made)
+    assert made["Mine"]().f() == [{"a": 2}] * 2
+    assert "lr = 5" in notebook.source_of("Mine", [*cells, "lr = 5\n"])
+    assert "lr += 1" not in notebook.source_of("Mine", [*cells, "lr = 5\n"]), "the last cell is what holds"
+
+
+def test_results_of_a_store_that_is_not_there_are_no_store(tmp_path: Path) -> None:
+    with pytest.raises(BenchmarkError, match="nothing of this plan has been run"):
+        bm.results("random", "toy", "knn", preset="smoke", home=tmp_path / "mispelt")
+    assert not (tmp_path / "mispelt").exists()
 
 
 # --------------------------------------------------------------------------------------------------------------- documents

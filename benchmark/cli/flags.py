@@ -12,7 +12,7 @@ TABLE_FORMATS = ("text", "md", "csv", "latex", "html", "json")  # report.render.
 
 def add_home(parser: argparse.ArgumentParser) -> None:
     text = "the store (default: BENCHMARK_HOME or runs/)"
-    parser.add_argument("--home", type=Path, default=home_of(), metavar="DIR", help=text)
+    parser.add_argument("--home", type=folder, default=home_of(), metavar="DIR", help=text)
     parser.add_argument("--quiet", action="store_true", help="no progress, only results")
 
 
@@ -44,7 +44,7 @@ def add_matrix(parser: argparse.ArgumentParser, default_from_last: bool = False)
 def add_records(parser: argparse.ArgumentParser) -> None:
     """What results to read: those of the last run, narrowed or replaced by the flags that name cells, or exported ones."""
     text = "exported records instead of the store; several times: those of several runs together"
-    parser.add_argument("--records", type=Path, action="append", metavar="DIR", help=text)
+    parser.add_argument("--records", type=folder, action="append", metavar="DIR", help=text)
     add_matrix(parser, default_from_last=True)
 
 
@@ -54,9 +54,16 @@ def add_column(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--policy", help="the policy of a table that shows one (default: the first)")
 
 
+def folder(text: str) -> Path:
+    """A folder by its name, which a variable of a shell that is not set has not."""
+    if not text:
+        raise argparse.ArgumentTypeError("the name is empty; write . for this folder")
+    return Path(text)
+
+
 def output_file(text: str) -> Path:
     """A file to write, which may exist: a device or a folder is not replaced by one."""
-    path = Path(text)
+    path = folder(text)
     try:
         if path.is_dir():
             raise argparse.ArgumentTypeError(f"{path} is a folder; name a file")
@@ -70,7 +77,7 @@ def output_file(text: str) -> Path:
 
 def output_folder(text: str) -> Path:
     """A folder to write into, which may exist."""
-    path = Path(text)
+    path = folder(text)
     try:
         blocking = next((place for place in (path, *path.parents) if place.exists() and not place.is_dir()), None)
     except OSError as error:
@@ -88,4 +95,6 @@ def count(text: str) -> int:
 
 
 def names(text: str) -> list[str]:
-    return [part for part in text.split(",") if part]
+    if not (given := [part.strip() for part in text.split(",") if part.strip()]):
+        raise argparse.ArgumentTypeError("no name is given; write all, or names with commas between them")
+    return given

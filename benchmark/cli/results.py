@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import argparse
 import json
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from benchmark.cli import flags
 from benchmark.cli.parser import Action, add_actions
 from benchmark.core.errors import BenchmarkError, Corrupt, Forbidden
+from benchmark.core.names import parse_row, row_label
 from benchmark.storage.artifacts import KINDS, Store
 
 if TYPE_CHECKING:
@@ -129,7 +129,10 @@ def export(options: argparse.Namespace) -> int:
 
 
 def export_encoder(options: argparse.Namespace) -> int:
-    """Write the encoder of a row for others: safetensors, a card, and the lines of timm or torch that load it without this."""
+    """Write the encoder of a row for others: safetensors, a card, and the lines of timm or torch that load it without this.
+
+    The row need not be of the last run: its settings, environment and preset are taken from there unless they are named.
+    """
     from benchmark.results.encoders import choose, export_encoder
 
     plan, store = _plan(options)
@@ -155,7 +158,11 @@ def _plan(options: argparse.Namespace) -> tuple[Plan, Store]:
     from benchmark.cli.selection import plan_of_last
 
     store = Store(options.home).prepare()
-    return plan_of_last(options, store), store
+    plan = plan_of_last(options, store)
+    if options.methods is None and row_label(*parse_row(options.row)) not in {cell.id.row for cell in plan.cells}:
+        options.methods = [options.row]
+        plan = plan_of_last(options, store)
+    return plan, store
 
 
 def gc(options: argparse.Namespace) -> int:
@@ -217,7 +224,7 @@ def _export(parser: argparse.ArgumentParser) -> None:
 
 def _taken(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("row", help="as the table calls it, e.g. dynamo or timm:resnet34@random")
-    parser.add_argument("--output", type=Path, required=True, metavar="DIR", help="where to write")
+    parser.add_argument("--output", type=flags.output_folder, required=True, metavar="DIR", help="where to write")
     parser.add_argument("--env", help="whose, where the row was trained in several")
     parser.add_argument("--policy", help="which, where the encoder learned with several")
     parser.add_argument("--seed", type=int, help="the training seed (default: the first)")

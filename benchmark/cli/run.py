@@ -74,6 +74,7 @@ def run(options: argparse.Namespace) -> int:
     if options.dry_run:
         print(described(launcher, launcher.jobs(plan, estimates)))
         return 0
+    launcher.engine.ready()
     remember(store, wanted)
     set_threads(config.machine.threads)
     with watching(observer, reporter):

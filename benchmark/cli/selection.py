@@ -25,10 +25,12 @@ def request(options: argparse.Namespace, before: Request | None = None) -> Reque
     given = {name: value for name in names if (value := getattr(options, name)) is not None}
     if "seeds" in given:
         given.setdefault("first_seed", 0)  # `--seeds 3` is the same three seeds, whichever were chosen before
-    overrides = [*base.overrides, *options.overrides] if options.config else options.overrides or base.overrides
     if "preset" in given:
         given["preset"], given["preset_settings"] = preset_named(given["preset"])
-    return replace(base, **given, overrides=overrides)
+    wanted = replace(base, **given)
+    if options.config:
+        return replace(wanted, overrides=[*base.overrides, *options.overrides])
+    return replace(wanted, overrides=options.overrides or wanted.concerned(base.overrides))
 
 
 def plan_of_last(options: argparse.Namespace, store: Store) -> Plan:

@@ -30,6 +30,19 @@ def require_probabilities(config: Any, *names: str) -> None:
         require(0 <= getattr(config, name) < 1, f"{name} is a probability below 1, not {getattr(config, name)}")
 
 
+def feature_parts(kind: str) -> list[tuple[str, int | None]]:
+    """(feature, cells of the grid along a side, None: as it is) of what `embed.features` names, in order."""
+    parts = []
+    for text in kind.split("+"):
+        name, at, side = text.partition("@")
+        if not name.isidentifier() or (at and (name == "pooled" or not side.isdecimal() or int(side) < 1)):
+            raise BenchmarkError(
+                f"embed.features: '{text}' is no feature, such as pooled, and no FEATURE@N, such as patch@3, of one with places"
+            )
+        parts.append((name, int(side) if at else None))
+    return parts
+
+
 DEPTH = " depth"  # what the view `NAME depth` adds to the view `NAME` before it: the same picture in depth
 # In all three channels of such a view 255 stands for so many m along the camera's axis; SpawnNet's release clips there.
 FARTHEST = 2.0

@@ -67,6 +67,9 @@ class Engine(Protocol):
 
     holds_dependencies: ClassVar[bool]
 
+    def ready(self) -> None:
+        """Raise what keeps it from taking any job here."""
+
     def fits(self, needs: Needs) -> bool:
         """Whether one more job would start at once. True if nothing runs."""
 

@@ -18,6 +18,9 @@ class InlineEngine:
         self._executor = executor
         self._jobs: list[Job] = []
 
+    def ready(self) -> None:
+        """Nothing does."""
+
     def fits(self, needs: Needs) -> bool:
         return not self._jobs
 

@@ -82,6 +82,9 @@ class LocalEngine:
             for _ in range(min(count, self.machine.cores)):
                 self._start((), multiprocessing.get_context("fork"))
 
+    def ready(self) -> None:
+        """Nothing does."""
+
     def fits(self, needs: Needs) -> bool:
         running = [worker.job.needs for worker in self._workers if worker.job]
         if not running:

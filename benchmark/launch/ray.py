@@ -56,6 +56,9 @@ class RayEngine:
                 include_dashboard=False,
             )
 
+    def ready(self) -> None:
+        """It was asked when this was made."""
+
     def fits(self, needs: Needs) -> bool:
         """As many as the cores of the cluster: more would wait in Ray, where no cell is more telling than another."""
         cores = self._ray.cluster_resources().get("CPU", 1.0)

@@ -87,6 +87,9 @@ class SlurmEngine:
             )
             return {}
 
+    def ready(self) -> None:
+        slurm_queue.alive()
+
     def fits(self, needs: Needs) -> bool:
         return True
 

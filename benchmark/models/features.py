@@ -12,6 +12,7 @@ from torch.nn import functional as F
 from benchmark.contracts.data import DataSpec, Observations
 from benchmark.contracts.encoder import Encoder, FusedEncoder
 from benchmark.contracts.method import Method
+from benchmark.contracts.specs import feature_parts
 from benchmark.core.errors import BenchmarkError
 from benchmark.models.precision import at_least_float32, autocast
 
@@ -44,7 +45,7 @@ def features_of(encoder: Encoder, observations: Observations, kind: str = "poole
     if encoder.reads == "state":
         flat = encoder.pooled(raw)
     else:
-        wanted = _parsed(kind)
+        wanted = feature_parts(kind)
         images, names = images_of(encoder, raw), [name for name, _ in wanted]
         told = observations.told
         if frozen is not None:
@@ -75,7 +76,7 @@ def encode_goal(encoder: Encoder, goal: Tensor, precision: str = "fp32") -> Tens
 def parts_of(encoder: Encoder, kind: str, views: int, resolution: int) -> tuple[int, int]:
     """The (views, tokens) of `PolicySpec` that the features `kind` are made of. Maps are not: they lie channel by channel.
     A view and its depth are one."""
-    wanted = _parsed(kind)
+    wanted = feature_parts(kind)
     if encoder.reads == "state" or len(wanted) > 1 or wanted[0][0] not in ("pooled", "patch"):
         return 1, 1
     (name, side) = wanted[0]
@@ -101,21 +102,10 @@ def why_no_features(method: type[Method], config: Any, data: DataSpec, kind: str
         with torch.device("meta"):
             encoder = method.build_encoder(config, data)
         if encoder.reads == "frames":
-            encoder.check_features([name for name, _ in _parsed(kind)])
+            encoder.check_features([name for name, _ in feature_parts(kind)])
     except BenchmarkError as error:
         return str(error)
     return None
-
-
-def _parsed(kind: str) -> list[tuple[str, int | None]]:
-    """(feature, cells of the grid along a side, None: as it is), in order."""
-    parts = []
-    for text in kind.split("+"):
-        name, at, side = text.partition("@")
-        if at and (name == "pooled" or not side.isdecimal() or int(side) < 1):
-            raise BenchmarkError(f"embed.features: '{text}' is not FEATURE@N, e.g. patch@3, of a feature with places")
-        parts.append((name, int(side) if at else None))
-    return parts
 
 
 def _on_grid(feature: Tensor, side: int | None) -> Tensor:

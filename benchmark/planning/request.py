@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from benchmark.core.errors import BenchmarkError
+from benchmark.core.names import component_of, parse_row, plain
 
 DEFAULT = "default"  # a name that stands for what the configuration says (config/defaults.yaml)
 
@@ -45,6 +47,22 @@ class Request:
     @property
     def training_seeds(self) -> range:
         return range(self.first_seed, self.first_seed + self.seeds)
+
+    def concerned(self, settings: Sequence[str]) -> Sequence[str]:
+        """Those that are of no component, or of one that is named. Where encoders are made elsewhere, of any environment."""
+        named = {
+            "method": [parse_row(method)[0] for method in self.methods],
+            "policy": [plain(policy) for policy in self.policies],
+            "env": [component_of(env) for env in self.envs],
+        }
+        if any(re.search(r"\bon=", text) for text in (*self.methods, *settings)):
+            del named["env"]
+        kept = []
+        for text in settings:
+            group, _, rest = text.partition("=")[0].partition(".")
+            if group not in named or {rest.partition(".")[0], "all", DEFAULT} & set(named[group]):
+                kept.append(text)
+        return settings if len(kept) == len(settings) else kept
 
     def command(self) -> str:
         """What to type for it."""

@@ -17,6 +17,9 @@ def by_budget(views: Sequence[ResultsView]) -> dict[float, ResultsView]:
     if len(views) < 2:
         raise BenchmarkError("budgets compares records of several budgets: give --records once for each")
     budgets: dict[float, ResultsView] = {}
+    if len(columns := {view.column: None for view in views}) > 1:
+        told = ", ".join(f"{env} with {policy}" for env, policy in columns)
+        raise BenchmarkError(f"budgets compares records of one environment and policy, and these are of {told}")
     for view in views:
         cells = view.cells
         here = (cells.env == view.env) & (cells.policy == view.policy) & ~retrained(cells)

@@ -14,10 +14,13 @@ import copy
 import ctypes
 import ctypes.util
 import importlib
+import importlib.util
 import os
 import sys
 from collections.abc import Callable, Hashable, Sequence
+from contextlib import suppress
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -69,7 +72,17 @@ def gl_missing() -> str | None:
 
 @cache
 def _works(name: str) -> bool:
+    _load_triton()
     return _egl_works() if name == "egl" else ctypes.util.find_library("OSMesa") is not None
+
+
+def _load_triton() -> None:
+    """Before any GL. Triton, which PyTorch's CUDA builds load with the first optimiser, has an LLVM of its own: loaded after
+    that of Mesa's software drawing it ends the process (SIGSEGV; Triton 3.9, Mesa 22.3), and before it both work."""
+    spec = importlib.util.find_spec("triton")
+    if spec is not None and spec.origin is not None:
+        with suppress(OSError):  # it is not there, or not for this machine
+            ctypes.CDLL(str(Path(spec.origin).with_name("_C") / "libtriton.so"))
 
 
 def _egl_works() -> bool:

@@ -34,6 +34,7 @@ from benchmark.storage.processes import token
 KINDS = ("demos", "collect", "pretrain", "embed", "probe", "tokenize", "fit", "rollout", "visualize", "video")
 FOLDERS = ("building", "quarantine", "claims", "plans", "stages", "failures")
 MANIFEST = "manifest.json"
+SOME = 5  # of many artifacts, in a message
 OUT, WORK = "out", "work"  # of an attempt
 VERSION = 2
 VERSION_FILE = "store.json"
@@ -317,9 +318,11 @@ class Store:
             for key in self.keys(kind)
             if key.startswith(prefix) or f"{kind}/{key}".startswith(prefix)
         ]
-        if len(matches) != 1:
-            count = f"{len(matches)} artifacts" if matches else "no artifact"
-            raise BenchmarkError(f"{count} in {self.root} begin with '{prefix}'")
+        if not matches:
+            raise BenchmarkError(f"no artifact in {self.root} begins with '{prefix}'")
+        if len(matches) > 1:
+            some = ", ".join(f"{kind}/{key}" for kind, key in matches[:SOME]) + ", ..." * (len(matches) > SOME)
+            raise BenchmarkError(f"{len(matches)} artifacts in {self.root} begin with '{prefix}': {some}")
         return matches[0]
 
     def note_failure(self, key: str, failure: StageFailure | None) -> None:

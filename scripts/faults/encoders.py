@@ -118,4 +118,26 @@ FAULTS = (
         "self.width >= 1",
         "models/test_timm_encoder.py::test_a_resnet_so_narrow_that_its_convolutions_break_is_refused",
     ),
+    Fault(
+        "encoders: loops of a notebook run again",
+        "benchmark/notebook.py",
+        "    if not isinstance(statement, ast.Assign | ast.AnnAssign | ast.AugAssign):\n        return []\n"
+        "    targets = statement.targets if isinstance(statement, ast.Assign) else [statement.target]\n",
+        "    targets = getattr(statement, 'targets', None) or [t for t in [getattr(statement, 'target', None)] if t]\n",
+        f"{API}::test_a_file_of_cells_holds_what_they_define_and_runs_none_of_them",
+    ),
+    Fault(
+        "encoders: what a push wrote is of the export",
+        "benchmark/results/encoders.py",
+        'for kind in ("pretrain", "fit") for path in (folder / kind).rglob("*"))',
+        'for path in folder.rglob("*") if path.name != CARD)',
+        f"{API}::test_an_exported_policy_acts_as_it_did",
+    ),
+    Fault(
+        "encoders: only rows of the last run are exported",
+        "benchmark/cli/results.py",
+        "        options.methods = [options.row]\n",
+        "",
+        f"{API}::test_a_row_of_an_earlier_run_is_exported_by_its_name",
+    ),
 )

@@ -227,4 +227,18 @@ FAULTS = (
         "[part for",
         "datasets/test_folder.py::test_images_and_episodes_come_in_the_order_of_their_numbers",
     ),
+    Fault(
+        "foreign: the newest version is the last of the alphabet",
+        "benchmark/datasets/rlds.py",
+        ", key=natural)",
+        ", key=str)",
+        "datasets/test_formats.py::test_of_several_versions_the_newest_is_read",
+    ),
+    Fault(
+        "foreign: sizes of views are told in another order",
+        "benchmark/datasets/source.py",
+        "recorded = [frames_of.recorded for frames_of in taken]",
+        "recorded = dict(zip(views, (frames_of.recorded for frames_of in taken)))",
+        "datasets/test_formats.py::test_frames_that_are_not_square_are_stretched_on_demand",
+    ),
 )

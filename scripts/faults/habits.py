@@ -71,8 +71,8 @@ FAULTS = (
     Fault(
         "habits: a file goes before the flags",
         "benchmark/cli/selection.py",
-        "[*base.overrides, *options.overrides] if options.config",
-        "[*options.overrides, *base.overrides] if options.config",
+        "[*base.overrides, *options.overrides]",
+        "[*options.overrides, *base.overrides]",
         f"{CONFIG}::test_flags_go_before_the_file",
     ),
     Fault(
@@ -186,5 +186,48 @@ FAULTS = (
         'if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1',
         "",
         "test_install.py::test_a_machine_that_does_not_tell_its_cores_has_all_of_them",
+    ),
+    Fault(
+        "habits: another preset keeps the settings of one's own",
+        "benchmark/cli/selection.py",
+        'given["preset"], given["preset_settings"] = preset_named',
+        'given["preset"], _ = preset_named',
+        f"{CONFIG}::test_a_preset_of_ones_own_takes_its_settings_along",
+    ),
+    Fault(
+        "habits: settings of the run before are of rows that are not named",
+        "benchmark/cli/selection.py",
+        "wanted.concerned(base.overrides)",
+        "base.overrides",
+        "cli/test_selection.py::test_settings_of_the_run_before_are_those_of_what_is_named",
+    ),
+    Fault(
+        "habits: an empty name of a folder is this one",
+        "benchmark/cli/flags.py",
+        "    if not text:\n",
+        "    if False:\n",
+        "cli/test_outputs.py::test_a_name_that_a_shell_left_empty_is_told[table main --records]",
+    ),
+    Fault(
+        "habits: a table cannot be printed without its lines",
+        "benchmark/cli/main.py",
+        'errors="replace"',
+        'errors="strict"',
+        "cli/test_main.py::test_a_terminal_without_these_letters_shows_the_others",
+    ),
+    Fault(
+        "habits: infinite settings reach the key",
+        "benchmark/planning/config/compose.py",
+        '    _require_finite(values, "")\n',
+        "",
+        "planning/test_numbers.py::test_settings_that_would_fail_in_a_fit_are_refused_before"
+        "[mlp-lr=inf-policy\\.mlp\\.lr must be a finite number, not inf]",
+    ),
+    Fault(
+        "habits: demonstrations are made for a name that no run plans",
+        "benchmark/cli/data.py",
+        "    options.env = cls.name\n",
+        "",
+        "cli/test_selection.py::test_demonstrations_are_made_for_the_name_that_runs_plan",
     ),
 )

@@ -276,4 +276,25 @@ FAULTS = (
         "self._ids |= {",
         "launch/test_slurm.py::test_two_commands_note_the_jobs_of_both",
     ),
+    Fault(
+        "reliability: a process that has drawn cannot train",
+        "benchmark/simulation/drawing.py",
+        "    _load_triton()\n",
+        "",
+        "simulation/test_drawing.py::test_a_process_that_draws_may_train",
+    ),
+    Fault(
+        "reliability: a run that cannot begin is the last one",
+        "benchmark/cli/run.py",
+        "    launcher.engine.ready()\n    remember(store, wanted)\n",
+        "    remember(store, wanted)\n    launcher.engine.ready()\n",
+        "cli/test_selection.py::test_a_run_that_cannot_begin_is_not_the_last_one",
+    ),
+    Fault(
+        "reliability: a split may leave nothing to train on",
+        "benchmark/planning/refusals.py",
+        "if not 0 < held_out_of(count, share) < count:",
+        "if False:",
+        "planning/test_numbers.py::test_a_split_without_one_of_its_sides_is_refused",
+    ),
 )

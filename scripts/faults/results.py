@@ -398,4 +398,18 @@ FAULTS = (
         "anchors = [slug(table.name, *column) for table, column, _ in made]",
         f"{PAGE}::test_places_whose_names_look_alike_have_tables_and_figures_of_their_own",
     ),
+    Fault(
+        "results: the command of a row has the values of other rows",
+        "benchmark/report/reproduce.py",
+        "one.concerned(split_sweeps(settings)[0])",
+        "one.concerned(settings)",
+        "report/test_reproduce.py::test_a_row_of_a_list_of_values_has_its_own_in_its_name",
+    ),
+    Fault(
+        "results: budgets of two environments are one table",
+        "benchmark/results/budgets.py",
+        "if len(columns := {view.column: None for view in views}) > 1:",
+        "if len(columns := {view.column: None for view in views}) > 9:",
+        "report/test_budgets.py::test_budgets_that_do_not_differ_and_single_ones_are_refused",
+    ),
 )

@@ -104,3 +104,19 @@ def test_a_run_saves_what_plans_the_same_again(tmp_path: Path, capsys: pytest.Ca
     direct = json.loads(capsys.readouterr().out)
     assert main(["plan", "--config", saved, "--format", "json", *home]) == 0
     assert json.loads(capsys.readouterr().out) == direct
+
+
+def test_a_preset_of_ones_own_takes_its_settings_along(tmp_path: Path, toy: type) -> None:
+    """Another preset has none of them, and another setting leaves them there."""
+    mine = write(tmp_path / "mine.yaml", "preset: smoke\nsettings: [fit.steps=123]\n")
+    before = asked("--preset", mine, "--methods", "random", "--envs", "toy", "--policies", "mlp")
+    saved = tmp_path / "saved.yaml"
+    write_request(saved, before)
+    for given in (before, read_request(saved)):
+        assert make_plan(given).configs["toy"].fit.steps == 123
+        plain = request(parse(["plan", "--preset", "smoke"]), given)
+        assert plain.preset == "smoke"
+        assert make_plan(plain).configs["toy"].fit.steps != 123
+        more = request(parse(["plan", "rollout.episodes=3"]), given)
+        config = make_plan(more).configs["toy"]
+        assert (more.preset, config.fit.steps, config.rollout.episodes) == ("smoke+mine", 123, 3)

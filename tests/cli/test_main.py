@@ -151,3 +151,12 @@ def test_a_verb_is_run_by_its_module() -> None:
         module: ModuleType = importlib.import_module(verb.module)
         if name in ("run", "plan", "doctor", "report", "power"):
             assert parse([name]).run is module.run
+
+
+def test_a_terminal_without_these_letters_shows_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    verb_that(monkeypatch, lambda options: print("─ 0.5 ±") or 0)
+    bytes_ = io.BytesIO()
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(bytes_, encoding="ascii", errors="strict"))
+    assert main(["doctor"]) == 0
+    sys.stdout.flush()
+    assert bytes_.getvalue() == b"? 0.5 ?\n"

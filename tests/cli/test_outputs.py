@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmark.cli.main import main
+from benchmark.cli.main import main, parse
 
 FILES = (["report", "--output"], ["bench", "--output"], ["data", "inspect", "x", "--sheet"], ["data", "make", "x", "--video"])
 FOLDERS = (["report", "--figures"], ["results", "export"], ["data", "export", "x", "--to", "lerobot"])
@@ -43,3 +43,13 @@ def test_nothing_is_written_below_a_file(verb: list[str], tmp_path: Path, capsys
 @pytest.mark.parametrize("verb", [*FILES, *FOLDERS], ids=" ".join)
 def test_a_name_that_is_too_long_is_told(verb: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert "cannot be written: File name too long" in refused([*verb, str(tmp_path / ("a" * 300))], capsys)
+
+
+@pytest.mark.parametrize("verb", [*FILES, *FOLDERS, ["doctor", "--home"], ["table", "main", "--records"]], ids=" ".join)
+def test_a_name_that_a_shell_left_empty_is_told(verb: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert "the name is empty" in refused([*verb, ""], capsys)
+
+
+def test_no_names_are_told(capsys: pytest.CaptureFixture[str]) -> None:
+    assert "no name is given" in refused(["plan", "--methods", " ,"], capsys)
+    assert parse(["plan", "--methods", "byol, random"]).methods == ["byol", "random"]

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import shutil
 from collections import namedtuple
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from benchmark import registry
 from benchmark.cli import forecast
 from benchmark.cli.main import main, parse
 from benchmark.cli.selection import request
@@ -18,6 +20,7 @@ from benchmark.planning.recipes import make_plan
 from benchmark.planning.request import Request
 from benchmark.storage.artifacts import Store
 from tests.cli.test_run import Absent, _bomb  # noqa: F401 - a method that says how to get its weights
+from tests.toy import Toy
 
 BEFORE = Request(["dynamo"], ["toy"], ["knn"], 2, "smoke", ["pretrain.steps=3"], first_seed=4)
 
@@ -81,3 +84,36 @@ def test_what_cannot_run_and_what_does_not_fit_is_said_before_any_work(
     monkeypatch.setattr(shutil, "disk_usage", lambda path: namedtuple("usage", "total used free")(10, 9, 1))
     with pytest.raises(BenchmarkError, match=r"of disk and .* has 1 B free"):
         forecast.announce(plan, store, Reporter(quiet=True))
+
+
+def test_settings_of_the_run_before_are_those_of_what_is_named() -> None:
+    settings = ["method.dynamo.lr=1", "method.byol.lr=2", "policy.knn.k=3", "env.toy.resolution=32", "fit.steps=4"]
+    before = replace(BEFORE, methods=["dynamo", "byol"], overrides=settings)
+    kept = request(parse(["table", "main", "--methods", "byol", "--policies", "mlp"]), before).overrides
+    assert kept == ["method.byol.lr=2", "env.toy.resolution=32", "fit.steps=4"]
+    assert request(parse(["table", "main", "--methods", "all"]), before).overrides == settings
+    elsewhere = request(parse(["table", "main", "--methods", "byol:on=toy", "--envs", "kitchen"]), before).overrides
+    assert "env.toy.resolution=32" in elsewhere, "where the encoder is made"
+
+
+def test_a_run_that_cannot_begin_is_not_the_last_one(
+    toy: type, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    flags = ["--envs", "toy", "--policies", "knn", "--preset", "smoke", "--quiet", "--home", str(tmp_path)]
+    assert main(["run", "--methods", "random", *flags]) == 0
+    before = last(Store(tmp_path))
+    monkeypatch.setenv("PATH", "")
+    assert main(["run", "--methods", "state", "--launcher", "slurm", *flags]) == 2
+    assert "squeue" in capsys.readouterr().err
+    assert last(Store(tmp_path)) == before
+
+
+def test_demonstrations_are_made_for_the_name_that_runs_plan(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    registry.envs().add(type("Mine", (Toy,), {"name": "my_toy"}))
+    try:
+        make = ["data", "make", "my-toy", "--preset", "smoke", "--quiet", "--home", str(tmp_path), "machine.workers=0"]
+        assert main(make) == 0
+        plan = make_plan(Request(["random"], ["my-toy"], ["knn"], preset="smoke"))
+        assert [Store(tmp_path).has(stage.kind, key) for key, stage in plan.stages.items() if stage.kind == "demos"] == [True]
+    finally:
+        registry.envs().remove("my_toy")

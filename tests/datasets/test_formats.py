@@ -87,6 +87,13 @@ def test_one_file_of_a_data_set_is_that_file_alone(tmp_path: Path) -> None:
             np.testing.assert_array_equal(episode.actions, built.actions[number])
 
 
+def test_of_several_versions_the_newest_is_read(tmp_path: Path) -> None:
+    built = rlds(tmp_path / "data")
+    shutil.copytree(built.path / "1.0.0", built.path / "1.9.0")
+    (built.path / "1.0.0").rename(built.path / "1.10.0")
+    assert {path.parent.name for path in open_source(built.path).files()} == {"1.10.0"}
+
+
 def test_cameras_are_called_by_their_path(tmp_path: Path) -> None:
     images = [png(np.full((SIDE, SIDE, 3), step, np.uint8)) for step in range(3)]
     views = {"steps/observation/wrist/image": images, "steps/observation/top/image": images[::-1], "steps/extra": images}

@@ -19,6 +19,7 @@ from benchmark.models.encoders import ConvEncoder, ViTEncoder, build_backbone
 from benchmark.models.features import encode, features_of, parts_of, why_no_features
 from benchmark.models.resnet import ResNet18
 from benchmark.models.timm_encoder import Network, build
+from benchmark.planning.config.schema import EmbedConfig
 from tests.stages.spies import Flat
 
 STAGES = ("layer1", "layer2", "layer3", "layer4")
@@ -129,7 +130,7 @@ def test_an_encoder_of_one_method_has_its_map() -> None:
     assert torch.equal(encoder.features(images(), ("pooled",))["pooled"], encoder.pooled(images()))
 
 
-@pytest.mark.parametrize(("name", "meant"), [("poled", "mean pooled"), ("layer5", "mean layer"), ("", "Known:")])
+@pytest.mark.parametrize(("name", "meant"), [("poled", "mean pooled"), ("layer5", "mean layer"), ("nothing_like_it", "Known:")])
 def test_an_unknown_feature_is_refused_with_the_nearest(name: str, meant: str) -> None:
     encoder = build_backbone("resnet18", 8, 64)
     with pytest.raises(UnknownName, match=f"unknown feature of ConvEncoder '{name}'.*{meant}"):
@@ -209,10 +210,9 @@ def test_a_grid_is_the_mean_of_what_lies_in_each_cell(feature: str) -> None:
 
 @pytest.mark.parametrize("kind", ["patch@", "patch@0", "patch@x", "pooled@2", "patch@2@2"])
 def test_what_is_no_grid_is_refused_before_any_work(kind: str) -> None:
-    method = registry.methods().get("random")
-    data = DataSpec("toy", ("top",), 64, 2, 2, 2, 10.0)
-    assert "patch@3" in str(why_no_features(method, method.Config(), data, kind))
-    assert why_no_features(method, method.Config(), data, "patch@3") is None
+    with pytest.raises(BenchmarkError, match="patch@3"):
+        EmbedConfig(kind)
+    assert EmbedConfig("patch@3").features == "patch@3"
     with pytest.raises(BenchmarkError, match="patch@3"):
         encode(build_backbone("resnet18", 8, 64), Observations(frames=images().permute(0, 2, 3, 1)[:, None]), kind)
 

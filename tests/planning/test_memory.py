@@ -95,6 +95,9 @@ def test_what_grows_with_what() -> None:
     assert peaks(plan, 20_000, "byol")["pretrain"] - few == pytest.approx(14_000 * image / MIB), "frames that are drawn"
     steps, more = (peaks(planned(f"pretrain.steps={steps}"), 20_000, "byol")["pretrain"] for steps in (10, 11))
     assert more - steps == pytest.approx(64 * image / MIB), "a batch of 64"
+    two = [make_plan(Request(["byol"], ["block_push"], ["vqbet"], overrides=[f"pretrain.steps={steps}"])) for steps in (10, 11)]
+    steps, more = (peaks(plan, 20_000, "byol")["pretrain"] for plan in two)
+    assert more - steps == pytest.approx(64 * 2 * 96 * 96 * 3 / MIB), "of two views each"
     published = peaks(planned(methods=("efficientnet_lite0:untrained",)), 10_000, "efficientnet_lite0")
     assert published["embed"] - small["embed"] > memory.NETWORKS / MIB
     wide = peaks(planned("embed.features=patch"), 20_000, "random")

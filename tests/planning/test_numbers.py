@@ -35,6 +35,11 @@ MB = 10**6
         ("machine.accumulate=0", r"machine\.accumulate must be from 1 to 65536, not 0"),
         ("machine.workers=-1", r"machine\.workers must be from 0 to 1024, not -1"),
         ("joint.rates=['*:inf']", r"joint\.rates must be finite"),
+        ("resources.rollout.cores=0", r"resources: cores must be positive, not 0"),
+        ("resources.rollout.minutes=inf", r"resources\.rollout\.minutes must be a finite number, not inf"),
+        ("resources.rollout.memory=inf", r"resources\.rollout\.memory must be a finite number, not inf"),
+        ("slurm.timeouts=-1", r"slurm\.timeouts must not be negative, but is -1"),
+        ("fit.dagger.steps=0", r"fit\.dagger\.steps must be at least 1, not 0"),
     ],
 )
 def test_numbers_that_cannot_be_are_refused(override: str, message: str, toy: type) -> None:
@@ -54,7 +59,9 @@ def test_numbers_that_cannot_be_are_refused(override: str, message: str, toy: ty
         ("flow", "layers=0", r"layers must be at least 1, not 0"),
         ("gc_bc", "dropout=-0.1", r"dropout is a probability below 1, not -0.1"),
         ("knn", "history=0", r"history must be at least 1, not 0"),
-        ("mlp", "depth=0", r"depth must be at least 1, not 0"),
+        ("mlp", "depth=0", r"policy\.mlp: depth must be at least 1, not 0"),
+        ("mlp", "lr=inf", r"policy\.mlp\.lr must be a finite number, not inf"),
+        ("mlp", "betas=[0.9,nan]", r"policy\.mlp: betas are fractions below 1"),
         ("mlp", "weight_decay=-1", r"weight_decay must not be negative"),
         ("mlp", "betas=[0.9,1]", r"betas are fractions below 1"),
         ("rt1", "tokens=0", r"tokens must be at least 1, not 0"),
@@ -97,3 +104,15 @@ def test_a_stage_costs_what_it_would_without_the_others_of_its_plan(store: Store
         together = estimate(stages, store)
         assert together == {key: estimate(behind(key), store)[key] for key in stages}
         assert len(set(together.values())) > len({stage.kind for stage in stages.values()})
+
+
+def test_a_split_without_one_of_its_sides_is_refused(toy: type) -> None:
+    settings = ["env.toy.episodes=3", "split.held_out=0.9"]
+    (cell,) = make_plan(Request(["random"], ["toy"], ["knn"], preset="smoke", overrides=settings)).cells
+    assert cell.refused == "split.held_out=0.9 of 3 demonstrations leaves none to train on or to hold out"
+
+
+def test_no_names_are_nothing_to_run(toy: type) -> None:
+    for names in ("methods", "envs", "policies"):
+        with pytest.raises(BenchmarkError, match=r"^no (methods|environments|policies): nothing to run"):
+            make_plan(Request(**{"methods": ["random"], "envs": ["toy"], "policies": ["knn"], names: []}))

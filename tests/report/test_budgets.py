@@ -76,6 +76,11 @@ def test_budgets_that_do_not_differ_and_single_ones_are_refused():
         budgets([after(60_000)])
     with pytest.raises(BenchmarkError, match="60k frames each"):
         budgets([after(60_000), after(60_000)])
+    elsewhere = after(15_000)
+    for frame in (elsewhere.records, elsewhere.cells):
+        frame["env"] = "pusht"
+    with pytest.raises(BenchmarkError, match="these are of kitchen with mlp, pusht with mlp"):
+        budgets([after(60_000), elsewhere])
     uneven = after(60_000)
     uneven.cells.loc[uneven.cells.method == "byol", "frames_seen"] = 30_000
     with pytest.raises(BenchmarkError, match="30k to 60k frames"):

@@ -66,8 +66,10 @@ def test_what_rows_have_for_themselves_and_what_is_not_recorded_differs_from_not
 
 
 def test_of_columns_that_only_one_has_nothing_is_compared() -> None:
-    """kNN fits nothing, so it departs from no budget of fits; and a machine is no setting."""
-    knn = run((0, 1), "knn", ("machine.threads=4",), departures=RECIPE.split("; fit")[0])
+    """kNN fits nothing, so it departs from no budget of fits; and where and how it ran is no setting."""
+    cluster = ("slurm.partition=gpu", "ray.address=auto", "launch.retries=5", "resources.fit.memory=9", "tracker=wandb")
+    there = ("machine.threads=4", *cluster, "rollout.timeout=60", "pretrain.checkpoint_every=10")
+    knn = run((0, 1), "knn", there, departures=RECIPE.split("; fit")[0])
     joined = merged({"a": run((0, 1), overrides=("machine.threads=1",)), "b": knn})
     assert set(joined.cells.policy) == {"mlp", "knn"}
     with pytest.raises(BenchmarkError, match="goal in kitchen"):  # which a table of policies says once
@@ -111,3 +113,11 @@ def test_a_preset_is_chosen_of_several() -> None:
     part.cells.loc[part.cells.seed == 1, "preset"] = "standard"
     assert set(part.only(preset="standard").cells.seed) == {1}
     assert set(part.only(preset="standard").records.seed) == {1}
+
+
+def test_names_are_found_as_they_are_written() -> None:
+    part = run((0, 1))
+    part.cells["env"], part.records["env"] = "recording:my-data", "recording:my-data"
+    part.cells["preset"] = "quick+my-preset"
+    assert set(part.only(envs=["recording:my-data"], preset="quick+my-preset").cells.env) == {"recording:my-data"}
+    assert set(run((0,), "gc_bc").only(policies=["gc-bc"]).cells.policy) == {"gc_bc"}

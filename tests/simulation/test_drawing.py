@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import importlib.util
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import mujoco
 import numpy as np
@@ -63,3 +67,13 @@ def test_colours_are_the_same_beside_depth(draw: Draw) -> None:
     plain = draw(1.2)
     assert plain.shape == (2, 32, 32, 3)
     assert np.array_equal(draw(1.2, 2.0)[::2], plain)
+
+
+@pytest.mark.skipif(
+    importlib.util.find_spec("triton") is None, reason="this PyTorch has no Triton, which comes with CUDA builds"
+)
+def test_a_process_that_draws_may_train() -> None:
+    """Triton comes with the first optimiser. Its LLVM, loaded after that of Mesa, ended the process."""
+    script = "from benchmark.simulation.drawing import gl_backend; gl_backend(); import triton; print('alive')"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, cwd=Path(__file__).parents[2])
+    assert (done.returncode, done.stdout) == (0, "alive\n"), done.stderr

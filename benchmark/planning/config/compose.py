@@ -10,10 +10,11 @@ it, its protocol, overrides from the user.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from copy import copy
 from dataclasses import field, fields, is_dataclass, make_dataclass
 from functools import partial
+from math import isfinite
 from typing import Any
 
 from hydra import compose, initialize_config_module
@@ -53,7 +54,7 @@ def compose_config(
     """The configuration of one environment; `envs` are all that the overrides may name."""
     preset = base_preset(preset)
     if preset not in PRESETS:
-        raise UnknownName("preset", preset, PRESETS)
+        raise UnknownName("preset", preset, [*PRESETS, "FILE.yaml"])
     groups = {
         "method": {name: component_config(registry.methods().get(name), preset, env) for name in methods},
         "policy": {name: component_config(registry.policies().get(name), preset, env) for name in policies},
@@ -71,13 +72,14 @@ def compose_config(
             own = [f"{key}={value}" for key, value in {**cls.stage_presets.get(preset, {}), **cls.protocol}.items()]
             given = [text for more in (own, overrides) for text in (*_clear_other_budgets(more), *more)]
             composed = compose("root", overrides=[f"preset={preset}", *given])
-        plain: Any = OmegaConf.to_object(composed)
+        plain: Any = _objects(composed, groups)
     except (HydraException, OmegaConfBaseException) as error:
         raise BenchmarkError(_one_sentence(error, overrides)) from error
     values: dict[str, Any] = {f.name: getattr(plain, f.name) for f in fields(Schema)}
     for group, nodes in groups.items():
         values[group] = {name: getattr(getattr(plain, group), name) for name in nodes}
     values["env"] |= {env: values["env"][component_of(env)]}
+    _require_finite(values, "")
     if values["machine"].deepspeed is not None:
         values["machine"] = with_deepspeed(values["machine"])
     return Config(**values)
@@ -88,9 +90,36 @@ def with_setting(config: Any, path: str, name: str, text: str) -> Any:
     _check_key(f"{name}={text}", config, path)
     try:
         value = OverridesParser.create().parse_override(f"{name}={text}").value()
-        return OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(config), {name: value}))
+        changed = OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(config), {name: value}))
     except (HydraException, OmegaConfBaseException) as error:
         raise BenchmarkError(f"{path}.{name}={text}: {_one_sentence(error, [])}") from error
+    _require_finite(changed, f"{path}.")
+    return changed
+
+
+def _objects(composed: Any, groups: Mapping[str, Mapping[str, Any]]) -> Any:
+    """What was composed, as dataclasses. What a component refuses is said with its name."""
+    try:
+        return OmegaConf.to_object(composed)
+    except BenchmarkError as error:
+        for group, nodes in groups.items():
+            for name in nodes:
+                try:
+                    OmegaConf.to_object(composed[group][name])
+                except BenchmarkError as own:
+                    raise BenchmarkError(f"{group}.{name}: {own}") from error
+        raise
+
+
+def _require_finite(values: Any, path: str) -> None:
+    """JSON has no word for the others, and a key is made of JSON."""
+    parts = values if isinstance(values, dict) else {f.name: getattr(values, f.name) for f in fields(values)}
+    for name, value in parts.items():
+        if is_dataclass(value) or isinstance(value, dict):
+            _require_finite(value, f"{path}{name}.")
+        for number in value if isinstance(value, list | tuple) else (value,):
+            if isinstance(number, float) and not isfinite(number):
+                raise BenchmarkError(f"{path}{name} must be a finite number, not {number}")
 
 
 def _dataclass(name: str, values: dict[str, Any], base: type = object) -> Any:

@@ -8,7 +8,7 @@ from typing import Any
 
 from omegaconf import MISSING
 
-from benchmark.contracts.specs import require
+from benchmark.contracts.specs import feature_parts, require
 from benchmark.core.errors import BenchmarkError, UnknownName
 
 AUGMENTATIONS = ("none", "bridge")
@@ -85,6 +85,7 @@ class EmbedConfig:
 
     def __post_init__(self) -> None:
         _check_precision("embed", self.precision)
+        feature_parts(self.features)
 
 
 @dataclass
@@ -220,9 +221,11 @@ class StageResources:
     minutes: float | None = None  # that a scheduler is asked for
 
     def __post_init__(self) -> None:
-        positive = (value is None or value > 0 for value in (self.cores, self.minutes))
-        require(all(positive), "resources: cores and minutes must be positive")
-        require((self.memory or 0) >= 0 and (self.gpu or 0) >= 0, "resources: memory and gpu must not be negative")
+        for name in ("cores", "minutes"):
+            value = getattr(self, name)
+            require(value is None or value > 0, f"resources: {name} must be positive, not {value}")
+        for name in ("memory", "gpu"):
+            require((getattr(self, name) or 0) >= 0, f"resources: {name} must not be negative, but is {getattr(self, name)}")
 
 
 @dataclass

@@ -16,7 +16,7 @@ COLUMNS: tuple[tuple[str, str, Callable[[float], str]], ...] = (
     ("gradient_steps", "Pretraining steps", count),
     ("pretrain_params", "Trained parameters", count),
     ("encoder_params", "Encoder parameters", count),
-    ("encoder_gflops", "Encoder GFLOPs/image", lambda v: f"{v:.2f}"),
+    ("encoder_gflops", "Encoder GFLOPs/image", lambda v: f"{v:.2f}" if v >= 0.095 or not v else f"{v:.2g}"),
     ("encoder_ms", "Encoder ms/image", lambda v: f"{v:.2f}"),
     ("policy_ms", "Policy ms/plan", lambda v: f"{v:.2f}"),
     ("pretrain_seconds", "Pretraining", duration),

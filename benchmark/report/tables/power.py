@@ -14,6 +14,8 @@ from benchmark.results.quality import smallest_difference, variances
 SEEDS = (1, 2, 3, 5, 10)
 EPISODES = (20, 50, 100, 200)
 NO_VARIANCE = TableCell(DASH, notes=("no score varies: nobody can tell",))
+ENOUGH = 5  # seeds; docs/statistics.md
+FEW = " Of so few seeds the variance between them is a guess: take what this says of more seeds with care."
 ONE_SEED = "needs two seeds: two trained networks are not two methods"
 
 
@@ -36,14 +38,16 @@ def table(inputs: TableInputs) -> Table:
     columns = [TableColumn(f"episodes_{episodes}", f"{episodes} episodes") for episodes in EPISODES]
     if difference is not None:
         columns.append(TableColumn("episodes_needed", f"episodes for {difference:g}"))
-    several = any(len(groups) > 1 for groups in view.all_groups(column))
+    most = max(len(groups) for groups in view.all_groups(column))
+    several = most > 1
     between = (
         f"{of_score.between:.3g}" if several else "unknown (one seed) and taken as 0, so more seeds look better than they are"
     )
     caption = (
         f"{captions.heading(view, column.env)}, policy {column.policy}: minimum detectable difference between two rows "
         f"({100 * POWER:g} % power, level {1 - level:.2g}), episodes per seed. Variance of a score between episodes "
-        f"{of_score.within:.3g}, between seeds {between}; averaged over rows, which are taken as independent."
+        f"{of_score.within:.3g}, between seeds {between}; averaged over rows, which are taken as independent. Estimated from "
+        f"{captions.sample(view, column.env)}{FEW * (several and most < ENOUGH)}"
     )
     return Table("power", caption, "Seeds", tuple(columns), tuple(rows))
 
