@@ -221,7 +221,7 @@ FAULTS = (
         '    _require_finite(values, "")\n',
         "",
         "planning/test_numbers.py::test_settings_that_would_fail_in_a_fit_are_refused_before"
-        "[mlp-lr=inf-policy\\.mlp\\.lr must be a finite number, not inf]",
+        "[mlp-lr=inf-policy.mlp.lr must be a finite number]",
     ),
     Fault(
         "habits: demonstrations are made for a name that no run plans",
