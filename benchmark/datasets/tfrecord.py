@@ -14,14 +14,13 @@ from pathlib import Path
 import numpy as np
 
 from benchmark.core.errors import BenchmarkError
+from benchmark.core.protobuf import LONGEST, fields, part
 from benchmark.datasets.budget import advanced, allow
 from benchmark.datasets.crc32c import crc32c
 from benchmark.datasets.files import existing
 
 Values = list[bytes] | np.ndarray
-LONGEST = 10  # bytes of a number of 64 bits, seven in each
 RECORD_COST = 4  # bytes per byte of a record: the record, the copies its checksum takes, its parts
-WIRE_VARINT, WIRE_64, WIRE_BYTES, WIRE_32 = 0, 1, 2, 5
 
 
 def records(path: Path, start: int = 0) -> Iterator[bytes]:
@@ -59,27 +58,27 @@ def parse(payload: bytes, where: str) -> dict[str, Values]:
     """An Example or a SequenceExample as one flat map; lists of steps are joined."""
     try:
         found: dict[str, Values] = {}
-        for field, message in _fields(payload):
-            for _, entry in _fields(_bytes(message)):
-                name, value = _entry(_bytes(entry))
-                found[name] = _feature(value) if field == 1 else _join([_feature(_bytes(v)) for _, v in _fields(value)])
+        for field, message in fields(payload):
+            for _, entry in fields(part(message)):
+                name, value = _entry(part(entry))
+                found[name] = _feature(value) if field == 1 else _join([_feature(part(v)) for _, v in fields(value)])
         return found
     except (IndexError, KeyError, ValueError) as error:
         raise BenchmarkError(f"{where} holds no tf.train.Example: {error}") from error
 
 
 def _entry(message: bytes) -> tuple[str, bytes]:
-    parts = {field: _bytes(value) for field, value in _fields(message)}
+    parts = {field: part(value) for field, value in fields(message)}
     return parts[1].decode(), parts.get(2, b"")
 
 
 def _feature(message: bytes) -> Values:
-    for kind, value in _fields(message):
-        items = list(_fields(_bytes(value)))
+    for kind, value in fields(message):
+        items = list(fields(part(value)))
         if kind == 1:
-            return [_bytes(item) for _, item in items]
+            return [part(item) for _, item in items]
         if kind == 2:  # floats, packed or one by one
-            return np.frombuffer(b"".join(_bytes(item) for _, item in items), "<f4")
+            return np.frombuffer(b"".join(part(item) for _, item in items), "<f4")
         if kind == 3:
             return np.concatenate([_varints(item) for _, item in items]) if items else np.zeros(0, np.int64)
     return []
@@ -105,42 +104,3 @@ def _varints(item: bytes | int) -> np.ndarray:
     shifts = (np.arange(len(data)) - np.repeat(starts, sizes)).astype(np.uint64) * np.uint64(7)
     parts = (data & 127).astype(np.uint64) << shifts
     return np.add.reduceat(parts, starts).view(np.int64) if len(ends) else np.zeros(0, np.int64)
-
-
-def _fields(message: bytes) -> Iterator[tuple[int, bytes | int]]:
-    """(field number, value): bytes for everything but varints."""
-    position = 0
-    while position < len(message):
-        tag, position = _varint(message, position)
-        wire = tag & 7
-        if wire == WIRE_VARINT:
-            value, position = _varint(message, position)
-            yield tag >> 3, value
-            continue
-        if wire == WIRE_BYTES:
-            length, position = _varint(message, position)
-        elif wire in (WIRE_64, WIRE_32):
-            length = 8 if wire == WIRE_64 else 4
-        else:
-            raise ValueError(f"wire type {wire}")
-        if position + length > len(message):
-            raise ValueError("a field is longer than its message")
-        yield tag >> 3, message[position : position + length]
-        position += length
-
-
-def _bytes(value: bytes | int) -> bytes:
-    if isinstance(value, int):
-        raise ValueError("a number where a message should be")
-    return value
-
-
-def _varint(message: bytes, position: int) -> tuple[int, int]:
-    value = 0
-    for shift in range(0, 7 * LONGEST, 7):
-        byte = message[position]
-        position += 1
-        value |= (byte & 127) << shift
-        if byte < 128:
-            return value & 0xFFFFFFFFFFFFFFFF, position
-    raise ValueError("a number of more than ten bytes")
