@@ -229,7 +229,7 @@ def _request(base: Request, methods: Names | None, envs: Names | None, policies:
 
 
 def _names(names: Names) -> list[str]:
-    return names.split(",") if isinstance(names, str) else list(names)
+    return [name.strip() for name in (names.split(",") if isinstance(names, str) else names)]
 
 
 def _tables(held: Results) -> Tables:

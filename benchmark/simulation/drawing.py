@@ -26,6 +26,7 @@ from typing import Any
 import numpy as np
 
 from benchmark.core.errors import Unavailable
+from benchmark.simulation import workers
 
 FACET = 8  # pixels of an image's width per facet of what is round: MuJoCo's own 28 (by 16) at 224 pixels, 12 (by 6) at 96
 INSTALL = {"egl": "apt-get install libegl1 libgl1-mesa-dri", "osmesa": "apt-get install libosmesa6"}
@@ -78,8 +79,9 @@ def _works(name: str) -> bool:
 
 def _load_triton() -> None:
     """Before any GL. Triton, which PyTorch's CUDA builds load with the first optimiser, has an LLVM of its own: loaded after
-    that of Mesa's software drawing it ends the process (SIGSEGV; Triton 3.9, Mesa 22.3), and before it both work."""
-    spec = importlib.util.find_spec("triton")
+    that of Mesa's software drawing it ends the process (SIGSEGV; Triton 3.9, Mesa 22.3), and before it both work. Simulators
+    that have a process to themselves need none, and its 69 MB would count in each of them."""
+    spec = None if workers.serves else importlib.util.find_spec("triton")
     if spec is not None and spec.origin is not None:
         with suppress(OSError):  # it is not there, or not for this machine
             ctypes.CDLL(str(Path(spec.origin).with_name("_C") / "libtriton.so"))

@@ -41,6 +41,7 @@ BOOT = 120.0  # seconds a process has for its imports, before its first sign of 
 GRACE = 5.0  # seconds it has for freeing its simulators
 GLANCE = 0.25  # seconds between two looks at the pulse of silent workers
 NOWHERE = -1
+serves = False  # whether this is a process of simulators, which never trains
 
 
 def one_thread_each() -> bool:
@@ -223,6 +224,8 @@ def _serve(
     connection: Connection, pulse: Pulse, environment: dict[str, str], build: Callable[..., Handler], args: tuple[Any, ...]
 ) -> None:
     """The life of a worker process."""
+    global serves
+    serves = True
     os.environ.update(environment)  # the fork server's may be older
     os.dup2(2, 1)  # simulators talk; standard output belongs to results
     threading.Thread(target=follow_parent, daemon=True).start()

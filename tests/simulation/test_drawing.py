@@ -12,6 +12,7 @@ import mujoco
 import numpy as np
 import pytest
 
+from benchmark.simulation import drawing, workers
 from benchmark.simulation.drawing import Renderer, gl_missing, shared_renderer
 
 pytestmark = pytest.mark.skipif(gl_missing() is not None, reason=str(gl_missing()))
@@ -77,3 +78,14 @@ def test_a_process_that_draws_may_train() -> None:
     script = "from benchmark.simulation.drawing import gl_backend; gl_backend(); import triton; print('alive')"
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, cwd=Path(__file__).parents[2])
     assert (done.returncode, done.stdout) == (0, "alive\n"), done.stderr
+
+
+def test_a_process_of_simulators_does_without(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It never trains, and 69 MB of each would count."""
+    monkeypatch.setattr(workers, "serves", True)
+    monkeypatch.setattr(drawing.ctypes, "CDLL", refuse_triton)
+    drawing._load_triton()
+
+
+def refuse_triton(path: str) -> None:
+    raise AssertionError(f"{path} was loaded")
