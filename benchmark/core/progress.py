@@ -42,6 +42,9 @@ class Task:
     def log(self, point: Mapping[str, float]) -> None:
         """A point of a learning curve, with its `step`."""
 
+    def resume(self, seconds: float) -> None:
+        """It goes on from what took so long before it was interrupted."""
+
 
 class Reporter:
     """Says what happens on stderr."""

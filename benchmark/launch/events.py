@@ -79,6 +79,10 @@ class StageTask(Task):
 
     def __init__(self, stage: Stage, observer: Observer):
         self._stage, self._observer = stage, observer
+        self.earlier = 0.0  # seconds of attempts that were interrupted, as far as their work was kept
 
     def update(self, done: float, total: float, note: str = "") -> None:
         self._observer.stage_progress(self._stage, done, total, note)
+
+    def resume(self, seconds: float) -> None:
+        self.earlier = seconds

@@ -128,7 +128,7 @@ class Executor:
             with MemoryWatch() as memory, tracked(told, self.execution.tracker, stage, self.store.root, self.reporter) as task:
                 context = Context(stage.params, inputs, building.out, building.work, task, self.execution)
                 summary = module_of(stage.kind).run(context)
-            seconds = time.monotonic() - start
+            seconds = time.monotonic() - start + told.earlier
             manifest = Manifest(
                 kind=stage.kind,
                 key=stage.key,

@@ -100,6 +100,9 @@ class TrackedTask(Task):
     def update(self, done: float, total: float, note: str = "") -> None:
         self._task.update(done, total, note)
 
+    def resume(self, seconds: float) -> None:
+        self._task.resume(seconds)
+
     def log(self, point: Mapping[str, float]) -> None:
         values = {name: value for name, value in point.items() if name != "step"}
         self._try(lambda: self._opened().log(int(point["step"]), values))

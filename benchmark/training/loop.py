@@ -71,6 +71,7 @@ def train(
     checkpoint = Checkpoint(checkpoints, module, optimizer, shards)
     with first_goes_first():  # it sets damaged ones aside
         step, trained = checkpoint.load()
+    task.resume(trained.seconds)
     eager = EagerStep(trainable, groups, optimizer, config.clip, device, precision, pieces, shards, compiled)
     take_step: Step = eager
     if torch.device(device).type == "cuda":

@@ -77,4 +77,18 @@ FAULTS = (
         "if place in grid.absent:",
         f"{SCREEN}::test_a_failure_and_what_cannot_run_are_shown_at_the_next_redraw",
     ),
+    Fault(
+        "live: attempts that were interrupted took no time",
+        "benchmark/launch/execute.py",
+        " + told.earlier",
+        "",
+        "launch/test_events.py::test_the_wall_time_of_a_training_is_that_of_all_its_attempts[none]",
+    ),
+    Fault(
+        "live: a tracker hides what an earlier attempt took",
+        "benchmark/launch/trackers.py",
+        "        self._task.resume(seconds)\n",
+        "        return\n",
+        "launch/test_events.py::test_the_wall_time_of_a_training_is_that_of_all_its_attempts[wandb]",
+    ),
 )

@@ -25,8 +25,10 @@ from benchmark.results.bundle import Results
 from benchmark.results.gather import collect
 from benchmark.results.partial import PartialScores, Place
 from benchmark.results.view import ResultsView
+from benchmark.stages.base import Execution
 from benchmark.storage.artifacts import Store
 from benchmark.storage.files import discard
+from benchmark.training.checkpoints import Trained
 
 
 class Explosive(Method):
@@ -117,6 +119,19 @@ def test_a_stage_whose_process_was_killed_is_tried_again(plan: Plan, store: Stor
     told = launch(plan, store).heard
     assert told.count(("stage_interrupted", "pretrain")) == 3
     assert told[-2][:2] == ("stage_failed", "pretrain")
+
+
+@pytest.mark.parametrize("tracker", ["none", "wandb"])
+def test_the_wall_time_of_a_training_is_that_of_all_its_attempts(
+    tracker: str, toy: type, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("benchmark.training.loop.Checkpoint.load", lambda self: (0, Trained(1000.0)))
+    plan = make_plan(Request(["byol"], ["toy"], ["knn"], preset="smoke", overrides=["pretrain.steps=1", "method.byol.width=8"]))
+    for stage in [stage for stage in plan.stages.values() if stage.kind in ("demos", "pretrain")]:
+        executor = Executor(store, Reporter(quiet=True), Execution(workers=0, threads=1, tracker=tracker))
+        executor.execute(stage)
+        took = store.manifest(stage.kind, stage.key).wall_seconds
+        assert (1000 < took < 1100) == (stage.kind == "pretrain")
 
 
 def test_a_stage_that_was_taken_over_is_no_failure(plan: Plan, store: Store) -> None:
