@@ -56,6 +56,8 @@ def inspect(store: Store, what: str, format_name: str = "auto", limits: Limits |
 def _facts(demos: Demos, said: dict[str, Any]) -> dict[str, Any]:
     lengths, spec = demos.lengths, demos.spec
     recorded = demos.infos[0]["recorded_size"]
+    if isinstance(recorded, dict):
+        raise BenchmarkError("this recording is of an earlier version, which did not keep the order of views: import it again")
     return {
         "episodes": said["episodes"],
         "looked_at": len(demos),

@@ -66,13 +66,13 @@ class Request:
 
     def command(self) -> str:
         """What to type for it."""
-        plain, words = Request(), ["python", "-m", "benchmark", "run"]
+        usual, words = Request(), ["python", "-m", "benchmark", "run"]
         for name in ("methods", "envs", "policies"):
-            if list(getattr(self, name)) != list(getattr(plain, name)):
+            if list(getattr(self, name)) != list(getattr(usual, name)):
                 words += [f"--{name}", ",".join(getattr(self, name))]
         for name in ("seeds", "first_seed"):
-            if getattr(self, name) != getattr(plain, name):
+            if getattr(self, name) != getattr(usual, name):
                 words += [f"--{name.replace('_', '-')}", str(getattr(self, name))]
-        if (preset := base_preset(self.preset)) != plain.preset:
+        if (preset := base_preset(self.preset)) != usual.preset:
             words += ["--preset", preset]
         return shlex.join([*words, *self.settings])

@@ -7,6 +7,8 @@ import json
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -17,6 +19,7 @@ from benchmark.contracts.data import Episode
 from benchmark.core.errors import BenchmarkError, Corrupt, UnknownName
 from benchmark.data.episodes import DemosWriter
 from benchmark.datasets.folder import Folder
+from benchmark.datasets.inspect import _facts
 from benchmark.datasets.reader import Reader
 from benchmark.datasets.recordings import find, verify
 from benchmark.storage.artifacts import Store
@@ -281,3 +284,10 @@ def test_recordings_are_listed_and_removed(store: Store, source: Built, capsys: 
     assert [path.name for path in (store.root / "recordings").iterdir()] == ["other"]
     assert source.path.exists()
     assert main(["data", "rm", "mine", "--yes", *home]) == 2
+
+
+def test_sizes_without_the_order_of_views_are_not_guessed() -> None:
+    """As imports of earlier versions wrote them: sorted by name."""
+    demos: Any = SimpleNamespace(lengths=None, spec=None, infos=[{"recorded_size": {"front": [128, 128], "wrist": [480, 640]}}])
+    with pytest.raises(BenchmarkError, match="import it again"):
+        _facts(demos, {})

@@ -14,7 +14,7 @@ from benchmark.results.quality import smallest_difference, variances
 SEEDS = (1, 2, 3, 5, 10)
 EPISODES = (20, 50, 100, 200)
 NO_VARIANCE = TableCell(DASH, notes=("no score varies: nobody can tell",))
-ENOUGH = 5  # seeds; docs/statistics.md
+ENOUGH = 5  # seeds; our choice: of two or three the deviation cannot be estimated (docs/statistics.md)
 FEW = " Of so few seeds the variance between them is a guess: take what this says of more seeds with care."
 ONE_SEED = "needs two seeds: two trained networks are not two methods"
 
