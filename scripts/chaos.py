@@ -36,6 +36,7 @@ from benchmark import registry  # noqa: E402
 from benchmark.cli.main import main as benchmark  # noqa: E402
 from benchmark.launch import drive, local  # noqa: E402
 from benchmark.storage.artifacts import KINDS, MANIFEST, Store  # noqa: E402
+from benchmark.storage.files import entries  # noqa: E402
 from tests.toy import Toy  # noqa: E402
 
 RUNNERS = 3
@@ -65,8 +66,9 @@ class Watch:
         self.signs = signs
 
     def _signs(self) -> frozenset[tuple[str, int]]:
-        building = (self.store.root / "building").glob("*/*/*")
-        stages = (folder for kind in KINDS for folder in (self.store.root / kind).glob("*"))
+        attempts = (attempt for key in entries(self.store.root / "building") for attempt in entries(key))
+        building = (folder for attempt in attempts for folder in entries(attempt))
+        stages = (folder for kind in KINDS for folder in entries(self.store.root / kind))
         signs = set()
         for path in (*building, *stages):
             with contextlib.suppress(FileNotFoundError):
@@ -75,7 +77,7 @@ class Watch:
 
     def look(self) -> None:
         for kind in KINDS:
-            for folder in (self.store.root / kind).glob("*"):
+            for folder in entries(self.store.root / kind):
                 manifest = folder / MANIFEST
                 assert manifest.is_file(), f"{folder} was there without a manifest"
                 inode, name = manifest.stat().st_ino, (kind, folder.name)

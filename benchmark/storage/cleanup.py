@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from benchmark.storage import litter
 from benchmark.storage.artifacts import KINDS, OUT, Store
-from benchmark.storage.files import discard, entries
+from benchmark.storage.files import discard, entries, files_below
 from benchmark.storage.manifests import Ref
 
 
@@ -22,8 +23,11 @@ class Removable:
 
     @property
     def bytes(self) -> int:
-        files = self.path.rglob("*") if self.path.is_dir() else [self.path]
-        return sum(file.stat().st_size for file in files if file.is_file())
+        total = 0
+        for file in files_below(self.path) if self.path.is_dir() else [self.path]:
+            with suppress(FileNotFoundError):  # its owner has just ended
+                total += file.stat().st_size
+        return total
 
 
 def removable(store: Store, wanted: Collection[str]) -> list[Removable]:

@@ -111,6 +111,11 @@ def entries(folder: Path) -> list[Path]:
         return []
 
 
+def files_below(folder: Path) -> list[Path]:
+    """All files in a folder and below it, but for those that another process removes meanwhile, where `Path.glob` raises."""
+    return [Path(parent, name) for parent, _, names in os.walk(folder) for name in names]
+
+
 def is_full(error: BaseException | None) -> bool:
     """Whether the disk being full, or a quota, is behind an error: not every library says so by its type."""
     return any(getattr(each, "errno", None) in FULL or FULL_TEXT.search(str(each)) is not None for each in _with_causes(error))

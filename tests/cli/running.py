@@ -10,6 +10,7 @@ import time
 from pathlib import Path
 
 from benchmark.cli.main import main
+from tests.watching import seen
 
 ROOT = Path(__file__).parents[2]
 
@@ -40,7 +41,7 @@ def kill_when_there_is(pattern: str, home: Path, *arguments: str) -> None:
     """Start a run and kill -9 it and its workers as soon as the store holds a file of this pattern."""
     process = start(home, *arguments)
     deadline = time.monotonic() + 120
-    while not list(home.glob(pattern)) and time.monotonic() < deadline and process.poll() is None:
+    while not seen(home, pattern) and time.monotonic() < deadline and process.poll() is None:
         time.sleep(0.005)
     time.sleep(0.05)
     os.killpg(process.pid, signal.SIGKILL)

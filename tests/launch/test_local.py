@@ -25,6 +25,7 @@ from benchmark.planning.request import Request
 from benchmark.planning.resources import Machine, Needs
 from benchmark.simulation.workers import THREADS
 from benchmark.storage.artifacts import Store
+from tests.watching import seen
 
 ROOT = Path(__file__).parents[2]
 MATRIX = ("--methods", "random,byol", "--envs", "toy", "--policies", "knn,mlp", "--preset", "smoke")
@@ -66,7 +67,7 @@ def test_side_by_side_and_one_after_another_leave_the_same_records(toy: type, tm
 
 def checkpoints(home: Path) -> list[int]:
     """Steps that a pretraining could go on from."""
-    return sorted(int(path.stem.removeprefix("step")) for path in home.glob("building/pretrain-*/**/step*.json"))
+    return sorted(int(path.stem.removeprefix("step")) for path in seen(home, "building/pretrain-*/**/step*.json"))
 
 
 def test_a_killed_worker_costs_an_interval_and_ctrl_c_ends_everything(tmp_path: Path) -> None:

@@ -24,6 +24,7 @@ from benchmark.planning.resources import Needs
 from benchmark.stages.base import Execution
 from benchmark.storage.artifacts import Store
 from tests.launch.test_drive import Told
+from tests.watching import seen
 
 ray = pytest.importorskip("ray", reason="ray is not installed: pip install 'encoder-benchmark[ray]'")
 
@@ -73,7 +74,7 @@ def test_a_task_whose_node_dies_goes_on_elsewhere(cluster: Any, toy: type, store
     told: Any = Told()
     engine = RayEngine(RayConfig(), 2, store, told, Reporter(quiet=True))
     engine.submit([Job(stages["pretrain"], Needs(cores=2))])  # the head has one core: it runs on the other node
-    while not list(store.root.glob("building/**/step*.json")):
+    while not seen(store.root, "building/**/step*.json"):
         assert engine.wait(0.1) == []
     cluster.remove_node(doomed, allow_graceful=False)
     cluster.add_node(num_cpus=2)

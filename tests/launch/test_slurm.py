@@ -31,6 +31,7 @@ from benchmark.planning.resources import Needs
 from benchmark.stages.base import Execution
 from benchmark.storage.artifacts import StageFailure, Store
 from tests.launch.test_drive import Told
+from tests.watching import seen
 
 submitit = pytest.importorskip("submitit", reason="submitit is not installed: pip install 'encoder-benchmark[slurm]'")
 
@@ -304,7 +305,7 @@ def test_a_signal_puts_a_stage_back_into_the_queue_and_it_goes_on_from_its_check
     executor = submitit.LocalExecutor(tmp_path / "jobs", max_num_timeout=3)
     executor.update_parameters(timeout_min=30)
     job = executor.submit(StageTask(pretrain.key, store.root))
-    while not list(store.root.glob("building/**/step*.json")):
+    while not seen(store.root, "building/**/step*.json"):
         assert not job.done(), job.stderr()
         time.sleep(0.05)
     psutil.Process(int(job.job_id)).children()[0].send_signal(signal.SIGUSR2)

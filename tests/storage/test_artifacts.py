@@ -13,7 +13,7 @@ from safetensors import SafetensorError
 
 from benchmark.core.errors import BenchmarkError, Corrupt
 from benchmark.storage.artifacts import MANIFEST, Store, TakenOver
-from benchmark.storage.cleanup import removable, remove, with_dependents
+from benchmark.storage.cleanup import Removable, removable, remove, with_dependents
 from benchmark.storage.files import discard, key_of, seal, temporary_name, unseal, write_text
 from benchmark.storage.processes import Process
 
@@ -175,6 +175,21 @@ def test_preparing_a_store_clears_away_what_dead_processes_left(store: Store) ->
     Store(store.root).prepare()
     assert list(store.root.rglob("*.tmp")) == [mine]
     assert [path.name for path in (store.root / "building").iterdir()] == ["fit-b"], "work of what is not stored yet stays"
+
+
+def test_folders_that_go_while_sizes_are_summed_count_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("kept", "goes"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "file").write_text("seven b")
+    look = os.scandir
+
+    def after_its_owner_ended(path: Any) -> Any:
+        if Path(path).name == "goes":
+            raise FileNotFoundError(path)
+        return look(path)
+
+    monkeypatch.setattr(os, "scandir", after_its_owner_ended)
+    assert Removable(tmp_path).bytes == 7
 
 
 def test_cleaning_up_knows_litter_from_what_is_wanted(store: Store) -> None:
