@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from benchmark.cli import flags
 from benchmark.cli.parser import Action, add_actions
-from benchmark.core.errors import BenchmarkError, Corrupt, Forbidden
+from benchmark.core.errors import BenchmarkError, Corrupt, Unreadable
 from benchmark.core.names import parse_row, row_label
 from benchmark.storage.artifacts import KINDS, Store
 
@@ -82,7 +82,7 @@ def verify(options: argparse.Namespace) -> int:
                 store.verify(kind, key)
             except Corrupt as reason:
                 error = str(reason)
-                damaged += [] if isinstance(reason, Forbidden) else [(kind, key)]
+                damaged += [] if isinstance(reason, Unreadable) else [(kind, key)]
             rows.append({"kind": kind, "key": key, "error": error})
     corrupt, notes = [row for row in rows if row["error"]], store.damaged_notes()
     moved = []

@@ -28,8 +28,9 @@ class Corrupt(BenchmarkError):
     """A stored file whose content is not what its manifest says."""
 
 
-class Forbidden(Corrupt):
-    """One that this user may not read. It counts as absent, too, but nobody says that anything is wrong with it."""
+class Unreadable(Corrupt):
+    """One that this user may not read, or whose disk does not answer. It counts as absent, too, but nobody says that it is
+    damaged."""
 
 
 class Diverged(BenchmarkError):

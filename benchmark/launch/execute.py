@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
-from benchmark.core.errors import BenchmarkError, Corrupt, Forbidden, Lost, Memory, Unavailable, lack_of_memory
+from benchmark.core.errors import BenchmarkError, Corrupt, Lost, Memory, Unavailable, Unreadable, lack_of_memory
 from benchmark.core.machine import set_threads
 from benchmark.core.memory import MemoryWatch
 from benchmark.core.progress import Reporter
@@ -60,13 +60,13 @@ class Executor:
         self.events: Observer = self.observer or ReporterObserver(self.reporter)
 
     def stored(self, ref: Ref) -> Path | None:
-        """The verified folder of an artifact, or None; a corrupt one is moved out of the way, one that is only not to be read
-        is an error."""
+        """The verified folder of an artifact, or None; a corrupt one is moved out of the way, one that only cannot be read
+        now is an error."""
         if not os.path.lexists(self.store.folder(ref.kind, ref.key)):
             return None
         try:
             return self.store.open(ref.kind, ref.key)
-        except Forbidden:
+        except Unreadable:
             raise
         except Corrupt as error:
             moved = self.store.quarantine(ref.kind, ref.key)

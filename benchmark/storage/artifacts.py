@@ -14,6 +14,7 @@ against the checksums of its manifest when a process first opens it; the manifes
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import tempfile
@@ -23,7 +24,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from benchmark.core.errors import BenchmarkError, Corrupt, Forbidden
+from benchmark.core.errors import BenchmarkError, Corrupt, Unreadable
 from benchmark.core.typed import from_json, to_json
 from benchmark.storage import litter
 from benchmark.storage.claims import Claims
@@ -39,6 +40,7 @@ OUT, WORK = "out", "work"  # of an attempt
 VERSION = 2
 VERSION_FILE = "store.json"
 FORBIDDEN = "may not be read by this user: whoever wrote it has to allow that, `chmod -R a+rX` on the folder that it lies in"
+AWAY = (errno.ESTALE, errno.ENOTCONN, errno.EHOSTDOWN, errno.EHOSTUNREACH, errno.ETIMEDOUT)  # of a disk on a network
 
 
 class TakenOver(BenchmarkError):
@@ -171,9 +173,9 @@ class Store:
             stamp = status.st_mtime_ns, status.st_size, status.st_ino
             if path not in self._manifests or self._manifests[path][0] != stamp:
                 self._manifests[path] = stamp, parse_raw(read_bytes(Path(path)), kind, key, kind in KINDS)
-        except PermissionError as error:
-            raise Forbidden(f"{path} {FORBIDDEN}") from error
-        except (OSError, ValueError, RecursionError) as error:
+        except OSError as error:
+            raise _unread(path, error) from error
+        except (ValueError, RecursionError) as error:
             raise Corrupt(f"{path} cannot be read: {error}") from error
         except BenchmarkError as error:
             raise Corrupt(f"{path}: {error}") from error
@@ -198,10 +200,8 @@ class Store:
                     raise Corrupt(f"{path} has {path.stat().st_size} bytes, its manifest says {entry['bytes']}")
                 if checksum(path) != entry["sha256"]:
                     raise Corrupt(f"{path} does not match the checksum in its manifest")
-            except PermissionError as error:
-                raise Forbidden(f"{path} {FORBIDDEN}") from error
             except OSError as error:
-                raise Corrupt(f"{path} cannot be read: {error.strerror}") from error
+                raise _unread(path, error) from error
 
     def quarantine(self, kind: str, key: str) -> Path:
         """Move a corrupt artifact out of the way, keeping it for whoever wants to know what happened."""
@@ -342,6 +342,15 @@ class Store:
             return None
         except (OSError, ValueError, RecursionError, BenchmarkError) as error:
             return StageFailure(f"it failed, and why is lost: {path} cannot be read ({error}); the next run tries it again")
+
+
+def _unread(path: Path | str, error: OSError) -> Corrupt:
+    """What to say of a file that could not be read: damaged only if another try would not read it either."""
+    if isinstance(error, PermissionError):
+        return Unreadable(f"{path} {FORBIDDEN}")
+    if error.errno in AWAY:
+        return Unreadable(f"{path}: its disk does not answer ({error.strerror}); when it does, the same command goes on")
+    return Corrupt(f"{path} cannot be read: {error.strerror or error}")
 
 
 def _is_damaged(path: Path) -> bool:

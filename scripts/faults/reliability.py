@@ -237,9 +237,16 @@ FAULTS = (
     Fault(
         "reliability: what this user may not read is moved as damaged",
         "benchmark/launch/execute.py",
-        "        except Forbidden:\n            raise\n",
+        "        except Unreadable:\n            raise\n",
         "",
-        f"{DAMAGE}::test_what_may_not_be_read_is_not_said_to_be_damaged",
+        f"{DAMAGE}::test_what_cannot_be_read_now_is_not_said_to_be_damaged",
+    ),
+    Fault(
+        "reliability: what lies on a disk that does not answer is moved as damaged",
+        "benchmark/storage/artifacts.py",
+        "if error.errno in AWAY:",
+        "if False:",
+        f"{DAMAGE}::test_what_cannot_be_read_now_is_not_said_to_be_damaged",
     ),
     Fault(
         "reliability: sys.exit in a method ends the run",

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmark.core.errors import Corrupt, Forbidden
+from benchmark.core.errors import Corrupt, Unreadable
 from benchmark.core.progress import Reporter
 from benchmark.launch.execute import Executor
 from benchmark.storage import artifacts
@@ -113,18 +113,28 @@ def test_a_damaged_artifact_is_named(store: Store, damage: str) -> None:
         Store(store.root).open("fit", "a")
 
 
-def test_what_may_not_be_read_is_not_said_to_be_damaged(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Somebody else's, in a store that several write: it may be whole, so it stays where it is."""
+@pytest.mark.parametrize(
+    ("number", "said"),
+    [
+        (errno.EACCES, r"may not be read by this user.*chmod"),
+        (errno.ESTALE, r"does not answer \(Stale file handle\); when it does, the same command"),
+        (errno.ETIMEDOUT, r"does not answer \(Connection timed out\)"),
+    ],
+)
+@pytest.mark.parametrize("name", ["checksum", "read_bytes"])
+def test_what_cannot_be_read_now_is_not_said_to_be_damaged(
+    store: Store, monkeypatch: pytest.MonkeyPatch, name: str, number: int, said: str
+) -> None:
+    """Somebody else's in a store that several write, or on a disk that is away: it may be whole, so it stays where it is."""
     put(store, "a")
 
-    def forbidden(path: Path) -> bytes:
-        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
+    def unreadable(path: Path) -> bytes:
+        raise OSError(number, os.strerror(number), str(path))
 
-    for name in ("checksum", "read_bytes"):
-        with monkeypatch.context() as patch:
-            patch.setattr(artifacts, name, forbidden)
-            with pytest.raises(Forbidden, match=r"may not be read by this user.*chmod"):
-                Executor(Store(store.root), Reporter(quiet=True)).stored(Ref("fit", "a"))
+    with monkeypatch.context() as patch:
+        patch.setattr(artifacts, name, unreadable)
+        with pytest.raises(Unreadable, match=said):
+            Executor(Store(store.root), Reporter(quiet=True)).stored(Ref("fit", "a"))
     assert store.has("fit", "a")
 
 
