@@ -62,6 +62,8 @@ def remarks(state: Condition, *, several: bool = False) -> tuple[str, ...]:
     notes = [f"{_seeds(seeds)} left out: {reason}" for reason, seeds in left_out.items()]
     if several and state.planned - len(state.absent) == 1:
         notes.append(ONE_SEED)
+    elif state.others:
+        notes.append(f"without {_seeds([*state.others])}, which other rows have")
     if state.crashed:
         notes.append(f"{state.crashed} of {state.episodes} episodes crashed and count as the lowest score")
     notes += [f"seed {one.seed} collapsed: {one.reason}" for one in state.collapsed]

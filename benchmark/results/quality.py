@@ -41,6 +41,7 @@ class Condition:
 
     planned: int  # seeds
     absent: tuple[Absent, ...]
+    others: tuple[int, ...]  # seeds that other rows of the column have and this one was not planned with
     crashed: int  # episodes
     episodes: int
     collapsed: tuple[Flagged, ...]
@@ -89,6 +90,7 @@ class Agreement:
 def condition(view: ResultsView, column: Column, row: RowId) -> Condition:
     needed = ["seed", "status", "reason", "collapsed", "collapse_reason", "not_learned"]
     cells, crashed = list(view.cell_rows(column, row)[needed].itertuples()), view.episodes(column, row).crashed
+    seeds = view.cells[(view.cells.env == column.env) & (view.cells.policy == column.policy)].seed
     return Condition(
         planned=len(cells),
         absent=tuple(
@@ -96,6 +98,7 @@ def condition(view: ResultsView, column: Column, row: RowId) -> Condition:
             for cell in cells
             if cell.status != "done"
         ),
+        others=tuple(sorted({int(seed) for seed in seeds} - {int(cell.seed) for cell in cells})),
         crashed=int(crashed.sum()),
         episodes=len(crashed),
         collapsed=tuple(Flagged(int(cell.seed), str(cell.collapse_reason)) for cell in cells if cell.collapsed == 1),

@@ -221,7 +221,7 @@ FAULTS = (
         "benchmark/report/captions.py",
         "if several and state.planned - len(state.absent) == 1:",
         "if False:",
-        f"{TABLES}::test_a_row_of_one_seed_is_marked_where_others_have_several",
+        "report/test_footnotes.py::test_a_row_of_one_seed_is_marked_where_others_have_several",
     ),
     Fault(
         "results: who is better than whom is turned round",
