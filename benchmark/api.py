@@ -7,9 +7,8 @@ bm.load_encoder("random")
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, cast
@@ -25,11 +24,11 @@ from benchmark.core.progress import Reporter
 from benchmark.launch.base import execution_of
 from benchmark.launch.choose import make_launcher
 from benchmark.launch.execute import Executor
-from benchmark.planning.config.files import preset_named, preset_shown
+from benchmark.planning.config.files import preset_shown, request_after
 from benchmark.planning.estimates import estimate
 from benchmark.planning.history import last, plan_begun, remember
 from benchmark.planning.recipes import make_plan
-from benchmark.planning.request import Request
+from benchmark.planning.request import Request, seeds_named
 from benchmark.results import encoders
 from benchmark.results.bundle import Results
 from benchmark.results.export import load
@@ -144,11 +143,9 @@ def results(
     if records is not None:
         if overrides:
             raise BenchmarkError("records were made with their own settings; they take no overrides")
-        first = first_seed or 0
-        named = seeds is not None or first_seed is not None
-        wanted = range(first, sys.maxsize if seeds is None else first + seeds) if named else None
-        rows, places, heads = (None if names is None else _names(names) for names in (methods, envs, policies))
-        return _tables(load(Path(records)).only(rows, places, heads, wanted, preset and preset_shown(preset)))
+        rows, places, heads = map(_names, (methods, envs, policies))
+        shown = preset and preset_shown(preset)
+        return _tables(load(Path(records)).only(rows, places, heads, seeds_named(seeds, first_seed), shown))
     store = Store(home_of(home))
     request = _request(last(store) or Request(), methods, envs, policies, seeds, first_seed, preset, overrides)
     return _tables(Results(*collect(plan_begun(request, store), store)))
@@ -217,19 +214,13 @@ def _register(known: registry.Registry[T], cls: Any, home: str | Path | None) ->
 
 
 def _request(base: Request, methods: Names | None, envs: Names | None, policies: Names | None, *others: Any) -> Request:
-    names = [None if value is None else _names(value) for value in (methods, envs, policies)]
-    fields_ = ("methods", "envs", "policies", "seeds", "first_seed", "preset", "overrides")
-    given = {field: value for field, value in zip(fields_, (*names, *others), strict=True) if value is not None and value != ()}
-    if "seeds" in given:
-        given.setdefault("first_seed", 0)
-    if preset := given.get("preset"):
-        given["preset"], given["preset_settings"] = preset_named(str(preset))
-    wanted = replace(base, **given)
-    return wanted if "overrides" in given else replace(wanted, overrides=wanted.concerned(base.overrides))
+    names = ("methods", "envs", "policies", "seeds", "first_seed", "preset", "overrides")
+    given = dict(zip(names, (*map(_names, (methods, envs, policies)), *others), strict=True))
+    return request_after(base, {**given, "overrides": given["overrides"] or None})
 
 
-def _names(names: Names) -> list[str]:
-    return [name.strip() for name in (names.split(",") if isinstance(names, str) else names)]
+def _names(names: Names | None) -> list[str] | None:
+    return None if names is None else [name.strip() for name in (names.split(",") if isinstance(names, str) else names)]
 
 
 def _tables(held: Results) -> Tables:

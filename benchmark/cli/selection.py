@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import argparse
-import sys
-from dataclasses import replace
 
 from benchmark.core.errors import BenchmarkError
-from benchmark.planning.config.files import preset_named, preset_shown, read_request
+from benchmark.planning.config.files import preset_shown, read_request, request_after
 from benchmark.planning.graph import Plan
 from benchmark.planning.history import last, plan_begun
 from benchmark.planning.recipes import make_plan
-from benchmark.planning.request import Request
+from benchmark.planning.request import Request, seeds_named
 from benchmark.results.bundle import Results, by_settings, gather, merged
 from benchmark.results.export import load
 from benchmark.results.gather import collect
@@ -20,17 +18,12 @@ from benchmark.storage.artifacts import Store
 
 def request(options: argparse.Namespace, before: Request | None = None) -> Request:
     """The matrix that the flags name; flags not given come from `--config`, or from the one `before`."""
-    base = read_request(options.config) if options.config else before or Request()
-    names = ("methods", "envs", "policies", "seeds", "preset", "first_seed")
-    given = {name: value for name in names if (value := getattr(options, name)) is not None}
-    if "seeds" in given:
-        given.setdefault("first_seed", 0)  # `--seeds 3` is the same three seeds, whichever were chosen before
-    if "preset" in given:
-        given["preset"], given["preset_settings"] = preset_named(given["preset"])
-    wanted = replace(base, **given)
+    names = ("methods", "envs", "policies", "seeds", "first_seed", "preset")
+    given = {name: getattr(options, name) for name in names}
     if options.config:
-        return replace(wanted, overrides=[*base.overrides, *options.overrides])
-    return replace(wanted, overrides=options.overrides or wanted.concerned(base.overrides))
+        base = read_request(options.config)
+        return request_after(base, {**given, "overrides": [*base.overrides, *options.overrides]})
+    return request_after(before or Request(), {**given, "overrides": options.overrides or None})
 
 
 def plan_of_last(options: argparse.Namespace, store: Store) -> Plan:
@@ -75,13 +68,5 @@ def _narrow(results: Results, options: argparse.Namespace) -> Results:
         raise BenchmarkError("--config names a matrix to compute; --records holds one that was: leave one of them out")
     if options.overrides:
         raise BenchmarkError(f"{options.overrides[0]}: records were made with their own settings; --records takes none")
-    preset = options.preset and preset_shown(options.preset)
-    return results.only(options.methods, options.envs, options.policies, _seeds(options), preset)
-
-
-def _seeds(options: argparse.Namespace) -> range | None:
-    """The training seeds that flags name among recorded ones."""
-    if options.seeds is None and options.first_seed is None:
-        return None
-    first = options.first_seed or 0
-    return range(first, sys.maxsize if options.seeds is None else first + options.seeds)
+    seeds, preset = seeds_named(options.seeds, options.first_seed), options.preset and preset_shown(options.preset)
+    return results.only(options.methods, options.envs, options.policies, seeds, preset)

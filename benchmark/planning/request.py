@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shlex
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -21,6 +22,14 @@ def own_preset(base: str, name: str) -> str:
 def base_preset(preset: str) -> str:
     """The one of ours whose settings components know."""
     return preset.partition("+")[0]
+
+
+def seeds_named(seeds: int | None, first_seed: int | None) -> range | None:
+    """Those that are asked for among recorded ones; None: all."""
+    if seeds is None and first_seed is None:
+        return None
+    first = first_seed or 0
+    return range(first, sys.maxsize if seeds is None else first + seeds)
 
 
 @dataclass(frozen=True)

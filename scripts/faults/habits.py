@@ -189,14 +189,14 @@ FAULTS = (
     ),
     Fault(
         "habits: another preset keeps the settings of one's own",
-        "benchmark/cli/selection.py",
-        'given["preset"], given["preset_settings"] = preset_named',
-        'given["preset"], _ = preset_named',
+        "benchmark/planning/config/files.py",
+        'said["preset"], said["preset_settings"] = preset_named',
+        'said["preset"], _ = preset_named',
         f"{CONFIG}::test_a_preset_of_ones_own_takes_its_settings_along",
     ),
     Fault(
         "habits: settings of the run before are of rows that are not named",
-        "benchmark/cli/selection.py",
+        "benchmark/planning/config/files.py",
         "wanted.concerned(base.overrides)",
         "base.overrides",
         "cli/test_selection.py::test_settings_of_the_run_before_are_those_of_what_is_named",

@@ -40,11 +40,4 @@ FAULTS = (
         "if not (present :=",
         f"{TOLD}::test_a_table_refuses_what_it_would_ignore",
     ),
-    Fault(
-        "told: settings of a preset in a file are lost from Python",
-        "benchmark/api.py",
-        'given["preset"], given["preset_settings"] = ',
-        'given["preset"], _ = ',
-        f"{TOLD}::test_python_takes_a_preset_from_a_file_as_the_command_line_does",
-    ),
 )

@@ -13,7 +13,7 @@ Settings are overrides written as a tree, or as a list of KEY=VALUE. A list of v
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -55,6 +55,18 @@ def read_request(path: Path) -> Request:
         return from_json(Request, {**content, "overrides": settings})
     except BenchmarkError as error:
         raise BenchmarkError(f"{path}: {error}") from error
+
+
+def request_after(base: Request, given: Mapping[str, Any]) -> Request:
+    """A request that says what is given, where that is not None, and else what `base` does. Of its settings those stay that
+    still concern somebody, unless others are given."""
+    said = {name: value for name, value in given.items() if value is not None}
+    if "seeds" in said:
+        said.setdefault("first_seed", 0)  # three seeds are the same three, whichever were chosen before
+    if "preset" in said:
+        said["preset"], said["preset_settings"] = preset_named(said["preset"])
+    wanted = replace(base, **said)
+    return wanted if "overrides" in said else replace(wanted, overrides=wanted.concerned(base.overrides))
 
 
 def write_request(path: Path, request: Request) -> None:
