@@ -47,11 +47,12 @@ def push(options: argparse.Namespace) -> int:
 
 
 def pull(options: argparse.Namespace) -> int:
-    """Download a pushed encoder, policy or folder of results, and compare encoders and policies with their checksums."""
+    """Download a pushed encoder, policy or folder of results, and compare every file with its checksum."""
     from huggingface_hub import snapshot_download
 
     from benchmark.report.cards import kind_of
     from benchmark.results.encoders import read_card
+    from benchmark.results.export import verify
 
     kind = "dataset" if options.dataset else "model"
     _told(
@@ -60,6 +61,8 @@ def pull(options: argparse.Namespace) -> int:
     )
     if kind_of(options.folder) == "model":
         read_card(options.folder)
+    else:
+        verify(options.folder)
     print(options.folder)
     return 0
 

@@ -31,7 +31,7 @@ from benchmark.stages.load.agent import load_acting
 from benchmark.stages.load.encoder import load_encoder
 from benchmark.stages.params import demos, pretrain
 from benchmark.storage.artifacts import MANIFEST, Store
-from benchmark.storage.files import checksum, write_text
+from benchmark.storage.files import checksum, verify_files, write_text
 from benchmark.storage.manifests import Manifest
 
 CARD = "card.json"
@@ -126,10 +126,7 @@ def read_card(folder: Path) -> dict[str, Any]:
         files = dict(card["files"])
     except (ValueError, KeyError, TypeError) as error:
         raise Corrupt(f"{path} cannot be read: {error}") from error
-    for name, sha256 in files.items():
-        file = folder / name
-        if not file.resolve().is_relative_to(folder.resolve()) or not file.is_file() or checksum(file) != sha256:
-            raise Corrupt(f"{file} is not the file that {path} describes")
+    verify_files(folder, files, CARD)
     return card
 
 

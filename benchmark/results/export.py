@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Mapping
 from pathlib import Path
@@ -15,7 +16,7 @@ from benchmark.core.names import component_of
 from benchmark.results.bundle import UNKNOWN_RECIPE, Results
 from benchmark.results.imported import curves_and_spectra, provenance, records_and_cells
 from benchmark.storage.columns import CELL_COLUMNS, IDENTITY
-from benchmark.storage.files import flush, write_text
+from benchmark.storage.files import flush, verify_files, write_text
 
 PROVENANCE = "provenance.json"
 # Exports of earlier versions did not say which methods are not trained nor how components are called: these, then
@@ -52,13 +53,19 @@ def export(results: Results, folder: Path, *, replace: bool = False) -> int:
         f"{name}.csv": frame.to_csv(index=False, lineterminator="\n", float_format=digits)
         for name, (frame, digits) in frames.items()
     }
-    origin = json.dumps(results.provenance, indent=1, sort_keys=True) + "\n"
+    files = {name: hashlib.sha256(text.encode()).hexdigest() for name, text in texts.items()}
+    origin = json.dumps({**results.provenance, "files": files}, indent=1, sort_keys=True) + "\n"
     (folder / PROVENANCE).unlink(missing_ok=True)
     flush(folder)
     for name, text in texts.items():
         write_text(folder / name, text)
     write_text(folder / PROVENANCE, origin)
     return len(results.records)
+
+
+def verify(folder: Path) -> None:
+    """That the files are those which were exported: of what came over a network. Exports of earlier versions do not say."""
+    verify_files(folder, provenance(folder / PROVENANCE).get("files", {}), PROVENANCE)
 
 
 def _finished(cells: pd.DataFrame) -> set[tuple[Any, ...]]:
@@ -72,6 +79,7 @@ def load(folder: Path) -> Results:
     if not path.is_file():
         raise BenchmarkError(f"{path} is missing: {folder} holds no exported records, or their export was interrupted")
     known = provenance(path)
+    known.pop("files", None)  # of the export; what it holds does not change with them
     records, cells = records_and_cells(folder)
     cells = completed(cells)
     if "demonstrator_score" not in cells:

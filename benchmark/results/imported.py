@@ -114,6 +114,7 @@ def provenance(path: Path) -> dict[str, Any]:
         check.stage(stage, f"stages/{key}", len(machines))
     for index, cell in enumerate(check.list(data["cells"], "cells")):
         check.cell(cell, f"cells/{index}")
+    check.object(data.get("files", {}), "files")
     return data
 
 

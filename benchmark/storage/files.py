@@ -10,7 +10,7 @@ import os
 import re
 import shutil
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +39,14 @@ def _fields(value: Any) -> dict[str, Any]:
 def checksum(path: Path) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def verify_files(folder: Path, checksums: Mapping[str, str], listing: str) -> None:
+    """That the files of a folder are those which a listing in it describes."""
+    for name, sha256 in checksums.items():
+        file = folder / name
+        if not file.resolve().is_relative_to(folder.resolve()) or not file.is_file() or checksum(file) != sha256:
+            raise Corrupt(f"{file} is not the file that {folder / listing} describes")
 
 
 def write_text(path: Path, text: str) -> None:

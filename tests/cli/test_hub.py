@@ -10,6 +10,7 @@ from huggingface_hub import HfApi, constants
 
 from benchmark.cli.main import main
 from benchmark.results.encoders import CARD
+from benchmark.results.export import export, load
 from benchmark.storage.files import checksum
 from tests.fake_hub import Hub, endpoint  # noqa: F401 - a fixture
 
@@ -66,17 +67,17 @@ def test_what_arrives_is_compared_with_its_card(exported: Path, tmp_path: Path, 
 
 
 def test_results_are_a_data_set_with_their_table(tmp_path: Path, endpoint: type[Hub], capsys) -> None:  # noqa: F811
-    folder = tmp_path / "results"
-    folder.mkdir()
-    source = Path(__file__).parents[2] / "results" / "measured" / "pusht-patch"
-    for name in ("records.csv", "cells.csv", "provenance.json"):
-        (folder / name).write_bytes((source / name).read_bytes())
+    folder, back = tmp_path / "results", tmp_path / "back"
+    export(load(Path(__file__).parents[2] / "results" / "measured" / "pusht-patch"), folder)
     assert main(["hub", "push", str(folder), "me/table"]) == 0
     card = endpoint.files["datasets/me/table"]["README.md"].decode()
     assert "config_name: records" in card
     assert "efficientnet_lite0" in card
-    assert main(["hub", "pull", "me/table", str(tmp_path / "back"), "--dataset"]) == 0
-    assert (tmp_path / "back" / "records.csv").read_bytes() == (folder / "records.csv").read_bytes()
+    assert main(["hub", "pull", "me/table", str(back), "--dataset"]) == 0
+    assert (back / "records.csv").read_bytes() == (folder / "records.csv").read_bytes()
+    endpoint.files["datasets/me/table"]["cells.csv"] = endpoint.files["datasets/me/table"]["cells.csv"][:-40]
+    assert main(["hub", "pull", "me/table", str(tmp_path / "again"), "--dataset"]) == 2
+    assert f"{tmp_path / 'again' / 'cells.csv'} is not the file that" in capsys.readouterr().err
 
 
 def test_only_what_was_exported_is_pushed(tmp_path: Path, capsys) -> None:
