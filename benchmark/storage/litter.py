@@ -39,4 +39,7 @@ def _owner(path: Path) -> Process | None:
 
 def _age(path: Path) -> float:
     with tempfile.NamedTemporaryFile(dir=path.parent) as now:
-        return Path(now.name).stat().st_mtime - path.stat().st_mtime
+        try:
+            return Path(now.name).stat().st_mtime - path.stat().st_mtime
+        except FileNotFoundError:  # its writer has just put it in place
+            return 0.0

@@ -12,6 +12,7 @@ import pytest
 from safetensors import SafetensorError
 
 from benchmark.core.errors import BenchmarkError, Corrupt
+from benchmark.storage import litter
 from benchmark.storage.artifacts import MANIFEST, Store, TakenOver
 from benchmark.storage.cleanup import Removable, removable, remove, with_dependents
 from benchmark.storage.files import discard, key_of, seal, temporary_name, unseal, write_text
@@ -207,6 +208,12 @@ def test_cleaning_up_knows_litter_from_what_is_wanted(store: Store) -> None:
         assert remove(store, item)
     assert store.places("fit") == ["wanted"]
     assert not [item for item in removable(store, {"wanted"}) if item.path != other]
+
+
+def test_a_temporary_file_that_its_writer_puts_in_place_meanwhile_is_no_litter(store: Store, monkeypatch: Any) -> None:
+    gone = store.root / ".last.json.0123456789ab-1-1-1.tmp"
+    monkeypatch.setattr(litter, "temporary", lambda folders: iter([gone]))
+    assert not list(litter.of_anybody(store.folders()))
 
 
 def test_cleaning_up_keeps_the_checkpoints_of_what_is_wanted(store: Store) -> None:
