@@ -42,6 +42,7 @@ from tests.toy import Toy  # noqa: E402
 RUNNERS = 3
 PAUSE = 1.0  # seconds between a sign of work and the next kill, at most
 SIGN = 30.0  # seconds until a kill without one: it hits a plan, or a runner that waits for another
+PATIENCE = 60.0  # seconds after which a worker of a dead runner is left behind; it takes less than one
 AT_WORKERS = 0.75  # of the kills
 SETTINGS = (
     *("pretrain.steps=30", "pretrain.checkpoint_every=5", "fit.steps=60", "fit.checkpoint_every=10", "rollout.episodes=4"),
@@ -115,6 +116,13 @@ def workers_of(runner: int) -> list[psutil.Process]:
         return []
 
 
+def lives(process: psutil.Process) -> bool:
+    try:
+        return process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
+
+
 def ended(pid: int) -> int | None:
     done, status = os.waitpid(pid, os.WNOHANG)
     return os.waitstatus_to_exitcode(status) if done else None
@@ -149,7 +157,7 @@ def torment(home: Path, cells: int, kills: int, log: Path, rng: random.Random) -
             with contextlib.suppress(ProcessLookupError):
                 os.kill(victim, signal.SIGKILL)
                 killed[kind] += 1
-    left = [one for one in psutil.wait_procs(seen, timeout=10)[1] if one.status() != psutil.STATUS_ZOMBIE]
+    left = [one for one in psutil.wait_procs(seen, timeout=PATIENCE)[1] if lives(one)]
     assert not left, f"left behind: {left}"
     return killed
 

@@ -56,7 +56,7 @@ IMPORTED = (
 )
 CHANGES = ("os.rename", "os.remove", "os.mkdir", "os.rmdir", "os.link", "os.symlink", "os.truncate")
 WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
-TIMEOUT = 120  # seconds after which a run counts as stuck
+TIMEOUT = 600  # seconds after which a run counts as stuck
 DAMAGES: tuple[Callable[[bytes], bytes], ...] = (lambda b: b[: len(b) // 2], lambda b: b"", lambda b: bytes(len(b)))
 Stamp = tuple[int, int, int]
 

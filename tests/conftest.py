@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from hypothesis import HealthCheck, settings
 
 from benchmark import registry
 from benchmark.launch import choose
@@ -19,6 +20,8 @@ with contextlib.suppress(ImportError):
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 torch.set_num_threads(1)
 choose.WORTH = float("inf")  # tests ask for processes where they want them: machine.cores=2
+settings.register_profile("suite", deadline=None, suppress_health_check=[HealthCheck.too_slow])  # a busy machine is no fault
+settings.load_profile("suite")
 
 
 SIM = (

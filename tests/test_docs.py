@@ -35,11 +35,11 @@ def code_blocks(path: Path) -> list[str]:
 @pytest.fixture(scope="module")
 def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """This project with one more method, policy and environment: the files of the documents, put where these say."""
-    folder = tmp_path_factory.mktemp("project")
-    shutil.copytree(ROOT / "benchmark", folder / "benchmark", symlinks=True)  # its links lead to the folders below
+    folder, compiled = tmp_path_factory.mktemp("project"), shutil.ignore_patterns("__pycache__")  # others write there meanwhile
+    shutil.copytree(ROOT / "benchmark", folder / "benchmark", symlinks=True, ignore=compiled)  # its links lead to those below
     (folder / "results").symlink_to(ROOT / "results")
     for document, kind in ADDED.items():
-        shutil.copytree(ROOT / kind, folder / kind, ignore=shutil.ignore_patterns("__pycache__"), dirs_exist_ok=True)
+        shutil.copytree(ROOT / kind, folder / kind, ignore=compiled, dirs_exist_ok=True)
         [name] = re.findall(rf"`{kind}/(\w+)\.py`", (ROOT / "docs" / document).read_text())
         [source] = code_blocks(ROOT / "docs" / document)
         (folder / kind / f"{name}.py").write_text(source)

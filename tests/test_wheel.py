@@ -15,6 +15,7 @@ ROOT = Path(__file__).parent.parent
 BUILT_FROM = ("benchmark", "methods", "policies", "envs", "results/published", "pyproject.toml", "README.md", "LICENSE")
 BUILD = "import setuptools.build_meta as backend, sys; print(getattr(backend, sys.argv[1])(sys.argv[2]))"
 CLASHING = ("methods", "policies", "envs")
+COMPILED = "__pycache__"  # other processes write there meanwhile, under names that go again
 
 
 @pytest.fixture(scope="module")
@@ -23,9 +24,11 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("wheel")
     source = folder / "source"
     for name in BUILT_FROM:
-        copy = shutil.copytree if (ROOT / name).is_dir() else shutil.copy
         (source / name).parent.mkdir(parents=True, exist_ok=True)
-        copy(ROOT / name, source / name, **({"symlinks": True} if copy is shutil.copytree else {}))  # type: ignore[operator]
+        if (ROOT / name).is_dir():
+            shutil.copytree(ROOT / name, source / name, symlinks=True, ignore=shutil.ignore_patterns(COMPILED))
+        else:
+            shutil.copy(ROOT / name, source / name)
     sdist = _build(source, "build_sdist", folder)
     with tarfile.open(folder / sdist) as archive:
         archive.extractall(folder / "unpacked", filter="data")
@@ -58,11 +61,10 @@ def test_only_one_name_is_importable(site: Path) -> None:
 
 def test_nothing_is_left_behind(site: Path) -> None:
     """Every module of the three folders and every file that is no module, such as presets and the page's style."""
-    unimportant = ("__pycache__", ".pyc")
     for name in ("benchmark", *CLASHING):
         folder = site / "benchmark" / ("" if name == "benchmark" else name)
         files = {path.relative_to(ROOT / name) for path in (ROOT / name).rglob("*") if path.is_file()}
-        absent = [file for file in files if not str(file).endswith(unimportant) and not (folder / file).is_file()]
+        absent = [file for file in files if COMPILED not in file.parts and not (folder / file).is_file()]
         assert absent == []
     assert {path.name for path in (site / "benchmark" / "results" / "paper").iterdir()} == {
         path.name for path in (ROOT / "results" / "published").glob("*.csv")

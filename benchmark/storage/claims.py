@@ -12,6 +12,7 @@ an attempt builds in a folder of its own and the store publishes the first that 
 
 from __future__ import annotations
 
+import errno
 import json
 import threading
 import time
@@ -28,6 +29,7 @@ from benchmark.storage.processes import Process
 BEAT = 5.0  # seconds between two signs of life
 EXPIRES = 60.0  # seconds without one after which a process counts as gone: twelve that were missed
 GLANCES = (0.05, 1.0)  # seconds between two looks at a claim of somebody else: at first, at last
+TAKEN = (errno.ENOTEMPTY, errno.EEXIST)  # what a rename to a folder that is not empty ends with
 OWNER, COUNTER = "owner.json", "counter-"  # the counter's name is its owner's, so that nobody raises another's
 
 
@@ -104,8 +106,8 @@ class Claims:
             fresh.rename(claim)
         except BaseException as error:
             discard(fresh)
-            if isinstance(error, OSError) and claim.exists():
-                return None  # somebody was faster
+            if isinstance(error, OSError) and (error.errno in TAKEN or claim.exists()):
+                return None  # somebody was faster, and may have given it back since
             raise
         return name
 

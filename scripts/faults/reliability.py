@@ -25,6 +25,13 @@ FAULTS = (
         f"{CLAIMS}::test_a_dead_process_of_this_machine_holds_nothing",
     ),
     Fault(
+        "reliability: a claim that came and went during a try ends the run",
+        "benchmark/storage/claims.py",
+        "(error.errno in TAKEN or claim.exists())",
+        "claim.exists()",
+        f"{CLAIMS}::test_who_was_faster_may_have_given_a_claim_back_already",
+    ),
+    Fault(
         "reliability: a sign of life from another machine is not heard",
         "benchmark/storage/claims.py",
         "if look == before else",

@@ -6,11 +6,9 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 from benchmark.cli.main import main
-from tests.watching import seen
 
 ROOT = Path(__file__).parents[2]
 
@@ -23,13 +21,12 @@ def records(home: Path) -> dict[str, bytes]:
     return {path.parent.name: path.read_bytes() for path in sorted(home.glob("rollout/*/records.jsonl"))}
 
 
-def start(home: Path, *arguments: str) -> subprocess.Popen[str]:
+def start(home: Path, *arguments: str, **environment: str) -> subprocess.Popen[str]:
     command = [sys.executable, "-m", "tests.toy_main", "run", "--envs", "toy", "--preset", "smoke", "--home", str(home)]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     return subprocess.Popen(
         [*command, *arguments],
         cwd=ROOT,
-        env=environment,
+        env={**os.environ, "OMP_NUM_THREADS": "1", **environment},
         text=True,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -38,11 +35,7 @@ def start(home: Path, *arguments: str) -> subprocess.Popen[str]:
 
 
 def kill_when_there_is(pattern: str, home: Path, *arguments: str) -> None:
-    """Start a run and kill -9 it and its workers as soon as the store holds a file of this pattern."""
-    process = start(home, *arguments)
-    deadline = time.monotonic() + 120
-    while not seen(home, pattern) and time.monotonic() < deadline and process.poll() is None:
-        time.sleep(0.005)
-    time.sleep(0.05)
-    os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
+    """Start a run that ends by kill -9, with its workers, soon after its store gets something of this pattern."""
+    process = start(home, *arguments, KILLED_AT=f"{home}/{pattern}")
+    said = process.communicate()
+    assert process.returncode == -signal.SIGKILL, said

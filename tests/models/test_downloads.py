@@ -148,12 +148,11 @@ def test_a_moved_file_is_named_with_its_answer(offer, server):
 
 
 def test_without_a_network_it_says_so_and_where_to_put_the_file(room):
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        url = f"http://127.0.0.1:{free.getsockname()[1]}/tiny.pth"
-    entry = replace(TINY, origin=Urls((url,)))
-    with pytest.raises(BenchmarkError, match="cannot be reached") as error:
-        fetch(entry)
+    with socket.socket() as deaf:  # it holds the port, so that nobody else answers there, and does not listen
+        deaf.bind(("127.0.0.1", 0))
+        url = f"http://127.0.0.1:{deaf.getsockname()[1]}/tiny.pth"
+        with pytest.raises(BenchmarkError, match="cannot be reached") as error:
+            fetch(replace(TINY, origin=Urls((url,))))
     assert url in str(error.value)
     assert f"Without a network, download tiny.pth from {url} elsewhere, put it at {room}" in str(error.value)
 

@@ -83,7 +83,7 @@ def changed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, set[str]]:
         shutil.copytree(ROOT / package, copy / package, symlinks=True, ignore=shutil.ignore_patterns("__pycache__"))
     environment = {**os.environ, "PYTHONPATH": str(copy), "OMP_NUM_THREADS": "1"}
     command = [sys.executable, "-c", PLANNER, json.dumps(CHANGES)]
-    done = subprocess.run(command, cwd=copy, env=environment, capture_output=True, text=True, timeout=300)
+    done = subprocess.run(command, cwd=copy, env=environment, capture_output=True, text=True, timeout=900)
     assert done.returncode == 0, done.stderr
     plans = json.loads(done.stdout)
     base = plans.pop("nothing")

@@ -235,7 +235,7 @@ def test_latex_compiles(tmp_path):
         cwd=tmp_path,
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=600,
     )
     assert run.returncode == 0, run.stdout[-2000:]
     assert "Unavailable character" not in (tmp_path / "t.log").read_text()

@@ -170,7 +170,7 @@ def test_killed_in_the_third_round_the_same_command_gives_the_same_artifacts(tmp
     run(tmp_path / "whole", *THREE)
     child = multiprocessing.get_context("fork").Process(target=killed_in_round_3, args=(tmp_path / "killed", kind))
     child.start()
-    child.join(120)
+    child.join(900)
     assert child.exitcode == -signal.SIGKILL
     stages = make_plan(request(*THREE)).stages.values()
     whole, again = (Store(tmp_path / name) for name in ("whole", "killed"))

@@ -36,7 +36,7 @@ def test_the_next_block_is_read_while_one_is_worked_on() -> None:
 
     taken = blocks(look, 10, 5, ahead=True)
     next(taken)
-    assert second.wait(10), "nobody asked for the second block yet"
+    assert second.wait(60), "nobody asked for the second block yet"
     assert read == [(0, False), (5, False)]
     assert next(taken)[0] == 5
     assert list(taken) == []

@@ -4,7 +4,6 @@ import contextlib
 import errno
 import multiprocessing
 import os
-import time
 from pathlib import Path
 from typing import Any
 
@@ -268,22 +267,27 @@ def test_an_unwritable_store_is_refused_before_any_work(tmp_path: Path) -> None:
         Store(tmp_path / "file" / "runs").prepare()
 
 
-def _hold(root: Path, started: object, seconds: float) -> None:
+def _hold(root: Path, started: Any, waited_for: Any) -> None:
     with Store(root).claims.hold("fit", "a", lambda: None):
-        started.set()  # type: ignore[attr-defined]
-        time.sleep(seconds)
+        started.set()
+        waited_for.wait(60)
 
 
 def test_two_runs_wait_for_each_other(store: Store) -> None:
     context = multiprocessing.get_context("spawn")
-    started = context.Event()
-    other = context.Process(target=_hold, args=(store.root, started, 0.5))
+    started, waited_for = context.Event(), context.Event()
+    other = context.Process(target=_hold, args=(store.root, started, waited_for))
     other.start()
-    assert started.wait(60)
+    assert started.wait(300)
     waited: list[bool] = []
-    with store.claims.hold("fit", "a", lambda: waited.append(True)):
+
+    def waiting() -> None:
+        waited.append(True)
+        waited_for.set()
+
+    with store.claims.hold("fit", "a", waiting):
         assert waited == [True]
-    other.join(10)
+    other.join(60)
 
 
 def test_a_key_is_a_function_of_the_content_alone() -> None:

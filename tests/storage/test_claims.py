@@ -18,6 +18,7 @@ from benchmark.core import memory
 from benchmark.storage import claims as module
 from benchmark.storage import processes
 from benchmark.storage.claims import BEAT, COUNTER, EXPIRES, OWNER, Claims
+from benchmark.storage.files import discard, temporary_name
 from benchmark.storage.processes import Process, token
 
 
@@ -84,6 +85,25 @@ def test_of_many_that_try_at_once_one_gets_it(claims: Claims) -> None:
         thread.join()
     assert sorted(got) == [False] * 7 + [True]
     assert not list(claims.folder.iterdir())
+
+
+def test_who_was_faster_may_have_given_a_claim_back_already(claims: Claims, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Taken after this process has looked whether it is free, and free again before it looks why it could not have it."""
+
+    def taken_meanwhile(claim: Path) -> Path:
+        claimed_by(claims, ELSEWHERE)
+        return temporary_name(claim)
+
+    def given_back_meanwhile(fresh: Path) -> None:
+        discard(fresh)
+        discard(claims.folder / "fit-a")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(module, "temporary_name", taken_meanwhile)
+        patch.setattr(module, "discard", given_back_meanwhile)
+        assert not can_be_had(claims)
+    assert not list(claims.folder.iterdir())
+    assert can_be_had(claims)
 
 
 def test_a_dead_process_of_this_machine_holds_nothing(claims: Claims) -> None:
