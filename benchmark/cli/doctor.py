@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import shutil
 
 from benchmark.cli import flags
 
@@ -19,6 +18,7 @@ def run(options: argparse.Namespace) -> int:
     from benchmark.core.machine import resolve_device, resolve_precision
     from benchmark.core.progress import size
     from benchmark.core.provenance import provenance
+    from benchmark.storage.files import free_disk
 
     facts = provenance()
     device = resolve_device("auto")
@@ -26,8 +26,7 @@ def run(options: argparse.Namespace) -> int:
     precision, threads = resolve_precision("auto", device), torch.get_num_threads()
     print(f"device     {device} ({facts['gpu'] or 'no GPU'}), {precision}, {threads} threads")
     print("versions   " + ", ".join(f"{k} {v}" for k, v in facts["versions"].items()))
-    existing = next(p for p in (options.home.absolute(), *options.home.absolute().parents) if p.exists())
-    print(f"store      {options.home} ({size(shutil.disk_usage(existing).free)} free)")
+    print(f"store      {options.home} ({size(free_disk(options.home))} free)")
     for row in [*components.envs(), *components.methods(), *components.policies()]:
         print(f"{'missing' if row['missing'] else 'ok':<10} {row['name']}" + (f": {row['missing']}" if row["missing"] else ""))
     return 0

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Collection
 from dataclasses import dataclass, replace
 
@@ -13,8 +12,9 @@ from benchmark.launch.availability import unavailable_cells, unavailable_stages
 from benchmark.launch.choose import this_machine
 from benchmark.planning.estimates import Estimate, estimate
 from benchmark.planning.graph import CellId, Plan
-from benchmark.planning.resources import Resources
+from benchmark.planning.resources import GB, Resources
 from benchmark.storage.artifacts import Store
+from benchmark.storage.files import free_disk
 
 
 def announce(plan: Plan, store: Store, reporter: Reporter, *, here: bool = True) -> dict[str, Estimate]:
@@ -29,12 +29,29 @@ def announce(plan: Plan, store: Store, reporter: Reporter, *, here: bool = True)
     for row, reason in by_row(missing).items():
         reporter.warn(f"{row} cannot run here: {reason}")
     counted = without(plan, missing) if here else plan
-    needed = total(counted, estimates).bytes
-    free = shutil.disk_usage(store.root).free
-    reporter.say(f"{summary(counted, estimates)} ({size(free)} free)")
-    if needed > free:
-        raise BenchmarkError(f"the plan needs about {size(needed)} of disk and {store.root} has {size(free)} free")
+    reporter.say(f"{summary(counted, estimates)} ({size(free_disk(store.root))} free)")
+    if full := lack_of_disk(counted, estimates, store):
+        raise BenchmarkError(full)
+    if here and (large := lack_of_memory(counted, estimates)):
+        reporter.warn(large)
     return estimates
+
+
+def lack_of_disk(plan: Plan, estimates: dict[str, Estimate], store: Store) -> str | None:
+    needed, free = total(plan, estimates).bytes, free_disk(store.root)
+    return f"the plan needs about {size(needed)} of disk and {store.root} has {size(free)} free" if needed > free else None
+
+
+def lack_of_memory(plan: Plan, estimates: dict[str, Estimate]) -> str | None:
+    """Of the stage that needs most. An estimate refuses nothing: the stage is tried, alone on its machine."""
+    costs = {key: estimates[key].memory for key in plan.stages if key in estimates}
+    needed, there = max(costs.values(), default=0.0), this_machine(next(iter(plan.configs.values())).machine).memory * GB
+    if needed <= there:
+        return None
+    largest = max(costs, key=lambda key: costs[key])
+    return (
+        f"{plan.stages[largest].label} needs about {size(needed)} of memory and may have {size(there)}: it can be killed for it"
+    )
 
 
 def unavailable(plan: Plan, store: Store) -> dict[CellId, str]:

@@ -59,8 +59,9 @@ def run(options: argparse.Namespace) -> int:
     hours = forecast.hours(here, estimates)
     gpus = f", {hours.gpus:.2g} GPU-hours" * bool(hours.gpus)
     print(f"{hours.cores:.2g} core-hours{gpus}; side by side on this machine at best {duration(3600 * hours.at_best)}")
-    if guess := forecast.guesses(here, estimates):
-        print(guess)
+    too_much = (forecast.lack_of_disk(here, estimates, store), forecast.lack_of_memory(here, estimates))
+    for remark in filter(None, (*too_much, forecast.guesses(here, estimates))):
+        print(remark)
     return 0
 
 

@@ -124,6 +124,12 @@ def files_below(folder: Path) -> list[Path]:
     return [Path(parent, name) for parent, _, names in os.walk(folder) for name in names]
 
 
+def free_disk(place: Path) -> int:
+    """Bytes, where a file or folder is or will be."""
+    there = next(path for path in (place.absolute(), *place.absolute().parents) if path.exists())
+    return shutil.disk_usage(there).free
+
+
 def is_full(error: BaseException | None) -> bool:
     """Whether the disk being full, or a quota, is behind an error: not every library says so by its type."""
     return any(getattr(each, "errno", None) in FULL or FULL_TEXT.search(str(each)) is not None for each in _with_causes(error))

@@ -86,6 +86,36 @@ def test_what_cannot_run_and_what_does_not_fit_is_said_before_any_work(
         forecast.announce(plan, store, Reporter(quiet=True))
 
 
+def test_what_this_machine_has_too_little_of_is_told(
+    toy: type, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    flags = [
+        "plan",
+        "--methods",
+        "byol",
+        "--envs",
+        "toy",
+        "--policies",
+        "knn",
+        "--preset",
+        "smoke",
+        "--home",
+        str(tmp_path / "new"),
+    ]
+    assert main(flags) == 0
+    assert "it can be killed" not in (fits := capsys.readouterr().out)
+    assert "of disk and" not in fits
+    assert main([*flags, "machine.memory=0.001"]) == 0
+    assert "of memory and may have 1.0 MB: it can be killed" in capsys.readouterr().out
+    small = make_plan(Request(["byol"], ["toy"], ["knn"], 1, "smoke", ["machine.memory=0.001"]))
+    for here in (True, False):
+        forecast.announce(small, Store(tmp_path).prepare(), Reporter(), here=here)
+        assert ("of memory and may have 1.0 MB: it can be killed" in " ".join(capsys.readouterr().err.split())) is here
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: namedtuple("usage", "total used free")(10, 9, 1))
+    assert main(flags) == 0
+    assert "of disk and" in capsys.readouterr().out
+
+
 def test_settings_of_the_run_before_are_those_of_what_is_named() -> None:
     settings = ["method.dynamo.lr=1", "method.byol.lr=2", "policy.knn.k=3", "env.toy.resolution=32", "fit.steps=4"]
     before = replace(BEFORE, methods=["dynamo", "byol"], overrides=settings)
