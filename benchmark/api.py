@@ -216,7 +216,9 @@ def _register(known: registry.Registry[T], cls: Any, home: str | Path | None) ->
 def _request(base: Request, methods: Names | None, envs: Names | None, policies: Names | None, *others: Any) -> Request:
     names = ("methods", "envs", "policies", "seeds", "first_seed", "preset", "overrides")
     given = dict(zip(names, (*map(_names, (methods, envs, policies)), *others), strict=True))
-    return request_after(base, {**given, "overrides": given["overrides"] or None})
+    if given["overrides"] == ():  # the default; an empty list asks for none
+        given["overrides"] = None
+    return request_after(base, given)
 
 
 def _names(names: Names | None) -> list[str] | None:

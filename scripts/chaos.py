@@ -38,6 +38,7 @@ from benchmark.launch import drive, local  # noqa: E402
 from benchmark.storage.artifacts import KINDS, MANIFEST, Store  # noqa: E402
 from benchmark.storage.files import entries  # noqa: E402
 from tests.toy import Toy  # noqa: E402
+from tests.watching import lives  # noqa: E402
 
 RUNNERS = 3
 PAUSE = 1.0  # seconds between a sign of work and the next kill, at most
@@ -114,13 +115,6 @@ def workers_of(runner: int) -> list[psutil.Process]:
         return psutil.Process(runner).children()
     except psutil.NoSuchProcess:
         return []
-
-
-def lives(process: psutil.Process) -> bool:
-    try:
-        return process.status() != psutil.STATUS_ZOMBIE
-    except psutil.NoSuchProcess:
-        return False
 
 
 def ended(pid: int) -> int | None:

@@ -15,10 +15,11 @@ import pytest
 import torch
 
 import benchmark as bm
-from benchmark import notebook, registry
+from benchmark import api, notebook, registry
 from benchmark.cli.main import main
 from benchmark.core.errors import BenchmarkError, Corrupt, UnknownName
 from benchmark.planning.keys import code_behind, modules_behind
+from benchmark.planning.request import Request
 from benchmark.results.encoders import read_card
 from tests.toy import Toy
 
@@ -310,3 +311,12 @@ def test_the_example_ends_in_a_plot(tmp_path: Path) -> None:
     (tmp_path / "script.py").write_text(BEFORE + as_toy((ROOT / "examples" / "compare_encoders.py").read_text()))
     out([sys.executable, "script.py"], tmp_path)
     assert (tmp_path / "encoders.png").stat().st_size > 5000
+
+
+def test_an_empty_list_of_settings_asks_for_none_and_a_path_names_a_preset(tmp_path: Path) -> None:
+    before, others = Request(overrides=["fit.steps=4"]), (None, None, None, None, None)
+    assert api._request(before, *others, None, ()).overrides == ["fit.steps=4"]
+    assert api._request(before, *others, None, []).overrides == []
+    (tmp_path / "mine.yaml").write_text("preset: smoke\nsettings: {fit: {steps: 9}}\n")
+    asked = api._request(before, *others, tmp_path / "mine.yaml", ())
+    assert (asked.preset, list(asked.preset_settings)) == ("smoke+mine", ["fit.steps=9"])

@@ -1,8 +1,10 @@
-"""A look at a store on which other processes work."""
+"""A look at a store on which other processes work, and at these."""
 
 from __future__ import annotations
 
 from pathlib import Path
+
+import psutil
 
 
 def seen(home: Path, pattern: str) -> list[Path]:
@@ -11,3 +13,10 @@ def seen(home: Path, pattern: str) -> list[Path]:
         return sorted(home.glob(pattern))
     except FileNotFoundError:
         return []
+
+
+def lives(process: psutil.Process) -> bool:
+    try:
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:  # it went between the two
+        return False

@@ -63,7 +63,7 @@ def remarks(state: Condition, *, several: bool = False) -> tuple[str, ...]:
     if several and state.planned - len(state.absent) == 1:
         notes.append(ONE_SEED)
     elif state.others:
-        notes.append(f"without {_seeds([*state.others])}, which other rows have")
+        notes.append(f"without {_seeds(state.others)}, which other rows have")
     if state.crashed:
         notes.append(f"{state.crashed} of {state.episodes} episodes crashed and count as the lowest score")
     notes += [f"seed {one.seed} collapsed: {one.reason}" for one in state.collapsed]
@@ -71,7 +71,7 @@ def remarks(state: Condition, *, several: bool = False) -> tuple[str, ...]:
     return tuple(dict.fromkeys(notes))
 
 
-def _seeds(seeds: list[int]) -> str:
+def _seeds(seeds: Sequence[int]) -> str:
     if len(seeds) == 1:
         return f"seed {seeds[0]}"
     row = max(seeds) - min(seeds) + 1 == len(seeds) > 2

@@ -79,7 +79,7 @@ def load(folder: Path) -> Results:
     if not path.is_file():
         raise BenchmarkError(f"{path} is missing: {folder} holds no exported records, or their export was interrupted")
     known = provenance(path)
-    known.pop("files", None)  # of the export; what it holds does not change with them
+    known.pop("files", None)  # checksums of the files, no part of what they hold
     records, cells = records_and_cells(folder)
     cells = completed(cells)
     if "demonstrator_score" not in cells:

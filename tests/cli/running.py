@@ -37,5 +37,5 @@ def start(home: Path, *arguments: str, **environment: str) -> subprocess.Popen[s
 def kill_when_there_is(pattern: str, home: Path, *arguments: str) -> None:
     """Start a run that ends by kill -9, with its workers, soon after its store gets something of this pattern."""
     process = start(home, *arguments, KILLED_AT=f"{home}/{pattern}")
-    said = process.communicate()
+    said = process.communicate(timeout=900)
     assert process.returncode == -signal.SIGKILL, said

@@ -15,6 +15,7 @@ from benchmark.core.errors import BenchmarkError, Unavailable
 from benchmark.datasets import open_source, wire
 from benchmark.datasets.reader import COMMAND, Reader
 from tests.datasets import builders
+from tests.watching import lives
 
 OPENED: dict[str, Any] = {"kind": "opened", "path": ".", "format": "folder", "files": []}
 SAID: dict[str, Any] = {"views": ["a"], "episodes": 1, "hz": 1.0, "notes": [], "env": None}
@@ -29,7 +30,7 @@ def says(*messages: dict[str, Any], then: str = "") -> list[str]:
 
 def alive(pid: int) -> bool:
     try:
-        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+        return lives(psutil.Process(pid))
     except psutil.NoSuchProcess:
         return False
 

@@ -9,6 +9,7 @@ import pytest
 
 from benchmark.simulation.demonstrate import demonstrate
 from tests.simulation.fake_env import Fake, FakeConfig
+from tests.watching import lives
 
 SHARED = Path("/dev/shm")
 
@@ -30,13 +31,6 @@ def nothing_left_behind(fork_server: None) -> Iterator[None]:
 
 def processes() -> set[int]:
     return {child.pid for child in psutil.Process().children(recursive=True) if lives(child)}
-
-
-def lives(process: psutil.Process) -> bool:
-    try:
-        return process.status() != psutil.STATUS_ZOMBIE
-    except psutil.NoSuchProcess:
-        return False
 
 
 def segments() -> set[str]:

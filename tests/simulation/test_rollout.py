@@ -20,6 +20,7 @@ from benchmark.simulation.protocol import Outcome, Slots
 from benchmark.simulation.rollout import episodes_of, rollout
 from benchmark.simulation.workers import SimulationError
 from tests.simulation.fake_env import MAX_STEPS, Fake, FakeConfig
+from tests.watching import lives
 
 SEEDS = list(range(116, 127))  # 7, 5, 6, 5, 4, 4, 4, 1, 1, 1 and 3 steps long, more or less: actions have a say
 SLOTS = 4
@@ -288,13 +289,6 @@ def test_workers_follow_a_killed_parent_even_out_of_a_hang(tmp_path: Path) -> No
     finally:
         for process in filter(lives, family):
             process.kill()
-
-
-def lives(process: psutil.Process) -> bool:
-    try:
-        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
-    except psutil.NoSuchProcess:  # it went between the two
-        return False
 
 
 def until(condition: Any) -> None:

@@ -64,7 +64,7 @@ def request_after(base: Request, given: Mapping[str, Any]) -> Request:
     if "seeds" in said:
         said.setdefault("first_seed", 0)  # three seeds are the same three, whichever were chosen before
     if "preset" in said:
-        said["preset"], said["preset_settings"] = preset_named(said["preset"])
+        said["preset"], said["preset_settings"] = preset_named(str(said["preset"]))
     wanted = replace(base, **said)
     return wanted if "overrides" in said else replace(wanted, overrides=wanted.concerned(base.overrides))
 
